@@ -1,0 +1,48 @@
+/** What happens to the mesh, and what the mesh wants done. The shell runs effects in order; their outcome, if any,
+ *  comes back as an event. */
+import type { LinkReport } from '../../protocol/dataplane.ts';
+import type { NeighborMessage, Route } from '../../protocol/signaling.ts';
+
+/** A way to a neighbor: `ws:<number>` or `link:<peer>`. */
+export type Channel = string;
+
+export type MeshEvent =
+  /** A neighbor proved itself, by WebSocket handshake. Links become neighbors by their reports. */
+  | { readonly type: 'neighbor-up'; readonly channel: Channel; readonly id: string }
+  | { readonly type: 'neighbor-down'; readonly channel: Channel }
+  | { readonly type: 'message'; readonly channel: Channel; readonly message: NeighborMessage }
+  /** The dataplane answers: these are its links. */
+  | { readonly type: 'dataplane-up'; readonly links: readonly LinkReport[] }
+  | { readonly type: 'dataplane-down' }
+  /** The dataplane made our offer, or our answer. */
+  | { readonly type: 'described'; readonly peer: string; readonly negotiation: string; readonly sdp: string }
+  | { readonly type: 'candidate'; readonly peer: string; readonly negotiation: string; readonly candidate: string }
+  | { readonly type: 'link'; readonly report: LinkReport }
+  | { readonly type: 'ended'; readonly peer: string; readonly negotiation: string; readonly reason: string }
+  | { readonly type: 'tick' }
+  | { readonly type: 'stop' };
+
+export type Level = 'debug' | 'info' | 'warn' | 'error';
+
+export type Effect =
+  | { readonly type: 'send'; readonly channel: Channel; readonly message: NeighborMessage }
+  | { readonly type: 'offer'; readonly peer: string; readonly negotiation: string; readonly route: Route }
+  | {
+      readonly type: 'answer';
+      readonly peer: string;
+      readonly negotiation: string;
+      readonly route: Route;
+      readonly sdp: string;
+    }
+  | { readonly type: 'accept'; readonly peer: string; readonly negotiation: string; readonly sdp: string }
+  | { readonly type: 'add-candidate'; readonly peer: string; readonly negotiation: string; readonly candidate: string }
+  | { readonly type: 'close'; readonly peer: string; readonly negotiation: string }
+  | { readonly type: 'remove'; readonly peer: string }
+  /** Keep for good which key speaks for `id`; hexadecimal. */
+  | { readonly type: 'pin'; readonly id: string; readonly key: string }
+  | {
+      readonly type: 'notice';
+      readonly level: Level;
+      readonly message: string;
+      readonly fields: Readonly<Record<string, unknown>>;
+    };

@@ -1,0 +1,121 @@
+/**
+ * Broadcast over the mesh. A node delivers what is to it, hands straight on what is to one of its neighbors, and
+ * passes everything else to all neighbors but the one it came from. A flood is known by the hash of its signed
+ * content, so each passes a node once: at most 2 · (edges between neighbors) messages in the whole mesh, and at most
+ * one for each neighbor of a node.
+ */
+import { encode } from '../../protocol/msgpack.ts';
+import { parse } from '../../protocol/schema.ts';
+import { type Body, body as bodySchema, domain, everyone, type FloodMessage } from '../../protocol/signaling.ts';
+import { hex, prefixed } from './environment.ts';
+import type { Channel } from './events.ts';
+import { type Membership } from './membership.ts';
+import { remember } from './recent.ts';
+import { accept, newWindow } from './replay.ts';
+import type { Turn } from './state.ts';
+
+/** Hops. A mesh is one or two across; a chain of nodes that reach only the next may be long. */
+const initialTtl = 32;
+
+const maxWindows = 4096;
+
+type Draft = Body extends infer B ? (B extends Body ? Omit<B, 'from' | 'to' | 'epoch' | 'toEpoch' | 'counter'> : never) : never;
+
+/** Signs a body and sends it on its way to one node, or to everyone. */
+export function sendBody(turn: Turn, to: string, draft: Draft): void {
+  const { mesh, env } = turn;
+  const content = encode({
+    ...draft,
+    from: mesh.self.id,
+    to,
+    epoch: mesh.self.epoch,
+    toEpoch: mesh.membership.members.get(to)?.record.epoch ?? 0,
+    counter: ++mesh.counter,
+  });
+  const introduces = draft.kind === 'offer' || draft.kind === 'solicit';
+  const message: FloodMessage = {
+    type: 'flood',
+    from: mesh.self.id,
+    to,
+    ttl: initialTtl,
+    body: content,
+    signature: env.sign(prefixed(domain.body, content)),
+    ...(introduces ? { sender: mesh.membership.selfSigned } : {}),
+  };
+  remember(mesh.recent, keyOf(turn, message));
+  forward(turn, undefined, message);
+}
+
+/** True where this flood is seen for the first time; it is then passed on, where it is not to us alone. */
+export function passOn(turn: Turn, channel: Channel, message: FloodMessage): boolean {
+  const { mesh } = turn;
+  if (message.from === mesh.self.id || !remember(mesh.recent, keyOf(turn, message))) return false;
+  if (message.to !== mesh.self.id && message.ttl > 0) {
+    forward(turn, channel, { ...message, ttl: message.ttl - 1 });
+  }
+  return true;
+}
+
+/** The body, where it is to us, truly from whom it says, of this epoch, and new. */
+export function open(turn: Turn, message: FloodMessage): Body | undefined {
+  const { mesh, env } = turn;
+  const sender = mesh.membership.members.get(message.from);
+  if (sender === undefined) return undefined;
+  if (!env.verify(sender.record.key, prefixed(domain.body, message.body), message.signature)) return undefined;
+  const body = tryParse(message.body);
+  if (body === undefined || body.from !== message.from || body.to !== message.to) return undefined;
+  if (body.to !== everyone && body.toEpoch !== mesh.self.epoch) return undefined;
+  let window = mesh.windows.get(body.from);
+  if (window === undefined) {
+    if (mesh.windows.size >= maxWindows) dropStrangers(turn, mesh.membership);
+    window = newWindow();
+    mesh.windows.set(body.from, window);
+  }
+  return accept(window, body.epoch, body.counter) ? body : undefined;
+}
+
+function forward(turn: Turn, from: Channel | undefined, message: FloodMessage): void {
+  const { mesh, effects } = turn;
+  const source = from === undefined ? undefined : mesh.neighbors.get(from)?.id;
+  const channels = channelsByNeighbor(turn);
+  const straight = channels.get(message.to);
+  if (straight !== undefined) {
+    effects.push({ type: 'send', channel: straight, message });
+    return;
+  }
+  for (const [id, channel] of channels) {
+    if (id !== source && id !== message.from) effects.push({ type: 'send', channel, message });
+  }
+}
+
+/** One channel for each neighbor; a WebSocket before a link, which may be lost without our knowing yet. */
+export function channelsByNeighbor(turn: Turn): Map<string, Channel> {
+  const channels = new Map<string, Channel>();
+  for (const [channel, { id }] of turn.mesh.neighbors) {
+    if (!channels.has(id) || channel.startsWith('ws:')) channels.set(id, channel);
+  }
+  return channels;
+}
+
+function keyOf(turn: Turn, message: FloodMessage): string {
+  return hex(turn.env.digest(prefixed(`${message.from} ${message.to} `, join(message.signature, message.body))).subarray(0, 16));
+}
+
+function join(a: Uint8Array, b: Uint8Array): Uint8Array {
+  const joined = new Uint8Array(a.length + b.length);
+  joined.set(a);
+  joined.set(b, a.length);
+  return joined;
+}
+
+function tryParse(bytes: Uint8Array): Body | undefined {
+  try {
+    return parse(bodySchema, bytes);
+  } catch {
+    return undefined;
+  }
+}
+
+function dropStrangers(turn: Turn, membership: Membership): void {
+  for (const id of turn.mesh.windows.keys()) if (!membership.members.has(id)) turn.mesh.windows.delete(id);
+}

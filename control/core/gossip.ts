@@ -1,0 +1,134 @@
+/**
+ * How nodes learn of each other. News of a node goes to every neighbor once, gathered for a moment; `alive` carries a
+ * digest of the known set, and only where it differs does the full list follow. In a full mesh everyone hears
+ * everyone, so that the steady state is one `alive` per neighbor and interval.
+ */
+import {
+  type MemberEntry,
+  membersPerMessage,
+  type NeighborMessage,
+  type SignedRecord,
+} from '../../protocol/signaling.ts';
+import type { Channel } from './events.ts';
+import { channelsByNeighbor } from './flood.ts';
+import { entryOf, learn, membersDigest } from './membership.ts';
+import { ensureLink, notice, type Turn } from './state.ts';
+
+/** Milliseconds to gather news before telling it: a mesh that forms tells of many nodes at once. */
+const newsDelay = 30;
+
+/** Tells a new neighbor everyone we know. */
+export function welcome(turn: Turn, channel: Channel): void {
+  const ids = [turn.mesh.self.id, ...turn.mesh.membership.members.keys()];
+  tell(turn, channel, ids);
+}
+
+/** Periodic: a digest to every neighbor, and the IDs of those whom we cannot hear ourselves. */
+export function sayAlive(turn: Turn): void {
+  const { mesh, env } = turn;
+  const digest = membersDigest(mesh.membership, env);
+  const channels = channelsByNeighbor(turn);
+  const ask: string[] = [];
+  for (const [id, member] of mesh.membership.members) {
+    if (!channels.has(id) && env.now - member.heardAt >= mesh.config.aliveInterval / 2) ask.push(id);
+  }
+  for (const channel of channels.values()) {
+    turn.effects.push({ type: 'send', channel, message: { type: 'alive', digest, ask: ask.slice(0, membersPerMessage) } });
+  }
+}
+
+export function receiveAlive(turn: Turn, channel: Channel, message: NeighborMessage & { type: 'alive' }): void {
+  const { mesh, env } = turn;
+  const digest = membersDigest(mesh.membership, env);
+  if (digest.some((byte, i) => byte !== message.digest[i])) {
+    welcome(turn, channel);
+    return;
+  }
+  const channels = channelsByNeighbor(turn);
+  const heard = message.ask.filter((id) => channels.has(id) || hasNewsOf(turn, id));
+  if (heard.length > 0) tell(turn, channel, heard);
+}
+
+export function receiveMembers(turn: Turn, channel: Channel, message: NeighborMessage & { type: 'members' }): void {
+  const teller = turn.mesh.neighbors.get(channel)?.id ?? '';
+  for (const entry of message.entries) takeRecord(turn, entry, entry.age, teller);
+}
+
+/** Learns of a node; starts a link and passes the news on where it is news. */
+export function takeRecord(turn: Turn, signed: SignedRecord, age: number, teller: string): void {
+  const { mesh, env } = turn;
+  const { outcome, id } = learn(mesh.membership, signed, age, env);
+  switch (outcome) {
+    case 'new':
+    case 'newer': {
+      const member = mesh.membership.members.get(id)!;
+      turn.effects.push({ type: 'pin', id, key: mesh.membership.pins.get(id)! });
+      const link = ensureLink(turn, id);
+      if (link !== undefined) {
+        link.failures = 0;
+        link.denied = false;
+        // The other side offers as soon as it hears of us; asking at once would only cross that offer.
+        link.retryAt = env.now + (link.offerer ? 0 : solicitDelay * (1 + env.random()));
+      }
+      if (outcome === 'new') notice(turn, 'debug', 'peer learned', { peer: id, epoch: member.record.epoch });
+      spread(turn, id, teller);
+      return;
+    }
+    case 'known':
+      mesh.news.get(id)?.add(teller);
+      return;
+    case 'conflict':
+      if (id === mesh.self.id) notice(turn, 'error', 'another node uses our ID with another key', { id, by: teller });
+      else notice(turn, 'warn', 'identity refused: this ID belongs to another key', { peer: id, by: teller });
+      return;
+    case 'full':
+      notice(turn, 'warn', 'too many nodes: one more was not taken in', { peer: id });
+  }
+}
+
+/** Milliseconds. */
+const solicitDelay = 1000;
+
+/** Sends gathered news to every neighbor that did not bring it. */
+export function flushNews(turn: Turn): void {
+  const { mesh } = turn;
+  mesh.newsAt = null;
+  for (const [id, channel] of channelsByNeighbor(turn)) {
+    const ids: string[] = [];
+    for (const [subject, knowers] of mesh.news) if (subject !== id && !knowers.has(id)) ids.push(subject);
+    if (ids.length > 0) tell(turn, channel, ids);
+  }
+  mesh.news.clear();
+}
+
+export function dropNeighbor(turn: Turn, channel: Channel): void {
+  turn.mesh.neighbors.delete(channel);
+}
+
+function spread(turn: Turn, id: string, teller: string): void {
+  const { mesh, env } = turn;
+  const knowers = mesh.news.get(id);
+  if (knowers !== undefined) knowers.add(teller);
+  else mesh.news.set(id, new Set([teller]));
+  mesh.newsAt ??= env.now + newsDelay * (0.5 + env.random());
+}
+
+function hasNewsOf(turn: Turn, id: string): boolean {
+  const member = turn.mesh.membership.members.get(id);
+  return member !== undefined && turn.env.now - member.heardAt < turn.mesh.config.aliveInterval * 2;
+}
+
+function tell(turn: Turn, channel: Channel, ids: readonly string[]): void {
+  const entries: MemberEntry[] = [];
+  for (const id of ids) {
+    const entry = entryOf(turn.mesh.membership, id, turn.env.now);
+    if (entry !== undefined && entry.age < turn.mesh.config.forgetAfter) entries.push(entry);
+  }
+  for (let i = 0; i < entries.length; i += membersPerMessage) {
+    turn.effects.push({
+      type: 'send',
+      channel,
+      message: { type: 'members', entries: entries.slice(i, i + membersPerMessage) },
+    });
+  }
+}

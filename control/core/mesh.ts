@@ -1,0 +1,140 @@
+/**
+ * The mesh as one node sees it: a reducer over `MeshEvent`, whose effects the shell runs. `step` changes the state in
+ * place and returns the effects; it never waits, logs, reads a clock or throws for something a peer can cause.
+ *
+ *     neighbors ──► gossip ──► membership ──► links ──► negotiation ──► dataplane
+ *         ▲                                     ▲            │              │
+ *         └───────────────── flood ◄────────────┼────────────┘              │
+ *                                               └───────── reports ◄────────┘
+ */
+import { everyone, type NeighborMessage } from '../../protocol/signaling.ts';
+import type { Environment } from './environment.ts';
+import type { Channel, Effect, MeshEvent } from './events.ts';
+import { open, passOn, sendBody } from './flood.ts';
+import { dropNeighbor, flushNews, receiveAlive, receiveMembers, sayAlive, takeRecord, welcome } from './gossip.ts';
+import { attemptOn } from './link.ts';
+import { leave } from './membership.ts';
+import { describe, endAttempt, ownCandidate, receiveBody, tend } from './negotiation.ts';
+import { adopt, dropReports, forgetSilent, removeLink, takeReport } from './reports.ts';
+import { type Mesh, notice, type Turn } from './state.ts';
+
+export function step(mesh: Mesh, event: MeshEvent, env: Environment): Effect[] {
+  const turn: Turn = { mesh, env, effects: [] };
+  if (!mesh.stopped) take(turn, event);
+  return turn.effects;
+}
+
+/** When to `step` with a `tick` next, and why. */
+export function nextDeadline(mesh: Mesh): { at: number; reason: string } {
+  let next = { at: mesh.checkAt, reason: 'check' };
+  const consider = (at: number | null, reason: string) => {
+    if (at !== null && at < next.at) next = { at, reason };
+  };
+  consider(mesh.aliveAt, 'alive');
+  consider(mesh.newsAt, 'news');
+  if (!mesh.dataplaneUp) return next;
+  for (const link of mesh.links.values()) {
+    for (const attempt of link.attempts.values()) {
+      consider(attempt.flushAt, 'candidates');
+      if (!attempt.open) consider(attempt.deadline, 'negotiation timeout');
+    }
+    consider(link.retireAt, 'relay retired');
+    const member = mesh.membership.members.get(link.peer);
+    if (member === undefined) continue;
+    const shared = attemptOn(link, 'shared');
+    if (link.offerer ? shared === undefined : link.attempts.size === 0) consider(link.retryAt, 'retry');
+    const canRelay = mesh.self.turn || member.record.turn;
+    if (link.offerer && canRelay && shared?.open !== true && attemptOn(link, 'relay') === undefined) {
+      consider(link.relayAt, 'relay');
+    }
+  }
+  return next;
+}
+
+function take(turn: Turn, event: MeshEvent): void {
+  const { mesh } = turn;
+  switch (event.type) {
+    case 'neighbor-up':
+      mesh.neighbors.set(event.channel, { id: event.id });
+      welcome(turn, event.channel);
+      return;
+    case 'neighbor-down':
+      dropNeighbor(turn, event.channel);
+      return;
+    case 'message':
+      receive(turn, event.channel, event.message);
+      return;
+    case 'dataplane-up':
+      mesh.dataplaneUp = true;
+      for (const report of event.links) adopt(turn, report);
+      for (const link of [...mesh.links.values()]) tend(turn, link);
+      return;
+    case 'dataplane-down':
+      mesh.dataplaneUp = false;
+      dropReports(turn);
+      return;
+    case 'described':
+      describe(turn, event.peer, event.negotiation, event.sdp);
+      return;
+    case 'candidate':
+      ownCandidate(turn, event.peer, event.negotiation, event.candidate);
+      return;
+    case 'link':
+      takeReport(turn, event.report);
+      return;
+    case 'ended':
+      endAttempt(turn, event.peer, event.negotiation, event.reason);
+      return;
+    case 'tick':
+      tick(turn);
+      return;
+    case 'stop':
+      sendBody(turn, everyone, { kind: 'bye' });
+      mesh.stopped = true;
+  }
+}
+
+function receive(turn: Turn, channel: Channel, message: NeighborMessage): void {
+  const { mesh, env } = turn;
+  const neighbor = mesh.neighbors.get(channel);
+  if (neighbor === undefined) return;
+  const member = mesh.membership.members.get(neighbor.id);
+  if (member !== undefined) member.heardAt = env.now;
+  switch (message.type) {
+    case 'alive':
+      receiveAlive(turn, channel, message);
+      break;
+    case 'members':
+      receiveMembers(turn, channel, message);
+      for (const link of [...mesh.links.values()]) tend(turn, link);
+      break;
+    case 'flood': {
+      if (!passOn(turn, channel, message)) return;
+      if (message.sender !== undefined) takeRecord(turn, message.sender, 0, message.from);
+      if (message.to !== mesh.self.id && message.to !== everyone) return;
+      const body = open(turn, message);
+      if (body === undefined) return;
+      if (body.kind === 'bye') {
+        if (!leave(mesh.membership, body.from, body.epoch)) return;
+        notice(turn, 'info', 'peer left', { peer: body.from });
+        removeLink(turn, body.from);
+      } else {
+        receiveBody(turn, body);
+      }
+    }
+  }
+}
+
+function tick(turn: Turn): void {
+  const { mesh, env } = turn;
+  if (mesh.newsAt !== null && env.now >= mesh.newsAt) flushNews(turn);
+  if (env.now >= mesh.aliveAt) {
+    mesh.aliveAt = env.now + mesh.config.aliveInterval * (1 - 0.1 * env.random());
+    sayAlive(turn);
+  }
+  if (env.now >= mesh.checkAt) {
+    mesh.checkAt = env.now + mesh.config.checkInterval;
+    forgetSilent(turn);
+  }
+  for (const link of [...mesh.links.values()]) tend(turn, link);
+}

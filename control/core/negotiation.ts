@@ -1,0 +1,282 @@
+/**
+ * Offers, answers, candidates and their timeouts. Who offers is fixed (`offerer.ts`); the other side answers, or
+ * solicits an offer when it has no link. The shared route is tried first; a relayed one starts beside it when it does
+ * not come up soon and either side has a TURN server, and is given up when the shared one works after all.
+ */
+import type { Body, Route } from '../../protocol/signaling.ts';
+import { backoff } from './backoff.ts';
+import { sendBody } from './flood.ts';
+import { dropNeighbor } from './gossip.ts';
+import { type Attempt, attemptOn, isUp, type Link } from './link.ts';
+import { permits } from './policy.ts';
+import { ensureLink, notice, show, type Turn } from './state.ts';
+
+/** Milliseconds from the first description to an open link. ICE paces checks 50 ms apart (RFC 8445 section 14.2) and
+ *  DTLS retransmits after 1 s, so that a path which works at all works by then. */
+export const negotiationTimeout = 10_000;
+
+/** Milliseconds that the shared route has for itself before a relay is tried beside it. */
+const relayDelay = 1500;
+
+/** Milliseconds that a relayed connection outlives its replacement, for the packets under way. */
+export const retireDelay = 1000;
+
+/** Milliseconds between tries for a better route than the relayed one that works. */
+const upgradeInterval = 120_000;
+
+/** Milliseconds to gather candidates into one message. */
+const candidateDelay = 15;
+
+/** Candidates kept for a description that has not arrived. */
+const maxEarly = 64;
+
+/** Brings one link to where it should be at this moment. */
+export function tend(turn: Turn, link: Link): void {
+  const { mesh, env } = turn;
+  if (!mesh.dataplaneUp) return;
+  for (const attempt of [...link.attempts.values()]) {
+    if (attempt.flushAt !== null && env.now >= attempt.flushAt) flushCandidates(turn, link, attempt);
+    if (!attempt.open && env.now >= attempt.deadline) {
+      closeAttempt(turn, link, attempt);
+      fail(turn, link, attempt.route, 'no path found');
+    }
+  }
+  if (link.retireAt !== null && env.now >= link.retireAt) {
+    link.retireAt = null;
+    const relay = attemptOn(link, 'relay');
+    if (relay !== undefined && attemptOn(link, 'shared')?.open === true) closeAttempt(turn, link, relay);
+  }
+  const member = mesh.membership.members.get(link.peer);
+  if (member !== undefined) {
+    if (link.offerer) offerWhereDue(turn, link, mesh.self.turn || member.record.turn);
+    else if (link.attempts.size === 0 && env.now >= link.retryAt) {
+      link.failures++;
+      link.retryAt = env.now + backoff(link.failures + 1, mesh.config.checkInterval, env.random());
+      sendBody(turn, link.peer, { kind: 'solicit' });
+    }
+  }
+  show(turn, link);
+}
+
+export function receiveBody(turn: Turn, body: Body): void {
+  const { mesh } = turn;
+  if (body.kind === 'bye') return;
+  if (!permits(mesh.config.policy, body.from)) {
+    if (body.kind === 'offer') {
+      sendBody(turn, body.from, { kind: 'reject', negotiation: body.negotiation, reason: 'denied' });
+    }
+    return;
+  }
+  const link = ensureLink(turn, body.from);
+  if (link === undefined || !mesh.dataplaneUp) return;
+  switch (body.kind) {
+    case 'offer':
+      receiveOffer(turn, link, body);
+      break;
+    case 'answer':
+      receiveAnswer(turn, link, body);
+      break;
+    case 'candidate':
+      receiveCandidates(turn, link, body.negotiation, body.candidates);
+      break;
+    case 'reject':
+      receiveReject(turn, link, body);
+      break;
+    case 'solicit':
+      receiveSolicit(turn, link, body.counter);
+  }
+  show(turn, link);
+}
+
+/** The dataplane made our description: send it. */
+export function describe(turn: Turn, peer: string, negotiation: string, sdp: string): void {
+  const link = turn.mesh.links.get(peer);
+  const attempt = link?.attempts.get(negotiation);
+  if (link === undefined || attempt === undefined) {
+    turn.effects.push({ type: 'close', peer, negotiation });
+    return;
+  }
+  if (link.offerer) {
+    attempt.phase = 'offered';
+    sendBody(turn, peer, { kind: 'offer', negotiation, route: attempt.route, sdp });
+  } else {
+    attempt.phase = 'connecting';
+    sendBody(turn, peer, { kind: 'answer', negotiation, sdp });
+  }
+  if (attempt.local.length > 0) attempt.flushAt = turn.env.now;
+  tend(turn, link);
+}
+
+export function ownCandidate(turn: Turn, peer: string, negotiation: string, candidate: string): void {
+  const attempt = turn.mesh.links.get(peer)?.attempts.get(negotiation);
+  if (attempt === undefined) return;
+  attempt.local.push(candidate);
+  if (attempt.phase !== 'opening') attempt.flushAt ??= turn.env.now + candidateDelay;
+}
+
+/** The dataplane's connection is gone, or was never made. */
+export function endAttempt(turn: Turn, peer: string, negotiation: string, reason: string): void {
+  const link = turn.mesh.links.get(peer);
+  const attempt = link?.attempts.get(negotiation);
+  if (link === undefined || attempt === undefined) return;
+  link.attempts.delete(negotiation);
+  if (attempt.open) retryNow(turn, link, attempt.route);
+  else fail(turn, link, attempt.route, reason);
+  tend(turn, link);
+}
+
+/** What a solicited or lost link does: try at once, then back off. */
+export function retryNow(turn: Turn, link: Link, route: Route): void {
+  if (route === 'shared') {
+    link.failures = 0;
+    link.retryAt = turn.env.now;
+  } else {
+    link.relayFailures = 0;
+    if (link.relayAt !== null) link.relayAt = turn.env.now;
+    if (!link.offerer) link.retryAt = turn.env.now;
+  }
+}
+
+function offerWhereDue(turn: Turn, link: Link, canRelay: boolean): void {
+  const { env } = turn;
+  if (link.denied && env.now < link.retryAt) return;
+  const shared = attemptOn(link, 'shared');
+  if (shared === undefined && env.now >= link.retryAt) {
+    link.denied = false;
+    link.relayAt ??= env.now + relayDelay;
+    begin(turn, link, 'shared');
+  }
+  if (!canRelay || link.relayAt === null || env.now < link.relayAt) return;
+  if (attemptOn(link, 'shared')?.open === true || attemptOn(link, 'relay') !== undefined) return;
+  begin(turn, link, 'relay');
+}
+
+function begin(turn: Turn, link: Link, route: Route): void {
+  const { mesh, env } = turn;
+  const negotiation = `${mesh.self.epoch.toString(36)}-${(++mesh.offerCounter).toString(36)}`;
+  link.attempts.set(negotiation, newAttempt(negotiation, route, env.now));
+  turn.effects.push({ type: 'offer', peer: link.peer, negotiation, route });
+}
+
+function newAttempt(negotiation: string, route: Route, now: number): Attempt {
+  return {
+    negotiation,
+    route,
+    phase: 'opening',
+    deadline: now + negotiationTimeout,
+    open: false,
+    local: [],
+    flushAt: null,
+    remote: [],
+    heardCounter: 0,
+  };
+}
+
+function fail(turn: Turn, link: Link, route: Route, reason: string): void {
+  const { mesh, env } = turn;
+  if (route === 'relay') {
+    link.relayFailures++;
+    if (link.relayAt !== null) {
+      link.relayAt = env.now + backoff(link.relayFailures, mesh.config.checkInterval, env.random());
+    }
+    return;
+  }
+  if (isUp(link)) {
+    link.retryAt = env.now + upgradeInterval * (1 - env.random() / 2);
+    return;
+  }
+  link.failures++;
+  link.retryAt = env.now + backoff(link.failures, mesh.config.checkInterval, env.random());
+  link.reason = reason;
+}
+
+function closeAttempt(turn: Turn, link: Link, attempt: Attempt): void {
+  link.attempts.delete(attempt.negotiation);
+  turn.effects.push({ type: 'close', peer: link.peer, negotiation: attempt.negotiation });
+}
+
+function flushCandidates(turn: Turn, link: Link, attempt: Attempt): void {
+  attempt.flushAt = null;
+  const candidates = attempt.local.splice(0, 32);
+  if (attempt.local.length > 0) attempt.flushAt = turn.env.now;
+  if (candidates.length > 0) {
+    sendBody(turn, link.peer, { kind: 'candidate', negotiation: attempt.negotiation, candidates });
+  }
+}
+
+function receiveOffer(turn: Turn, link: Link, offer: Body & { kind: 'offer' }): void {
+  const { mesh, env } = turn;
+  if (link.offerer) return;
+  const old = attemptOn(link, offer.route);
+  if (old !== undefined) {
+    if (old.heardCounter > offer.counter && old.negotiation !== offer.negotiation) return;
+    link.attempts.delete(old.negotiation);
+    // Whoever offers anew has no use for the old connection: it is no way to signal the peer any more.
+    if (link.report?.active === old.negotiation) dropNeighbor(turn, `link:${link.peer}`);
+  }
+  const attempt = newAttempt(offer.negotiation, offer.route, env.now);
+  attempt.heardCounter = offer.counter;
+  link.attempts.set(offer.negotiation, attempt);
+  link.retryAt = env.now + mesh.config.checkInterval;
+  const { peer } = link;
+  turn.effects.push({ type: 'answer', peer, negotiation: offer.negotiation, route: offer.route, sdp: offer.sdp });
+  if (link.early.negotiation === offer.negotiation) {
+    const { candidates } = link.early;
+    link.early = { negotiation: '', candidates: [] };
+    receiveCandidates(turn, link, offer.negotiation, candidates);
+  }
+}
+
+function receiveAnswer(turn: Turn, link: Link, answer: Body & { kind: 'answer' }): void {
+  const attempt = link.attempts.get(answer.negotiation);
+  if (attempt === undefined || attempt.phase !== 'offered') return;
+  attempt.phase = 'connecting';
+  attempt.heardCounter = answer.counter;
+  turn.effects.push({ type: 'accept', peer: link.peer, negotiation: answer.negotiation, sdp: answer.sdp });
+  receiveCandidates(turn, link, answer.negotiation, attempt.remote.splice(0));
+}
+
+function receiveCandidates(turn: Turn, link: Link, negotiation: string, candidates: readonly string[]): void {
+  const attempt = link.attempts.get(negotiation);
+  if (attempt === undefined) {
+    if (link.early.negotiation !== negotiation) link.early = { negotiation, candidates: [] };
+    link.early.candidates.push(...candidates.slice(0, maxEarly - link.early.candidates.length));
+    return;
+  }
+  if (link.offerer && attempt.phase !== 'connecting') {
+    attempt.remote.push(...candidates.slice(0, maxEarly - attempt.remote.length));
+    return;
+  }
+  for (const candidate of candidates) {
+    turn.effects.push({ type: 'add-candidate', peer: link.peer, negotiation, candidate });
+  }
+}
+
+function receiveReject(turn: Turn, link: Link, reject: Body & { kind: 'reject' }): void {
+  const attempt = link.attempts.get(reject.negotiation);
+  if (attempt === undefined || !link.offerer) return;
+  closeAttempt(turn, link, attempt);
+  if (reject.reason === 'denied') {
+    const { mesh, env } = turn;
+    if (!link.denied) notice(turn, 'info', 'denied by the peer', { peer: link.peer });
+    link.denied = true;
+    link.reason = 'denied by the peer’s policy';
+    link.relayAt = null;
+    link.retryAt = env.now + mesh.config.forgetAfter * (1 - env.random() / 2);
+  } else {
+    fail(turn, link, attempt.route, 'the peer could not answer');
+  }
+}
+
+/** The peer has no link: neither have we, whatever we believed, unless this was said before its last answer. */
+function receiveSolicit(turn: Turn, link: Link, counter: number): void {
+  if (!link.offerer) return;
+  link.denied = false;
+  for (const attempt of [...link.attempts.values()]) {
+    if (!attempt.open || attempt.heardCounter > counter) return;
+  }
+  for (const attempt of [...link.attempts.values()]) closeAttempt(turn, link, attempt);
+  dropNeighbor(turn, `link:${link.peer}`);
+  link.retryAt = turn.env.now;
+  tend(turn, link);
+}

@@ -1,0 +1,115 @@
+/** What the dataplane tells of links, and how control follows. */
+import type { LinkReport } from '../../protocol/dataplane.ts';
+import { dropNeighbor, welcome } from './gossip.ts';
+import { attemptOn, isUp, type Link } from './link.ts';
+import { negotiationTimeout, retireDelay, retryNow, tend } from './negotiation.ts';
+import { permits } from './policy.ts';
+import { ensureLink, notice, show, type Turn } from './state.ts';
+
+/** A link that the dataplane had before this control started, or while it was away. Connections that were not open
+ *  by now are closed: what was said about them is lost. */
+export function adopt(turn: Turn, report: LinkReport): void {
+  const { env } = turn;
+  const link = ensureLink(turn, report.peer);
+  if (link === undefined) {
+    turn.effects.push({ type: 'remove', peer: report.peer });
+    return;
+  }
+  link.everUp = true;
+  for (const { negotiation, route, open } of report.connections) {
+    if (!open) {
+      turn.effects.push({ type: 'close', peer: report.peer, negotiation });
+      continue;
+    }
+    link.attempts.set(negotiation, {
+      negotiation,
+      route,
+      phase: 'connecting',
+      deadline: env.now + negotiationTimeout,
+      open: true,
+      local: [],
+      flushAt: null,
+      remote: [],
+      heardCounter: 0,
+    });
+  }
+  takeReport(turn, report);
+  if (report.state === 'up') notice(turn, 'info', 'link adopted', { peer: report.peer, interface: report.interface?.name });
+}
+
+/** A link changed: its `signal` channel comes and goes with it. */
+export function takeReport(turn: Turn, report: LinkReport): void {
+  const { mesh, env } = turn;
+  const link = mesh.links.get(report.peer);
+  if (link === undefined || !permits(mesh.config.policy, report.peer)) {
+    turn.effects.push({ type: 'remove', peer: report.peer });
+    return;
+  }
+  const wasUp = isUp(link);
+  link.report = report;
+  if (report.reason !== '') link.reason = report.reason;
+  for (const { negotiation, open } of report.connections) {
+    const attempt = link.attempts.get(negotiation);
+    if (attempt !== undefined) attempt.open = open;
+  }
+  const channel = `link:${report.peer}`;
+  if (report.state === 'up') {
+    link.everUp = true;
+    link.reason = '';
+    link.failures = 0;
+    link.relayFailures = 0;
+    if (attemptOn(link, 'shared')?.open === true) {
+      link.relayAt = null;
+      if (attemptOn(link, 'relay') !== undefined) link.retireAt ??= env.now + retireDelay;
+    }
+    if (!mesh.neighbors.has(channel)) {
+      mesh.neighbors.set(channel, { id: report.peer });
+      // A control that has just started knows nobody; its links tell it.
+      if (!mesh.membership.members.has(report.peer)) welcome(turn, channel);
+    }
+  } else {
+    dropNeighbor(turn, channel);
+    if (wasUp) {
+      retryNow(turn, link, 'shared');
+      notice(turn, 'warn', 'link lost', { peer: link.peer, reason: report.reason });
+    }
+  }
+  show(turn, link);
+  tend(turn, link);
+}
+
+/** The dataplane is gone, and every connection with it. */
+export function dropReports(turn: Turn): void {
+  for (const link of turn.mesh.links.values()) {
+    link.attempts.clear();
+    link.report = null;
+    link.retryAt = turn.env.now;
+    link.relayAt = null;
+    link.retireAt = null;
+    dropNeighbor(turn, `link:${link.peer}`);
+    show(turn, link);
+  }
+}
+
+export function removeLink(turn: Turn, peer: string): void {
+  dropNeighbor(turn, `link:${peer}`);
+  if (turn.mesh.links.delete(peer)) turn.effects.push({ type: 'remove', peer });
+}
+
+/** Members not heard of for `forgetAfter`, and links of no member, are gone unless the link is up. */
+export function forgetSilent(turn: Turn): void {
+  const { mesh, env } = turn;
+  const { forgetAfter } = mesh.config;
+  for (const [id, member] of [...mesh.membership.members]) {
+    const link: Link | undefined = mesh.links.get(id);
+    if (link !== undefined && isUp(link)) member.heardAt = env.now;
+    if (env.now - member.heardAt < forgetAfter) continue;
+    mesh.membership.members.delete(id);
+    notice(turn, 'info', 'peer forgotten', { peer: id, silentSeconds: forgetAfter / 1000 });
+    removeLink(turn, id);
+  }
+  for (const [peer, link] of [...mesh.links]) {
+    if (mesh.membership.members.has(peer) || isUp(link)) continue;
+    if (env.now - link.since >= forgetAfter) removeLink(turn, peer);
+  }
+}

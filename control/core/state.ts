@@ -1,0 +1,102 @@
+/** The state that one node keeps of the mesh, and what every part of `step` works on. */
+import type { NodeRecord } from '../../protocol/signaling.ts';
+import type { Environment } from './environment.ts';
+import type { Channel, Effect, Level } from './events.ts';
+import { isUp, type Link, newLink, stateOf } from './link.ts';
+import { type Membership, newMembership } from './membership.ts';
+import { type Policy, permits } from './policy.ts';
+import { newRecent, type Recent } from './recent.ts';
+import type { ReplayWindow } from './replay.ts';
+
+/** All times in milliseconds. */
+export interface MeshConfig {
+  readonly policy: Policy;
+  /** Upper bound between two tries. */
+  readonly checkInterval: number;
+  /** A peer not heard of for this long is forgotten. */
+  readonly forgetAfter: number;
+  readonly aliveInterval: number;
+}
+
+export interface Mesh {
+  readonly self: NodeRecord;
+  readonly config: MeshConfig;
+  readonly membership: Membership;
+  readonly neighbors: Map<Channel, { readonly id: string }>;
+  readonly links: Map<string, Link>;
+  readonly windows: Map<string, ReplayWindow>;
+  readonly recent: Recent;
+  /** Counts our bodies. */
+  counter: number;
+  /** Counts our offers. */
+  offerCounter: number;
+  dataplaneUp: boolean;
+  checkAt: number;
+  aliveAt: number;
+  /** IDs of nodes to tell the neighbors of, each with the neighbors that know already. */
+  readonly news: Map<string, Set<string>>;
+  newsAt: number | null;
+  stopped: boolean;
+}
+
+/** One step: everything its parts need. */
+export interface Turn {
+  readonly mesh: Mesh;
+  readonly env: Environment;
+  readonly effects: Effect[];
+}
+
+/** Floods that a node recognizes when they come again. */
+const recentFloods = 8192;
+
+export function newMesh(
+  self: NodeRecord,
+  config: MeshConfig,
+  pins: ReadonlyMap<string, string>,
+  env: Environment,
+): Mesh {
+  return {
+    self,
+    config,
+    membership: newMembership(self, pins, config.forgetAfter, env),
+    neighbors: new Map(),
+    links: new Map(),
+    windows: new Map(),
+    recent: newRecent(recentFloods),
+    counter: 0,
+    offerCounter: 0,
+    dataplaneUp: false,
+    checkAt: env.now + config.checkInterval,
+    aliveAt: env.now + config.aliveInterval * env.random(),
+    news: new Map(),
+    newsAt: null,
+    stopped: false,
+  };
+}
+
+export function notice(turn: Turn, level: Level, message: string, fields: Record<string, unknown>): void {
+  turn.effects.push({ type: 'notice', level, message, fields });
+}
+
+/** The link with `peer`, made where policy permits one. */
+export function ensureLink(turn: Turn, peer: string): Link | undefined {
+  const known = turn.mesh.links.get(peer);
+  if (known !== undefined) return known;
+  if (!permits(turn.mesh.config.policy, peer)) return undefined;
+  const link = newLink(turn.mesh.self.id, peer, turn.env.now);
+  turn.mesh.links.set(peer, link);
+  return link;
+}
+
+/** Notes the moment of a change of state, and tells of the ones a user would notice. */
+export function show(turn: Turn, link: Link): void {
+  const state = stateOf(link);
+  if (state === link.shown) return;
+  link.shown = state;
+  link.since = turn.env.now;
+  if (isUp(link)) {
+    const { interface: device, pair } = link.report!;
+    const relayed = pair?.local.type === 'relay' || pair?.remote.type === 'relay';
+    notice(turn, 'info', 'link up', { peer: link.peer, interface: device?.name, relayed });
+  }
+}

@@ -1,0 +1,44 @@
+/**
+ * The edge to the kernel's TUN devices. `native-tun.ts` implements it with the addon, `memory-tun.ts` in memory
+ * for tests.
+ */
+
+export interface TunOptions {
+  /** At most 15 bytes; '' lets the kernel choose (`tun0`, …). */
+  readonly name: string;
+  /** Kept as the interface's alias (IFLA_IFALIAS), at most 255 bytes; '' for none. */
+  readonly alias: string;
+  /** Bytes of the largest packet, without the packet-information header. */
+  readonly mtu: number;
+  /** Every packet starts with the 4-byte header of linux/if_tun.h: flags, then the ethertype. */
+  readonly packetInformation: boolean;
+  /** IPv6 link-local address without prefix length; the device gets it as /64 and no other. */
+  readonly linkLocal: string;
+}
+
+export interface Tun {
+  readonly name: string;
+  readonly ifindex: number;
+  /** TUNSETCARRIER. A new device has no carrier. */
+  setCarrier(up: boolean): void;
+  setMtu(bytes: number): void;
+  /** Writes packets one by one; returns how many the kernel took. The rest is lost, as on a full queue. */
+  write(packets: readonly Uint8Array[]): number;
+  /** Stop and start reading; while stopped the kernel's queue fills and then drops. */
+  pause(): void;
+  resume(): void;
+  /** Removes the device. Idempotent, never throws. */
+  close(): void;
+}
+
+/** A batch is the callee's to keep: no buffer in it is used again. */
+export type PacketSink = (batch: readonly Uint8Array[]) => void;
+
+export interface TunFactory {
+  /** Opens, configures and brings up a device. Throws a `CryonetError`: `tun_missing`, `tun_denied`,
+   *  `tun_exists`, `tun_failed`, `addon_missing`. */
+  open(options: TunOptions, sink: PacketSink): Tun;
+  /** Name of the interface that the kernel would send a packet for `address` (IPv4 or IPv6) out of, or undefined
+   *  where there is no route. RTM_GETROUTE. */
+  routeInterface(address: string): string | undefined;
+}

@@ -1,0 +1,91 @@
+/**
+ * The edge to WebRTC. One implementation per engine (`node-datachannel.ts`, `werift.ts`, `fake.ts`), one
+ * conformance suite for all of them (`test/webrtc-conformance.ts`).
+ *
+ * A peer connection carries three datachannels, negotiated out of band (RFC 8832 not needed):
+ *
+ *   stream 0  `signal`  reliable, ordered      control to control
+ *   stream 1  `wire`    reliable, ordered      dataplane to dataplane
+ *   stream 2  `data`    unordered, no retransmits: one message is one IP packet
+ */
+
+export type ChannelName = 'signal' | 'wire' | 'data';
+
+export const channelStream: Readonly<Record<ChannelName, number>> = { signal: 0, wire: 1, data: 2 };
+
+/** `turn` has credentials and may be reached by UDP, TCP or TLS; `stun` is always UDP. */
+export type IceServer =
+  | { readonly kind: 'stun'; readonly host: string; readonly port: number }
+  | {
+      readonly kind: 'turn';
+      readonly host: string;
+      readonly port: number;
+      readonly user: string;
+      readonly credential: string;
+    };
+
+/** How a connection may reach the peer.
+ *  `shared`: the node's one UDP port, host and server-reflexive candidates, no TURN (see ARCHITECTURE).
+ *  `relay`: a port of its own; through a TURN server where this node has one, else any candidate. */
+export type Route = 'shared' | 'relay';
+
+export interface ConnectionOptions {
+  readonly route: Route;
+  readonly iceServers: readonly IceServer[];
+}
+
+export type CandidateType = 'host' | 'srflx' | 'prflx' | 'relay';
+
+export interface CandidateEnd {
+  readonly type: CandidateType;
+  readonly address: string;
+  /** UDP port. */
+  readonly port: number;
+}
+
+export interface CandidatePair {
+  readonly local: CandidateEnd;
+  readonly remote: CandidateEnd;
+}
+
+/** `failed` and `closed` are final: no event follows them. `closed` is the peer's doing, or the network's. */
+export type ConnectionState = 'connecting' | 'connected' | 'disconnected' | 'failed' | 'closed';
+
+/** What a connection tells its owner. None of these is called from inside a method of `Connection`, and none
+ *  after `close()`. */
+export interface ConnectionEvents {
+  /** A local candidate, as the value of an SDP `a=` line without the `a=`: `candidate:1 1 UDP 2116 …`. */
+  candidate(candidate: string): void;
+  state(state: ConnectionState): void;
+  open(channel: ChannelName): void;
+  /** `bytes` is the callee's to keep. */
+  message(channel: ChannelName, bytes: Uint8Array): void;
+  /** `buffered('data')` fell to the engine's low-water mark after `send` had seen it above. */
+  drain(): void;
+}
+
+export interface Connection {
+  /** The local offer (SDP, without candidates: they trickle). Rejects if the engine refuses or is closed. */
+  offer(): Promise<string>;
+  /** Applies a remote offer and resolves with the local answer. Rejects on malformed SDP. */
+  answer(offer: string): Promise<string>;
+  /** Applies the remote answer to our offer. Rejects on malformed SDP. */
+  accept(answer: string): Promise<void>;
+  /** Adds a remote candidate; a malformed or late one is ignored. Only after the remote description. */
+  addCandidate(candidate: string): void;
+  /** Hands one message to the channel. False where the channel is not open; never throws. */
+  send(channel: ChannelName, bytes: Uint8Array): boolean;
+  /** Bytes accepted by `send` and not yet handed to the network. */
+  buffered(channel: ChannelName): number;
+  /** The pair ICE selected, once connected. */
+  pair(): CandidatePair | undefined;
+  /** Idempotent, never throws, no event afterwards. The shared port is free of this connection on return. */
+  close(): void;
+}
+
+export interface Engine {
+  readonly name: string;
+  connect(options: ConnectionOptions, events: ConnectionEvents): Connection;
+  /** Closes every connection and frees the UDP port. Idempotent, never throws. */
+  close(): void;
+}

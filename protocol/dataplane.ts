@@ -1,0 +1,110 @@
+/**
+ * Control and dataplane over a Unix socket: MessagePack-RPC
+ * (https://github.com/msgpack-rpc/msgpack-rpc/blob/master/spec.md) in frames of a big-endian u32 length.
+ *
+ *   request      [0, number, method, params]
+ *   response     [1, number, null | {code, message}, result]
+ *   notification [2, method, params]
+ *
+ * `hello` comes first and answers with every link; from then on the dataplane tells of each change. One control at
+ * a time: a new one replaces the old.
+ */
+import * as z from 'zod/mini';
+import { candidateLine, negotiationId, nodeId, route, sdp } from './schema.ts';
+import { candidatePair, counters, interfaceStatus } from './status.ts';
+
+export const dataplaneVersion = 1;
+
+/** Bytes. A snapshot of 4,000 links fits. */
+export const maxRpcFrame = 4_194_304;
+
+const port = z.int().check(z.minimum(0), z.maximum(65_535));
+
+const iceServer = z.discriminatedUnion('kind', [
+  z.object({ kind: z.literal('stun'), host: z.string(), port }),
+  z.object({ kind: z.literal('turn'), host: z.string(), port, user: z.string(), credential: z.string() }),
+]);
+
+export const dataplaneConfig = z.object({
+  node: nodeId,
+  interfacePrefix: z.string(),
+  autoInterfaceName: z.boolean(),
+  packetInformation: z.boolean(),
+  /** Bytes of the largest packet on an interface, without packet information. */
+  mtu: z.int().check(z.minimum(1280), z.maximum(65_531)),
+  /** Null: 2333 where it is free, else any. */
+  udpPort: z.nullable(port),
+});
+
+export const linkReport = z.object({
+  peer: nodeId,
+  state: z.enum(['connecting', 'up', 'lost']),
+  reason: z.string(),
+  /** The negotiation that carries the packets; null unless up. */
+  active: z.nullable(negotiationId),
+  /** Every connection there is, the active one included. */
+  connections: z.array(z.object({ negotiation: negotiationId, route, open: z.boolean() })),
+  path: z.nullable(z.enum(['direct', 'datachannel'])),
+  pair: z.nullable(candidatePair),
+  interface: z.nullable(interfaceStatus),
+});
+
+export const linkStats = z.object({ peer: nodeId, rtt: z.nullable(z.number()), counters });
+
+export const helloReply = z.object({
+  version: z.int(),
+  pid: z.int(),
+  engine: z.string(),
+  udpPort: port,
+  /** The port that was asked for was taken. */
+  portTaken: z.boolean(),
+  links: z.array(linkReport),
+});
+
+const attempt = { peer: nodeId, negotiation: negotiationId };
+const nothing = z.object({});
+
+/** Requests: control asks, the dataplane answers. */
+export const requests = {
+  /** Another configuration than the one in force closes every link first. */
+  hello: { params: z.object({ version: z.int(), config: dataplaneConfig }), result: helloReply },
+  offer: {
+    params: z.object({ ...attempt, route, iceServers: z.array(iceServer) }),
+    result: z.object({ sdp }),
+  },
+  /** A connection of the same route is closed first. */
+  answer: {
+    params: z.object({ ...attempt, route, iceServers: z.array(iceServer), sdp }),
+    result: z.object({ sdp }),
+  },
+  accept: { params: z.object({ ...attempt, sdp }), result: nothing },
+  /** Closes one connection; the link and its interface stay. */
+  close: { params: z.object(attempt), result: nothing },
+  /** Closes the link: its interface goes. */
+  remove: { params: z.object({ peer: nodeId }), result: nothing },
+  stats: { params: nothing, result: z.object({ links: z.array(linkStats) }) },
+  /** Closes everything; the process ends. */
+  shutdown: { params: nothing, result: nothing },
+} as const;
+
+/** Notifications, both ways. */
+export const notifications = {
+  /** A candidate: ours from the dataplane, the peer's from control. */
+  candidate: z.object({ ...attempt, candidate: candidateLine }),
+  /** A frame on a link's `signal` datachannel. */
+  signal: z.object({ peer: nodeId, frame: z.custom<Uint8Array>((value) => value instanceof Uint8Array) }),
+  /** From the dataplane: a link changed. */
+  link: linkReport,
+  /** From the dataplane: a connection ended before or after it was open. */
+  ended: z.object({ ...attempt, route, reason: z.string() }),
+} as const;
+
+export type Method = keyof typeof requests;
+export type Params<M extends Method> = z.infer<(typeof requests)[M]['params']>;
+export type Result<M extends Method> = z.infer<(typeof requests)[M]['result']>;
+export type Notification = keyof typeof notifications;
+export type NotificationParams<N extends Notification> = z.infer<(typeof notifications)[N]>;
+export type DataplaneConfig = z.infer<typeof dataplaneConfig>;
+export type LinkReport = z.infer<typeof linkReport>;
+export type HelloReply = z.infer<typeof helloReply>;
+export type IceServer = z.infer<typeof iceServer>;

@@ -1,0 +1,54 @@
+/**
+ * The one error class and its closed table of codes. `ARCHITECTURE.md`, the exit codes and the replies on every
+ * socket follow this table.
+ */
+
+/** code: what it means, in words an operator can act on. */
+export const errorCodes = {
+  bad_config: 'an option, variable or file has a value that cannot be used',
+  addon_missing: 'the native addon is not there: run `npm run build` (needs a C compiler)',
+  tun_missing: '/dev/net/tun is not there: load the module with `modprobe tun`',
+  tun_denied: 'no permission to make TUN devices: needs root or CAP_NET_ADMIN',
+  tun_exists: 'an interface of that name exists and is not ours',
+  tun_failed: 'the kernel refused the TUN device',
+  port_in_use: 'another program has that port',
+  socket_in_use: 'another cryonet serves that socket',
+  no_dataplane: 'the dataplane does not answer',
+  no_control: 'control does not answer',
+  bad_frame: 'bytes that are no frame of this protocol',
+  frame_too_large: 'a frame longer than the limit',
+  bad_message: 'a message that does not have its schema’s shape',
+  unknown_method: 'no such method',
+  unknown_link: 'no such link or negotiation',
+  version_mismatch: 'the other side speaks another version of this protocol',
+  connection_closed: 'the connection closed before the reply',
+  bad_sdp: 'the WebRTC engine refused the session description',
+  wrong_token: 'the other side does not have the same token',
+  id_in_use: 'another running node has this ID',
+  identity_mismatch: 'this ID belongs to another identity key',
+  denied: 'refused by peer policy',
+  internal: 'a defect in cryonet',
+} as const;
+
+export type ErrorCode = keyof typeof errorCodes;
+
+/** Exit codes of the three programs: 0 done, 1 failed at run time, 78 (EX_CONFIG, sysexits.h) bad configuration:
+ *  a service manager must not restart on it. */
+export const exitCode = { ok: 0, failure: 1, config: 78 } as const;
+
+export class CryonetError extends Error {
+  readonly code: ErrorCode;
+
+  /** `detail` is one line for an operator; without it the table's own words are the message. */
+  constructor(code: ErrorCode, detail?: string, options?: { cause?: unknown }) {
+    super(detail ?? errorCodes[code], options);
+    this.name = 'CryonetError';
+    this.code = code;
+  }
+}
+
+/** The message of anything thrown, on one line. */
+export function reasonOf(thrown: unknown): string {
+  const text = thrown instanceof Error ? thrown.message : String(thrown);
+  return text.replace(/\s*\n\s*/g, ' ').trim();
+}

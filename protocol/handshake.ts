@@ -1,0 +1,46 @@
+/**
+ * The WebSocket handshake, subprotocol `cryonet.2`. All four messages are binary, one MessagePack map each:
+ *
+ *   client                                   server
+ *     hello {id, key, epoch, nonce, dh}  →
+ *                                        ←   hello {id, key, epoch, nonce, dh}
+ *     proof {mac, signature}             →
+ *                                        ←   proof {mac, signature}   or   refuse {code}
+ *
+ *   T         = SHA-256(client hello bytes ‖ server hello bytes)
+ *   K         = scrypt(token, "cryonet.2 token", N = 2¹⁴, r = 8, p = 1), 32 bytes
+ *   mac       = HMAC-SHA-256(K, domain ‖ T)         domain: `clientProof` or `serverProof`
+ *   signature = Ed25519(identity, domain ‖ T)
+ *   frame keys = HKDF-SHA-256(ikm X25519(dh), salt K, info "cryonet.2 frames" ‖ T), 64 bytes: client → server, then back
+ *
+ * Every later message is AES-256-GCM(frame key, nonce = 0⁴ ‖ u64 counter from 0): ciphertext ‖ 16-byte tag.
+ * The token itself is never sent; scrypt makes guessing it from a `mac` dear.
+ */
+import * as z from 'zod/mini';
+import { bytes, nodeId } from './schema.ts';
+
+export const subprotocol = 'cryonet.2';
+
+export const helloMessage = z.object({
+  type: z.literal('hello'),
+  id: nodeId,
+  key: bytes(32, 32),
+  epoch: z.int().check(z.minimum(0)),
+  nonce: bytes(32, 32),
+  dh: bytes(32, 32),
+});
+
+export const proofMessage = z.object({
+  type: z.literal('proof'),
+  mac: bytes(32, 32),
+  signature: bytes(64, 64),
+});
+
+export const refuseCodes = ['wrong_token', 'id_in_use', 'identity_mismatch', 'denied', 'version_mismatch'] as const;
+
+export const refuseMessage = z.object({ type: z.literal('refuse'), code: z.enum(refuseCodes) });
+
+export const handshakeMessage = z.discriminatedUnion('type', [helloMessage, proofMessage, refuseMessage]);
+
+export type Hello = z.infer<typeof helloMessage>;
+export type RefuseCode = (typeof refuseCodes)[number];

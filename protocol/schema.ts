@@ -1,0 +1,38 @@
+/** What every schema of this folder is made of. */
+import * as z from 'zod/mini';
+import { CryonetError } from './errors.ts';
+import { decode } from './msgpack.ts';
+
+/** Node ID: 1 to 64 letters, digits, `-`, `_`. */
+export const nodeId = z.string().check(z.regex(/^[A-Za-z0-9_-]{1,64}$/));
+
+export const bytes = (min: number, max: number) =>
+  z.custom<Uint8Array>(
+    (value) => value instanceof Uint8Array && value.length >= min && value.length <= max,
+    `expected ${min === max ? min : `${min} to ${max}`} bytes`,
+  );
+
+/** A session description. RFC 8866 sets no limit; engines send under 2 KiB. */
+export const sdp = z.string().check(z.minLength(1), z.maxLength(16_384));
+
+/** A candidate line, RFC 8839 section 5.1. */
+export const candidateLine = z.string().check(z.minLength(1), z.maxLength(512));
+
+/** Names one attempt to connect two nodes; made by the offerer, unique per pair. */
+export const negotiationId = z.string().check(z.regex(/^[a-z0-9-]{1,32}$/));
+
+export const route = z.enum(['shared', 'relay']);
+
+/** Decodes MessagePack and checks its shape. Throws `bad_frame` or `bad_message`. */
+export function parse<T extends z.ZodMiniType>(schema: T, frame: Uint8Array): z.infer<T> {
+  return check(schema, decode(frame));
+}
+
+/** Throws `bad_message` naming the first field that does not fit. */
+export function check<T extends z.ZodMiniType>(schema: T, value: unknown): z.infer<T> {
+  const result = schema.safeParse(value);
+  if (result.success) return result.data;
+  const issue = result.error.issues[0];
+  const where = issue?.path.join('.') ?? '';
+  throw new CryonetError('bad_message', `${where === '' ? 'message' : where}: ${issue?.message ?? 'invalid'}`);
+}

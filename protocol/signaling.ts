@@ -1,0 +1,111 @@
+/**
+ * What neighbors say to each other, over a WebSocket or a link's `signal` datachannel: one MessagePack map each.
+ *
+ *   alive    "I am here, and this is the digest of the nodes I know"; `ask` lists nodes we know and cannot hear
+ *   members  signed records of nodes, each with the milliseconds since somebody heard of it
+ *   flood    a signed body on its way to one node, or to all (`to` = "*")
+ *
+ * Inside a flood, `body` is opaque to everyone but the receiver; the signature covers `domain.body` and the body's
+ * bytes. Fields are only added, and optional.
+ */
+import * as z from 'zod/mini';
+import { bytes, candidateLine, negotiationId, nodeId, route, sdp } from './schema.ts';
+
+/** Signatures and MACs start with one of these, so that none can stand for another. */
+export const domain = {
+  record: 'cryonet.2 record\0',
+  body: 'cryonet.2 body\0',
+  clientProof: 'cryonet.2 client\0',
+  serverProof: 'cryonet.2 server\0',
+} as const;
+
+const identityKey = bytes(32, 32);
+const signature = bytes(64, 64);
+
+/** Milliseconds since the Unix epoch at which control started; strictly greater at every start. */
+const epoch = z.int().check(z.minimum(0));
+
+/** Who a node is; signed by its identity. */
+export const nodeRecord = z.object({
+  id: nodeId,
+  key: identityKey,
+  epoch,
+  /** It can offer a relayed path: it has a TURN server. */
+  turn: z.boolean(),
+});
+
+export const signedRecord = z.object({ record: bytes(1, 512), signature });
+
+const memberEntry = z.extend(signedRecord, { age: z.int().check(z.minimum(0)) });
+
+/** A list longer than this is sent in parts. */
+export const membersPerMessage = 256;
+
+export const aliveMessage = z.object({
+  type: z.literal('alive'),
+  digest: bytes(8, 8),
+  ask: z.array(nodeId).check(z.maxLength(membersPerMessage)),
+});
+
+export const membersMessage = z.object({
+  type: z.literal('members'),
+  entries: z.array(memberEntry).check(z.maxLength(membersPerMessage)),
+});
+
+export const everyone = '*';
+
+export const floodMessage = z.object({
+  type: z.literal('flood'),
+  from: nodeId,
+  to: z.union([nodeId, z.literal(everyone)]),
+  ttl: z.int().check(z.minimum(0), z.maximum(64)),
+  body: bytes(1, 32_768),
+  signature,
+  /** The sender's record, where the receiver may not know it yet. */
+  sender: z.optional(signedRecord),
+});
+
+export const neighborMessage = z.discriminatedUnion('type', [aliveMessage, membersMessage, floodMessage]);
+
+/** Largest frame between neighbors, bytes. */
+export const maxNeighborFrame = 262_144;
+
+const common = {
+  from: nodeId,
+  to: z.union([nodeId, z.literal(everyone)]),
+  /** The sender's. */
+  epoch,
+  /** The receiver's, as the sender knows it; 0 to everyone. A body for an earlier start is dropped. */
+  toEpoch: epoch,
+  /** Counts the sender's bodies of this epoch from 1; each is accepted once. */
+  counter: z.int().check(z.minimum(1)),
+};
+
+export const body = z.discriminatedUnion('kind', [
+  z.object({ ...common, kind: z.literal('offer'), negotiation: negotiationId, route, sdp }),
+  z.object({ ...common, kind: z.literal('answer'), negotiation: negotiationId, sdp }),
+  z.object({
+    ...common,
+    kind: z.literal('candidate'),
+    negotiation: negotiationId,
+    candidates: z.array(candidateLine).check(z.minLength(1), z.maxLength(32)),
+  }),
+  z.object({
+    ...common,
+    kind: z.literal('reject'),
+    negotiation: negotiationId,
+    reason: z.enum(['denied', 'failed']),
+  }),
+  /** "I have no link with you; offer one." From the side that does not offer. */
+  z.object({ ...common, kind: z.literal('solicit') }),
+  /** "I am leaving." */
+  z.object({ ...common, kind: z.literal('bye') }),
+]);
+
+export type NodeRecord = z.infer<typeof nodeRecord>;
+export type SignedRecord = z.infer<typeof signedRecord>;
+export type MemberEntry = z.infer<typeof memberEntry>;
+export type NeighborMessage = z.infer<typeof neighborMessage>;
+export type FloodMessage = z.infer<typeof floodMessage>;
+export type Body = z.infer<typeof body>;
+export type Route = z.infer<typeof route>;

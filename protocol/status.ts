@@ -1,0 +1,89 @@
+/** What `GET /status` on the control socket answers and `cryoc status --json` prints. Fields are only added. */
+import * as z from 'zod/mini';
+
+const candidateEnd = z.object({
+  type: z.enum(['host', 'srflx', 'prflx', 'relay']),
+  address: z.string(),
+  port: z.int(),
+});
+
+export const candidatePair = z.object({ local: candidateEnd, remote: candidateEnd });
+
+export const interfaceStatus = z.object({
+  name: z.string(),
+  /** Kernel ifindex; stays the same across reconnects. */
+  index: z.int(),
+  mtu: z.int(),
+  carrier: z.boolean(),
+  /** Our IPv6 link-local address on it, and the peer's. */
+  address: z.string(),
+  peerAddress: z.string(),
+});
+
+export const counters = z.object({
+  rxPackets: z.int(),
+  rxBytes: z.int(),
+  txPackets: z.int(),
+  txBytes: z.int(),
+  /** Packets from the peer that the kernel did not take. */
+  rxDropped: z.int(),
+  /** Packets from the kernel that no path took. */
+  txDropped: z.int(),
+});
+
+export const linkStates = ['idle', 'negotiating', 'connecting', 'up', 'lost', 'denied', 'refused'] as const;
+
+const peerStatus = z.object({
+  id: z.string(),
+  /** Identity: the Ed25519 public key, base64url. */
+  identity: z.string(),
+  state: z.enum(linkStates),
+  /** Why the state is what it is, where a word more helps; else empty. */
+  reason: z.string(),
+  path: z.nullable(z.enum(['direct', 'datachannel'])),
+  /** True where the selected pair goes through a TURN server. */
+  relayed: z.boolean(),
+  pair: z.nullable(candidatePair),
+  /** Milliseconds; null until measured. */
+  rtt: z.nullable(z.number()),
+  interface: z.nullable(interfaceStatus),
+  counters: z.nullable(counters),
+  /** Milliseconds since the Unix epoch at which `state` was entered. */
+  since: z.int(),
+  /** Which side sends the offers. */
+  offerer: z.enum(['self', 'peer']),
+});
+
+export const statusReport = z.object({
+  version: z.string(),
+  node: z.object({
+    id: z.string(),
+    identity: z.string(),
+    /** `host:port` of the bootstrap WebSocket. */
+    listen: z.string(),
+    pid: z.int(),
+    /** Seconds since control started. */
+    uptime: z.number(),
+  }),
+  dataplane: z.object({
+    connected: z.boolean(),
+    pid: z.nullable(z.int()),
+    udpPort: z.nullable(z.int()),
+    engine: z.nullable(z.string()),
+  }),
+  /** Configured bootstrap servers. */
+  bootstrap: z.array(
+    z.object({
+      url: z.string(),
+      state: z.enum(['connecting', 'connected', 'waiting']),
+      id: z.nullable(z.string()),
+      error: z.nullable(z.string()),
+    }),
+  ),
+  /** Nodes that can be signaled directly. */
+  neighbors: z.array(z.object({ id: z.string(), via: z.array(z.enum(['websocket', 'link'])) })),
+  peers: z.array(peerStatus),
+});
+
+export type StatusReport = z.infer<typeof statusReport>;
+export type PeerStatus = z.infer<typeof peerStatus>;

@@ -1,0 +1,22 @@
+/** What two dataplanes say to each other over a link's `wire` datachannel: one MessagePack map each. */
+import * as z from 'zod/mini';
+
+export const wireMessage = z.discriminatedUnion('type', [
+  /** First on every connection, both ways. The link is up once both hellos agree. */
+  z.object({
+    type: z.literal('hello'),
+    version: z.int(),
+    packetInformation: z.boolean(),
+    /** Bytes of the largest packet the sender's interface takes. */
+    mtu: z.int().check(z.minimum(1280), z.maximum(65_531)),
+  }),
+  z.object({ type: z.literal('ping'), number: z.int() }),
+  z.object({ type: z.literal('pong'), number: z.int() }),
+]);
+
+export const wireVersion = 1;
+
+/** Bytes; a longer message closes the connection. */
+export const maxWireFrame = 16_384;
+
+export type WireMessage = z.infer<typeof wireMessage>;
