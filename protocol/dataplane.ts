@@ -54,6 +54,8 @@ export const linkStats = z.object({ peer: nodeId, rtt: z.nullable(z.number()), c
 export const helloReply = z.object({
   version: z.int(),
   pid: z.int(),
+  /** It was started by a control and ends when that does. */
+  child: z.boolean(),
   engine: z.string(),
   udpPort: port,
   /** The port that was asked for was taken. */

@@ -26,6 +26,7 @@ export const errorCodes = {
   wrong_token: 'the other side does not have the same token',
   id_in_use: 'another running node has this ID',
   identity_mismatch: 'this ID belongs to another identity key',
+  self_connection: 'that is this node itself',
   denied: 'refused by peer policy',
   internal: 'a defect in cryonet',
 } as const;

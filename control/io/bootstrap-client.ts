@@ -1,0 +1,112 @@
+/** Keeps one WebSocket to a bootstrap server: connects at once, reconnects with jittered backoff for ever. */
+import { WebSocket } from 'ws';
+import { CryonetError, reasonOf } from '../../protocol/errors.ts';
+import { subprotocol } from '../../protocol/handshake.ts';
+import { backoff } from '../core/backoff.ts';
+import { ClientHandshake, type Local, type Proven } from './handshake.ts';
+import { maxWebSocketFrame, shakeHands } from './neighbor-socket.ts';
+
+/** Milliseconds to open the WebSocket. */
+const openTimeout = 8000;
+
+export interface ClientEvents {
+  /** The server proved itself. The owner calls `lost` once that socket is closed. */
+  neighbor(socket: WebSocket, proven: Proven): void;
+  failed(url: string, cause: CryonetError): void;
+}
+
+export class BootstrapClient {
+  readonly url: string;
+  state: 'connecting' | 'connected' | 'waiting' = 'waiting';
+  /** ID of the server, once it proved itself. */
+  id: string | null = null;
+  error: string | null = null;
+  readonly #local: Local;
+  readonly #events: ClientEvents;
+  /** Milliseconds: longest wait between two tries. */
+  readonly #limit: number;
+  #failures = 0;
+  #timer: NodeJS.Timeout | undefined;
+  #socket: WebSocket | undefined;
+  #closed = false;
+
+  constructor(url: string, local: Local, limit: number, events: ClientEvents) {
+    this.url = url;
+    this.#local = local;
+    this.#limit = limit;
+    this.#events = events;
+    this.#connect();
+  }
+
+  /** The socket given out by `neighbor` is closed: try again. */
+  lost(): void {
+    this.#retry();
+  }
+
+  /** Idempotent. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    clearTimeout(this.#timer);
+    if (this.state === 'connecting') this.#socket?.terminate();
+  }
+
+  #connect(): void {
+    if (this.#closed) return;
+    this.state = 'connecting';
+    const socket = new WebSocket(this.url, subprotocol, {
+      handshakeTimeout: openTimeout,
+      maxPayload: maxWebSocketFrame,
+      perMessageDeflate: false,
+      // The frame behind the server's proof may come in the same chunk; its listener is set a microtask later.
+      allowSynchronousEvents: false,
+    });
+    this.#socket = socket;
+    let reason: unknown;
+    socket.on('error', (error) => {
+      reason ??= error;
+    });
+    const onClose = () => this.#fail(reason === undefined ? new CryonetError('connection_closed') : asError(reason));
+    socket.once('close', onClose);
+    socket.once('open', () => {
+      socket.removeListener('close', onClose);
+      const handshake = new ClientHandshake(this.#local);
+      shakeHands(socket, handshake, handshake.start()).then(
+        ({ proven }) => this.#succeed(socket, proven),
+        (error: unknown) => this.#fail(asError(error)),
+      );
+    });
+  }
+
+  #succeed(socket: WebSocket, proven: Proven): void {
+    if (this.#closed) {
+      socket.terminate();
+      return;
+    }
+    this.state = 'connected';
+    this.id = proven.peer.id;
+    this.error = null;
+    this.#failures = 0;
+    this.#events.neighbor(socket, proven);
+  }
+
+  #fail(cause: CryonetError): void {
+    if (this.#closed) return;
+    this.error = cause.message;
+    this.#events.failed(this.url, cause);
+    // A list of servers that is the same on all nodes names each node itself, too.
+    if (cause.code === 'self_connection') this.close();
+    else this.#retry();
+  }
+
+  #retry(): void {
+    if (this.#closed) return;
+    this.state = 'waiting';
+    this.#failures++;
+    this.#timer = setTimeout(() => this.#connect(), backoff(this.#failures, this.#limit, Math.random()));
+  }
+}
+
+function asError(thrown: unknown): CryonetError {
+  return thrown instanceof CryonetError ? thrown : new CryonetError('connection_closed', reasonOf(thrown), { cause: thrown });
+}

@@ -1,0 +1,114 @@
+/** The WebSocket that other nodes bootstrap through. */
+import { createServer, type Server } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
+import { type WebSocket, WebSocketServer } from 'ws';
+import { CryonetError, reasonOf } from '../../protocol/errors.ts';
+import { type Hello, type RefuseCode, refuseCodes, subprotocol } from '../../protocol/handshake.ts';
+import { formatHostPort, type HostPort } from '../core/address.ts';
+import { type Local, refusal, ServerHandshake } from './handshake.ts';
+import { maxWebSocketFrame, shakeHands } from './neighbor-socket.ts';
+import type { Proven } from './handshake.ts';
+
+/** Clients in the middle of a handshake; more are turned away at once. */
+const maxPending = 256;
+
+export interface ServerEvents {
+  /** Why a client that proved the token may not be a neighbor, or undefined. */
+  admit(client: Hello): Promise<RefuseCode | undefined>;
+  neighbor(socket: WebSocket, proven: Proven): void;
+  refused(address: string, cause: CryonetError): void;
+}
+
+export interface BootstrapServer {
+  /** As bound: the port is the real one. */
+  readonly address: HostPort;
+  /** Idempotent; sockets of neighbors are their owners' to close. */
+  close(): void;
+}
+
+/** Throws `port_in_use` or `bad_config`. */
+export async function openBootstrapServer(
+  at: HostPort,
+  tls: { readonly cert: string; readonly key: string } | null,
+  local: Local,
+  events: ServerEvents,
+): Promise<BootstrapServer> {
+  const server = makeServer(tls);
+  const sockets = new WebSocketServer({
+    noServer: true,
+    maxPayload: maxWebSocketFrame,
+    perMessageDeflate: false,
+    handleProtocols: (offered) => (offered.has(subprotocol) ? subprotocol : false),
+  });
+  let pending = 0;
+  server.on('request', (_request, response) => {
+    response.writeHead(426, { Upgrade: 'websocket', 'Content-Type': 'text/plain' });
+    response.end('This is the bootstrap WebSocket of a cryonet node.\n');
+  });
+  server.on('clientError', (_error, socket) => socket.destroy());
+  server.on('upgrade', (request, socket, head) => {
+    socket.on('error', () => socket.destroy());
+    const protocols = (request.headers['sec-websocket-protocol'] ?? '').split(',').map((name) => name.trim());
+    if (pending >= maxPending || !protocols.includes(subprotocol)) {
+      socket.end(`HTTP/1.1 ${pending >= maxPending ? '503 Service Unavailable' : '400 Bad Request'}\r\nConnection: close\r\n\r\n`);
+      return;
+    }
+    pending++;
+    const address = formatHostPort({ host: request.socket.remoteAddress ?? '?', port: request.socket.remotePort ?? 0 });
+    socket.once('close', () => pending--);
+    sockets.handleUpgrade(request, socket, head, (client) => {
+      client.on('error', () => client.terminate());
+      greet(client, local, events).catch((error: unknown) => {
+        events.refused(address, error instanceof CryonetError ? error : new CryonetError('internal', reasonOf(error)));
+      });
+    });
+  });
+  await listen(server, at);
+  const bound = server.address();
+  return {
+    address: { host: at.host, port: typeof bound === 'object' && bound !== null ? bound.port : at.port },
+    close() {
+      server.close();
+      server.closeAllConnections();
+      for (const client of sockets.clients) client.terminate();
+    },
+  };
+}
+
+async function greet(client: WebSocket, local: Local, events: ServerEvents): Promise<void> {
+  const farewell = ({ code }: CryonetError) => refuseCodes.some((known) => known === code) ? refusal(code as RefuseCode) : undefined;
+  const { proven, last } = await shakeHands(client, new ServerHandshake(local), undefined, farewell);
+  const code = await events.admit(proven.peer);
+  if (code !== undefined) {
+    client.send(refusal(code));
+    client.close(4003, code);
+    throw new CryonetError(code);
+  }
+  if (client.readyState !== client.OPEN) return;
+  client.send(last!);
+  events.neighbor(client, proven);
+}
+
+function makeServer(tls: { readonly cert: string; readonly key: string } | null): Server {
+  if (tls === null) return createServer();
+  try {
+    return createTlsServer(tls) as unknown as Server;
+  } catch (cause) {
+    throw new CryonetError('bad_config', `--tls-cert or --tls-key cannot be used: ${reasonOf(cause)}`, { cause });
+  }
+}
+
+function listen(server: Server, at: HostPort): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', (error: NodeJS.ErrnoException) => {
+      const inUse = error.code === 'EADDRINUSE';
+      const text = inUse ? 'another program has that port' : error.message;
+      reject(new CryonetError(inUse ? 'port_in_use' : 'bad_config', `--listen ${formatHostPort(at)}: ${text}`));
+    });
+    server.listen(at.port, at.host === '' ? '::' : at.host, () => {
+      server.removeAllListeners('error');
+      server.on('error', () => {});
+      resolve();
+    });
+  });
+}

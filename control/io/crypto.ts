@@ -1,0 +1,106 @@
+/** The cryptography that control needs, all of it node:crypto's. Formats: `protocol/handshake.ts`. */
+import {
+  createCipheriv,
+  createDecipheriv,
+  createHash,
+  createHmac,
+  createPublicKey,
+  diffieHellman,
+  generateKeyPairSync,
+  hkdfSync,
+  type KeyObject,
+  scryptSync,
+  sign,
+  timingSafeEqual,
+  verify,
+} from 'node:crypto';
+import type { Identity } from './state-directory.ts';
+
+/** About 30 ms of work for each guess at a token. */
+export function tokenKey(token: string): Uint8Array {
+  return scryptSync(token, 'cryonet.2 token', 32, { N: 16_384, r: 8, p: 1 });
+}
+
+export function sha256(...parts: readonly Uint8Array[]): Uint8Array {
+  const hash = createHash('sha256');
+  for (const part of parts) hash.update(part);
+  return hash.digest();
+}
+
+export function mac(key: Uint8Array, message: Uint8Array): Uint8Array {
+  return createHmac('sha256', key).update(message).digest();
+}
+
+export function equal(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && timingSafeEqual(a, b);
+}
+
+export function signWith(identity: Identity, message: Uint8Array): Uint8Array {
+  return sign(null, message, identity.privateKey);
+}
+
+/** False for a signature that does not hold, and for a key that is none. */
+export function verifyWith(key: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean {
+  try {
+    return verify(null, message, publicKey('Ed25519', key), signature);
+  } catch {
+    return false;
+  }
+}
+
+export interface Ephemeral {
+  readonly publicKey: Uint8Array;
+  /** Throws for a key that is no point of use. */
+  agree(peer: Uint8Array): Uint8Array;
+}
+
+export function newEphemeral(): Ephemeral {
+  const pair = generateKeyPairSync('x25519');
+  const { x } = pair.publicKey.export({ format: 'jwk' });
+  return {
+    publicKey: new Uint8Array(Buffer.from(x!, 'base64url')),
+    agree: (peer) => diffieHellman({ privateKey: pair.privateKey, publicKey: publicKey('X25519', peer) }),
+  };
+}
+
+export function expand(secret: Uint8Array, salt: Uint8Array, info: Uint8Array, size: number): Uint8Array {
+  return new Uint8Array(hkdfSync('sha256', secret, salt, info, size));
+}
+
+/** One direction of sealed frames: AES-256-GCM under a key of its own, the nonce counts. */
+export class FrameCipher {
+  readonly #key: Uint8Array;
+  #counter = 0n;
+
+  constructor(key: Uint8Array) {
+    this.#key = key;
+  }
+
+  seal(plain: Uint8Array): Uint8Array {
+    const cipher = createCipheriv('aes-256-gcm', this.#key, this.#nonce());
+    return Buffer.concat([cipher.update(plain), cipher.final(), cipher.getAuthTag()]);
+  }
+
+  /** Undefined where the frame is not the next one of this key. */
+  open(sealed: Uint8Array): Uint8Array | undefined {
+    if (sealed.length < 16) return undefined;
+    const decipher = createDecipheriv('aes-256-gcm', this.#key, this.#nonce());
+    decipher.setAuthTag(sealed.subarray(sealed.length - 16));
+    try {
+      return Buffer.concat([decipher.update(sealed.subarray(0, -16)), decipher.final()]);
+    } catch {
+      return undefined;
+    }
+  }
+
+  #nonce(): Uint8Array {
+    const nonce = Buffer.alloc(12);
+    nonce.writeBigUInt64BE(this.#counter++, 4);
+    return nonce;
+  }
+}
+
+function publicKey(curve: 'Ed25519' | 'X25519', raw: Uint8Array): KeyObject {
+  const x = Buffer.from(raw).toString('base64url');
+  return createPublicKey({ key: { kty: 'OKP', crv: curve, x }, format: 'jwk' });
+}

@@ -1,0 +1,72 @@
+/**
+ * Finds the dataplane: the one that serves the socket already, or a child started for it. A child is in a session of
+ * its own, so that it outlives a control that dies; it ends by itself when no control comes back.
+ */
+import { spawn } from 'node:child_process';
+import { connect, type Socket } from 'node:net';
+import { fileURLToPath } from 'node:url';
+import { CryonetError, exitCode } from '../../protocol/errors.ts';
+
+/** Milliseconds. */
+const startTimeout = 10_000;
+
+const program = fileURLToPath(new URL('../../dataplane/main.ts', import.meta.url));
+
+export interface StartOptions {
+  readonly socket: string;
+  readonly webrtc: string;
+  readonly logLevel: string;
+  readonly logFormat: string;
+}
+
+/** A connection to who serves `path`, or undefined where nobody does. */
+export function connectDataplane(path: string): Promise<Socket | undefined> {
+  return new Promise((resolve) => {
+    const socket = connect(path);
+    socket.once('connect', () => {
+      socket.removeAllListeners('error');
+      resolve(socket);
+    });
+    socket.once('error', () => resolve(undefined));
+  });
+}
+
+/** Starts a dataplane and waits until it says that it serves its socket. Throws `bad_config` where it refuses its
+ *  configuration, else `no_dataplane`. */
+export async function startDataplane(options: StartOptions): Promise<void> {
+  const { socket, webrtc, logLevel, logFormat } = options;
+  const args = [...process.execArgv, program, '--socket', socket, '--child', '--webrtc', webrtc];
+  const child = spawn(process.execPath, [...args, '--log-level', logLevel, '--log-format', logFormat], {
+    detached: true,
+    stdio: ['ignore', 'ignore', 'inherit', 'pipe'],
+    env: withoutSecrets(process.env),
+  });
+  const running = child.stdio[3] as Socket;
+  await new Promise<void>((resolve, reject) => {
+    const fail = (code: number | null) => {
+      const bad = code === exitCode.config;
+      reject(new CryonetError(bad ? 'bad_config' : 'no_dataplane', `the dataplane did not start (exit code ${code ?? 'none'})`));
+    };
+    const timer = setTimeout(() => {
+      child.kill('SIGKILL');
+      fail(null);
+    }, startTimeout);
+    child.once('error', () => fail(null));
+    child.once('exit', fail);
+    running.once('data', () => {
+      clearTimeout(timer);
+      child.removeListener('exit', fail);
+      resolve();
+    });
+    running.on('error', () => {});
+    child.once('exit', () => clearTimeout(timer));
+  });
+  running.destroy();
+  child.unref();
+}
+
+/** The dataplane needs neither the token nor the credentials of servers. */
+function withoutSecrets(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  const { TOKEN: _token, TOKEN_FILE: _file, ICE_SERVERS: _ice, ...rest } = env;
+  return rest;
+}

@@ -1,0 +1,148 @@
+/** A WebSocket to a neighbor: the handshake first, then sealed frames, each one message between neighbors. */
+import type { WebSocket } from 'ws';
+import { CryonetError, reasonOf } from '../../protocol/errors.ts';
+import type { Hello } from '../../protocol/handshake.ts';
+import { encode } from '../../protocol/msgpack.ts';
+import { parse } from '../../protocol/schema.ts';
+import { maxNeighborFrame, type NeighborMessage, neighborMessage } from '../../protocol/signaling.ts';
+import type { Proven } from './handshake.ts';
+
+/** Milliseconds. */
+const handshakeTimeout = 5000;
+const pingInterval = 10_000;
+
+/** Unsent bytes after which a neighbor counts as gone. */
+const maxBacklog = 8_388_608;
+
+/** Sealed frames are 16 bytes longer. */
+export const maxWebSocketFrame = maxNeighborFrame + 16;
+
+export interface SocketEvents {
+  message(message: NeighborMessage): void;
+  /** Last event. `cause` is undefined where the other side closed in order. */
+  closed(cause: CryonetError | undefined): void;
+}
+
+/** One side of the handshake; its messages as `ClientHandshake` and `ServerHandshake` make them. */
+export interface Handshake {
+  receive(frame: Uint8Array): { send?: Uint8Array; proven?: Proven };
+}
+
+/** Runs a handshake over a socket that is open. Rejects with what went wrong; the socket is then closed, after
+ *  `farewell(cause)` where that gives a last message. */
+export function shakeHands(
+  socket: WebSocket,
+  handshake: Handshake,
+  first: Uint8Array | undefined,
+  farewell?: (cause: CryonetError) => Uint8Array | undefined,
+): Promise<{ proven: Proven; last: Uint8Array | undefined }> {
+  return new Promise((resolve, reject) => {
+    const finish = (settle: () => void) => {
+      clearTimeout(timer);
+      socket.removeAllListeners('message');
+      socket.removeListener('close', onClose);
+      settle();
+    };
+    const fail = (thrown: unknown) => {
+      const cause = thrown instanceof CryonetError ? thrown : new CryonetError('bad_message', reasonOf(thrown), { cause: thrown });
+      const last = farewell?.(cause);
+      if (last !== undefined) socket.send(last);
+      socket.close(4003, cause.code);
+      finish(() => reject(cause));
+    };
+    const onClose = () => finish(() => reject(new CryonetError('connection_closed', 'closed during the handshake')));
+    const timer = setTimeout(() => fail(new CryonetError('connection_closed', 'the handshake took too long')), handshakeTimeout);
+    socket.on('close', onClose);
+    socket.on('message', (received: Buffer, isBinary: boolean) => {
+      try {
+        if (!isBinary) throw new CryonetError('bad_message', 'a text message');
+        const { send, proven } = handshake.receive(received);
+        if (proven !== undefined) finish(() => resolve({ proven, last: send }));
+        else if (send !== undefined) socket.send(send);
+      } catch (error) {
+        fail(error);
+      }
+    });
+    if (first !== undefined) socket.send(first);
+  });
+}
+
+export class NeighborSocket {
+  readonly peer: Hello;
+  readonly #socket: WebSocket;
+  readonly #proven: Proven;
+  readonly #events: SocketEvents;
+  readonly #keepAlive: NodeJS.Timeout;
+  #heard = true;
+  #closed = false;
+
+  constructor(socket: WebSocket, proven: Proven, events: SocketEvents) {
+    this.#socket = socket;
+    this.#proven = proven;
+    this.peer = proven.peer;
+    this.#events = events;
+    socket.on('message', (received: Buffer) => this.#receive(received));
+    socket.on('pong', () => {
+      this.#heard = true;
+    });
+    socket.on('close', () => this.#end(undefined));
+    this.#keepAlive = setInterval(() => this.#ping(), pingInterval);
+  }
+
+  send(message: NeighborMessage): void {
+    if (this.#closed || this.#socket.readyState !== this.#socket.OPEN) return;
+    this.#socket.send(this.#proven.outgoing.seal(encode(message)));
+    if (this.#socket.bufferedAmount > maxBacklog) this.close(new CryonetError('connection_closed', 'the neighbor does not read'));
+  }
+
+  /** Whether the other side answers a ping within `timeout` milliseconds. */
+  answers(timeout: number): Promise<boolean> {
+    if (this.#closed) return Promise.resolve(false);
+    return new Promise((resolve) => {
+      const onPong = () => finish(true);
+      const finish = (answered: boolean) => {
+        clearTimeout(timer);
+        this.#socket.removeListener('pong', onPong);
+        resolve(answered);
+      };
+      const timer = setTimeout(() => finish(false), timeout);
+      this.#socket.once('pong', onPong);
+      this.#socket.ping();
+    });
+  }
+
+  /** Idempotent. */
+  close(cause?: CryonetError): void {
+    if (cause === undefined) this.#socket.close(1000);
+    else this.#socket.terminate();
+    this.#end(cause);
+  }
+
+  #ping(): void {
+    if (!this.#heard) {
+      this.close(new CryonetError('connection_closed', 'the neighbor does not answer'));
+      return;
+    }
+    this.#heard = false;
+    this.#socket.ping();
+  }
+
+  #receive(received: Buffer): void {
+    if (this.#closed) return;
+    this.#heard = true;
+    try {
+      const frame = this.#proven.incoming.open(received);
+      if (frame === undefined) throw new CryonetError('bad_frame', 'a frame that was not sealed by the neighbor');
+      this.#events.message(parse(neighborMessage, frame));
+    } catch (error) {
+      this.close(error instanceof CryonetError ? error : new CryonetError('internal', reasonOf(error), { cause: error }));
+    }
+  }
+
+  #end(cause: CryonetError | undefined): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    clearInterval(this.#keepAlive);
+    this.#events.closed(cause);
+  }
+}

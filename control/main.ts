@@ -1,0 +1,55 @@
+/** `cryonet`: reads its configuration, runs control until it is told to stop. */
+import { CommanderError } from 'commander';
+import { CryonetError, exitCode, reasonOf } from '../protocol/errors.ts';
+import { openLog } from '../protocol/log.ts';
+import { type ControlConfig, readConfig } from './options.ts';
+import { ControlShell } from './shell.ts';
+
+/** Milliseconds after which a stop that hangs is cut short. */
+const stopLimit = 1500;
+
+process.umask(0o077);
+const config = configuration();
+// The token may stand on the command line; from here on `ps` shows this instead.
+process.title = `cryonet ${config.id}`;
+const log = openLog('cryonet', config.logLevel, config.logFormat);
+
+let stopping = false;
+async function stop(code: number): Promise<void> {
+  if (stopping) return;
+  stopping = true;
+  setTimeout(() => process.exit(code), stopLimit).unref();
+  await shell?.stop();
+  process.exit(code);
+}
+
+let shell: ControlShell | undefined;
+process.on('SIGTERM', () => void stop(exitCode.ok));
+process.on('SIGINT', () => void stop(exitCode.ok));
+process.on('uncaughtException', (error) => {
+  log.error('defect', { reason: reasonOf(error), stack: error.stack });
+  void stop(exitCode.failure);
+});
+
+try {
+  shell = new ControlShell(config, log, (cause) => {
+    log.error('giving up', { reason: cause.message });
+    void stop(exitCode.config);
+  });
+  await shell.start();
+} catch (error) {
+  const code = error instanceof CryonetError ? error.code : 'internal';
+  process.stderr.write(`cryonet: ${reasonOf(error)}\n`);
+  const configuration = code === 'bad_config' || code === 'port_in_use' || code === 'socket_in_use';
+  await stop(configuration ? exitCode.config : exitCode.failure);
+}
+
+function configuration(): ControlConfig {
+  try {
+    return readConfig(process.argv.slice(2), process.env, process.getuid?.() ?? 0);
+  } catch (error) {
+    if (error instanceof CommanderError) process.exit(error.exitCode);
+    process.stderr.write(`cryonet: ${reasonOf(error)}\n`);
+    process.exit(exitCode.config);
+  }
+}

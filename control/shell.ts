@@ -1,0 +1,394 @@
+/**
+ * The control process around its core: runs effects, feeds events, keeps one timer. The only file that sees both
+ * `core/` and `io/`.
+ */
+import type { WebSocket } from 'ws';
+import type {
+  DataplaneConfig,
+  HelloReply,
+  Method,
+  Notification,
+  NotificationParams,
+  Params,
+  Result,
+} from '../protocol/dataplane.ts';
+import { dataplaneVersion } from '../protocol/dataplane.ts';
+import { CryonetError, reasonOf } from '../protocol/errors.ts';
+import type { Hello, RefuseCode } from '../protocol/handshake.ts';
+import type { Log } from '../protocol/log.ts';
+import { encode } from '../protocol/msgpack.ts';
+import { controlSocket, dataplaneSocket } from '../protocol/paths.ts';
+import { RpcConnection } from '../protocol/rpc.ts';
+import { parse } from '../protocol/schema.ts';
+import { neighborMessage } from '../protocol/signaling.ts';
+import type { StatusReport } from '../protocol/status.ts';
+import { version } from '../protocol/version.ts';
+import { formatHostPort } from './core/address.ts';
+import { type Environment, hex } from './core/environment.ts';
+import type { Channel, Effect, MeshEvent } from './core/events.ts';
+import { nextDeadline, step } from './core/mesh.ts';
+import { type Mesh, newMesh } from './core/state.ts';
+import { BootstrapClient } from './io/bootstrap-client.ts';
+import { type BootstrapServer, openBootstrapServer } from './io/bootstrap-server.ts';
+import { type ControlSocket, openControlSocket } from './io/control-socket.ts';
+import { sha256, signWith, tokenKey, verifyWith } from './io/crypto.ts';
+import { connectDataplane, startDataplane } from './io/dataplane-process.ts';
+import type { Local, Proven } from './io/handshake.ts';
+import { NeighborSocket } from './io/neighbor-socket.ts';
+import { type KeptState, openStateDirectory } from './io/state-directory.ts';
+import type { ControlConfig } from './options.ts';
+import { type LinkStats, neighborStatuses, peerStatuses } from './status.ts';
+
+/** Milliseconds. */
+const redialDelay = 250;
+const probeTimeout = 1500;
+/** For the goodbye to leave before the sockets close. */
+const goodbyeDelay = 100;
+
+export class ControlShell {
+  readonly #config: ControlConfig;
+  readonly #log: Log;
+  readonly #kept: KeptState;
+  readonly #local: Local;
+  readonly #mesh: Mesh;
+  readonly #sockets = new Map<Channel, NeighborSocket>();
+  readonly #clients: BootstrapClient[] = [];
+  /** Ends the process on a condition that no retry mends. */
+  readonly #giveUp: (cause: CryonetError) => void;
+  #server: BootstrapServer | undefined;
+  #controlSocket: ControlSocket | undefined;
+  #dataplane: RpcConnection | undefined;
+  #hello: HelloReply | undefined;
+  #socketCounter = 0;
+  #timer: NodeJS.Timeout | undefined;
+  #stopped = false;
+
+  /** Throws `bad_config` where the state directory cannot be used. */
+  constructor(config: ControlConfig, log: Log, giveUp: (cause: CryonetError) => void) {
+    this.#config = config;
+    this.#log = log;
+    this.#giveUp = giveUp;
+    this.#kept = openStateDirectory(config.stateDirectory, Date.now());
+    const { identity, epoch, pins } = this.#kept;
+    this.#local = { id: config.id, epoch, identity, tokenKey: tokenKey(config.token) };
+    this.#mesh = newMesh(
+      { id: config.id, key: identity.publicKey, epoch, turn: config.iceServers.some(({ kind }) => kind === 'turn') },
+      {
+        policy: { allow: config.allow, deny: config.deny },
+        checkInterval: config.checkInterval,
+        forgetAfter: config.checkTimeout,
+        aliveInterval: config.sendAliveInterval,
+      },
+      pins,
+      this.#environment(),
+    );
+  }
+
+  /** Opens, in order: control socket, bootstrap WebSocket, dataplane, bootstrap clients. */
+  async start(): Promise<void> {
+    const { runtimeDirectory, listen, tls } = this.#config;
+    this.#controlSocket = await openControlSocket(controlSocket(runtimeDirectory), () => this.status());
+    this.#server = await openBootstrapServer(listen, tls, this.#local, {
+      admit: (client) => this.#admit(client),
+      neighbor: (socket, proven) => this.#neighborUp(socket, proven, undefined),
+      refused: (address, cause) => {
+        const level = cause.code === 'connection_closed' || cause.code === 'bad_message' ? 'debug' : 'warn';
+        this.#log[level]('neighbor refused', { address, reason: cause.message });
+      },
+    });
+    await this.#openDataplane();
+    for (const url of this.#config.wsServers) this.#clients.push(this.#newClient(url));
+    this.#log.info('node started', {
+      id: this.#config.id,
+      identity: Buffer.from(this.#local.identity.publicKey).toString('base64url'),
+      listen: formatHostPort(this.#server.address),
+      udpPort: this.#hello?.udpPort,
+    });
+    this.#schedule();
+  }
+
+  /** Closes in the reverse order of `start`. A dataplane of its own ends with control, and the mesh is told;
+   *  another one keeps its links. Idempotent, never throws. */
+  async stop(): Promise<void> {
+    if (this.#stopped) return;
+    this.#stopped = true;
+    clearTimeout(this.#timer);
+    const ours = this.#hello?.child === true;
+    if (ours) {
+      this.#take({ type: 'stop' });
+      await new Promise((resolve) => setTimeout(resolve, goodbyeDelay));
+    }
+    for (const client of this.#clients) client.close();
+    for (const socket of this.#sockets.values()) socket.close();
+    if (ours) await this.#dataplane?.call('shutdown', {}).catch(() => {});
+    this.#dataplane?.close();
+    this.#server?.close();
+    this.#controlSocket?.close();
+  }
+
+  async status(): Promise<StatusReport> {
+    let stats: readonly LinkStats[] = [];
+    if (this.#dataplane !== undefined) {
+      stats = await this.#dataplane.call('stats', {}).then(({ links }) => links, () => []);
+    }
+    return {
+      version,
+      node: {
+        id: this.#config.id,
+        identity: Buffer.from(this.#local.identity.publicKey).toString('base64url'),
+        listen: formatHostPort(this.#server?.address ?? this.#config.listen),
+        pid: process.pid,
+        uptime: Math.round(performance.now()) / 1000,
+      },
+      dataplane: {
+        connected: this.#dataplane !== undefined,
+        pid: this.#hello?.pid ?? null,
+        udpPort: this.#hello?.udpPort ?? null,
+        engine: this.#hello?.engine ?? null,
+      },
+      bootstrap: this.#clients.map(({ url, state, id, error }) => ({ url, state, id, error })),
+      neighbors: neighborStatuses(this.#mesh),
+      peers: peerStatuses(this.#mesh, stats),
+    };
+  }
+
+  #environment(): Environment {
+    return {
+      now: performance.timeOrigin + performance.now(),
+      random: Math.random,
+      sign: (message) => signWith(this.#local.identity, message),
+      verify: verifyWith,
+      digest: sha256,
+    };
+  }
+
+  #take(event: MeshEvent): void {
+    const effects = step(this.#mesh, event, this.#environment());
+    for (const effect of effects) this.#run(effect);
+    if (!this.#stopped) this.#schedule();
+  }
+
+  #schedule(): void {
+    clearTimeout(this.#timer);
+    const wait = nextDeadline(this.#mesh).at - performance.timeOrigin - performance.now();
+    this.#timer = setTimeout(() => this.#take({ type: 'tick' }), Math.max(1, Math.ceil(wait)));
+  }
+
+  #run(effect: Effect): void {
+    switch (effect.type) {
+      case 'send':
+        if (effect.channel.startsWith('link:')) {
+          this.#dataplane?.notify('signal', { peer: effect.channel.slice(5), frame: encode(effect.message) });
+        } else {
+          this.#sockets.get(effect.channel)?.send(effect.message);
+        }
+        return;
+      case 'offer': {
+        const { peer, negotiation, route } = effect;
+        this.#negotiate(peer, negotiation, 'offer', { peer, negotiation, route, iceServers: [...this.#config.iceServers] });
+        return;
+      }
+      case 'answer': {
+        const { peer, negotiation, route, sdp } = effect;
+        this.#negotiate(peer, negotiation, 'answer', { peer, negotiation, route, sdp, iceServers: [...this.#config.iceServers] });
+        return;
+      }
+      case 'accept': {
+        const { peer, negotiation, sdp } = effect;
+        this.#ask('accept', { peer, negotiation, sdp }, (reason) => this.#take({ type: 'ended', peer, negotiation, reason }));
+        return;
+      }
+      case 'add-candidate':
+        this.#dataplane?.notify('candidate', { peer: effect.peer, negotiation: effect.negotiation, candidate: effect.candidate });
+        return;
+      case 'close':
+        this.#ask('close', { peer: effect.peer, negotiation: effect.negotiation });
+        return;
+      case 'remove':
+        this.#ask('remove', { peer: effect.peer });
+        return;
+      case 'pin':
+        this.#keep(effect.id, effect.key);
+        return;
+      case 'notice':
+        this.#log[effect.level](effect.message, effect.fields);
+    }
+  }
+
+  #negotiate(peer: string, negotiation: string, method: 'offer' | 'answer', params: Params<'offer'> | Params<'answer'>): void {
+    this.#ask(
+      method,
+      params as Params<'answer'>,
+      (reason) => this.#take({ type: 'ended', peer, negotiation, reason }),
+      ({ sdp }) => this.#take({ type: 'described', peer, negotiation, sdp }),
+    );
+  }
+
+  /** Calls the dataplane; its outcome becomes an event. Never throws. */
+  #ask<M extends Method>(method: M, params: Params<M>, failed?: (reason: string) => void, done?: (result: Result<M>) => void): void {
+    const dataplane = this.#dataplane;
+    if (dataplane === undefined) return;
+    dataplane.call(method, params).then(
+      (result) => done?.(result),
+      (error: unknown) => {
+        if (error instanceof CryonetError && error.code === 'connection_closed') return;
+        this.#log.debug('dataplane refused', { method, reason: reasonOf(error) });
+        failed?.(reasonOf(error));
+      },
+    );
+  }
+
+  #keep(id: string, key: string): void {
+    try {
+      this.#kept.pin(id, key);
+    } catch (error) {
+      this.#log.error('identity not kept', { peer: id, reason: reasonOf(error) });
+    }
+  }
+
+  async #openDataplane(): Promise<void> {
+    const path = this.#config.dataplaneSocket ?? dataplaneSocket(this.#config.runtimeDirectory);
+    let socket = await connectDataplane(path);
+    if (socket === undefined && this.#config.dataplaneSocket === null) {
+      const { webrtc, logLevel, logFormat } = this.#config;
+      await startDataplane({ socket: path, webrtc, logLevel, logFormat });
+      socket = await connectDataplane(path);
+    }
+    if (socket === undefined) throw new CryonetError('no_dataplane', `no dataplane serves ${path}`);
+    const early: (() => void)[] = [];
+    const connection: RpcConnection = new RpcConnection(socket, {
+      request: () => Promise.reject(new CryonetError('unknown_method', 'control answers no requests')),
+      notification: (name, params) => {
+        const tell = () => this.#notified(name, params);
+        // What came in one chunk with the reply to hello waits for the snapshot to be adopted.
+        if (this.#dataplane === connection) tell();
+        else early.push(tell);
+      },
+      closed: (cause) => this.#dataplaneLost(connection, cause),
+    });
+    const hello = await connection.call('hello', { version: dataplaneVersion, config: this.#dataplaneConfig() });
+    if (hello.version !== dataplaneVersion) {
+      connection.close();
+      throw new CryonetError('version_mismatch', `the dataplane speaks version ${hello.version}, control ${dataplaneVersion}`);
+    }
+    if (hello.portTaken) this.#log.warn('UDP port 2333 is taken: another one is used', { udpPort: hello.udpPort });
+    this.#hello = hello;
+    this.#dataplane = connection;
+    this.#take({ type: 'dataplane-up', links: hello.links });
+    for (const tell of early) tell();
+  }
+
+  #notified<N extends Notification>(name: N, params: NotificationParams<N>): void {
+    switch (name) {
+      case 'candidate':
+        this.#take({ type: 'candidate', ...(params as NotificationParams<'candidate'>) });
+        return;
+      case 'link':
+        this.#take({ type: 'link', report: params as NotificationParams<'link'> });
+        return;
+      case 'ended':
+        this.#take({ type: 'ended', ...(params as NotificationParams<'ended'>) });
+        return;
+      case 'signal':
+        this.#signal(params as NotificationParams<'signal'>);
+    }
+  }
+
+  #dataplaneConfig(): DataplaneConfig {
+    const { id, interfacePrefix, autoInterfaceName, packetInformation, mtu, udpPort } = this.#config;
+    return { node: id, interfacePrefix, autoInterfaceName, packetInformation, mtu, udpPort };
+  }
+
+  #dataplaneLost(connection: RpcConnection, cause: CryonetError | undefined): void {
+    if (this.#dataplane !== connection) return;
+    this.#dataplane = undefined;
+    if (this.#stopped) return;
+    this.#log.warn('dataplane lost', { reason: cause?.message ?? 'it closed the connection' });
+    this.#take({ type: 'dataplane-down' });
+    this.#redial();
+  }
+
+  #redial(): void {
+    if (this.#stopped) return;
+    this.#openDataplane().then(
+      () => this.#log.info('dataplane is back', { pid: this.#hello?.pid }),
+      (error: unknown) => {
+        this.#log.debug('dataplane not back yet', { reason: reasonOf(error) });
+        setTimeout(() => this.#redial(), redialDelay);
+      },
+    );
+  }
+
+  #signal({ peer, frame }: NotificationParams<'signal'>): void {
+    try {
+      this.#take({ type: 'message', channel: `link:${peer}`, message: parse(neighborMessage, frame) });
+    } catch (error) {
+      this.#log.debug('message not understood', { peer, reason: reasonOf(error) });
+    }
+  }
+
+  /** What a client that proved the token is refused for. */
+  async #admit(client: Hello): Promise<RefuseCode | undefined> {
+    if (client.id === this.#config.id) return 'id_in_use';
+    const pinned = this.#kept.pins.get(client.id);
+    if (pinned !== undefined && pinned !== hex(client.key)) return 'identity_mismatch';
+    const twins = [...this.#sockets.values()].filter(({ peer }) => peer.id === client.id && peer.epoch !== client.epoch);
+    for (const twin of twins) {
+      if (twin.peer.epoch > client.epoch || (await twin.answers(probeTimeout))) return 'id_in_use';
+      twin.close(new CryonetError('connection_closed', 'replaced by a newer start of the same node'));
+    }
+    this.#keep(client.id, hex(client.key));
+    return undefined;
+  }
+
+  #neighborUp(socket: WebSocket, proven: Proven, client: BootstrapClient | undefined): void {
+    const channel = `ws:${++this.#socketCounter}`;
+    const { id } = proven.peer;
+    const neighbor = new NeighborSocket(socket, proven, {
+      message: (message) => this.#take({ type: 'message', channel, message }),
+      closed: (cause) => {
+        this.#sockets.delete(channel);
+        if (!this.#stopped) {
+          this.#log.info('neighbor gone', { id, via: client?.url ?? 'its WebSocket', reason: cause?.message });
+          this.#take({ type: 'neighbor-down', channel });
+        }
+        client?.lost();
+      },
+    });
+    this.#sockets.set(channel, neighbor);
+    this.#log.info('neighbor', { id, via: client?.url ?? 'its WebSocket' });
+    this.#take({ type: 'neighbor-up', channel, id });
+  }
+
+  #newClient(url: string): BootstrapClient {
+    let shown: string | undefined;
+    const client: BootstrapClient = new BootstrapClient(url, this.#local, this.#config.checkInterval, {
+      neighbor: (socket, proven) => {
+        shown = undefined;
+        const pinned = this.#kept.pins.get(proven.peer.id);
+        if (proven.peer.id === this.#config.id || (pinned !== undefined && pinned !== hex(proven.peer.key))) {
+          socket.close(4003, 'identity_mismatch');
+          client.error = 'the server’s ID belongs to another identity key';
+          this.#log.warn('bootstrap server refused', { url, id: proven.peer.id, reason: client.error });
+          client.lost();
+          return;
+        }
+        this.#keep(proven.peer.id, hex(proven.peer.key));
+        this.#neighborUp(socket, proven, client);
+      },
+      failed: (_url, cause) => {
+        if (cause.code === 'self_connection') {
+          client.state = 'waiting';
+          return;
+        }
+        this.#log[shown === cause.message ? 'debug' : 'warn']('bootstrap server not reached', { url, reason: cause.message });
+        shown = cause.message;
+        const taken = cause.code === 'id_in_use' || cause.code === 'identity_mismatch';
+        if (taken && this.#mesh.neighbors.size === 0) {
+          this.#giveUp(new CryonetError('bad_config', `node ID "${this.#config.id}" cannot be used in this mesh: ${cause.message} (${url})`));
+        }
+      },
+    });
+    return client;
+  }
+}

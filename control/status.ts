@@ -1,0 +1,60 @@
+/** What control knows, as `protocol/status.ts` has it. */
+import type { linkStats } from '../protocol/dataplane.ts';
+import type { PeerStatus, StatusReport } from '../protocol/status.ts';
+import type * as z from 'zod/mini';
+import { isUp, type Link, stateOf } from './core/link.ts';
+import { offers } from './core/offerer.ts';
+import { permits } from './core/policy.ts';
+import type { Mesh } from './core/state.ts';
+
+export type LinkStats = z.infer<typeof linkStats>;
+
+/** Every node known, and every link, by ID. */
+export function peerStatuses(mesh: Mesh, stats: readonly LinkStats[]): PeerStatus[] {
+  const statsByPeer = new Map(stats.map((each) => [each.peer, each]));
+  const ids = new Set([...mesh.membership.members.keys(), ...mesh.links.keys(), ...mesh.membership.conflicts.keys()]);
+  return [...ids].sort().map((id) => peerStatus(mesh, id, statsByPeer.get(id)));
+}
+
+export function neighborStatuses(mesh: Mesh): StatusReport['neighbors'] {
+  const via = new Map<string, Set<'websocket' | 'link'>>();
+  for (const [channel, { id }] of mesh.neighbors) {
+    const ways = via.get(id) ?? new Set();
+    ways.add(channel.startsWith('ws:') ? 'websocket' : 'link');
+    via.set(id, ways);
+  }
+  return [...via].sort(([a], [b]) => (a < b ? -1 : 1)).map(([id, ways]) => ({ id, via: [...ways].sort() }));
+}
+
+function peerStatus(mesh: Mesh, id: string, stats: LinkStats | undefined): PeerStatus {
+  const member = mesh.membership.members.get(id);
+  const link = mesh.links.get(id);
+  const key = member === undefined ? mesh.membership.pins.get(id) : undefined;
+  const identity = member === undefined ? Buffer.from(key ?? '', 'hex') : Buffer.from(member.record.key);
+  const { state, reason } = stateAndReason(mesh, id, link);
+  const pair = link?.report?.pair ?? null;
+  return {
+    id,
+    identity: identity.toString('base64url'),
+    state,
+    reason,
+    path: link?.report?.path ?? null,
+    relayed: pair !== null && (pair.local.type === 'relay' || pair.remote.type === 'relay'),
+    pair,
+    rtt: link !== undefined && isUp(link) ? (stats?.rtt ?? null) : null,
+    interface: link?.report?.interface ?? null,
+    counters: stats?.counters ?? null,
+    since: Math.round(link?.since ?? member?.heardAt ?? 0),
+    offerer: offers(mesh.self.id, id) ? 'self' : 'peer',
+  };
+}
+
+function stateAndReason(mesh: Mesh, id: string, link: Link | undefined): Pick<PeerStatus, 'state' | 'reason'> {
+  const up = link !== undefined && isUp(link);
+  if (!up && mesh.membership.conflicts.has(id)) {
+    return { state: 'refused', reason: 'another identity key claims this ID' };
+  }
+  if (!permits(mesh.config.policy, id)) return { state: 'denied', reason: 'denied by our policy' };
+  if (link === undefined) return { state: 'idle', reason: '' };
+  return { state: stateOf(link), reason: up ? '' : link.reason };
+}

@@ -1,0 +1,216 @@
+/**
+ * The links of a dataplane: a reducer over `LinkEvent`, whose effects the shell runs.
+ *
+ *   connecting ──all channels open, both hellos agree──► up ──last open connection ended──► lost ──► up ──► …
+ *
+ * The interface belongs to the link: it is opened when the link first comes up, has carrier while the link is up, and
+ * goes with the link. Of several open connections the shared one carries the packets.
+ */
+import type { WireMessage } from '../../protocol/wire.ts';
+import { wireVersion } from '../../protocol/wire.ts';
+import type { ChannelName, Route } from '../io/webrtc.ts';
+
+/** Milliseconds for a connection to open; control gives up sooner, unless it died meanwhile. */
+const connectTimeout = 60_000;
+
+export interface LinkConfig {
+  readonly packetInformation: boolean;
+  readonly mtu: number;
+}
+
+export interface LinkConnection {
+  readonly negotiation: string;
+  readonly route: Route;
+  readonly deadline: number;
+  readonly channels: Set<ChannelName>;
+  /** MTU of the peer's interface, once its hello came. */
+  peerMtu: number | null;
+}
+
+export interface Link {
+  readonly peer: string;
+  readonly connections: Map<string, LinkConnection>;
+  active: string | null;
+  hasInterface: boolean;
+  reason: string;
+}
+
+export interface Links {
+  config: LinkConfig;
+  readonly byPeer: Map<string, Link>;
+}
+
+export type LinkEvent =
+  | { readonly type: 'connect'; readonly peer: string; readonly negotiation: string; readonly route: Route }
+  | { readonly type: 'open'; readonly peer: string; readonly negotiation: string; readonly channel: ChannelName }
+  | { readonly type: 'wire'; readonly peer: string; readonly negotiation: string; readonly message: WireMessage }
+  | { readonly type: 'ended'; readonly peer: string; readonly negotiation: string; readonly reason: string }
+  /** Control wants one connection closed. */
+  | { readonly type: 'close'; readonly peer: string; readonly negotiation: string }
+  | { readonly type: 'interface-failed'; readonly peer: string; readonly reason: string }
+  | { readonly type: 'remove'; readonly peer: string }
+  | { readonly type: 'tick' };
+
+export type LinkEffect =
+  | { readonly type: 'close-connection'; readonly peer: string; readonly negotiation: string }
+  | { readonly type: 'send-wire'; readonly peer: string; readonly negotiation: string; readonly message: WireMessage }
+  | { readonly type: 'open-interface'; readonly peer: string; readonly mtu: number }
+  | { readonly type: 'set-mtu'; readonly peer: string; readonly mtu: number }
+  | { readonly type: 'set-carrier'; readonly peer: string; readonly up: boolean }
+  | { readonly type: 'close-interface'; readonly peer: string }
+  /** A connection control did not close itself is gone. */
+  | {
+      readonly type: 'tell-ended';
+      readonly peer: string;
+      readonly negotiation: string;
+      readonly route: Route;
+      readonly reason: string;
+    }
+  | { readonly type: 'tell-link'; readonly peer: string };
+
+export function newLinks(config: LinkConfig): Links {
+  return { config, byPeer: new Map() };
+}
+
+export function isOpen(connection: LinkConnection): boolean {
+  return connection.channels.size === 3 && connection.peerMtu !== null;
+}
+
+/** When a connection times out next; undefined where none can. Milliseconds. */
+export function nextDeadline(links: Links): number | undefined {
+  let next: number | undefined;
+  for (const link of links.byPeer.values()) {
+    for (const connection of link.connections.values()) {
+      if (!isOpen(connection) && (next === undefined || connection.deadline < next)) next = connection.deadline;
+    }
+  }
+  return next;
+}
+
+/** Changes `links` in place. */
+export function step(links: Links, event: LinkEvent, now: number): LinkEffect[] {
+  const effects: LinkEffect[] = [];
+  if (event.type === 'tick') {
+    for (const link of links.byPeer.values()) timeOut(link, now, effects);
+    return effects;
+  }
+  if (event.type === 'connect') {
+    connect(links, event, now, effects);
+    return effects;
+  }
+  const link = links.byPeer.get(event.peer);
+  if (link === undefined) return effects;
+  switch (event.type) {
+    case 'open': {
+      const connection = link.connections.get(event.negotiation);
+      if (connection === undefined) break;
+      connection.channels.add(event.channel);
+      if (event.channel === 'wire') {
+        const message: WireMessage = { type: 'hello', version: wireVersion, ...links.config };
+        effects.push({ type: 'send-wire', peer: link.peer, negotiation: event.negotiation, message });
+      }
+      settle(links, link, effects);
+      break;
+    }
+    case 'wire':
+      receiveWire(links, link, event.negotiation, event.message, effects);
+      break;
+    case 'ended':
+      end(links, link, event.negotiation, event.reason, effects);
+      break;
+    case 'close':
+      if (!link.connections.delete(event.negotiation)) break;
+      effects.push({ type: 'close-connection', peer: link.peer, negotiation: event.negotiation });
+      settle(links, link, effects);
+      break;
+    case 'interface-failed':
+      link.hasInterface = false;
+      for (const negotiation of [...link.connections.keys()]) {
+        effects.push({ type: 'close-connection', peer: link.peer, negotiation });
+        end(links, link, negotiation, event.reason, effects);
+      }
+      break;
+    case 'remove':
+      for (const negotiation of link.connections.keys()) {
+        effects.push({ type: 'close-connection', peer: link.peer, negotiation });
+      }
+      if (link.hasInterface) effects.push({ type: 'close-interface', peer: link.peer });
+      links.byPeer.delete(link.peer);
+  }
+  return effects;
+}
+
+function connect(links: Links, event: LinkEvent & { type: 'connect' }, now: number, effects: LinkEffect[]): void {
+  let link = links.byPeer.get(event.peer);
+  if (link === undefined) {
+    link = { peer: event.peer, connections: new Map(), active: null, hasInterface: false, reason: '' };
+    links.byPeer.set(event.peer, link);
+  }
+  for (const old of [...link.connections.values()]) {
+    if (old.route !== event.route) continue;
+    link.connections.delete(old.negotiation);
+    effects.push({ type: 'close-connection', peer: link.peer, negotiation: old.negotiation });
+  }
+  link.connections.set(event.negotiation, {
+    negotiation: event.negotiation,
+    route: event.route,
+    deadline: now + connectTimeout,
+    channels: new Set(),
+    peerMtu: null,
+  });
+  settle(links, link, effects);
+}
+
+function receiveWire(links: Links, link: Link, negotiation: string, message: WireMessage, effects: LinkEffect[]): void {
+  const connection = link.connections.get(negotiation);
+  if (connection === undefined || message.type !== 'hello') return;
+  const mismatch =
+    message.version !== wireVersion
+      ? `the peer’s dataplane speaks version ${message.version}`
+      : message.packetInformation !== links.config.packetInformation
+        ? 'only one side has --enable-packet-information'
+        : undefined;
+  if (mismatch !== undefined) {
+    effects.push({ type: 'close-connection', peer: link.peer, negotiation });
+    end(links, link, negotiation, mismatch, effects);
+    return;
+  }
+  connection.peerMtu = message.mtu;
+  settle(links, link, effects);
+}
+
+function end(links: Links, link: Link, negotiation: string, reason: string, effects: LinkEffect[]): void {
+  const connection = link.connections.get(negotiation);
+  if (connection === undefined) return;
+  link.connections.delete(negotiation);
+  link.reason = reason;
+  effects.push({ type: 'tell-ended', peer: link.peer, negotiation, route: connection.route, reason });
+  settle(links, link, effects);
+}
+
+function timeOut(link: Link, now: number, effects: LinkEffect[]): void {
+  for (const connection of [...link.connections.values()]) {
+    if (isOpen(connection) || now < connection.deadline) continue;
+    const { negotiation, route } = connection;
+    link.connections.delete(negotiation);
+    effects.push({ type: 'close-connection', peer: link.peer, negotiation });
+    effects.push({ type: 'tell-ended', peer: link.peer, negotiation, route, reason: 'timed out' });
+  }
+}
+
+/** Picks the connection that carries the packets, and lets the interface follow. */
+function settle(links: Links, link: Link, effects: LinkEffect[]): void {
+  const open = [...link.connections.values()].filter(isOpen);
+  const best = open.find(({ route }) => route === 'shared') ?? open[0];
+  const before = link.active;
+  link.active = best?.negotiation ?? null;
+  if (best !== undefined && link.active !== before) {
+    const mtu = Math.min(links.config.mtu, best.peerMtu!);
+    effects.push({ type: link.hasInterface ? 'set-mtu' : 'open-interface', peer: link.peer, mtu });
+    link.hasInterface = true;
+    if (before === null) effects.push({ type: 'set-carrier', peer: link.peer, up: true });
+    link.reason = '';
+  }
+  if (best === undefined && before !== null) effects.push({ type: 'set-carrier', peer: link.peer, up: false });
+  effects.push({ type: 'tell-link', peer: link.peer });
+}

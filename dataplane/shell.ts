@@ -1,0 +1,403 @@
+/**
+ * The dataplane process around its core: connections, interfaces, and the one control that drives them. The only file
+ * that sees both `core/` and `io/`.
+ */
+import type {
+  DataplaneConfig,
+  HelloReply,
+  LinkReport,
+  Method,
+  Notification,
+  NotificationParams,
+  Params,
+  Result,
+} from '../protocol/dataplane.ts';
+import { dataplaneVersion } from '../protocol/dataplane.ts';
+import { CryonetError, reasonOf } from '../protocol/errors.ts';
+import type { Log } from '../protocol/log.ts';
+import { encode } from '../protocol/msgpack.ts';
+import { parse } from '../protocol/schema.ts';
+import { maxNeighborFrame } from '../protocol/signaling.ts';
+import { maxWireFrame, type WireMessage, wireMessage } from '../protocol/wire.ts';
+import { interfaceName } from './core/interface-name.ts';
+import { isOpen, type Link, type LinkEffect, type LinkEvent, type Links, newLinks, nextDeadline, step } from './core/link.ts';
+import { CandidateFilter } from './io/candidate-filter.ts';
+import { Device } from './io/device.ts';
+import { linkLocal } from './io/link-local.ts';
+import { RoundTrip } from './io/round-trip.ts';
+import type { TunFactory } from './io/tun.ts';
+import type { Connection, ConnectionState, Engine, IceServer, Route } from './io/webrtc.ts';
+
+/** Milliseconds between pings on a link's `wire` channel. */
+const pingInterval = 5000;
+
+/** Candidates kept while the remote description is being applied. */
+const maxEarlyCandidates = 64;
+
+export interface OpenEngine extends Engine {
+  readonly udpPort: number;
+}
+
+/** Throws `port_in_use` where a `fixed` port is taken. */
+export type EngineFactory = (udpPort: number, fixed: boolean) => Promise<OpenEngine>;
+
+interface LiveConnection {
+  readonly connection: Connection;
+  readonly route: Route;
+  readonly roundTrip: RoundTrip;
+  /** Candidates of the peer, until the remote description is there. */
+  early: string[] | undefined;
+}
+
+interface ControlSide {
+  notify<N extends Notification>(name: N, params: NotificationParams<N>): void;
+}
+
+export class DataplaneShell {
+  readonly #log: Log;
+  readonly #tuns: TunFactory;
+  readonly #openEngine: EngineFactory;
+  readonly #child: boolean;
+  readonly #filter: CandidateFilter;
+  readonly #live = new Map<string, LiveConnection>();
+  readonly #devices = new Map<string, Device>();
+  readonly #interfaces = new Set<string>();
+  #links: Links = newLinks({ packetInformation: false, mtu: 1280 });
+  #config: DataplaneConfig | undefined;
+  #engine: OpenEngine | undefined;
+  #portTaken = false;
+  #control: ControlSide | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #pings: NodeJS.Timeout | undefined;
+
+  constructor(options: { log: Log; tuns: TunFactory; openEngine: EngineFactory; child: boolean }) {
+    this.#log = options.log;
+    this.#tuns = options.tuns;
+    this.#openEngine = options.openEngine;
+    this.#child = options.child;
+    this.#filter = new CandidateFilter(options.tuns, () => this.#interfaces);
+  }
+
+  /** Notifications go to `control` from now on; undefined while there is none. */
+  attach(control: ControlSide | undefined): void {
+    this.#control = control;
+  }
+
+  /** Answers one request. Throws `unknown_link`, `bad_sdp`, `port_in_use` and what interfaces throw. */
+  async request<M extends Method>(method: M, params: Params<M>): Promise<Result<M>> {
+    const answer = await this.#answer(method, params as never);
+    return answer as Result<M>;
+  }
+
+  notification<N extends Notification>(name: N, params: NotificationParams<N>): void {
+    if (name === 'candidate') this.#addCandidate(params as NotificationParams<'candidate'>);
+    if (name === 'signal') {
+      const { peer, frame } = params as NotificationParams<'signal'>;
+      this.#active(peer)?.connection.send('signal', frame);
+    }
+  }
+
+  /** Closes in order: connections, interfaces, the UDP port. Idempotent, never throws. */
+  close(): void {
+    clearTimeout(this.#timer);
+    clearInterval(this.#pings);
+    for (const peer of [...this.#links.byPeer.keys()]) this.#take({ type: 'remove', peer });
+    this.#engine?.close();
+    this.#engine = undefined;
+  }
+
+  async #answer(method: Method, params: never): Promise<unknown> {
+    switch (method) {
+      case 'hello':
+        return await this.#hello(params as Params<'hello'>);
+      case 'offer':
+        return await this.#offer(params as Params<'offer'>);
+      case 'answer':
+        return await this.#answerOffer(params as Params<'answer'>);
+      case 'accept':
+        return await this.#accept(params as Params<'accept'>);
+      case 'close':
+        this.#take({ type: 'close', ...(params as Params<'close'>) });
+        return {};
+      case 'remove':
+        this.#take({ type: 'remove', ...(params as Params<'remove'>) });
+        return {};
+      case 'stats':
+        return { links: [...this.#links.byPeer.keys()].flatMap((peer) => this.#stats(peer)) };
+      case 'shutdown':
+        this.close();
+        return {};
+    }
+  }
+
+  async #hello({ config }: Params<'hello'>): Promise<HelloReply> {
+    if (this.#engine === undefined || JSON.stringify(config) !== JSON.stringify(this.#config)) await this.#configure(config);
+    return {
+      version: dataplaneVersion,
+      pid: process.pid,
+      child: this.#child,
+      engine: this.#engine!.name,
+      udpPort: this.#engine!.udpPort,
+      portTaken: this.#portTaken,
+      links: [...this.#links.byPeer.values()].map((link) => this.#report(link)),
+    };
+  }
+
+  async #configure(config: DataplaneConfig): Promise<void> {
+    if (this.#links.byPeer.size > 0) this.#log.warn('another configuration: every link is closed', { node: config.node });
+    this.close();
+    this.#config = config;
+    this.#links = newLinks({ packetInformation: config.packetInformation, mtu: config.mtu });
+    this.#engine = await this.#openEngine(config.udpPort ?? defaultUdpPort, config.udpPort !== null);
+    this.#portTaken = config.udpPort === null && this.#engine.udpPort !== defaultUdpPort;
+    this.#pings = setInterval(() => this.#ping(), pingInterval);
+  }
+
+  async #offer({ peer, negotiation, route, iceServers }: Params<'offer'>): Promise<Result<'offer'>> {
+    const { connection } = this.#connect(peer, negotiation, route, iceServers);
+    return { sdp: await this.#orEnd(peer, negotiation, connection.offer()) };
+  }
+
+  async #answerOffer({ peer, negotiation, route, iceServers, sdp }: Params<'answer'>): Promise<Result<'answer'>> {
+    const live = this.#connect(peer, negotiation, route, iceServers);
+    const answer = await this.#orEnd(peer, negotiation, live.connection.answer(sdp));
+    this.#releaseCandidates(live);
+    return { sdp: answer };
+  }
+
+  async #accept({ peer, negotiation, sdp }: Params<'accept'>): Promise<Result<'accept'>> {
+    const live = this.#live.get(key(peer, negotiation));
+    if (live === undefined) throw new CryonetError('unknown_link');
+    await this.#orEnd(peer, negotiation, live.connection.accept(sdp));
+    this.#releaseCandidates(live);
+    return {};
+  }
+
+  #connect(peer: string, negotiation: string, route: Route, iceServers: readonly IceServer[]): LiveConnection {
+    const engine = this.#engine;
+    if (engine === undefined) throw new CryonetError('bad_message', 'hello comes first');
+    if (this.#live.has(key(peer, negotiation))) throw new CryonetError('bad_message', 'this negotiation exists');
+    this.#take({ type: 'connect', peer, negotiation, route });
+    const at = { peer, negotiation };
+    const connection = engine.connect(
+      { route, iceServers },
+      {
+        candidate: (candidate) => {
+          if (this.#filter.mayTell(candidate)) this.#control?.notify('candidate', { ...at, candidate });
+        },
+        state: (state) => this.#connectionState(peer, negotiation, state),
+        open: (channel) => this.#take({ type: 'open', ...at, channel }),
+        message: (channel, bytes) => {
+          if (channel === 'data') this.#devices.get(peer)?.receive(bytes);
+          else if (channel === 'wire') this.#wire(peer, negotiation, bytes);
+          else if (bytes.length <= maxNeighborFrame) this.#control?.notify('signal', { peer, frame: bytes });
+        },
+        drain: () => this.#devices.get(peer)?.drained(connection),
+      },
+    );
+    const live: LiveConnection = { connection, route, roundTrip: new RoundTrip(), early: [] };
+    this.#live.set(key(peer, negotiation), live);
+    return live;
+  }
+
+  /** What a failed description means: the connection is of no more use. */
+  async #orEnd<T>(peer: string, negotiation: string, made: Promise<T>): Promise<T> {
+    try {
+      return await made;
+    } catch (cause) {
+      this.#take({ type: 'close', peer, negotiation });
+      throw cause instanceof CryonetError ? cause : new CryonetError('bad_sdp', reasonOf(cause), { cause });
+    }
+  }
+
+  #addCandidate({ peer, negotiation, candidate }: NotificationParams<'candidate'>): void {
+    const live = this.#live.get(key(peer, negotiation));
+    if (live === undefined || !this.#filter.mayTry(candidate)) return;
+    if (live.early === undefined) live.connection.addCandidate(candidate);
+    else if (live.early.length < maxEarlyCandidates) live.early.push(candidate);
+  }
+
+  #releaseCandidates(live: LiveConnection): void {
+    const early = live.early ?? [];
+    live.early = undefined;
+    for (const candidate of early) live.connection.addCandidate(candidate);
+  }
+
+  #connectionState(peer: string, negotiation: string, state: ConnectionState): void {
+    if (state !== 'failed' && state !== 'closed') return;
+    const live = this.#live.get(key(peer, negotiation));
+    if (live === undefined) return;
+    live.connection.close();
+    this.#live.delete(key(peer, negotiation));
+    this.#take({ type: 'ended', peer, negotiation, reason: state === 'failed' ? 'no path' : 'closed by the peer' });
+  }
+
+  #wire(peer: string, negotiation: string, bytes: Uint8Array): void {
+    const live = this.#live.get(key(peer, negotiation));
+    if (live === undefined) return;
+    let message: WireMessage;
+    try {
+      if (bytes.length > maxWireFrame) throw new CryonetError('frame_too_large');
+      message = parse(wireMessage, bytes);
+    } catch (error) {
+      // A newer dataplane may say more than this one understands.
+      this.#log.debug('wire message not understood', { peer, reason: reasonOf(error) });
+      return;
+    }
+    if (message.type === 'ping') live.connection.send('wire', encode({ type: 'pong', number: message.number }));
+    else if (message.type === 'pong') live.roundTrip.answered(message.number, performance.now());
+    else this.#take({ type: 'wire', peer, negotiation, message });
+  }
+
+  #ping(): void {
+    for (const peer of this.#links.byPeer.keys()) this.#pingLink(peer);
+  }
+
+  #pingLink(peer: string): void {
+    const live = this.#active(peer);
+    if (live === undefined) return;
+    live.connection.send('wire', encode({ type: 'ping', number: live.roundTrip.asked(performance.now()) }));
+  }
+
+  #take(event: LinkEvent): void {
+    for (const effect of step(this.#links, event, performance.now())) this.#run(effect);
+    clearTimeout(this.#timer);
+    const at = nextDeadline(this.#links);
+    if (at !== undefined) {
+      this.#timer = setTimeout(() => this.#take({ type: 'tick' }), Math.max(1, Math.ceil(at - performance.now())));
+    }
+  }
+
+  #run(effect: LinkEffect): void {
+    const { peer } = effect;
+    switch (effect.type) {
+      case 'close-connection': {
+        const at = key(peer, effect.negotiation);
+        this.#live.get(at)?.connection.close();
+        this.#live.delete(at);
+        return;
+      }
+      case 'send-wire':
+        this.#live.get(key(peer, effect.negotiation))?.connection.send('wire', encode(effect.message));
+        return;
+      case 'open-interface':
+        this.#openInterface(peer, effect.mtu);
+        return;
+      case 'set-mtu':
+        this.#onDevice(peer, (device) => device.setMtu(effect.mtu));
+        return;
+      case 'set-carrier':
+        this.#onDevice(peer, (device) => device.setCarrier(effect.up));
+        return;
+      case 'close-interface': {
+        const device = this.#devices.get(peer);
+        if (device === undefined) return;
+        this.#devices.delete(peer);
+        this.#interfaces.delete(device.tun.name);
+        device.close();
+        return;
+      }
+      case 'tell-ended': {
+        const { negotiation, route, reason } = effect;
+        this.#control?.notify('ended', { peer, negotiation, route, reason });
+        return;
+      }
+      case 'tell-link': {
+        const link = this.#links.byPeer.get(peer);
+        if (link === undefined) return;
+        const active = this.#active(peer);
+        this.#devices.get(peer)?.use(active?.connection);
+        if (active?.roundTrip.latest === null) this.#pingLink(peer);
+        this.#control?.notify('link', this.#report(link));
+      }
+    }
+  }
+
+  #openInterface(peer: string, mtu: number): void {
+    const config = this.#config!;
+    try {
+      const own = linkLocal(config.node, peer);
+      const device = new Device(
+        (sink) =>
+          this.#tuns.open(
+            {
+              name: config.autoInterfaceName ? '' : interfaceName(config.interfacePrefix, peer),
+              alias: peer,
+              mtu,
+              packetInformation: config.packetInformation,
+              linkLocal: own,
+            },
+            sink,
+          ),
+        { mtu, linkLocal: own, peerLinkLocal: linkLocal(peer, config.node) },
+      );
+      this.#devices.set(peer, device);
+      this.#interfaces.add(device.tun.name);
+      this.#log.info('interface opened', { peer, interface: device.tun.name, mtu });
+    } catch (error) {
+      this.#log.error('interface not opened', { peer, reason: reasonOf(error) });
+      this.#take({ type: 'interface-failed', peer, reason: reasonOf(error) });
+    }
+  }
+
+  /** An interface that somebody deleted under us takes its link along; the next one gets a new interface. */
+  #onDevice(peer: string, change: (device: Device) => void): void {
+    const device = this.#devices.get(peer);
+    if (device === undefined) return;
+    try {
+      change(device);
+    } catch (error) {
+      this.#log.error('interface lost', { peer, interface: device.tun.name, reason: reasonOf(error) });
+      this.#devices.delete(peer);
+      this.#interfaces.delete(device.tun.name);
+      device.close();
+      this.#take({ type: 'interface-failed', peer, reason: reasonOf(error) });
+    }
+  }
+
+  #active(peer: string): LiveConnection | undefined {
+    const negotiation = this.#links.byPeer.get(peer)?.active;
+    return negotiation == null ? undefined : this.#live.get(key(peer, negotiation));
+  }
+
+  #report(link: Link): LinkReport {
+    const active = this.#active(link.peer);
+    const device = this.#devices.get(link.peer);
+    return {
+      peer: link.peer,
+      state: active !== undefined ? 'up' : link.hasInterface ? 'lost' : 'connecting',
+      reason: link.reason,
+      active: link.active,
+      connections: [...link.connections.values()].map((connection) => ({
+        negotiation: connection.negotiation,
+        route: connection.route,
+        open: isOpen(connection),
+      })),
+      path: active === undefined ? null : 'datachannel',
+      pair: active?.connection.pair() ?? null,
+      interface:
+        device === undefined
+          ? null
+          : {
+              name: device.tun.name,
+              index: device.tun.ifindex,
+              mtu: device.mtu,
+              carrier: device.carrier,
+              address: device.linkLocal,
+              peerAddress: device.peerLinkLocal,
+            },
+    };
+  }
+
+  #stats(peer: string): Result<'stats'>['links'] {
+    const device = this.#devices.get(peer);
+    if (device === undefined) return [];
+    return [{ peer, rtt: this.#active(peer)?.roundTrip.latest ?? null, counters: { ...device.counters } }];
+  }
+}
+
+const defaultUdpPort = 2333;
+
+function key(peer: string, negotiation: string): string {
+  return `${peer} ${negotiation}`;
+}

@@ -1,0 +1,55 @@
+/** Listening on a Unix socket that only its owner may use. */
+import { chmodSync, mkdirSync, unlinkSync } from 'node:fs';
+import { connect, type Server } from 'node:net';
+import { dirname } from 'node:path';
+import { CryonetError, reasonOf } from './errors.ts';
+
+/** Makes the folder (0700) and the socket (0600); takes the place of a socket nobody serves any more. Throws
+ *  `socket_in_use` or `bad_config`. */
+export async function listenUnix(server: Server, path: string): Promise<void> {
+  // sun_path, unix(7).
+  if (Buffer.byteLength(path) > 107) throw new CryonetError('bad_config', `socket path too long (107 bytes at most): ${path}`);
+  try {
+    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  } catch (cause) {
+    throw new CryonetError('bad_config', `cannot make ${dirname(path)}: ${reasonOf(cause)}`, { cause });
+  }
+  const failure = await tryListen(server, path);
+  if (failure?.code === 'EADDRINUSE') {
+    if (await isServed(path)) {
+      throw new CryonetError('socket_in_use', `another cryonet serves ${path}: stop it, or give this one its own --runtime-dir`);
+    }
+    unlinkSync(path);
+    const again = await tryListen(server, path);
+    if (again !== undefined) throw refused(path, again);
+  } else if (failure !== undefined) {
+    throw refused(path, failure);
+  }
+  chmodSync(path, 0o600);
+}
+
+function refused(path: string, cause: Error): CryonetError {
+  return new CryonetError('bad_config', `cannot listen on ${path}: ${cause.message}`, { cause });
+}
+
+function tryListen(server: Server, path: string): Promise<NodeJS.ErrnoException | undefined> {
+  return new Promise((resolve) => {
+    const onError = (error: NodeJS.ErrnoException) => resolve(error);
+    server.once('error', onError);
+    server.listen(path, () => {
+      server.removeListener('error', onError);
+      resolve(undefined);
+    });
+  });
+}
+
+function isServed(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const probe = connect(path);
+    probe.once('connect', () => {
+      probe.destroy();
+      resolve(true);
+    });
+    probe.once('error', () => resolve(false));
+  });
+}

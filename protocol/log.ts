@@ -1,0 +1,56 @@
+/**
+ * Log lines on standard error: readable on a terminal or in a file, NDJSON with the journal's level prefix under
+ * systemd. A constant message and fields; never a secret.
+ */
+import { writeSync } from 'node:fs';
+
+export const logLevels = ['debug', 'info', 'warn', 'error'] as const;
+export type LogLevel = (typeof logLevels)[number];
+export const logFormats = ['auto', 'text', 'json'] as const;
+export type LogFormat = (typeof logFormats)[number];
+
+export type Fields = Readonly<Record<string, unknown>>;
+
+export interface Log {
+  debug(message: string, fields?: Fields): void;
+  info(message: string, fields?: Fields): void;
+  warn(message: string, fields?: Fields): void;
+  error(message: string, fields?: Fields): void;
+}
+
+/** sd-daemon(3): the priority that the journal gives a line. */
+const priority: Readonly<Record<LogLevel, number>> = { debug: 7, info: 6, warn: 4, error: 3 };
+
+export function openLog(program: string, level: LogLevel, format: LogFormat): Log {
+  const journal = process.env['JOURNAL_STREAM'] !== undefined;
+  const json = format === 'json' || (format === 'auto' && journal);
+  const lowest = logLevels.indexOf(level);
+  const write = (at: LogLevel) => (message: string, fields: Fields = {}) => {
+    if (logLevels.indexOf(at) < lowest) return;
+    const time = new Date().toISOString();
+    const line = json
+      ? `${journal ? `<${priority[at]}>` : ''}${JSON.stringify({ time, level: at, program, message, ...fields })}`
+      : `${time} ${at.padEnd(5)} ${program}: ${message}${readable(fields)}`;
+    print(line);
+  };
+  return { debug: write('debug'), info: write('info'), warn: write('warn'), error: write('error') };
+}
+
+function readable(fields: Fields): string {
+  let text = '';
+  for (const [name, value] of Object.entries(fields)) {
+    if (value === undefined || value === '') continue;
+    const shown = typeof value === 'string' ? value : JSON.stringify(value);
+    text += ` ${name}=${/[\s"=]/.test(shown) ? JSON.stringify(shown) : shown}`;
+  }
+  return text;
+}
+
+/** Synchronous, so that the last line before an exit is not lost; a terminal that went away is no reason to stop. */
+function print(line: string): void {
+  try {
+    writeSync(2, `${line}\n`);
+  } catch {
+    // EAGAIN on a full pipe, EIO without a terminal, EPIPE without a reader: nobody is there to be told.
+  }
+}

@@ -1,0 +1,28 @@
+/** Where sockets and state live unless an option says otherwise: systemd's directories in a service, /run and
+ *  /var/lib for root, the XDG base directories for anyone else. */
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+export function defaultRuntimeDirectory(env: Environment, uid: number): string {
+  const systemd = env['RUNTIME_DIRECTORY']?.split(':')[0];
+  if (systemd) return systemd;
+  if (uid === 0) return '/run/cryonet';
+  return env['XDG_RUNTIME_DIR'] ? join(env['XDG_RUNTIME_DIR'], 'cryonet') : `/tmp/cryonet-${uid}`;
+}
+
+export function defaultStateDirectory(env: Environment, uid: number): string {
+  const systemd = env['STATE_DIRECTORY']?.split(':')[0];
+  if (systemd) return systemd;
+  if (uid === 0) return '/var/lib/cryonet';
+  return join(env['XDG_STATE_HOME'] || join(homedir(), '.local', 'state'), 'cryonet');
+}
+
+export function controlSocket(runtimeDirectory: string): string {
+  return join(runtimeDirectory, 'control.sock');
+}
+
+export function dataplaneSocket(runtimeDirectory: string): string {
+  return join(runtimeDirectory, 'dataplane.sock');
+}
