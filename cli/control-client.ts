@@ -34,16 +34,21 @@ function get(socketPath: string, path: string): Promise<{ status: number; body: 
         if (size > maxReply) asked.destroy(new Error('the reply is too long'));
         else chunks.push(chunk);
       });
-      response.on('end', () => resolve({ status: response.statusCode ?? 0, body: Buffer.concat(chunks).toString() }));
+      response.on('end', () =>
+        resolve({ status: response.statusCode ?? 0, body: Buffer.concat(chunks).toString() }),
+      );
     });
     asked.on('timeout', () => asked.destroy(new Error('it does not answer')));
-    asked.on('error', (cause: NodeJS.ErrnoException) => reject(new CryonetError('no_control', explain(socketPath, cause), { cause })));
+    asked.on('error', (cause: NodeJS.ErrnoException) =>
+      reject(new CryonetError('no_control', explain(socketPath, cause), { cause })),
+    );
     asked.end();
   });
 }
 
 function explain(socketPath: string, { code, message }: NodeJS.ErrnoException): string {
-  if (code === 'ENOENT' || code === 'ECONNREFUSED') return `no cryonet runs here (${socketPath}); another one: --runtime-dir`;
+  if (code === 'ENOENT' || code === 'ECONNREFUSED')
+    return `no cryonet runs here (${socketPath}); another one: --runtime-dir`;
   if (code === 'EACCES' || code === 'EPERM') return `no permission to use ${socketPath}`;
   return `${socketPath}: ${message}`;
 }

@@ -9,11 +9,18 @@ import { renderStatus } from './render-status.ts';
 const program = new Command('cryoc')
   .description('Asks a running cryonet node about itself.')
   .version(version, '-V, --version')
-  .addOption(new Option('--socket <SOCKET>', 'control socket (default: control.sock in the runtime folder)').env('CRYONET_SOCKET'))
+  .addOption(
+    new Option('--socket <SOCKET>', 'control socket (default: control.sock in the runtime folder)').env(
+      'CRYONET_SOCKET',
+    ),
+  )
   .addOption(new Option('--runtime-dir <DIR>', 'runtime folder of the node').env('RUNTIME_DIR'))
   .exitOverride()
   .configureOutput({ writeErr: () => {} })
-  .addHelpText('after', '\nThe same over HTTP: curl --unix-socket /run/cryonet/control.sock http://cryonet/status\nSee cryoc(1).');
+  .addHelpText(
+    'after',
+    '\nThe same over HTTP: curl --unix-socket /run/cryonet/control.sock http://cryonet/status\nSee cryoc(1).',
+  );
 
 program
   .command('status')
@@ -38,7 +45,10 @@ try {
     if (error.exitCode === 0) process.exit(exitCode.ok);
     fail(error.message.replace(/^error: /, ''), exitCode.config);
   }
-  fail(reasonOf(error), error instanceof CryonetError && error.code === 'bad_config' ? exitCode.config : exitCode.failure);
+  fail(
+    reasonOf(error),
+    error instanceof CryonetError && error.code === 'bad_config' ? exitCode.config : exitCode.failure,
+  );
 }
 
 function fail(reason: string, code: number): never {

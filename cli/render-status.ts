@@ -9,7 +9,7 @@ const columns = ['PEER', 'STATE', 'PATH', 'RTT', 'INTERFACE', 'ADDRESS', 'PAIR',
 
 /** Ends with a newline; colored on a terminal unless NO_COLOR is set. */
 export function renderStatus(report: StatusReport, terminal: Terminal, now = Date.now()): string {
-  const color = terminal.isTTY === true && !process.env['NO_COLOR'];
+  const color = terminal.isTTY === true && !process.env.NO_COLOR;
   const { node, dataplane } = report;
   const up = report.peers.filter(({ state }) => state === 'up').length;
   const lines = [
@@ -18,7 +18,8 @@ export function renderStatus(report: StatusReport, terminal: Terminal, now = Dat
     `listen     ${node.listen}`,
     `dataplane  ${dataplane.connected ? `${dataplane.engine}, UDP port ${dataplane.udpPort}, pid ${dataplane.pid}` : 'not connected'}`,
     ...report.bootstrap.map(
-      ({ url, state, id, error }) => `bootstrap  ${url}  ${state}${id === null ? '' : ` (${id})`}${error === null ? '' : `: ${error}`}`,
+      ({ url, state, id, error }) =>
+        `bootstrap  ${url}  ${state}${id === null ? '' : ` (${id})`}${error === null ? '' : `: ${error}`}`,
     ),
     `neighbors  ${report.neighbors.map(({ id }) => id).join(' ') || 'none'}`,
     `peers      ${up} of ${report.peers.length} up`,
@@ -30,7 +31,11 @@ export function renderStatus(report: StatusReport, terminal: Terminal, now = Dat
 function table(peers: readonly PeerStatus[], now: number, color: boolean): string[] {
   const rows = peers.map((peer) => cells(peer, now));
   const widths = columns.map((title, i) => Math.max(title.length, ...rows.map((row) => row[i]!.length)));
-  const format = (row: readonly string[]) => row.map((cell, i) => cell.padEnd(widths[i]!)).join('  ').trimEnd();
+  const format = (row: readonly string[]) =>
+    row
+      .map((cell, i) => cell.padEnd(widths[i]!))
+      .join('  ')
+      .trimEnd();
   return [
     format(columns),
     ...rows.map((row, i) => {

@@ -9,9 +9,9 @@ import type { IceServer } from '../protocol/dataplane.ts';
 import { CryonetError, reasonOf } from '../protocol/errors.ts';
 import { type LogFormat, type LogLevel, logFormats, logLevels } from '../protocol/log.ts';
 import { defaultRuntimeDirectory, defaultStateDirectory } from '../protocol/paths.ts';
+import { version } from '../protocol/version.ts';
 import { type HostPort, parseHostPort, parseIceServer } from './core/address.ts';
 import { parseDuration } from './core/duration.ts';
-import { version } from '../protocol/version.ts';
 
 export interface ControlConfig {
   readonly id: string;
@@ -56,31 +56,152 @@ interface OptionRow {
 const duration = 'a duration such as 10s, 1m30s or 500ms';
 
 export const optionTable: readonly OptionRow[] = [
-  { flag: 'listen', value: 'ADDRESS', fallback: '127.0.0.1:2333', takes: 'host:port', help: 'bootstrap WebSocket; put TLS in front of it, or give --tls-cert and --tls-key' },
-  { flag: 'ws-servers', value: 'URLS', list: true, takes: 'ws:// or wss:// URLs, comma separated', help: 'bootstrap nodes to join through' },
-  { flag: 'token', value: 'TOKEN', takes: 'the secret of the mesh', help: 'mesh secret, the same on all nodes' },
+  {
+    flag: 'listen',
+    value: 'ADDRESS',
+    fallback: '127.0.0.1:2333',
+    takes: 'host:port',
+    help: 'bootstrap WebSocket; put TLS in front of it, or give --tls-cert and --tls-key',
+  },
+  {
+    flag: 'ws-servers',
+    value: 'URLS',
+    list: true,
+    takes: 'ws:// or wss:// URLs, comma separated',
+    help: 'bootstrap nodes to join through',
+  },
+  {
+    flag: 'token',
+    value: 'TOKEN',
+    takes: 'the secret of the mesh',
+    help: 'mesh secret, the same on all nodes',
+  },
   { flag: 'token-file', value: 'FILE', takes: 'a readable file', help: 'file that holds the token' },
-  { flag: 'ice-servers', value: 'SERVERS', list: true, takes: 'stun:host[:port] or turn:host[:port]|user|credential, comma separated', help: 'STUN and TURN servers' },
-  { flag: 'check-interval', value: 'TIME', fallback: '10s', takes: duration, help: 'longest pause between two tries of a link' },
-  { flag: 'check-timeout', value: 'TIME', fallback: '1m', takes: duration, help: 'forget a peer not heard of for this long' },
-  { flag: 'send-alive-interval', value: 'TIME', fallback: '20s', takes: duration, help: 'pause between membership announcements' },
-  { flag: 'interface-prefix', value: 'PREFIX', fallback: 'cn', takes: '1 to 8 letters, digits, - or _', help: 'an interface is called <PREFIX><ID of the peer>' },
-  { flag: 'auto-interface-name', takes: 'true or false', help: 'let the kernel name interfaces (tun0, tun1, …)' },
-  { flag: 'enable-packet-information', takes: 'true or false', help: 'carry the 4-byte packet information header end to end (for MPLS)' },
-  { flag: 'buf-size', value: 'BYTES', fallback: '1504', takes: 'a number of bytes from 1284 to 65535', help: 'largest packet, packet information included' },
-  { flag: 'mtu', value: 'BYTES', takes: 'a number of bytes from 1280 to buf-size − 4', help: 'MTU of the interfaces (default: buf-size − 4)' },
-  { flag: 'udp-port', value: 'PORT', takes: 'a port from 1 to 65535', help: 'UDP port of the node (default: 2333, or any where that is taken)' },
-  { flag: 'allow', value: 'GLOB', list: true, takes: 'node IDs with * and ?', help: 'link only with peers whose ID matches; repeatable' },
-  { flag: 'deny', value: 'GLOB', list: true, takes: 'node IDs with * and ?', help: 'never link with peers whose ID matches; repeatable, wins over --allow' },
+  {
+    flag: 'ice-servers',
+    value: 'SERVERS',
+    list: true,
+    takes: 'stun:host[:port] or turn:host[:port]|user|credential, comma separated',
+    help: 'STUN and TURN servers',
+  },
+  {
+    flag: 'check-interval',
+    value: 'TIME',
+    fallback: '10s',
+    takes: duration,
+    help: 'longest pause between two tries of a link',
+  },
+  {
+    flag: 'check-timeout',
+    value: 'TIME',
+    fallback: '1m',
+    takes: duration,
+    help: 'forget a peer not heard of for this long',
+  },
+  {
+    flag: 'send-alive-interval',
+    value: 'TIME',
+    fallback: '20s',
+    takes: duration,
+    help: 'pause between membership announcements',
+  },
+  {
+    flag: 'interface-prefix',
+    value: 'PREFIX',
+    fallback: 'cn',
+    takes: '1 to 8 letters, digits, - or _',
+    help: 'an interface is called <PREFIX><ID of the peer>',
+  },
+  {
+    flag: 'auto-interface-name',
+    takes: 'true or false',
+    help: 'let the kernel name interfaces (tun0, tun1, …)',
+  },
+  {
+    flag: 'enable-packet-information',
+    takes: 'true or false',
+    help: 'carry the 4-byte packet information header end to end (for MPLS)',
+  },
+  {
+    flag: 'buf-size',
+    value: 'BYTES',
+    fallback: '1504',
+    takes: 'a number of bytes from 1284 to 65535',
+    help: 'largest packet, packet information included',
+  },
+  {
+    flag: 'mtu',
+    value: 'BYTES',
+    takes: 'a number of bytes from 1280 to buf-size − 4',
+    help: 'MTU of the interfaces (default: buf-size − 4)',
+  },
+  {
+    flag: 'udp-port',
+    value: 'PORT',
+    takes: 'a port from 1 to 65535',
+    help: 'UDP port of the node (default: 2333, or any where that is taken)',
+  },
+  {
+    flag: 'allow',
+    value: 'GLOB',
+    list: true,
+    takes: 'node IDs with * and ?',
+    help: 'link only with peers whose ID matches; repeatable',
+  },
+  {
+    flag: 'deny',
+    value: 'GLOB',
+    list: true,
+    takes: 'node IDs with * and ?',
+    help: 'never link with peers whose ID matches; repeatable, wins over --allow',
+  },
   { flag: 'tls-cert', value: 'FILE', takes: 'a readable PEM file', help: 'certificate chain for --listen' },
   { flag: 'tls-key', value: 'FILE', takes: 'a readable PEM file', help: 'private key for --listen' },
-  { flag: 'webrtc', value: 'ENGINE', fallback: 'node-datachannel', takes: 'node-datachannel or werift', help: 'WebRTC engine of the dataplane' },
-  { flag: 'dataplane-socket', value: 'SOCKET', takes: 'a path', help: 'use the dataplane that serves this socket instead of starting one' },
-  { flag: 'state-dir', value: 'DIR', takes: 'a folder', help: 'identity key and known identities (default: /var/lib/cryonet for root)' },
-  { flag: 'runtime-dir', value: 'DIR', takes: 'a folder', help: 'control.sock and dataplane.sock (default: /run/cryonet for root)' },
-  { flag: 'config', value: 'FILE', takes: 'a readable TOML file', help: 'file of options, named as here without the dashes' },
-  { flag: 'log-level', value: 'LEVEL', fallback: 'info', takes: logLevels.join(', '), help: 'least level that is logged' },
-  { flag: 'log-format', value: 'FORMAT', fallback: 'auto', takes: logFormats.join(', '), help: 'auto is json under systemd, text elsewhere' },
+  {
+    flag: 'webrtc',
+    value: 'ENGINE',
+    fallback: 'node-datachannel',
+    takes: 'node-datachannel or werift',
+    help: 'WebRTC engine of the dataplane',
+  },
+  {
+    flag: 'dataplane-socket',
+    value: 'SOCKET',
+    takes: 'a path',
+    help: 'use the dataplane that serves this socket instead of starting one',
+  },
+  {
+    flag: 'state-dir',
+    value: 'DIR',
+    takes: 'a folder',
+    help: 'identity key and known identities (default: /var/lib/cryonet for root)',
+  },
+  {
+    flag: 'runtime-dir',
+    value: 'DIR',
+    takes: 'a folder',
+    help: 'control.sock and dataplane.sock (default: /run/cryonet for root)',
+  },
+  {
+    flag: 'config',
+    value: 'FILE',
+    takes: 'a readable TOML file',
+    help: 'file of options, named as here without the dashes',
+  },
+  {
+    flag: 'log-level',
+    value: 'LEVEL',
+    fallback: 'info',
+    takes: logLevels.join(', '),
+    help: 'least level that is logged',
+  },
+  {
+    flag: 'log-format',
+    value: 'FORMAT',
+    fallback: 'auto',
+    takes: logFormats.join(', '),
+    help: 'auto is json under systemd, text elsewhere',
+  },
 ];
 
 export function environmentName(flag: string): string {
@@ -134,11 +255,16 @@ export function readConfig(argv: readonly string[], env: Environment, uid: numbe
     program.parse([...argv], { from: 'user' });
   } catch (cause) {
     const { code, message } = cause as { code?: string; message: string };
-    if (code === 'commander.helpDisplayed' || code === 'commander.version' || cause instanceof InvalidArgumentError) throw cause;
+    if (
+      code === 'commander.helpDisplayed' ||
+      code === 'commander.version' ||
+      cause instanceof InvalidArgumentError
+    )
+      throw cause;
     throw new CryonetError('bad_config', message.replace(/^error: /, ''), { cause });
   }
   const flags = program.opts<Record<string, string | string[] | boolean>>();
-  const file = readConfigFile(flags['config'] ?? env['CONFIG']);
+  const file = readConfigFile(flags.config ?? env.CONFIG);
   return resolve(sources(flags, env, file, program.args[0]), env, uid);
 }
 
@@ -151,8 +277,10 @@ function sources(
   id: string | undefined,
 ): Lookup {
   return (flag) => {
-    const fromFlag = flag === 'id' ? id : flags[flag.replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase())];
-    if (fromFlag !== undefined) return { text: asText(fromFlag), source: flag === 'id' ? '<ID>' : `--${flag}` };
+    const fromFlag =
+      flag === 'id' ? id : flags[flag.replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase())];
+    if (fromFlag !== undefined)
+      return { text: asText(fromFlag), source: flag === 'id' ? '<ID>' : `--${flag}` };
     const variable = environmentName(flag);
     const fromEnv = env[variable];
     if (fromEnv !== undefined && fromEnv !== '') return { text: fromEnv, source: variable };
@@ -175,7 +303,8 @@ function resolve(given: Lookup, env: Environment, uid: number): ControlConfig {
     if (parsed !== undefined) return parsed;
     const secret = flag === 'token' || flag === 'ice-servers' || flag === 'ws-servers';
     const shown = secret ? 'this value' : JSON.stringify(value.text);
-    const takes = flag === 'id' ? '1 to 64 letters, digits, - or _' : optionTable.find((row) => row.flag === flag)!.takes;
+    const takes =
+      flag === 'id' ? '1 to 64 letters, digits, - or _' : optionTable.find((row) => row.flag === flag)!.takes;
     throw new CryonetError('bad_config', `${value.source} takes ${takes}, not ${shown}`);
   };
   const id = read('id', (text) => (/^[A-Za-z0-9_-]{1,64}$/.test(text) ? text : undefined));
@@ -199,7 +328,9 @@ function resolve(given: Lookup, env: Environment, uid: number): ControlConfig {
     checkInterval: read('check-interval', positiveDuration)!,
     checkTimeout: read('check-timeout', positiveDuration)!,
     sendAliveInterval: read('send-alive-interval', positiveDuration)!,
-    interfacePrefix: read('interface-prefix', (text) => (/^[A-Za-z0-9_-]{1,8}$/.test(text) ? text : undefined))!,
+    interfacePrefix: read('interface-prefix', (text) =>
+      /^[A-Za-z0-9_-]{1,8}$/.test(text) ? text : undefined,
+    )!,
     autoInterfaceName: read('auto-interface-name', boolean) ?? false,
     packetInformation: read('enable-packet-information', boolean) ?? false,
     bufSize,
@@ -219,7 +350,7 @@ function resolve(given: Lookup, env: Environment, uid: number): ControlConfig {
 /** The token itself, else its file, else the systemd credential `token`. */
 function readToken(token: string | undefined, file: Given | undefined, env: Environment): string {
   if (token !== undefined) return token;
-  const directory = env['CREDENTIALS_DIRECTORY'];
+  const directory = env.CREDENTIALS_DIRECTORY;
   const path = file?.text ?? (directory ? `${directory}/token` : undefined);
   if (path === undefined) {
     throw new CryonetError('bad_config', 'the mesh needs a token: give --token, --token-file or TOKEN');
@@ -228,9 +359,14 @@ function readToken(token: string | undefined, file: Given | undefined, env: Envi
   try {
     content = readFileSync(path, 'utf8').trim();
   } catch (cause) {
-    throw new CryonetError('bad_config', `${file?.source ?? 'credential token'} cannot be read: ${reasonOf(cause)}`, { cause });
+    throw new CryonetError(
+      'bad_config',
+      `${file?.source ?? 'credential token'} cannot be read: ${reasonOf(cause)}`,
+      { cause },
+    );
   }
-  if (content === '') throw new CryonetError('bad_config', `${file?.source ?? 'credential token'}: ${path} is empty`);
+  if (content === '')
+    throw new CryonetError('bad_config', `${file?.source ?? 'credential token'}: ${path} is empty`);
   return content;
 }
 

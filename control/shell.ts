@@ -72,7 +72,12 @@ export class ControlShell {
     const { identity, epoch, pins } = this.#kept;
     this.#local = { id: config.id, epoch, identity, tokenKey: tokenKey(config.token) };
     this.#mesh = newMesh(
-      { id: config.id, key: identity.publicKey, epoch, turn: config.iceServers.some(({ kind }) => kind === 'turn') },
+      {
+        id: config.id,
+        key: identity.publicKey,
+        epoch,
+        turn: config.iceServers.some(({ kind }) => kind === 'turn'),
+      },
       {
         policy: { allow: config.allow, deny: config.deny },
         checkInterval: config.checkInterval,
@@ -84,10 +89,12 @@ export class ControlShell {
     );
   }
 
-  /** Opens, in order: control socket, bootstrap WebSocket, dataplane, bootstrap clients. */
+  /** Opens, in order: control socket, dataplane, bootstrap WebSocket, bootstrap clients. A node that can be talked to
+   *  can answer offers. */
   async start(): Promise<void> {
     const { runtimeDirectory, listen, tls } = this.#config;
     this.#controlSocket = await openControlSocket(controlSocket(runtimeDirectory), () => this.status());
+    await this.#openDataplane();
     this.#server = await openBootstrapServer(listen, tls, this.#local, {
       admit: (client) => this.#admit(client),
       neighbor: (socket, proven) => this.#neighborUp(socket, proven, undefined),
@@ -96,7 +103,6 @@ export class ControlShell {
         this.#log[level]('neighbor refused', { address, reason: cause.message });
       },
     });
-    await this.#openDataplane();
     for (const url of this.#config.wsServers) this.#clients.push(this.#newClient(url));
     this.#log.info('node started', {
       id: this.#config.id,
@@ -129,7 +135,10 @@ export class ControlShell {
   async status(): Promise<StatusReport> {
     let stats: readonly LinkStats[] = [];
     if (this.#dataplane !== undefined) {
-      stats = await this.#dataplane.call('stats', {}).then(({ links }) => links, () => []);
+      stats = await this.#dataplane.call('stats', {}).then(
+        ({ links }) => links,
+        () => [],
+      );
     }
     return {
       version,
@@ -185,21 +194,38 @@ export class ControlShell {
         return;
       case 'offer': {
         const { peer, negotiation, route } = effect;
-        this.#negotiate(peer, negotiation, 'offer', { peer, negotiation, route, iceServers: [...this.#config.iceServers] });
+        this.#negotiate(peer, negotiation, 'offer', {
+          peer,
+          negotiation,
+          route,
+          iceServers: [...this.#config.iceServers],
+        });
         return;
       }
       case 'answer': {
         const { peer, negotiation, route, sdp } = effect;
-        this.#negotiate(peer, negotiation, 'answer', { peer, negotiation, route, sdp, iceServers: [...this.#config.iceServers] });
+        this.#negotiate(peer, negotiation, 'answer', {
+          peer,
+          negotiation,
+          route,
+          sdp,
+          iceServers: [...this.#config.iceServers],
+        });
         return;
       }
       case 'accept': {
         const { peer, negotiation, sdp } = effect;
-        this.#ask('accept', { peer, negotiation, sdp }, (reason) => this.#take({ type: 'ended', peer, negotiation, reason }));
+        this.#ask('accept', { peer, negotiation, sdp }, (reason) =>
+          this.#take({ type: 'ended', peer, negotiation, reason }),
+        );
         return;
       }
       case 'add-candidate':
-        this.#dataplane?.notify('candidate', { peer: effect.peer, negotiation: effect.negotiation, candidate: effect.candidate });
+        this.#dataplane?.notify('candidate', {
+          peer: effect.peer,
+          negotiation: effect.negotiation,
+          candidate: effect.candidate,
+        });
         return;
       case 'close':
         this.#ask('close', { peer: effect.peer, negotiation: effect.negotiation });
@@ -215,7 +241,12 @@ export class ControlShell {
     }
   }
 
-  #negotiate(peer: string, negotiation: string, method: 'offer' | 'answer', params: Params<'offer'> | Params<'answer'>): void {
+  #negotiate(
+    peer: string,
+    negotiation: string,
+    method: 'offer' | 'answer',
+    params: Params<'offer'> | Params<'answer'>,
+  ): void {
     this.#ask(
       method,
       params as Params<'answer'>,
@@ -225,7 +256,12 @@ export class ControlShell {
   }
 
   /** Calls the dataplane; its outcome becomes an event. Never throws. */
-  #ask<M extends Method>(method: M, params: Params<M>, failed?: (reason: string) => void, done?: (result: Result<M>) => void): void {
+  #ask<M extends Method>(
+    method: M,
+    params: Params<M>,
+    failed?: (reason: string) => void,
+    done?: (result: Result<M>) => void,
+  ): void {
     const dataplane = this.#dataplane;
     if (dataplane === undefined) return;
     dataplane.call(method, params).then(
@@ -266,12 +302,19 @@ export class ControlShell {
       },
       closed: (cause) => this.#dataplaneLost(connection, cause),
     });
-    const hello = await connection.call('hello', { version: dataplaneVersion, config: this.#dataplaneConfig() });
+    const hello = await connection.call('hello', {
+      version: dataplaneVersion,
+      config: this.#dataplaneConfig(),
+    });
     if (hello.version !== dataplaneVersion) {
       connection.close();
-      throw new CryonetError('version_mismatch', `the dataplane speaks version ${hello.version}, control ${dataplaneVersion}`);
+      throw new CryonetError(
+        'version_mismatch',
+        `the dataplane speaks version ${hello.version}, control ${dataplaneVersion}`,
+      );
     }
-    if (hello.portTaken) this.#log.warn('UDP port 2333 is taken: another one is used', { udpPort: hello.udpPort });
+    if (hello.portTaken)
+      this.#log.warn('UDP port 2333 is taken: another one is used', { udpPort: hello.udpPort });
     this.#hello = hello;
     this.#dataplane = connection;
     this.#take({ type: 'dataplane-up', links: hello.links });
@@ -332,7 +375,9 @@ export class ControlShell {
     if (client.id === this.#config.id) return 'id_in_use';
     const pinned = this.#kept.pins.get(client.id);
     if (pinned !== undefined && pinned !== hex(client.key)) return 'identity_mismatch';
-    const twins = [...this.#sockets.values()].filter(({ peer }) => peer.id === client.id && peer.epoch !== client.epoch);
+    const twins = [...this.#sockets.values()].filter(
+      ({ peer }) => peer.id === client.id && peer.epoch !== client.epoch,
+    );
     for (const twin of twins) {
       if (twin.peer.epoch > client.epoch || (await twin.answers(probeTimeout))) return 'id_in_use';
       twin.close(new CryonetError('connection_closed', 'replaced by a newer start of the same node'));
@@ -349,7 +394,11 @@ export class ControlShell {
       closed: (cause) => {
         this.#sockets.delete(channel);
         if (!this.#stopped) {
-          this.#log.info('neighbor gone', { id, via: client?.url ?? 'its WebSocket', reason: cause?.message });
+          this.#log.info('neighbor gone', {
+            id,
+            via: client?.url ?? 'its WebSocket',
+            reason: cause?.message,
+          });
           this.#take({ type: 'neighbor-down', channel });
         }
         client?.lost();
@@ -381,11 +430,19 @@ export class ControlShell {
           client.state = 'waiting';
           return;
         }
-        this.#log[shown === cause.message ? 'debug' : 'warn']('bootstrap server not reached', { url, reason: cause.message });
+        this.#log[shown === cause.message ? 'debug' : 'warn']('bootstrap server not reached', {
+          url,
+          reason: cause.message,
+        });
         shown = cause.message;
         const taken = cause.code === 'id_in_use' || cause.code === 'identity_mismatch';
         if (taken && this.#mesh.neighbors.size === 0) {
-          this.#giveUp(new CryonetError('bad_config', `node ID "${this.#config.id}" cannot be used in this mesh: ${cause.message} (${url})`));
+          this.#giveUp(
+            new CryonetError(
+              'bad_config',
+              `node ID "${this.#config.id}" cannot be used in this mesh: ${cause.message} (${url})`,
+            ),
+          );
         }
       },
     });

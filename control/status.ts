@@ -1,7 +1,8 @@
 /** What control knows, as `protocol/status.ts` has it. */
+
+import type * as z from 'zod/mini';
 import type { linkStats } from '../protocol/dataplane.ts';
 import type { PeerStatus, StatusReport } from '../protocol/status.ts';
-import type * as z from 'zod/mini';
 import { isUp, type Link, stateOf } from './core/link.ts';
 import { offers } from './core/offerer.ts';
 import { permits } from './core/policy.ts';
@@ -12,7 +13,11 @@ export type LinkStats = z.infer<typeof linkStats>;
 /** Every node known, and every link, by ID. */
 export function peerStatuses(mesh: Mesh, stats: readonly LinkStats[]): PeerStatus[] {
   const statsByPeer = new Map(stats.map((each) => [each.peer, each]));
-  const ids = new Set([...mesh.membership.members.keys(), ...mesh.links.keys(), ...mesh.membership.conflicts.keys()]);
+  const ids = new Set([
+    ...mesh.membership.members.keys(),
+    ...mesh.links.keys(),
+    ...mesh.membership.conflicts.keys(),
+  ]);
   return [...ids].sort().map((id) => peerStatus(mesh, id, statsByPeer.get(id)));
 }
 
@@ -49,7 +54,11 @@ function peerStatus(mesh: Mesh, id: string, stats: LinkStats | undefined): PeerS
   };
 }
 
-function stateAndReason(mesh: Mesh, id: string, link: Link | undefined): Pick<PeerStatus, 'state' | 'reason'> {
+function stateAndReason(
+  mesh: Mesh,
+  id: string,
+  link: Link | undefined,
+): Pick<PeerStatus, 'state' | 'reason'> {
   const up = link !== undefined && isUp(link);
   if (!up && mesh.membership.conflicts.has(id)) {
     return { state: 'refused', reason: 'another identity key claims this ID' };

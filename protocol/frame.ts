@@ -11,8 +11,10 @@ export function frame(payload: Uint8Array): Uint8Array<ArrayBuffer> {
 /** Cuts a stream into frames. A length over the limit is refused before anything is kept for it. */
 export class FrameReader {
   readonly #limit: number;
-  #chunks: Uint8Array[] = [];
-  #buffered = 0;
+  readonly #header = new Uint8Array(4);
+  /** The frame that is being filled; undefined while the header is. */
+  #payload: Uint8Array | undefined;
+  #filled = 0;
 
   constructor(limit: number) {
     this.#limit = limit;
@@ -21,50 +23,31 @@ export class FrameReader {
   /** The frames that `chunk` completes, each the caller's to keep. Throws `frame_too_large`; the stream is then of
    *  no more use. */
   push(chunk: Uint8Array): Uint8Array[] {
-    if (chunk.length === 0) return [];
-    this.#chunks.push(chunk);
-    this.#buffered += chunk.length;
     const frames: Uint8Array[] = [];
-    while (this.#buffered >= 4) {
-      const header = this.#peek(4);
-      const size = new DataView(header.buffer, header.byteOffset).getUint32(0);
-      if (size > this.#limit) {
-        throw new CryonetError('frame_too_large', `a frame of ${size} bytes; the limit is ${this.#limit}`);
-      }
-      if (this.#buffered < 4 + size) break;
-      this.#take(4);
-      frames.push(this.#take(size));
+    let at = 0;
+    while (at < chunk.length) {
+      const target = this.#payload ?? this.#header;
+      const part = chunk.subarray(at, at + target.length - this.#filled);
+      target.set(part, this.#filled);
+      this.#filled += part.length;
+      at += part.length;
+      if (this.#filled < target.length) break;
+      this.#filled = 0;
+      const whole = this.#payload ?? this.#begin();
+      if (whole === undefined) continue;
+      this.#payload = undefined;
+      frames.push(whole);
     }
     return frames;
   }
 
-  #peek(size: number): Uint8Array {
-    if (this.#chunks[0]!.length < size) this.#chunks = [join(this.#chunks, this.#buffered)];
-    return this.#chunks[0]!.subarray(0, size);
-  }
-
-  #take(size: number): Uint8Array {
-    const taken = new Uint8Array(size);
-    let filled = 0;
-    while (filled < size) {
-      const first = this.#chunks[0]!;
-      const part = first.subarray(0, size - filled);
-      taken.set(part, filled);
-      filled += part.length;
-      if (part.length === first.length) this.#chunks.shift();
-      else this.#chunks[0] = first.subarray(part.length);
+  /** The header is there. An empty frame is whole at once. */
+  #begin(): Uint8Array | undefined {
+    const size = new DataView(this.#header.buffer).getUint32(0);
+    if (size > this.#limit) {
+      throw new CryonetError('frame_too_large', `a frame of ${size} bytes; the limit is ${this.#limit}`);
     }
-    this.#buffered -= size;
-    return taken;
+    this.#payload = new Uint8Array(size);
+    return size === 0 ? this.#payload : undefined;
   }
-}
-
-function join(chunks: readonly Uint8Array[], size: number): Uint8Array {
-  const joined = new Uint8Array(size);
-  let at = 0;
-  for (const chunk of chunks) {
-    joined.set(chunk, at);
-    at += chunk.length;
-  }
-  return joined;
 }

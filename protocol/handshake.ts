@@ -36,7 +36,13 @@ export const proofMessage = z.object({
   signature: bytes(64, 64),
 });
 
-export const refuseCodes = ['wrong_token', 'id_in_use', 'identity_mismatch', 'denied', 'version_mismatch'] as const;
+export const refuseCodes = [
+  'wrong_token',
+  'id_in_use',
+  'identity_mismatch',
+  'denied',
+  'version_mismatch',
+] as const;
 
 export const refuseMessage = z.object({ type: z.literal('refuse'), code: z.enum(refuseCodes) });
 

@@ -8,7 +8,8 @@ import { CryonetError, reasonOf } from './errors.ts';
  *  `socket_in_use` or `bad_config`. */
 export async function listenUnix(server: Server, path: string): Promise<void> {
   // sun_path, unix(7).
-  if (Buffer.byteLength(path) > 107) throw new CryonetError('bad_config', `socket path too long (107 bytes at most): ${path}`);
+  if (Buffer.byteLength(path) > 107)
+    throw new CryonetError('bad_config', `socket path too long (107 bytes at most): ${path}`);
   try {
     mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   } catch (cause) {
@@ -17,7 +18,10 @@ export async function listenUnix(server: Server, path: string): Promise<void> {
   const failure = await tryListen(server, path);
   if (failure?.code === 'EADDRINUSE') {
     if (await isServed(path)) {
-      throw new CryonetError('socket_in_use', `another cryonet serves ${path}: stop it, or give this one its own --runtime-dir`);
+      throw new CryonetError(
+        'socket_in_use',
+        `another cryonet serves ${path}: stop it, or give this one its own --runtime-dir`,
+      );
     }
     unlinkSync(path);
     const again = await tryListen(server, path);

@@ -22,17 +22,19 @@ export interface Log {
 const priority: Readonly<Record<LogLevel, number>> = { debug: 7, info: 6, warn: 4, error: 3 };
 
 export function openLog(program: string, level: LogLevel, format: LogFormat): Log {
-  const journal = process.env['JOURNAL_STREAM'] !== undefined;
+  const journal = process.env.JOURNAL_STREAM !== undefined;
   const json = format === 'json' || (format === 'auto' && journal);
   const lowest = logLevels.indexOf(level);
-  const write = (at: LogLevel) => (message: string, fields: Fields = {}) => {
-    if (logLevels.indexOf(at) < lowest) return;
-    const time = new Date().toISOString();
-    const line = json
-      ? `${journal ? `<${priority[at]}>` : ''}${JSON.stringify({ time, level: at, program, message, ...fields })}`
-      : `${time} ${at.padEnd(5)} ${program}: ${message}${readable(fields)}`;
-    print(line);
-  };
+  const write =
+    (at: LogLevel) =>
+    (message: string, fields: Fields = {}) => {
+      if (logLevels.indexOf(at) < lowest) return;
+      const time = new Date().toISOString();
+      const line = json
+        ? `${journal ? `<${priority[at]}>` : ''}${JSON.stringify({ time, level: at, program, message, ...fields })}`
+        : `${time} ${at.padEnd(5)} ${program}: ${message}${readable(fields)}`;
+      print(line);
+    };
   return { debug: write('debug'), info: write('info'), warn: write('warn'), error: write('error') };
 }
 

@@ -10,7 +10,12 @@ import { CryonetError } from './errors.ts';
 const maxDepth = 16;
 
 const packr = new Packr({ useRecords: false, variableMapSize: true, skipValues: [undefined] } as object);
-const unpackr = new Unpackr({ useRecords: false, mapsAsObjects: true, copyBuffers: true, int64AsType: 'number' } as object);
+const unpackr = new Unpackr({
+  useRecords: false,
+  mapsAsObjects: true,
+  copyBuffers: true,
+  int64AsType: 'number',
+} as object);
 
 /** Properties whose value is `undefined` are left out. */
 export function encode(value: unknown): Uint8Array<ArrayBuffer> {
@@ -20,7 +25,8 @@ export function encode(value: unknown): Uint8Array<ArrayBuffer> {
 /** Throws `bad_frame` on anything but exactly one value of the kinds above. */
 export function decode(bytes: Uint8Array): unknown {
   const end = walk(bytes, 0, 0);
-  if (end !== bytes.length) throw new CryonetError('bad_frame', `${bytes.length - end} bytes after the value`);
+  if (end !== bytes.length)
+    throw new CryonetError('bad_frame', `${bytes.length - end} bytes after the value`);
   try {
     return unpackr.unpack(bytes);
   } catch (cause) {

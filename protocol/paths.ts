@@ -6,17 +6,17 @@ import { join } from 'node:path';
 type Environment = Readonly<Record<string, string | undefined>>;
 
 export function defaultRuntimeDirectory(env: Environment, uid: number): string {
-  const systemd = env['RUNTIME_DIRECTORY']?.split(':')[0];
+  const systemd = env.RUNTIME_DIRECTORY?.split(':')[0];
   if (systemd) return systemd;
   if (uid === 0) return '/run/cryonet';
-  return env['XDG_RUNTIME_DIR'] ? join(env['XDG_RUNTIME_DIR'], 'cryonet') : `/tmp/cryonet-${uid}`;
+  return env.XDG_RUNTIME_DIR ? join(env.XDG_RUNTIME_DIR, 'cryonet') : `/tmp/cryonet-${uid}`;
 }
 
 export function defaultStateDirectory(env: Environment, uid: number): string {
-  const systemd = env['STATE_DIRECTORY']?.split(':')[0];
+  const systemd = env.STATE_DIRECTORY?.split(':')[0];
   if (systemd) return systemd;
   if (uid === 0) return '/var/lib/cryonet';
-  return join(env['XDG_STATE_HOME'] || join(homedir(), '.local', 'state'), 'cryonet');
+  return join(env.XDG_STATE_HOME || join(homedir(), '.local', 'state'), 'cryonet');
 }
 
 export function controlSocket(runtimeDirectory: string): string {

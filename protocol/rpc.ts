@@ -18,7 +18,12 @@ import { check } from './schema.ts';
 
 const message = z.union([
   z.tuple([z.literal(0), z.int(), z.string(), z.unknown()]),
-  z.tuple([z.literal(1), z.int(), z.nullable(z.object({ code: z.string(), message: z.string() })), z.unknown()]),
+  z.tuple([
+    z.literal(1),
+    z.int(),
+    z.nullable(z.object({ code: z.string(), message: z.string() })),
+    z.unknown(),
+  ]),
   z.tuple([z.literal(2), z.string(), z.unknown()]),
 ]);
 
@@ -92,7 +97,11 @@ export class RpcConnection {
         this.#dispatch(check(message, decode(payload)));
       }
     } catch (error) {
-      this.#end(error instanceof CryonetError ? error : new CryonetError('internal', reasonOf(error), { cause: error }));
+      this.#end(
+        error instanceof CryonetError
+          ? error
+          : new CryonetError('internal', reasonOf(error), { cause: error }),
+      );
     }
   }
 
@@ -106,7 +115,8 @@ export class RpcConnection {
         return;
       case 2: {
         const name = received[1] as Notification;
-        if (!Object.hasOwn(notifications, name)) throw new CryonetError('unknown_method', `no notification "${name}"`);
+        if (!Object.hasOwn(notifications, name))
+          throw new CryonetError('unknown_method', `no notification "${name}"`);
         this.#events.notification(name, check(notifications[name], received[2]) as never);
       }
     }

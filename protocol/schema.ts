@@ -34,5 +34,8 @@ export function check<T extends z.ZodMiniType>(schema: T, value: unknown): z.inf
   if (result.success) return result.data;
   const issue = result.error.issues[0];
   const where = issue?.path.join('.') ?? '';
-  throw new CryonetError('bad_message', `${where === '' ? 'message' : where}: ${issue?.message ?? 'invalid'}`);
+  throw new CryonetError(
+    'bad_message',
+    `${where === '' ? 'message' : where}: ${issue?.message ?? 'invalid'}`,
+  );
 }

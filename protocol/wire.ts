@@ -20,3 +20,6 @@ export const wireVersion = 1;
 export const maxWireFrame = 16_384;
 
 export type WireMessage = z.infer<typeof wireMessage>;
+
+/** The datachannels of every connection; what each is for: `dataplane/io/webrtc.ts`. */
+export type ChannelName = 'signal' | 'wire' | 'data';

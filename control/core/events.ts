@@ -16,7 +16,12 @@ export type MeshEvent =
   | { readonly type: 'dataplane-down' }
   /** The dataplane made our offer, or our answer. */
   | { readonly type: 'described'; readonly peer: string; readonly negotiation: string; readonly sdp: string }
-  | { readonly type: 'candidate'; readonly peer: string; readonly negotiation: string; readonly candidate: string }
+  | {
+      readonly type: 'candidate';
+      readonly peer: string;
+      readonly negotiation: string;
+      readonly candidate: string;
+    }
   | { readonly type: 'link'; readonly report: LinkReport }
   | { readonly type: 'ended'; readonly peer: string; readonly negotiation: string; readonly reason: string }
   | { readonly type: 'tick' }
@@ -35,7 +40,12 @@ export type Effect =
       readonly sdp: string;
     }
   | { readonly type: 'accept'; readonly peer: string; readonly negotiation: string; readonly sdp: string }
-  | { readonly type: 'add-candidate'; readonly peer: string; readonly negotiation: string; readonly candidate: string }
+  | {
+      readonly type: 'add-candidate';
+      readonly peer: string;
+      readonly negotiation: string;
+      readonly candidate: string;
+    }
   | { readonly type: 'close'; readonly peer: string; readonly negotiation: string }
   | { readonly type: 'remove'; readonly peer: string }
   /** Keep for good which key speaks for `id`; hexadecimal. */

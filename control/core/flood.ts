@@ -6,10 +6,16 @@
  */
 import { encode } from '../../protocol/msgpack.ts';
 import { parse } from '../../protocol/schema.ts';
-import { type Body, body as bodySchema, domain, everyone, type FloodMessage } from '../../protocol/signaling.ts';
+import {
+  type Body,
+  body as bodySchema,
+  domain,
+  everyone,
+  type FloodMessage,
+} from '../../protocol/signaling.ts';
 import { hex, prefixed } from './environment.ts';
 import type { Channel } from './events.ts';
-import { type Membership } from './membership.ts';
+import type { Membership } from './membership.ts';
 import { remember } from './recent.ts';
 import { accept, newWindow } from './replay.ts';
 import type { Turn } from './state.ts';
@@ -19,7 +25,11 @@ const initialTtl = 32;
 
 const maxWindows = 4096;
 
-type Draft = Body extends infer B ? (B extends Body ? Omit<B, 'from' | 'to' | 'epoch' | 'toEpoch' | 'counter'> : never) : never;
+type Draft = Body extends infer B
+  ? B extends Body
+    ? Omit<B, 'from' | 'to' | 'epoch' | 'toEpoch' | 'counter'>
+    : never
+  : never;
 
 /** Signs a body and sends it on its way to one node, or to everyone. */
 export function sendBody(turn: Turn, to: string, draft: Draft): void {
@@ -61,7 +71,8 @@ export function open(turn: Turn, message: FloodMessage): Body | undefined {
   const { mesh, env } = turn;
   const sender = mesh.membership.members.get(message.from);
   if (sender === undefined) return undefined;
-  if (!env.verify(sender.record.key, prefixed(domain.body, message.body), message.signature)) return undefined;
+  if (!env.verify(sender.record.key, prefixed(domain.body, message.body), message.signature))
+    return undefined;
   const body = tryParse(message.body);
   if (body === undefined || body.from !== message.from || body.to !== message.to) return undefined;
   if (body.to !== everyone && body.toEpoch !== mesh.self.epoch) return undefined;
@@ -98,7 +109,11 @@ export function channelsByNeighbor(turn: Turn): Map<string, Channel> {
 }
 
 function keyOf(turn: Turn, message: FloodMessage): string {
-  return hex(turn.env.digest(prefixed(`${message.from} ${message.to} `, join(message.signature, message.body))).subarray(0, 16));
+  return hex(
+    turn.env
+      .digest(prefixed(`${message.from} ${message.to} `, join(message.signature, message.body)))
+      .subarray(0, 16),
+  );
 }
 
 function join(a: Uint8Array, b: Uint8Array): Uint8Array {

@@ -33,11 +33,19 @@ export function sayAlive(turn: Turn): void {
     if (!channels.has(id) && env.now - member.heardAt >= mesh.config.aliveInterval / 2) ask.push(id);
   }
   for (const channel of channels.values()) {
-    turn.effects.push({ type: 'send', channel, message: { type: 'alive', digest, ask: ask.slice(0, membersPerMessage) } });
+    turn.effects.push({
+      type: 'send',
+      channel,
+      message: { type: 'alive', digest, ask: ask.slice(0, membersPerMessage) },
+    });
   }
 }
 
-export function receiveAlive(turn: Turn, channel: Channel, message: NeighborMessage & { type: 'alive' }): void {
+export function receiveAlive(
+  turn: Turn,
+  channel: Channel,
+  message: NeighborMessage & { type: 'alive' },
+): void {
   const { mesh, env } = turn;
   const digest = membersDigest(mesh.membership, env);
   if (digest.some((byte, i) => byte !== message.digest[i])) {
@@ -49,7 +57,11 @@ export function receiveAlive(turn: Turn, channel: Channel, message: NeighborMess
   if (heard.length > 0) tell(turn, channel, heard);
 }
 
-export function receiveMembers(turn: Turn, channel: Channel, message: NeighborMessage & { type: 'members' }): void {
+export function receiveMembers(
+  turn: Turn,
+  channel: Channel,
+  message: NeighborMessage & { type: 'members' },
+): void {
   const teller = turn.mesh.neighbors.get(channel)?.id ?? '';
   for (const entry of message.entries) takeRecord(turn, entry, entry.age, teller);
 }
@@ -78,7 +90,8 @@ export function takeRecord(turn: Turn, signed: SignedRecord, age: number, teller
       mesh.news.get(id)?.add(teller);
       return;
     case 'conflict':
-      if (id === mesh.self.id) notice(turn, 'error', 'another node uses our ID with another key', { id, by: teller });
+      if (id === mesh.self.id)
+        notice(turn, 'error', 'another node uses our ID with another key', { id, by: teller });
       else notice(turn, 'warn', 'identity refused: this ID belongs to another key', { peer: id, by: teller });
       return;
     case 'full':

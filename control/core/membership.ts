@@ -11,7 +11,13 @@
  */
 import { encode } from '../../protocol/msgpack.ts';
 import { parse } from '../../protocol/schema.ts';
-import { domain, type MemberEntry, type NodeRecord, nodeRecord, type SignedRecord } from '../../protocol/signaling.ts';
+import {
+  domain,
+  type MemberEntry,
+  type NodeRecord,
+  nodeRecord,
+  type SignedRecord,
+} from '../../protocol/signaling.ts';
 import { type Environment, hex, prefixed } from './environment.ts';
 
 /** Nodes kept at most; records of more are refused. */
@@ -79,7 +85,8 @@ export function learn(
     return { outcome: 'known', id };
   }
   if (known !== undefined && known.record.epoch > epoch) return { outcome: 'stale', id };
-  if (age >= membership.forgetAfter || epoch <= (membership.left.get(id) ?? -1)) return { outcome: 'stale', id };
+  if (age >= membership.forgetAfter || epoch <= (membership.left.get(id) ?? -1))
+    return { outcome: 'stale', id };
   if (!env.verify(record.key, prefixed(domain.record, signed.record), signed.signature)) {
     return { outcome: 'forged', id };
   }

@@ -11,7 +11,15 @@ import { everyone, type NeighborMessage } from '../../protocol/signaling.ts';
 import type { Environment } from './environment.ts';
 import type { Channel, Effect, MeshEvent } from './events.ts';
 import { open, passOn, sendBody } from './flood.ts';
-import { dropNeighbor, flushNews, receiveAlive, receiveMembers, sayAlive, takeRecord, welcome } from './gossip.ts';
+import {
+  dropNeighbor,
+  flushNews,
+  receiveAlive,
+  receiveMembers,
+  sayAlive,
+  takeRecord,
+  welcome,
+} from './gossip.ts';
 import { attemptOn } from './link.ts';
 import { leave } from './membership.ts';
 import { describe, endAttempt, ownCandidate, receiveBody, tend } from './negotiation.ts';

@@ -15,6 +15,9 @@ import { ensureLink, notice, show, type Turn } from './state.ts';
  *  DTLS retransmits after 1 s, so that a path which works at all works by then. */
 export const negotiationTimeout = 10_000;
 
+/** Milliseconds after which an offer that the peer does not know of counts as lost. */
+const offerLifetime = 1000;
+
 /** Milliseconds that the shared route has for itself before a relay is tried beside it. */
 const relayDelay = 1500;
 
@@ -219,7 +222,13 @@ function receiveOffer(turn: Turn, link: Link, offer: Body & { kind: 'offer' }): 
   link.attempts.set(offer.negotiation, attempt);
   link.retryAt = env.now + mesh.config.checkInterval;
   const { peer } = link;
-  turn.effects.push({ type: 'answer', peer, negotiation: offer.negotiation, route: offer.route, sdp: offer.sdp });
+  turn.effects.push({
+    type: 'answer',
+    peer,
+    negotiation: offer.negotiation,
+    route: offer.route,
+    sdp: offer.sdp,
+  });
   if (link.early.negotiation === offer.negotiation) {
     const { candidates } = link.early;
     link.early = { negotiation: '', candidates: [] };
@@ -268,12 +277,14 @@ function receiveReject(turn: Turn, link: Link, reject: Body & { kind: 'reject' }
   }
 }
 
-/** The peer has no link: neither have we, whatever we believed, unless this was said before its last answer. */
+/** The peer has no link and no offer: neither have we, whatever we believed, unless this was said before its last
+ *  answer, or our offer is still on its way. */
 function receiveSolicit(turn: Turn, link: Link, counter: number): void {
   if (!link.offerer) return;
   link.denied = false;
-  for (const attempt of [...link.attempts.values()]) {
-    if (!attempt.open || attempt.heardCounter > counter) return;
+  for (const attempt of link.attempts.values()) {
+    const age = turn.env.now - (attempt.deadline - negotiationTimeout);
+    if (attempt.heardCounter > counter || (!attempt.open && age < offerLifetime)) return;
   }
   for (const attempt of [...link.attempts.values()]) closeAttempt(turn, link, attempt);
   dropNeighbor(turn, `link:${link.peer}`);

@@ -33,8 +33,10 @@ export function adopt(turn: Turn, report: LinkReport): void {
       heardCounter: 0,
     });
   }
+  if (report.state === 'up') link.shown = 'up';
   takeReport(turn, report);
-  if (report.state === 'up') notice(turn, 'info', 'link adopted', { peer: report.peer, interface: report.interface?.name });
+  if (report.state === 'up')
+    notice(turn, 'info', 'link adopted', { peer: report.peer, interface: report.interface?.name });
 }
 
 /** A link changed: its `signal` channel comes and goes with it. */

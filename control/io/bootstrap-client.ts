@@ -66,7 +66,8 @@ export class BootstrapClient {
     socket.on('error', (error) => {
       reason ??= error;
     });
-    const onClose = () => this.#fail(reason === undefined ? new CryonetError('connection_closed') : asError(reason));
+    const onClose = () =>
+      this.#fail(reason === undefined ? new CryonetError('connection_closed') : asError(reason));
     socket.once('close', onClose);
     socket.once('open', () => {
       socket.removeListener('close', onClose);
@@ -108,5 +109,7 @@ export class BootstrapClient {
 }
 
 function asError(thrown: unknown): CryonetError {
-  return thrown instanceof CryonetError ? thrown : new CryonetError('connection_closed', reasonOf(thrown), { cause: thrown });
+  return thrown instanceof CryonetError
+    ? thrown
+    : new CryonetError('connection_closed', reasonOf(thrown), { cause: thrown });
 }

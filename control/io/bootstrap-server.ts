@@ -5,9 +5,9 @@ import { type WebSocket, WebSocketServer } from 'ws';
 import { CryonetError, reasonOf } from '../../protocol/errors.ts';
 import { type Hello, type RefuseCode, refuseCodes, subprotocol } from '../../protocol/handshake.ts';
 import { formatHostPort, type HostPort } from '../core/address.ts';
+import type { Proven } from './handshake.ts';
 import { type Local, refusal, ServerHandshake } from './handshake.ts';
 import { maxWebSocketFrame, shakeHands } from './neighbor-socket.ts';
-import type { Proven } from './handshake.ts';
 
 /** Clients in the middle of a handshake; more are turned away at once. */
 const maxPending = 256;
@@ -50,16 +50,24 @@ export async function openBootstrapServer(
     socket.on('error', () => socket.destroy());
     const protocols = (request.headers['sec-websocket-protocol'] ?? '').split(',').map((name) => name.trim());
     if (pending >= maxPending || !protocols.includes(subprotocol)) {
-      socket.end(`HTTP/1.1 ${pending >= maxPending ? '503 Service Unavailable' : '400 Bad Request'}\r\nConnection: close\r\n\r\n`);
+      socket.end(
+        `HTTP/1.1 ${pending >= maxPending ? '503 Service Unavailable' : '400 Bad Request'}\r\nConnection: close\r\n\r\n`,
+      );
       return;
     }
     pending++;
-    const address = formatHostPort({ host: request.socket.remoteAddress ?? '?', port: request.socket.remotePort ?? 0 });
+    const address = formatHostPort({
+      host: request.socket.remoteAddress ?? '?',
+      port: request.socket.remotePort ?? 0,
+    });
     socket.once('close', () => pending--);
     sockets.handleUpgrade(request, socket, head, (client) => {
       client.on('error', () => client.terminate());
       greet(client, local, events).catch((error: unknown) => {
-        events.refused(address, error instanceof CryonetError ? error : new CryonetError('internal', reasonOf(error)));
+        events.refused(
+          address,
+          error instanceof CryonetError ? error : new CryonetError('internal', reasonOf(error)),
+        );
       });
     });
   });
@@ -76,7 +84,8 @@ export async function openBootstrapServer(
 }
 
 async function greet(client: WebSocket, local: Local, events: ServerEvents): Promise<void> {
-  const farewell = ({ code }: CryonetError) => refuseCodes.some((known) => known === code) ? refusal(code as RefuseCode) : undefined;
+  const farewell = ({ code }: CryonetError) =>
+    refuseCodes.some((known) => known === code) ? refusal(code as RefuseCode) : undefined;
   const { proven, last } = await shakeHands(client, new ServerHandshake(local), undefined, farewell);
   const code = await events.admit(proven.peer);
   if (code !== undefined) {
@@ -94,7 +103,9 @@ function makeServer(tls: { readonly cert: string; readonly key: string } | null)
   try {
     return createTlsServer(tls) as unknown as Server;
   } catch (cause) {
-    throw new CryonetError('bad_config', `--tls-cert or --tls-key cannot be used: ${reasonOf(cause)}`, { cause });
+    throw new CryonetError('bad_config', `--tls-cert or --tls-key cannot be used: ${reasonOf(cause)}`, {
+      cause,
+    });
   }
 }
 
@@ -103,7 +114,9 @@ function listen(server: Server, at: HostPort): Promise<void> {
     server.once('error', (error: NodeJS.ErrnoException) => {
       const inUse = error.code === 'EADDRINUSE';
       const text = inUse ? 'another program has that port' : error.message;
-      reject(new CryonetError(inUse ? 'port_in_use' : 'bad_config', `--listen ${formatHostPort(at)}: ${text}`));
+      reject(
+        new CryonetError(inUse ? 'port_in_use' : 'bad_config', `--listen ${formatHostPort(at)}: ${text}`),
+      );
     });
     server.listen(at.port, at.host === '' ? '::' : at.host, () => {
       server.removeAllListeners('error');

@@ -45,7 +45,12 @@ export async function startDataplane(options: StartOptions): Promise<void> {
   await new Promise<void>((resolve, reject) => {
     const fail = (code: number | null) => {
       const bad = code === exitCode.config;
-      reject(new CryonetError(bad ? 'bad_config' : 'no_dataplane', `the dataplane did not start (exit code ${code ?? 'none'})`));
+      reject(
+        new CryonetError(
+          bad ? 'bad_config' : 'no_dataplane',
+          `the dataplane did not start (exit code ${code ?? 'none'})`,
+        ),
+      );
     };
     const timer = setTimeout(() => {
       child.kill('SIGKILL');

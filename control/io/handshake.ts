@@ -18,7 +18,17 @@ import { encode } from '../../protocol/msgpack.ts';
 import { parse } from '../../protocol/schema.ts';
 import { domain } from '../../protocol/signaling.ts';
 import { prefixed } from '../core/environment.ts';
-import { type Ephemeral, equal, expand, FrameCipher, mac, newEphemeral, sha256, signWith, verifyWith } from './crypto.ts';
+import {
+  type Ephemeral,
+  equal,
+  expand,
+  FrameCipher,
+  mac,
+  newEphemeral,
+  sha256,
+  signWith,
+  verifyWith,
+} from './crypto.ts';
 import type { Identity } from './state-directory.ts';
 
 export interface Local {
@@ -54,7 +64,8 @@ export class ClientHandshake {
    *  cannot prove the token, or `bad_message`. */
   receive(frame: Uint8Array): { send: Uint8Array } | { proven: Proven } {
     const message = parse(handshakeMessage, frame);
-    if (message.type === 'refuse') throw new CryonetError(message.code, `refused by the server: ${refusals[message.code]}`);
+    if (message.type === 'refuse')
+      throw new CryonetError(message.code, `refused by the server: ${refusals[message.code]}`);
     if (message.type === 'hello' && this.#server === undefined) {
       if (equal(message.key, this.#local.identity.publicKey) && message.epoch === this.#local.epoch) {
         throw new CryonetError('self_connection');
@@ -63,7 +74,8 @@ export class ClientHandshake {
       this.#server = { hello: message, transcript };
       return { send: makeProof(this.#local, domain.clientProof, transcript) };
     }
-    if (message.type !== 'proof' || this.#server === undefined) throw new CryonetError('bad_message', 'out of order');
+    if (message.type !== 'proof' || this.#server === undefined)
+      throw new CryonetError('bad_message', 'out of order');
     const { hello, transcript } = this.#server;
     if (!proofHolds(this.#local, hello, message, domain.serverProof, transcript)) {
       throw new CryonetError('wrong_token', 'the server does not have the same token');
@@ -126,7 +138,11 @@ function makeHello(local: Local, ephemeral: Ephemeral): Uint8Array {
 
 function makeProof(local: Local, label: string, transcript: Uint8Array): Uint8Array {
   const message = prefixed(label, transcript);
-  return encode({ type: 'proof', mac: mac(local.tokenKey, message), signature: signWith(local.identity, message) });
+  return encode({
+    type: 'proof',
+    mac: mac(local.tokenKey, message),
+    signature: signWith(local.identity, message),
+  });
 }
 
 function proofHolds(

@@ -44,14 +44,21 @@ export function shakeHands(
       settle();
     };
     const fail = (thrown: unknown) => {
-      const cause = thrown instanceof CryonetError ? thrown : new CryonetError('bad_message', reasonOf(thrown), { cause: thrown });
+      const cause =
+        thrown instanceof CryonetError
+          ? thrown
+          : new CryonetError('bad_message', reasonOf(thrown), { cause: thrown });
       const last = farewell?.(cause);
       if (last !== undefined) socket.send(last);
       socket.close(4003, cause.code);
       finish(() => reject(cause));
     };
-    const onClose = () => finish(() => reject(new CryonetError('connection_closed', 'closed during the handshake')));
-    const timer = setTimeout(() => fail(new CryonetError('connection_closed', 'the handshake took too long')), handshakeTimeout);
+    const onClose = () =>
+      finish(() => reject(new CryonetError('connection_closed', 'closed during the handshake')));
+    const timer = setTimeout(
+      () => fail(new CryonetError('connection_closed', 'the handshake took too long')),
+      handshakeTimeout,
+    );
     socket.on('close', onClose);
     socket.on('message', (received: Buffer, isBinary: boolean) => {
       try {
@@ -92,7 +99,8 @@ export class NeighborSocket {
   send(message: NeighborMessage): void {
     if (this.#closed || this.#socket.readyState !== this.#socket.OPEN) return;
     this.#socket.send(this.#proven.outgoing.seal(encode(message)));
-    if (this.#socket.bufferedAmount > maxBacklog) this.close(new CryonetError('connection_closed', 'the neighbor does not read'));
+    if (this.#socket.bufferedAmount > maxBacklog)
+      this.close(new CryonetError('connection_closed', 'the neighbor does not read'));
   }
 
   /** Whether the other side answers a ping within `timeout` milliseconds. */
@@ -132,10 +140,15 @@ export class NeighborSocket {
     this.#heard = true;
     try {
       const frame = this.#proven.incoming.open(received);
-      if (frame === undefined) throw new CryonetError('bad_frame', 'a frame that was not sealed by the neighbor');
+      if (frame === undefined)
+        throw new CryonetError('bad_frame', 'a frame that was not sealed by the neighbor');
       this.#events.message(parse(neighborMessage, frame));
     } catch (error) {
-      this.close(error instanceof CryonetError ? error : new CryonetError('internal', reasonOf(error), { cause: error }));
+      this.close(
+        error instanceof CryonetError
+          ? error
+          : new CryonetError('internal', reasonOf(error), { cause: error }),
+      );
     }
   }
 

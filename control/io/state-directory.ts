@@ -46,7 +46,9 @@ export function openStateDirectory(folder: string, now: number): KeptState {
     };
   } catch (cause) {
     if (cause instanceof CryonetError) throw cause;
-    throw new CryonetError('bad_config', `--state-dir ${folder} cannot be used: ${reasonOf(cause)}`, { cause });
+    throw new CryonetError('bad_config', `--state-dir ${folder} cannot be used: ${reasonOf(cause)}`, {
+      cause,
+    });
   }
 }
 

@@ -6,9 +6,8 @@
  * The interface belongs to the link: it is opened when the link first comes up, has carrier while the link is up, and
  * goes with the link. Of several open connections the shared one carries the packets.
  */
-import type { WireMessage } from '../../protocol/wire.ts';
-import { wireVersion } from '../../protocol/wire.ts';
-import type { ChannelName, Route } from '../io/webrtc.ts';
+import type { Route } from '../../protocol/signaling.ts';
+import { type ChannelName, type WireMessage, wireVersion } from '../../protocol/wire.ts';
 
 /** Milliseconds for a connection to open; control gives up sooner, unless it died meanwhile. */
 const connectTimeout = 60_000;
@@ -42,8 +41,18 @@ export interface Links {
 
 export type LinkEvent =
   | { readonly type: 'connect'; readonly peer: string; readonly negotiation: string; readonly route: Route }
-  | { readonly type: 'open'; readonly peer: string; readonly negotiation: string; readonly channel: ChannelName }
-  | { readonly type: 'wire'; readonly peer: string; readonly negotiation: string; readonly message: WireMessage }
+  | {
+      readonly type: 'open';
+      readonly peer: string;
+      readonly negotiation: string;
+      readonly channel: ChannelName;
+    }
+  | {
+      readonly type: 'wire';
+      readonly peer: string;
+      readonly negotiation: string;
+      readonly message: WireMessage;
+    }
   | { readonly type: 'ended'; readonly peer: string; readonly negotiation: string; readonly reason: string }
   /** Control wants one connection closed. */
   | { readonly type: 'close'; readonly peer: string; readonly negotiation: string }
@@ -53,7 +62,12 @@ export type LinkEvent =
 
 export type LinkEffect =
   | { readonly type: 'close-connection'; readonly peer: string; readonly negotiation: string }
-  | { readonly type: 'send-wire'; readonly peer: string; readonly negotiation: string; readonly message: WireMessage }
+  | {
+      readonly type: 'send-wire';
+      readonly peer: string;
+      readonly negotiation: string;
+      readonly message: WireMessage;
+    }
   | { readonly type: 'open-interface'; readonly peer: string; readonly mtu: number }
   | { readonly type: 'set-mtu'; readonly peer: string; readonly mtu: number }
   | { readonly type: 'set-carrier'; readonly peer: string; readonly up: boolean }
@@ -81,7 +95,8 @@ export function nextDeadline(links: Links): number | undefined {
   let next: number | undefined;
   for (const link of links.byPeer.values()) {
     for (const connection of link.connections.values()) {
-      if (!isOpen(connection) && (next === undefined || connection.deadline < next)) next = connection.deadline;
+      if (!isOpen(connection) && (next === undefined || connection.deadline < next))
+        next = connection.deadline;
     }
   }
   return next;
@@ -140,7 +155,12 @@ export function step(links: Links, event: LinkEvent, now: number): LinkEffect[] 
   return effects;
 }
 
-function connect(links: Links, event: LinkEvent & { type: 'connect' }, now: number, effects: LinkEffect[]): void {
+function connect(
+  links: Links,
+  event: LinkEvent & { type: 'connect' },
+  now: number,
+  effects: LinkEffect[],
+): void {
   let link = links.byPeer.get(event.peer);
   if (link === undefined) {
     link = { peer: event.peer, connections: new Map(), active: null, hasInterface: false, reason: '' };
@@ -149,6 +169,7 @@ function connect(links: Links, event: LinkEvent & { type: 'connect' }, now: numb
   for (const old of [...link.connections.values()]) {
     if (old.route !== event.route) continue;
     link.connections.delete(old.negotiation);
+    link.reason = 'negotiated anew';
     effects.push({ type: 'close-connection', peer: link.peer, negotiation: old.negotiation });
   }
   link.connections.set(event.negotiation, {
@@ -161,7 +182,13 @@ function connect(links: Links, event: LinkEvent & { type: 'connect' }, now: numb
   settle(links, link, effects);
 }
 
-function receiveWire(links: Links, link: Link, negotiation: string, message: WireMessage, effects: LinkEffect[]): void {
+function receiveWire(
+  links: Links,
+  link: Link,
+  negotiation: string,
+  message: WireMessage,
+  effects: LinkEffect[],
+): void {
   const connection = link.connections.get(negotiation);
   if (connection === undefined || message.type !== 'hello') return;
   const mismatch =
@@ -211,6 +238,7 @@ function settle(links: Links, link: Link, effects: LinkEffect[]): void {
     if (before === null) effects.push({ type: 'set-carrier', peer: link.peer, up: true });
     link.reason = '';
   }
-  if (best === undefined && before !== null) effects.push({ type: 'set-carrier', peer: link.peer, up: false });
+  if (best === undefined && before !== null)
+    effects.push({ type: 'set-carrier', peer: link.peer, up: false });
   effects.push({ type: 'tell-link', peer: link.peer });
 }

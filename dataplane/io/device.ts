@@ -24,7 +24,14 @@ export class Device {
   readonly peerLinkLocal: string;
   mtu: number;
   carrier = false;
-  readonly counters: Counters = { rxPackets: 0, rxBytes: 0, txPackets: 0, txBytes: 0, rxDropped: 0, txDropped: 0 };
+  readonly counters: Counters = {
+    rxPackets: 0,
+    rxBytes: 0,
+    txPackets: 0,
+    txBytes: 0,
+    rxDropped: 0,
+    txDropped: 0,
+  };
   #connection: Connection | undefined;
   #paused = false;
   #waiting: Uint8Array[] = [];

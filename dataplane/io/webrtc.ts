@@ -9,7 +9,9 @@
  *   stream 2  `data`    unordered, no retransmits: one message is one IP packet
  */
 
-export type ChannelName = 'signal' | 'wire' | 'data';
+import type { ChannelName } from '../../protocol/wire.ts';
+
+export type { ChannelName };
 
 export const channelStream: Readonly<Record<ChannelName, number>> = { signal: 0, wire: 1, data: 2 };
 

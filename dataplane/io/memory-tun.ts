@@ -1,0 +1,160 @@
+/**
+ * TUN devices in memory, for tests of what uses `TunFactory`. The test is the kernel: `inject` sends a packet out of
+ * a device, `written` is what the kernel got. Names, errors, losses and the order of events are those of
+ * `native-tun.ts`; one conformance suite runs against both.
+ */
+import { isIPv6 } from 'node:net';
+import { CryonetError, type ErrorCode, errorCodes } from '../../protocol/errors.ts';
+import type { PacketSink, Tun, TunFactory, TunOptions } from './tun.ts';
+
+const headerBytes = 4;
+const batchPackets = 128;
+const queueLength = 500;
+
+export class MemoryTunFactory implements TunFactory {
+  /** The open devices by name. */
+  readonly devices = new Map<string, MemoryTun>();
+  /** What `routeInterface` answers: address to interface name. */
+  readonly routes = new Map<string, string>();
+  /** Set it to have `open` throw this. */
+  refusal: ErrorCode | undefined;
+  #ifindex = 1;
+
+  open(options: TunOptions, sink: PacketSink): MemoryTun {
+    if (this.refusal !== undefined) throw new CryonetError(this.refusal);
+    const name = options.name === '' ? this.#freeName() : options.name;
+    if (this.devices.has(name)) throw new CryonetError('tun_exists', `${errorCodes.tun_exists} (${name})`);
+    if (Buffer.byteLength(name) > 15) throw failure(name, 'name');
+    if (Buffer.byteLength(options.alias) > 255) throw failure(name, 'alias');
+    if (!isIPv6(options.linkLocal)) throw failure(name, 'link-local address');
+    if (!isMtu(options.mtu)) throw failure(name, 'MTU');
+    this.#ifindex += 1;
+    const tun = new MemoryTun(name, this.#ifindex, options, sink, () => this.devices.delete(name));
+    this.devices.set(name, tun);
+    return tun;
+  }
+
+  routeInterface(address: string): string | undefined {
+    return this.routes.get(address);
+  }
+
+  #freeName(): string {
+    let number = 0;
+    while (this.devices.has(`tun${number}`)) number += 1;
+    return `tun${number}`;
+  }
+}
+
+export class MemoryTun implements Tun {
+  readonly name: string;
+  readonly ifindex: number;
+  readonly options: TunOptions;
+  /** Copies of the packets that the kernel took, oldest first. */
+  readonly written: Uint8Array[] = [];
+  readonly #header: number;
+  readonly #sink: PacketSink;
+  readonly #onClose: () => void;
+  #queue: Uint8Array[] = [];
+  #scheduled = false;
+  #carrier = false;
+  #mtu: number;
+  #paused = false;
+  #closed = false;
+
+  constructor(name: string, ifindex: number, options: TunOptions, sink: PacketSink, onClose: () => void) {
+    this.name = name;
+    this.ifindex = ifindex;
+    this.options = options;
+    this.#header = options.packetInformation ? headerBytes : 0;
+    this.#mtu = options.mtu;
+    this.#sink = sink;
+    this.#onClose = onClose;
+  }
+
+  get carrier(): boolean {
+    return this.#carrier;
+  }
+
+  get mtu(): number {
+    return this.#mtu;
+  }
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  /** The kernel sends a packet, its header first where the device has packet information. False where the kernel
+   *  would drop it: closed, no carrier, no packet of this MTU, queue full. The sink gets it in a microtask. */
+  inject(packet: Uint8Array): boolean {
+    if (this.#closed || !this.#carrier || !this.#fits(packet) || this.#queue.length >= queueLength)
+      return false;
+    this.#queue.push(packet.slice());
+    this.#schedule();
+    return true;
+  }
+
+  setCarrier(up: boolean): void {
+    if (!this.#closed) this.#carrier = up;
+  }
+
+  setMtu(bytes: number): void {
+    if (this.#closed) return;
+    if (!isMtu(bytes)) throw failure(this.name, 'MTU');
+    this.#mtu = bytes;
+  }
+
+  write(packets: readonly Uint8Array[]): number {
+    if (this.#closed) return 0;
+    const taken = packets.filter((packet) => this.#fits(packet) && this.#isKnown(packet));
+    for (const packet of taken) this.written.push(packet.slice());
+    return taken.length;
+  }
+
+  pause(): void {
+    this.#paused = true;
+  }
+
+  resume(): void {
+    this.#paused = false;
+    this.#schedule();
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#queue = [];
+    this.#onClose();
+  }
+
+  #fits(packet: Uint8Array): boolean {
+    return packet.length > this.#header && packet.length <= this.#mtu + this.#header;
+  }
+
+  /** Without packet information the kernel tells IPv4 from IPv6 by the first four bits, and takes nothing else. */
+  #isKnown(packet: Uint8Array): boolean {
+    const version = packet[0]! >> 4;
+    return this.options.packetInformation || version === 4 || version === 6;
+  }
+
+  #schedule(): void {
+    if (this.#scheduled || this.#closed || this.#queue.length === 0) return;
+    this.#scheduled = true;
+    queueMicrotask(() => this.#deliver());
+  }
+
+  #deliver(): void {
+    this.#scheduled = false;
+    if (this.#paused || this.#closed) return;
+    const batch = this.#queue.splice(0, batchPackets);
+    this.#schedule();
+    this.#sink(batch);
+  }
+}
+
+function isMtu(bytes: number): boolean {
+  return bytes >= 68 && bytes <= 65535;
+}
+
+function failure(name: string, what: string): CryonetError {
+  return new CryonetError('tun_failed', `${errorCodes.tun_failed} (${name}: ${what})`);
+}

@@ -1,0 +1,209 @@
+/**
+ * TUN devices of the kernel, by the native addon. One native thread reads all devices into a ring each; a turn takes
+ * one batch from each device, and turns follow each other by setImmediate until all rings are empty, so that timers
+ * and sockets have theirs in between however fast packets come:
+ *
+ *     asleep ──wake (a packet came)──▶ turn ──setImmediate──▶ turn ── … ──rest()──▶ asleep
+ */
+import { isIP } from 'node:net';
+import { CryonetError, type ErrorCode, errorCodes } from '../../protocol/errors.ts';
+import { loadAddon, type NativeAddon } from './native.ts';
+import type { PacketSink, Tun, TunFactory, TunOptions } from './tun.ts';
+
+/** Packets per batch: what a sink that needs 5 µs for each works off in less than a millisecond. */
+const batchPackets = 128;
+/** Packets in the kernel's queue, beyond the 256 KiB of the ring: 5 ms at 1 Gbit/s, a pause of the event loop. */
+const queueLength = 500;
+/** The smallest MTU with which an interface has IPv6 at all (RFC 8200 §5). */
+const ipv6MinimumMtu = 1280;
+
+export const nativeTunFactory: TunFactory = {
+  open(options, sink) {
+    const addon = loadAddon();
+    if (!listening) {
+      addon.listen(schedule);
+      listening = true;
+    }
+    return new NativeTun(addon, options, sink);
+  },
+
+  routeInterface(address) {
+    if (isIP(address) === 0 || address.includes('%')) return undefined;
+    try {
+      return loadAddon().routeInterface(address);
+    } catch {
+      return undefined;
+    }
+  },
+};
+
+const open = new Set<NativeTun>();
+let listening = false;
+let scheduled = false;
+
+function turn(): void {
+  scheduled = false;
+  let busy = true;
+  try {
+    busy = takeFromEach();
+  } finally {
+    // Also where a sink threw: the addon wakes nobody before it was told to rest.
+    if (busy || !loadAddon().rest()) schedule();
+  }
+}
+
+function takeFromEach(): boolean {
+  let busy = false;
+  for (const tun of open) busy = tun.deliver() || busy;
+  return busy;
+}
+
+/** Also the addon's call when a packet came: Node would swallow what a sink throws in a call from a native thread. */
+function schedule(): void {
+  if (scheduled) return;
+  scheduled = true;
+  setImmediate(turn);
+}
+
+class NativeTun implements Tun {
+  readonly name: string;
+  readonly ifindex: number;
+  readonly #addon: NativeAddon;
+  readonly #device: number;
+  readonly #sink: PacketSink;
+  readonly #linkLocal: string;
+  #mtu: number;
+  #paused = false;
+  #closed = false;
+
+  /** Everything is set before the interface is up, so that a routing daemon never sees half of it. */
+  constructor(addon: NativeAddon, options: TunOptions, sink: PacketSink) {
+    this.#addon = addon;
+    this.#sink = sink;
+    this.#linkLocal = options.linkLocal;
+    this.#mtu = options.mtu;
+    try {
+      [this.#device, this.name, this.ifindex] = addon.open(options.name, options.packetInformation);
+    } catch (thrown) {
+      throw refusal(options.name, thrown);
+    }
+    try {
+      unlessWithoutIpv6(() => addon.stopAddressGeneration(this.#device));
+      addon.setMtu(this.#device, options.mtu);
+      addon.setQueueLength(this.#device, queueLength);
+      if (options.alias !== '') addon.setAlias(this.#device, options.alias);
+      this.#setAddress();
+      addon.setUp(this.#device);
+      addon.resume(this.#device);
+    } catch (thrown) {
+      addon.close(this.#device);
+      throw refusal(this.name, thrown);
+    }
+    open.add(this);
+  }
+
+  setCarrier(up: boolean): void {
+    this.#change(() => this.#addon.setCarrier(this.#device, up));
+  }
+
+  setMtu(bytes: number): void {
+    this.#change(() => {
+      this.#addon.setMtu(this.#device, bytes);
+      const before = this.#mtu;
+      this.#mtu = bytes;
+      // Below the minimum the kernel took IPv6 off the interface, settings and all; now it has made it anew.
+      if (before >= ipv6MinimumMtu || bytes < ipv6MinimumMtu) return;
+      unlessWithoutIpv6(() => this.#addon.stopAddressGeneration(this.#device));
+      this.#setAddress();
+    });
+  }
+
+  write(packets: readonly Uint8Array[]): number {
+    return this.#closed ? 0 : this.#addon.write(this.#device, packets);
+  }
+
+  pause(): void {
+    this.#paused = true;
+    if (!this.#closed) this.#addon.pause(this.#device);
+  }
+
+  resume(): void {
+    this.#paused = false;
+    this.#change(() => this.#addon.resume(this.#device));
+    schedule();
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    open.delete(this);
+    this.#addon.close(this.#device);
+  }
+
+  /** Hands on one batch; false where there was none. */
+  deliver(): boolean {
+    if (this.#paused || this.#closed) return false;
+    const records = this.#addon.take(this.#device, batchPackets);
+    if (records === undefined) return false;
+    this.#sink(cut(records));
+    return true;
+  }
+
+  #setAddress(): void {
+    if (this.#mtu < ipv6MinimumMtu) return;
+    unlessWithoutIpv6(() => this.#addon.setAddress(this.#device, this.#linkLocal, 64));
+  }
+
+  #change(change: () => void): void {
+    if (this.#closed) return;
+    try {
+      change();
+    } catch (thrown) {
+      throw refusal(this.name, thrown);
+    }
+  }
+}
+
+/** The packets of a batch of records, as views of it. */
+function cut(records: ArrayBuffer): Uint8Array[] {
+  const words = new Uint32Array(records);
+  const packets: Uint8Array[] = [];
+  for (let at = 0; at < words.length; ) {
+    const length = words[at]!;
+    packets.push(new Uint8Array(records, at * 4 + 4, length));
+    at += 1 + ((length + 3) >>> 2);
+  }
+  return packets;
+}
+
+/** A host whose administrator switched IPv6 off (the module: EAFNOSUPPORT, EOPNOTSUPP; disable_ipv6: EACCES) still
+ *  has its links, for IPv4. */
+function unlessWithoutIpv6(configure: () => void): void {
+  try {
+    configure();
+  } catch (thrown) {
+    const code = errnoOf(thrown);
+    if (code !== 'EAFNOSUPPORT' && code !== 'EOPNOTSUPP' && code !== 'EACCES') throw thrown;
+  }
+}
+
+function errnoOf(thrown: unknown): string | undefined {
+  return (thrown as NodeJS.ErrnoException).code;
+}
+
+function refusal(name: string, thrown: unknown): unknown {
+  const errno = errnoOf(thrown);
+  if (!(thrown instanceof Error) || errno === undefined) return thrown;
+  const code = codeOf(errno, thrown.message);
+  const device = name === '' ? '' : `${name}: `;
+  return new CryonetError(code, `${errorCodes[code]} (${device}${thrown.message}: ${errno})`, {
+    cause: thrown,
+  });
+}
+
+function codeOf(errno: string, step: string): ErrorCode {
+  if (errno === 'EPERM' || errno === 'EACCES') return 'tun_denied';
+  if (step === 'TUNSETIFF' && (errno === 'EBUSY' || errno === 'EEXIST')) return 'tun_exists';
+  if (step === 'open /dev/net/tun' && ['ENOENT', 'ENODEV', 'ENXIO'].includes(errno)) return 'tun_missing';
+  return 'tun_failed';
+}

@@ -1,0 +1,51 @@
+/**
+ * The native addon: its functions, typed, and its loader. The addon holds no policy: every rule about TUN devices
+ * is in `native-tun.ts`.
+ */
+import { createRequire } from 'node:module';
+import { fileURLToPath } from 'node:url';
+import { CryonetError, errorCodes, reasonOf } from '../../protocol/errors.ts';
+
+/** What `dataplane/native/src/tun_binding.c` exports. A device is a small number that closing gives back. A function
+ *  the kernel refuses throws an Error whose `code` is the errno's name and whose message is the step that failed. */
+export interface NativeAddon {
+  /** Once, before the first `open`: `wake` is called when packets wait, and not again before `rest`. */
+  listen(wake: () => void): void;
+  /** A device that is down, without carrier and not read; '' lets the kernel choose the name. */
+  open(name: string, packetInformation: boolean): [device: number, name: string, ifindex: number];
+  close(device: number): void;
+  setCarrier(device: number, up: boolean): void;
+  setMtu(device: number, bytes: number): void;
+  setQueueLength(device: number, packets: number): void;
+  setAlias(device: number, alias: string): void;
+  setUp(device: number): void;
+  stopAddressGeneration(device: number): void;
+  /** Makes `ipv6` the interface's only IPv6 address. */
+  setAddress(device: number, ipv6: string, prefixLength: number): void;
+  write(device: number, packets: readonly Uint8Array[]): number;
+  /** At most so many records, each a u32 of length in host order, the packet, and padding to 4 bytes. */
+  take(device: number, packets: number): ArrayBuffer | undefined;
+  pause(device: number): void;
+  resume(device: number): void;
+  /** True: `wake` will be called for the next packet. False: an unpaused device has packets to take. */
+  rest(): boolean;
+  routeInterface(address: string): string | undefined;
+}
+
+let loaded: NativeAddon | undefined;
+
+/** The addon as `build.mjs` leaves it. Throws `addon_missing`. CRYONET_ADDON=sanitize picks the variant that the
+ *  tests build. */
+export function loadAddon(): NativeAddon {
+  if (loaded !== undefined) return loaded;
+  const variant = process.env.CRYONET_ADDON === 'sanitize' ? '-sanitize' : '';
+  const url = new URL(`../native/build/linux-${process.arch}${variant}/cryonet.node`, import.meta.url);
+  try {
+    loaded = createRequire(import.meta.url)(fileURLToPath(url)) as NativeAddon;
+  } catch (cause) {
+    const absent = (cause as NodeJS.ErrnoException).code === 'MODULE_NOT_FOUND';
+    const detail = absent ? undefined : `${errorCodes.addon_missing} (${reasonOf(cause)})`;
+    throw new CryonetError('addon_missing', detail, { cause });
+  }
+  return loaded;
+}
