@@ -1,4 +1,5 @@
 /** `cryonet`: reads its configuration, runs control until it is told to stop. */
+import { flushCompileCache } from 'node:module';
 import { CommanderError } from 'commander';
 import { CryonetError, exitCode, reasonOf } from '../protocol/errors.ts';
 import { openLog } from '../protocol/log.ts';
@@ -7,6 +8,9 @@ import { ControlShell } from './shell.ts';
 
 /** Milliseconds after which a stop that hangs is cut short. */
 const stopLimit = 1500;
+
+/** Milliseconds after the start to keep compiled code for the next one. */
+const cacheDelay = 2000;
 
 process.umask(0o077);
 const config = configuration();
@@ -37,6 +41,8 @@ try {
     void stop(exitCode.config);
   });
   await shell.start();
+  // Node writes it at a clean exit only; the next start after a kill would be slow.
+  setTimeout(flushCompileCache, cacheDelay).unref();
 } catch (error) {
   const code = error instanceof CryonetError ? error.code : 'internal';
   process.stderr.write(`cryonet: ${reasonOf(error)}\n`);

@@ -1,5 +1,6 @@
 /** `cryonet-dataplane`: serves its socket until it is told to stop. */
 import { writeSync } from 'node:fs';
+import { flushCompileCache } from 'node:module';
 import { createServer, type Socket } from 'node:net';
 import { Command, CommanderError, Option } from 'commander';
 import { CryonetError, exitCode, reasonOf } from '../protocol/errors.ts';
@@ -14,6 +15,9 @@ import { DataplaneShell, type EngineFactory } from './shell.ts';
 
 /** Milliseconds that a dataplane started by a control lives on without one. */
 const lingerTime = 300_000;
+
+/** Milliseconds after the start to keep compiled code for the next one: Node writes it at a clean exit only. */
+const cacheDelay = 2000;
 
 interface Options {
   readonly socket: string;
@@ -47,6 +51,7 @@ try {
   await listenUnix(server, options.socket);
   server.on('error', (error) => log.error('socket failed', { reason: error.message }));
   awaitControl();
+  setTimeout(flushCompileCache, cacheDelay).unref();
   if (options.child) writeSync(3, 'running\n');
   log.debug('dataplane started', { socket: options.socket, pid: process.pid });
 } catch (error) {

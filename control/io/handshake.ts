@@ -163,10 +163,18 @@ function conclude(
   transcript: Uint8Array,
   side: 'client' | 'server',
 ): Proven {
-  const secret = ephemeral.agree(peer.dh);
+  const secret = agree(ephemeral, peer);
   const keys = expand(secret, local.tokenKey, prefixed('cryonet.2 frames', transcript), 64);
   const [toServer, toClient] = [new FrameCipher(keys.slice(0, 32)), new FrameCipher(keys.slice(32))];
   return side === 'client'
     ? { peer, outgoing: toServer, incoming: toClient }
     : { peer, outgoing: toClient, incoming: toServer };
+}
+
+function agree(ephemeral: Ephemeral, peer: Hello): Uint8Array {
+  try {
+    return ephemeral.agree(peer.dh);
+  } catch (cause) {
+    throw new CryonetError('bad_message', 'dh: no key that can be used', { cause });
+  }
 }
