@@ -13,6 +13,8 @@ export class CandidateFilter {
   readonly #ownInterfaces: () => ReadonlySet<string>;
   #addresses = new Set<string>();
   #lookedAt = Number.NEGATIVE_INFINITY;
+  /** The interfaces whose addresses these are. */
+  #lookedFor = '';
 
   constructor(tuns: TunFactory, ownInterfaces: () => ReadonlySet<string>) {
     this.#tuns = tuns;
@@ -22,7 +24,7 @@ export class CandidateFilter {
   mayTell(candidate: string): boolean {
     const address = addressOf(candidate);
     if (address === undefined) return false;
-    if (performance.now() - this.#lookedAt > lookLifetime) this.#look();
+    this.#look();
     return !this.#addresses.has(address);
   }
 
@@ -36,8 +38,11 @@ export class CandidateFilter {
   }
 
   #look(): void {
-    this.#lookedAt = performance.now();
     const own = this.#ownInterfaces();
+    const names = [...own].join(' ');
+    if (names === this.#lookedFor && performance.now() - this.#lookedAt <= lookLifetime) return;
+    this.#lookedAt = performance.now();
+    this.#lookedFor = names;
     this.#addresses = new Set();
     for (const [name, addresses] of Object.entries(networkInterfaces())) {
       if (!own.has(name)) continue;

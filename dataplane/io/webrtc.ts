@@ -1,6 +1,6 @@
 /**
- * The edge to WebRTC. One implementation per engine (`node-datachannel.ts`, `werift.ts`, `fake.ts`), one
- * conformance suite for all of them (`test/webrtc-conformance.ts`).
+ * The edge to WebRTC. One implementation per engine (`engine/node-datachannel.ts`, `engine/werift.ts`,
+ * `engine/fake.ts`), one conformance suite for all of them (`test/webrtc-conformance.ts`).
  *
  * A peer connection carries three datachannels, negotiated out of band (RFC 8832 not needed):
  *
@@ -56,7 +56,8 @@ export type ConnectionState = 'connecting' | 'connected' | 'disconnected' | 'fai
 /** What a connection tells its owner. None of these is called from inside a method of `Connection`, and none
  *  after `close()`. */
 export interface ConnectionEvents {
-  /** A local candidate, as the value of an SDP `a=` line without the `a=`: `candidate:1 1 UDP 2116 …`. */
+  /** A local candidate, as the value of an SDP `a=` line without the `a=`: `candidate:1 1 UDP 2116 …`. Never before
+   *  the local description is there; on the offering side not before the answer is. */
   candidate(candidate: string): void;
   state(state: ConnectionState): void;
   open(channel: ChannelName): void;
@@ -73,7 +74,8 @@ export interface Connection {
   answer(offer: string): Promise<string>;
   /** Applies the remote answer to our offer. Rejects on malformed SDP. */
   accept(answer: string): Promise<void>;
-  /** Adds a remote candidate; a malformed or late one is ignored. Only after the remote description. */
+  /** Adds a remote candidate; one that is malformed, a name instead of an address, or late is ignored. Only after
+   *  the remote description. */
   addCandidate(candidate: string): void;
   /** Hands one message to the channel. False where the channel is not open; never throws. */
   send(channel: ChannelName, bytes: Uint8Array): boolean;
@@ -87,6 +89,8 @@ export interface Connection {
 
 export interface Engine {
   readonly name: string;
+  /** The UDP port of the `shared` connections; 0 where each has a port of its own. */
+  readonly udpPort: number;
   connect(options: ConnectionOptions, events: ConnectionEvents): Connection;
   /** Closes every connection and frees the UDP port. Idempotent, never throws. */
   close(): void;

@@ -1,0 +1,88 @@
+/**
+ * Names of ICE servers turned into addresses before an engine sees them. libjuice would look them up itself, in a
+ * thread that its agent must join before it is gone: one name server that does not answer would then hold up every
+ * later `close()` of the process.
+ */
+
+import { lookup } from 'node:dns/promises';
+import { isIP } from 'node:net';
+import type { IceServer } from '../webrtc.ts';
+
+/** Answers are used this long; a failed look-up is repeated after the shorter time. */
+const KEEP_ANSWER_MS = 5 * 60_000;
+const KEEP_FAILURE_MS = 30_000;
+/** Connections wait for the first look-up of a name until it is this old, and never for a later one. */
+const PATIENCE_MS = 300;
+
+export type Lookup = (name: string) => Promise<readonly string[]>;
+
+interface Entry {
+  /** The last good answer, kept while a newer look-up is under way or fails. */
+  addresses: readonly string[];
+  goodUntil: number;
+  patientUntil: number;
+  pending: Promise<void> | undefined;
+}
+
+export class IceServerNames {
+  readonly #entries = new Map<string, Entry>();
+  readonly #lookup: Lookup;
+  readonly #now: () => number;
+
+  constructor(resolve: Lookup = lookupAll, now: () => number = () => performance.now()) {
+    this.#lookup = resolve;
+    this.#now = now;
+  }
+
+  /** The servers whose address is known, with a literal address as `host`; IPv4 first where `preferIpv4`. Waits at
+   *  most 300 ms, and only while a name is being looked up for the first time. Never rejects. */
+  async resolve(servers: readonly IceServer[], preferIpv4: boolean): Promise<IceServer[]> {
+    const entries = servers.filter(({ host }) => isIP(host) === 0).map(({ host }) => this.#entry(host));
+    const awaited = entries.filter(({ patientUntil }) => patientUntil > this.#now());
+    if (awaited.length > 0) {
+      const patience = Math.max(...awaited.map(({ patientUntil }) => patientUntil)) - this.#now();
+      await settledWithin(
+        awaited.map(({ pending }) => pending),
+        patience,
+      );
+    }
+    return servers.flatMap((server) => {
+      const addresses = isIP(server.host) === 0 ? this.#entry(server.host).addresses : [server.host];
+      const best = addresses.find((address) => (isIP(address) === 4) === preferIpv4) ?? addresses[0];
+      return best === undefined ? [] : [{ ...server, host: best }];
+    });
+  }
+
+  /** The name's entry, with a look-up started where one is due. */
+  #entry(name: string): Entry {
+    const known = this.#entries.get(name);
+    if (known !== undefined && (known.pending !== undefined || known.goodUntil > this.#now())) return known;
+    const patientUntil = known === undefined ? this.#now() + PATIENCE_MS : 0;
+    const entry = known ?? { addresses: [], goodUntil: 0, patientUntil, pending: undefined };
+    this.#entries.set(name, entry);
+    entry.pending = this.#lookup(name)
+      .then((addresses) => {
+        entry.addresses = addresses;
+        entry.goodUntil = this.#now() + KEEP_ANSWER_MS;
+      })
+      .catch(() => {
+        entry.goodUntil = this.#now() + KEEP_FAILURE_MS;
+      })
+      .finally(() => {
+        entry.pending = undefined;
+        entry.patientUntil = 0;
+      });
+    return entry;
+  }
+}
+
+async function lookupAll(name: string): Promise<string[]> {
+  return (await lookup(name, { all: true })).map(({ address }) => address);
+}
+
+async function settledWithin(pending: readonly (Promise<void> | undefined)[], ms: number): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, ms);
+  await Promise.race([Promise.all(pending), promise]);
+  clearTimeout(timer);
+}

@@ -1,0 +1,267 @@
+/** One connection of the node-datachannel engine. */
+
+import { CryonetError, reasonOf } from '../../../protocol/errors.ts';
+import {
+  type CandidatePair,
+  type CandidateType,
+  type ChannelName,
+  type Connection,
+  type ConnectionEvents,
+  type ConnectionState,
+  channelStream,
+} from '../webrtc.ts';
+import { CandidateHold } from './candidate-hold.ts';
+import { EventGate } from './event-gate.ts';
+import { sourceAddress } from './host-addresses.ts';
+import {
+  closePeer,
+  type DataChannel,
+  openChannel,
+  openPeer,
+  type PeerConnection,
+  type RtcConfig,
+  selectedPair,
+} from './native-peer.ts';
+import { parseCandidate, remoteCandidate, remoteDescription, withoutCandidates } from './sdp.ts';
+
+/** What the engine gives a connection to start with. */
+export interface Start {
+  readonly config: RtcConfig;
+  /** Our host candidates. */
+  readonly candidates: readonly string[];
+  /** Told once whether the STUN server asked gave us a candidate, as far as it had the time to. */
+  stunOutcome(answered: boolean): void;
+}
+
+/** What a connection asks of its engine. */
+export interface Home {
+  start(): Promise<Start>;
+  ended(): void;
+}
+
+/** Bytes of `data` still queued when `drain` is told: under a millisecond at the speeds this path reaches. */
+const LOW_WATER = 32_768;
+/** libjuice keeps 30 remote candidates, those it learns from checks among them. */
+const MAX_REMOTE_CANDIDATES = 20;
+export class NativeConnection implements Connection {
+  readonly #home: Home;
+  readonly #gate: EventGate;
+  readonly #hold: CandidateHold;
+  readonly #channels = new Map<ChannelName, DataChannel>();
+  readonly #remoteTypes = new Map<string, CandidateType>();
+  #peer: PeerConnection | undefined;
+  #stage: 'new' | 'starting' | 'offered' | 'negotiated' | 'ended' = 'new';
+  #source: string | undefined;
+  #stun: ((answered: boolean) => void) | undefined;
+
+  constructor(home: Home, events: ConnectionEvents) {
+    this.#home = home;
+    this.#gate = new EventGate(events);
+    this.#hold = new CandidateHold((candidate) => this.#gate.candidate(candidate));
+  }
+
+  async offer(): Promise<string> {
+    const peer = await this.#start();
+    const sdp = this.#negotiate(() => {
+      this.#openChannels(peer);
+      return peer.localDescription();
+    });
+    this.#stage = 'offered';
+    return sdp;
+  }
+
+  async answer(offer: string): Promise<string> {
+    const description = remoteDescription(offer);
+    const peer = await this.#start();
+    const sdp = this.#negotiate(() => {
+      peer.setRemoteDescription(description, 'offer');
+      this.#openChannels(peer);
+      return peer.localDescription();
+    });
+    this.#stage = 'negotiated';
+    this.#hold.release();
+    return sdp;
+  }
+
+  async accept(answer: string): Promise<void> {
+    const description = remoteDescription(answer);
+    const peer = this.#peer;
+    if (peer === undefined || this.#stage !== 'offered')
+      throw new CryonetError('bad_sdp', 'an answer to no offer');
+    this.#negotiate(() => {
+      peer.setRemoteDescription(description, 'answer');
+      return peer.localDescription();
+    });
+    this.#stage = 'negotiated';
+    this.#hold.releaseAfterLead();
+  }
+
+  addCandidate(candidate: string): void {
+    const line = remoteCandidate(candidate);
+    if (line === undefined || this.#stage !== 'negotiated') return;
+    const { address, port, type } = parseCandidate(line)!;
+    const end = endOf(address, port);
+    if (this.#remoteTypes.has(end) || this.#remoteTypes.size >= MAX_REMOTE_CANDIDATES) return;
+    this.#remoteTypes.set(end, type);
+    try {
+      this.#peer!.addRemoteCandidate(line, '0');
+    } catch {
+      // The library ended the connection a moment ago; its event is on the way.
+    }
+  }
+
+  send(channel: ChannelName, bytes: Uint8Array): boolean {
+    if (!this.#gate.isOpen(channel)) return false;
+    try {
+      // False would only mean that the message waits in the library's queue.
+      this.#channels.get(channel)!.sendMessageBinary(bytes);
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  buffered(channel: ChannelName): number {
+    try {
+      return this.#channels.get(channel)?.bufferedAmount() ?? 0;
+    } catch {
+      return 0;
+    }
+  }
+
+  pair(): CandidatePair | undefined {
+    const selected = selectedPair(this.#peer);
+    if (selected === undefined) return undefined;
+    const { local, remote } = selected;
+    const localType = typeOf(local.type);
+    return {
+      local: {
+        type: localType,
+        // libjuice tells its first address where it does not send through a relay, whichever one it does send from.
+        address: localType === 'relay' ? local.address : (this.#source ?? local.address),
+        port: local.port,
+      },
+      remote: {
+        // A peer's check often arrives before the candidate that explains it.
+        type: this.#remoteTypes.get(endOf(remote.address, remote.port)) ?? typeOf(remote.type),
+        address: remote.address,
+        port: remote.port,
+      },
+    };
+  }
+
+  close(): void {
+    this.#gate.shut();
+    this.#end();
+  }
+
+  async #start(): Promise<PeerConnection> {
+    if (this.#stage === 'ended') throw new CryonetError('connection_closed');
+    if (this.#stage !== 'new') throw new CryonetError('bad_sdp', 'this connection was negotiated before');
+    this.#stage = 'starting';
+    const { config, candidates, stunOutcome } = await this.#home.start();
+    if (this.#hasEnded()) throw new CryonetError('connection_closed');
+    this.#stun = stunOutcome;
+    for (const candidate of candidates) this.#hold.add(candidate);
+    const peer = openPeer(config, (state) => this.#onState(state));
+    this.#peer = peer;
+    peer.onLocalCandidate((line) => this.#onCandidate(line.replace(/^a=/, '')));
+    peer.onGatheringStateChange((state) => {
+      if (state === 'complete') this.#tellStun(false);
+    });
+    return peer;
+  }
+
+  #openChannels(peer: PeerConnection): void {
+    for (const name of Object.keys(channelStream) as ChannelName[]) {
+      const channel = openChannel(peer, name);
+      this.#channels.set(name, channel);
+      channel.onOpen(() => this.#gate.open(name));
+      channel.onMessage((message) => this.#gate.message(name, bytesOf(message)));
+    }
+    const data = this.#channels.get('data')!;
+    data.setBufferedAmountLowThreshold(LOW_WATER);
+    data.onBufferedAmountLow(() => this.#gate.drain());
+  }
+
+  /** One step of the negotiation, and the local description after it. */
+  #negotiate(step: () => { sdp: string } | null): string {
+    try {
+      const description = step();
+      if (description === null) throw new Error('no local description');
+      return withoutCandidates(description.sdp);
+    } catch (cause) {
+      if (this.#hasEnded()) throw new CryonetError('connection_closed', undefined, { cause });
+      throw new CryonetError('bad_sdp', reasonOf(cause), { cause });
+    }
+  }
+
+  #onState(state: string): void {
+    if (state === 'connected') this.#findSource();
+    if (isState(state)) this.#gate.state(state);
+    if (state === 'failed' || state === 'closed') this.#end();
+  }
+
+  #onCandidate(candidate: string): void {
+    const type = parseCandidate(candidate)?.type;
+    // The library's host candidates are its first 14, whichever interfaces those are on: ours replace them.
+    if (type === undefined || type === 'host') return;
+    this.#tellStun(true);
+    this.#hold.add(candidate);
+  }
+
+  #tellStun(answered: boolean): void {
+    this.#stun?.(answered);
+    this.#stun = undefined;
+  }
+
+  #findSource(): void {
+    const remote = selectedPair(this.#peer)?.remote.address;
+    if (remote === undefined) return;
+    void sourceAddress(remote).then((address) => {
+      this.#source = address;
+    });
+  }
+
+  #hasEnded(): boolean {
+    return this.#stage === 'ended';
+  }
+
+  /** The library's part is over, whoever ended it. */
+  #end(): void {
+    if (this.#stage === 'ended') return;
+    this.#stage = 'ended';
+    this.#hold.stop();
+    this.#tellStun(false);
+    this.#channels.clear();
+    if (this.#peer !== undefined) closePeer(this.#peer);
+    this.#peer = undefined;
+    this.#home.ended();
+  }
+}
+
+const states: ReadonlySet<string> = new Set<ConnectionState>([
+  'connecting',
+  'connected',
+  'disconnected',
+  'failed',
+  'closed',
+]);
+
+function isState(state: string): state is ConnectionState {
+  return states.has(state);
+}
+
+function typeOf(type: string): CandidateType {
+  const lower = type.toLowerCase();
+  return lower === 'srflx' || lower === 'prflx' || lower === 'relay' ? lower : 'host';
+}
+
+function endOf(address: string, port: number): string {
+  return `${address} ${port}`;
+}
+
+function bytesOf(message: string | Buffer | ArrayBuffer): Uint8Array {
+  if (typeof message === 'string') return Buffer.from(message);
+  return message instanceof ArrayBuffer ? new Uint8Array(message) : message;
+}

@@ -1,0 +1,176 @@
+/**
+ * The WebRTC engine on node-datachannel (libdatachannel, with libjuice for ICE).
+ *
+ * All `shared` connections of a node use one UDP port: libjuice's mux mode. A peer connection that never negotiates,
+ * the anchor, keeps the socket from `openNodeDatachannel` to `close`; libjuice's own listener would keep it until the
+ * process ends. The mux tells connections apart by the remote address, so the one before is closed before a peer is
+ * negotiated with anew, and TURN, where all peers share the relay's address, takes a port of its own.
+ *
+ * Traps of version 0.33.4, besides those in `native-peer.ts`: an exception in a callback ends the process
+ * (`EventGate` takes them); `setLocalDescription` lets the library's exceptions through, which ends it too, so
+ * descriptions are made by `createDataChannel` and `setRemoteDescription`; `cleanup()` hangs or crashes and is
+ * never called.
+ */
+
+import { setTimeout as delay } from 'node:timers/promises';
+import { CryonetError } from '../../../protocol/errors.ts';
+import type { Connection, ConnectionEvents, ConnectionOptions, Engine, IceServer } from '../webrtc.ts';
+import { hostAddresses } from './host-addresses.ts';
+import { IceServerNames, type Lookup } from './ice-servers.ts';
+import { NativeConnection, type Start } from './native-connection.ts';
+import {
+  closePeer,
+  configureSctp,
+  openChannel,
+  openPeer,
+  type PeerConnection,
+  type RtcConfig,
+} from './native-peer.ts';
+import { hostCandidate } from './sdp.ts';
+import { freeUdpPort } from './udp-port.ts';
+
+export interface NodeDatachannelOptions {
+  /** The port to share; 0 for any. */
+  readonly udpPort: number;
+  /** Whether it must be that port: else a free one is taken where another program has it. */
+  readonly fixed: boolean;
+  /** The addresses offered as host candidates; by default all of this host's but link-local ones. */
+  readonly hostAddresses?: () => readonly string[];
+  /** Bytes of the largest IP packet, by default 1280. They are sent with Don't Fragment: on a path that is narrower
+   *  than this, full ones are lost. A message of up to `mtu` − 124 bytes travels in one packet. */
+  readonly mtu?: number;
+  /** Looks up the names of ICE servers; by default as the operating system does. */
+  readonly lookup?: Lookup;
+}
+
+/** The engine's `udpPort` may not be the one asked for. Rejects with `port_in_use` where the port is fixed and taken, with `bad_config` where it may not be bound. */
+export async function openNodeDatachannel(options: NodeDatachannelOptions): Promise<Engine> {
+  configureSctp();
+  let port = await freeUdpPort(options.udpPort).catch((error: unknown) => {
+    const isTaken = error instanceof CryonetError && error.code === 'port_in_use';
+    if (options.fixed || !isTaken) throw error;
+    return freeUdpPort(0);
+  });
+  for (let tries = 3; ; tries -= 1) {
+    try {
+      return new MuxEngine(port, options);
+    } catch (cause) {
+      // Only a program that took the port since the look above gets us here.
+      if (options.fixed || tries === 0) {
+        throw new CryonetError('port_in_use', `another program has UDP port ${port}`, { cause });
+      }
+      port = await freeUdpPort(0);
+    }
+  }
+}
+
+/** IPv6's least (RFC 8200 5): the one size that every path takes. */
+const SAFE_MTU = 1280;
+/** Bytes of one message. The library's buffers are never smaller than this. */
+const MAX_MESSAGE = 65_536;
+/** The library frees a closed connection's place in the mux in a thread of its own, well within this. */
+const SETTLE_MS = 10;
+/** A STUN server that has not answered for this long is passed over next time. */
+const STUN_PATIENCE_MS = 2_000;
+
+class MuxEngine implements Engine {
+  readonly name = 'node-datachannel';
+  readonly udpPort: number;
+  readonly #hostAddresses: () => readonly string[];
+  readonly #mtu: number;
+  readonly #anchor: PeerConnection;
+  readonly #names: IceServerNames;
+  readonly #connections = new Set<NativeConnection>();
+  #closed = false;
+  #lastEnd = Number.NEGATIVE_INFINITY;
+  /** Counts up to the STUN server to ask: libjuice asks one per connection. */
+  #stunChoice = 0;
+
+  constructor(udpPort: number, options: NodeDatachannelOptions) {
+    this.udpPort = udpPort;
+    this.#hostAddresses = options.hostAddresses ?? hostAddresses;
+    this.#mtu = options.mtu ?? SAFE_MTU;
+    this.#names = new IceServerNames(options.lookup);
+    this.#anchor = openPeer({ ...this.#sharedPort(), iceServers: [] });
+    try {
+      openChannel(this.#anchor, 'signal');
+    } catch (error) {
+      closePeer(this.#anchor);
+      throw error;
+    }
+  }
+
+  connect(options: ConnectionOptions, events: ConnectionEvents): Connection {
+    const home = {
+      start: () => this.#start(options),
+      ended: () => {
+        this.#connections.delete(connection);
+        this.#lastEnd = performance.now();
+      },
+    };
+    const connection = new NativeConnection(home, events);
+    if (this.#closed) connection.close();
+    else this.#connections.add(connection);
+    return connection;
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    for (const connection of [...this.#connections]) connection.close();
+    closePeer(this.#anchor);
+  }
+
+  async #start({ route, iceServers }: ConnectionOptions): Promise<Start> {
+    const settling = this.#lastEnd + SETTLE_MS - performance.now();
+    if (settling > 0) await delay(settling);
+    const addresses = this.#hostAddresses();
+    const known = await this.#names.resolve(iceServers, addresses.some(isIpv4));
+    const turn = known.filter(({ kind }) => kind === 'turn');
+    const stun = this.#chooseStun(known);
+    const common = { maxMessageSize: MAX_MESSAGE, mtu: this.#mtu };
+    if (route === 'shared') {
+      const config = { ...this.#sharedPort(), ...common, iceServers: stun.servers };
+      return { config, candidates: hostCandidates(addresses, this.udpPort), stunOutcome: stun.outcome };
+    }
+    const port = await freeUdpPort(0);
+    const own = { ...common, portRangeBegin: port, portRangeEnd: port };
+    if (turn.length > 0) {
+      const config: RtcConfig = { ...own, iceServers: turn.map(turnServer), iceTransportPolicy: 'relay' };
+      return { config, candidates: [], stunOutcome: () => {} };
+    }
+    const config = { ...own, iceServers: stun.servers };
+    return { config, candidates: hostCandidates(addresses, port), stunOutcome: stun.outcome };
+  }
+
+  #sharedPort() {
+    return { enableIceUdpMux: true, portRangeBegin: this.udpPort, portRangeEnd: this.udpPort };
+  }
+
+  /** The STUN server to ask, TURN servers standing in where there is none. */
+  #chooseStun(known: readonly IceServer[]) {
+    const stun = known.filter(({ kind }) => kind === 'stun');
+    const asked = stun.length > 0 ? stun : known;
+    const choice = this.#stunChoice;
+    const server = asked[choice % Math.max(asked.length, 1)];
+    const begun = performance.now();
+    const outcome = (answered: boolean) => {
+      const isSlow = performance.now() - begun > STUN_PATIENCE_MS;
+      if (!answered && isSlow && this.#stunChoice === choice) this.#stunChoice += 1;
+    };
+    return { servers: server === undefined ? [] : [{ hostname: server.host, port: server.port }], outcome };
+  }
+}
+
+function hostCandidates(addresses: readonly string[], port: number): string[] {
+  return addresses.map((address, index) => hostCandidate(address, port, index));
+}
+
+function turnServer(server: IceServer) {
+  const { host, port, user, credential } = server as Extract<IceServer, { kind: 'turn' }>;
+  return { hostname: host, port, username: user, password: credential, relayType: 'TurnUdp' as const };
+}
+
+function isIpv4(address: string): boolean {
+  return !address.includes(':');
+}

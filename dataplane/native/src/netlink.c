@@ -1,0 +1,211 @@
+#include "netlink.h"
+
+#include <errno.h>
+#include <linux/if_addr.h>
+#include <linux/if_link.h>
+#include <linux/rtnetlink.h>
+#include <net/if.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* A request of ours, header to last attribute. */
+#define REQUEST_BYTES 512
+/* What the kernel answers with in one datagram (NLMSG_GOODSIZE is at most this). */
+#define REPLY_BYTES 8192
+#define ALIAS_BYTES 255
+
+struct request {
+  struct nlmsghdr header;
+  unsigned char body[REQUEST_BYTES - sizeof(struct nlmsghdr)];
+};
+
+/* Called for each message of the answer that is neither an acknowledgement nor the end. */
+typedef void (*visitor)(const struct nlmsghdr *message, void *context);
+
+static void start(struct request *request, uint16_t type, uint16_t flags, const void *fixed, size_t length) {
+  memset(request, 0, sizeof *request);
+  request->header.nlmsg_type = type;
+  request->header.nlmsg_flags = NLM_F_REQUEST | flags;
+  request->header.nlmsg_seq = 1;
+  request->header.nlmsg_len = NLMSG_LENGTH(length);
+  memcpy(request->body, fixed, length);
+}
+
+/* The attribute's offset, so that its length can grow when it nests others. Every caller's sum is below the buffer. */
+static size_t append(struct request *request, uint16_t type, const void *value, size_t length) {
+  size_t at = NLMSG_ALIGN(request->header.nlmsg_len);
+  struct rtattr attribute = {.rta_type = type, .rta_len = (uint16_t)RTA_LENGTH(length)};
+  unsigned char *place = (unsigned char *)request + at;
+  memcpy(place, &attribute, sizeof attribute);
+  if (length > 0) memcpy(place + RTA_LENGTH(0), value, length);
+  request->header.nlmsg_len = (uint32_t)(at + RTA_ALIGN(attribute.rta_len));
+  return at;
+}
+
+static void end_nest(struct request *request, size_t at) {
+  uint16_t length = (uint16_t)(request->header.nlmsg_len - at);
+  memcpy((unsigned char *)request + at + offsetof(struct rtattr, rta_len), &length, sizeof length);
+}
+
+/* Reads one datagram of the answer. Returns -1 while there is more to come, else 0 or errno. */
+static int read_reply(int fd, visitor visit, void *context) {
+  _Alignas(struct nlmsghdr) unsigned char reply[REPLY_BYTES];
+  ssize_t received = recv(fd, reply, sizeof reply, MSG_TRUNC);
+  if (received < 0) return errno == EINTR ? -1 : errno;
+  size_t end = (size_t)received;
+  if (end > sizeof reply) return EMSGSIZE;
+  for (size_t at = 0; at + sizeof(struct nlmsghdr) <= end;) {
+    const struct nlmsghdr *message = (const struct nlmsghdr *)(reply + at);
+    if (message->nlmsg_len < sizeof *message || message->nlmsg_len > end - at) return EBADMSG;
+    if (message->nlmsg_type == NLMSG_DONE) return 0;
+    if (message->nlmsg_type == NLMSG_ERROR) return -((const struct nlmsgerr *)NLMSG_DATA(message))->error;
+    visit(message, context);
+    if ((message->nlmsg_flags & NLM_F_MULTI) == 0) return 0;
+    at += NLMSG_ALIGN(message->nlmsg_len);
+  }
+  return -1;
+}
+
+static void ignore(const struct nlmsghdr *message, void *context) {
+  (void)message;
+  (void)context;
+}
+
+static int ask(const struct request *request, visitor visit, void *context) {
+  int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+  if (fd < 0) return errno;
+  struct sockaddr_nl kernel = {.nl_family = AF_NETLINK};
+  int error = -1;
+  if (sendto(fd, request, request->header.nlmsg_len, 0, (struct sockaddr *)&kernel, sizeof kernel) < 0) {
+    error = errno;
+  }
+  while (error == -1) error = read_reply(fd, visit, context);
+  close(fd);
+  return error;
+}
+
+static void start_link(struct request *request, unsigned ifindex, unsigned flags, unsigned change) {
+  struct ifinfomsg link = {.ifi_family = AF_UNSPEC, .ifi_index = (int)ifindex, .ifi_flags = flags, .ifi_change = change};
+  start(request, RTM_NEWLINK, NLM_F_ACK, &link, sizeof link);
+}
+
+static int set_link_number(unsigned ifindex, uint16_t attribute, uint32_t value) {
+  struct request request;
+  start_link(&request, ifindex, 0, 0);
+  append(&request, attribute, &value, sizeof value);
+  return ask(&request, ignore, NULL);
+}
+
+int netlink_set_mtu(unsigned ifindex, uint32_t bytes) { return set_link_number(ifindex, IFLA_MTU, bytes); }
+
+int netlink_set_queue_length(unsigned ifindex, uint32_t packets) {
+  return set_link_number(ifindex, IFLA_TXQLEN, packets);
+}
+
+int netlink_set_alias(unsigned ifindex, const char *alias) {
+  size_t length = strlen(alias);
+  if (length > ALIAS_BYTES) return ERANGE;
+  struct request request;
+  start_link(&request, ifindex, 0, 0);
+  append(&request, IFLA_IFALIAS, alias, length);
+  return ask(&request, ignore, NULL);
+}
+
+int netlink_stop_address_generation(unsigned ifindex) {
+  uint8_t none = IN6_ADDR_GEN_MODE_NONE;
+  struct request request;
+  start_link(&request, ifindex, 0, 0);
+  size_t families = append(&request, IFLA_AF_SPEC | NLA_F_NESTED, NULL, 0);
+  size_t inet6 = append(&request, AF_INET6 | NLA_F_NESTED, NULL, 0);
+  append(&request, IFLA_INET6_ADDR_GEN_MODE, &none, sizeof none);
+  end_nest(&request, inet6);
+  end_nest(&request, families);
+  return ask(&request, ignore, NULL);
+}
+
+int netlink_set_up(unsigned ifindex) {
+  struct request request;
+  start_link(&request, ifindex, IFF_UP, IFF_UP);
+  return ask(&request, ignore, NULL);
+}
+
+static int change_address(uint16_t type, uint16_t flags, unsigned ifindex, const struct in6_addr *address,
+                          uint8_t prefix_length) {
+  struct ifaddrmsg message = {
+      .ifa_family = AF_INET6, .ifa_prefixlen = prefix_length, .ifa_flags = IFA_F_NODAD, .ifa_index = ifindex};
+  struct request request;
+  start(&request, type, NLM_F_ACK | flags, &message, sizeof message);
+  append(&request, IFA_LOCAL, address, sizeof *address);
+  append(&request, IFA_ADDRESS, address, sizeof *address);
+  return ask(&request, ignore, NULL);
+}
+
+int netlink_add_address(unsigned ifindex, const struct in6_addr *address, uint8_t prefix_length) {
+  return change_address(RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE, ifindex, address, prefix_length);
+}
+
+struct stray {
+  unsigned ifindex;
+  const struct in6_addr *kept;
+  struct in6_addr address;
+  uint8_t prefix_length;
+  int found;
+};
+
+static void find_stray(const struct nlmsghdr *message, void *context) {
+  struct stray *stray = context;
+  const struct ifaddrmsg *address = NLMSG_DATA(message);
+  if (stray->found || address->ifa_index != stray->ifindex || address->ifa_family != AF_INET6) return;
+  int left = (int)IFA_PAYLOAD(message);
+  for (struct rtattr *attribute = IFA_RTA(address); RTA_OK(attribute, left); attribute = RTA_NEXT(attribute, left)) {
+    if (attribute->rta_type != IFA_ADDRESS || memcmp(RTA_DATA(attribute), stray->kept, sizeof *stray->kept) == 0) {
+      continue;
+    }
+    memcpy(&stray->address, RTA_DATA(attribute), sizeof stray->address);
+    stray->prefix_length = address->ifa_prefixlen;
+    stray->found = 1;
+  }
+}
+
+int netlink_remove_other_addresses(unsigned ifindex, const struct in6_addr *kept) {
+  for (;;) {
+    struct ifaddrmsg message = {.ifa_family = AF_INET6, .ifa_index = ifindex};
+    struct request request;
+    start(&request, RTM_GETADDR, NLM_F_DUMP, &message, sizeof message);
+    struct stray stray = {.ifindex = ifindex, .kept = kept};
+    int error = ask(&request, find_stray, &stray);
+    if (error != 0 || !stray.found) return error;
+    error = change_address(RTM_DELADDR, 0, ifindex, &stray.address, stray.prefix_length);
+    if (error != 0 && error != EADDRNOTAVAIL) return error;
+  }
+}
+
+struct route {
+  unsigned ifindex;
+  int forwards;
+};
+
+static void find_interface(const struct nlmsghdr *message, void *context) {
+  struct route *route = context;
+  const struct rtmsg *answer = NLMSG_DATA(message);
+  route->forwards = answer->rtm_type <= RTN_MULTICAST;
+  int left = (int)RTM_PAYLOAD(message);
+  for (struct rtattr *attribute = RTM_RTA(answer); RTA_OK(attribute, left); attribute = RTA_NEXT(attribute, left)) {
+    if (attribute->rta_type == RTA_OIF) memcpy(&route->ifindex, RTA_DATA(attribute), sizeof route->ifindex);
+  }
+}
+
+int netlink_route(int family, const void *address, unsigned *ifindex) {
+  size_t length = family == AF_INET ? sizeof(struct in_addr) : sizeof(struct in6_addr);
+  struct rtmsg message = {.rtm_family = (unsigned char)family, .rtm_dst_len = (unsigned char)(length * 8)};
+  struct request request;
+  start(&request, RTM_GETROUTE, 0, &message, sizeof message);
+  append(&request, RTA_DST, address, length);
+  struct route route = {0};
+  int error = ask(&request, find_interface, &route);
+  if (error != 0) return error;
+  if (!route.forwards || route.ifindex == 0) return ENETUNREACH;
+  *ifindex = route.ifindex;
+  return 0;
+}

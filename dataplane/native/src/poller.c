@@ -1,0 +1,256 @@
+#include "poller.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "ring.h"
+#include "thread.h"
+
+/* Packets from one device before the next has its turn. */
+#define BURST 64
+#define EVENTS 64
+
+struct device {
+  struct ring ring;
+  struct poller *poller;
+  struct device *next; /* among the poller's devices, then among its retired */
+  pthread_mutex_t lock; /* held by the thread for a burst; guards fd, dead and epoll's view of them */
+  int fd;               /* -1 once removed */
+  bool dead;            /* the kernel's device is gone */
+  atomic_bool armed;    /* in the epoll set; cleared by the thread only, set under the lock */
+  atomic_bool paused;
+  atomic_bool closing;
+  _Atomic uint32_t limit;
+};
+
+struct poller {
+  void (*bell)(void *context);
+  void *context;
+  int epoll;
+  int wake; /* eventfd: there is something to free, or to stop */
+  pthread_t thread;
+  atomic_bool rung;
+  struct device *devices; /* owner's */
+  pthread_mutex_t lock;   /* guards retired and stopping */
+  struct device *retired;
+  bool stopping;
+};
+
+static void free_devices(struct device *device) {
+  while (device != NULL) {
+    struct device *next = device->next;
+    pthread_mutex_destroy(&device->lock);
+    ring_close(&device->ring);
+    free(device);
+    device = next;
+  }
+}
+
+/* Under the device's lock. */
+static int arm(struct device *device) {
+  if (atomic_load(&device->armed) || device->dead || device->fd < 0 || atomic_load(&device->paused)) return 0;
+  if (!ring_fits(&device->ring, atomic_load(&device->limit) + 1)) return 0;
+  struct epoll_event event = {.events = EPOLLIN, .data.ptr = device};
+  if (epoll_ctl(device->poller->epoll, EPOLL_CTL_ADD, device->fd, &event) != 0) return errno;
+  atomic_store(&device->armed, true);
+  return 0;
+}
+
+/* Under the device's lock, on the thread. The owner may have made room, or resumed, between the thread's look and
+ * the flag being cleared, and then saw the flag still set and left the arming to us. */
+static void disarm(struct device *device) {
+  epoll_ctl(device->poller->epoll, EPOLL_CTL_DEL, device->fd, NULL);
+  atomic_store(&device->armed, false);
+  arm(device);
+}
+
+/* Whether there are new packets for the owner. */
+static bool read_burst(struct device *device) {
+  bool got = false;
+  if (atomic_load(&device->closing)) return false;
+  pthread_mutex_lock(&device->lock);
+  for (int i = 0; i < BURST && device->fd >= 0; i++) {
+    /* One byte more than the longest packet, to tell one that is too long. */
+    uint32_t limit = atomic_load(&device->limit);
+    uint8_t *slot = atomic_load(&device->paused) ? NULL : ring_reserve(&device->ring, limit + 1);
+    if (slot == NULL) {
+      disarm(device);
+      break;
+    }
+    ssize_t length = read(device->fd, slot, limit + 1);
+    if (length < 0 && errno == EINTR) continue;
+    if (length < 0 && errno == EAGAIN) break;
+    if (length <= 0) {
+      device->dead = true;
+      disarm(device);
+      break;
+    }
+    if ((size_t)length > limit) continue;
+    ring_commit(&device->ring, (uint32_t)length);
+    got = true;
+  }
+  pthread_mutex_unlock(&device->lock);
+  return got;
+}
+
+static void *run(void *argument) {
+  struct poller *poller = argument;
+  struct epoll_event events[EVENTS];
+  for (;;) {
+    int count = epoll_wait(poller->epoll, events, EVENTS, -1);
+    bool woken = false;
+    for (int i = 0; i < count; i++) {
+      struct device *device = events[i].data.ptr;
+      if (device == NULL) {
+        woken = true;
+      } else if (read_burst(device) && !atomic_exchange(&poller->rung, true)) {
+        poller->bell(poller->context);
+      }
+    }
+    if (!woken) continue;
+    /* None of the events above is used after this, so what was removed meanwhile may go. */
+    uint64_t wakes;
+    while (read(poller->wake, &wakes, sizeof wakes) < 0 && errno == EINTR) {
+    }
+    pthread_mutex_lock(&poller->lock);
+    struct device *retired = poller->retired;
+    poller->retired = NULL;
+    bool stopping = poller->stopping;
+    pthread_mutex_unlock(&poller->lock);
+    free_devices(retired);
+    if (stopping) return NULL;
+  }
+}
+
+static void wake(struct poller *poller) {
+  uint64_t one = 1;
+  while (write(poller->wake, &one, sizeof one) < 0 && errno == EINTR) {
+  }
+}
+
+static void free_poller(struct poller *poller) {
+  if (poller->epoll >= 0) close(poller->epoll);
+  if (poller->wake >= 0) close(poller->wake);
+  pthread_mutex_destroy(&poller->lock);
+  free(poller);
+}
+
+struct poller *poller_start(void (*bell)(void *context), void *context) {
+  struct poller *poller = calloc(1, sizeof *poller);
+  if (poller == NULL) return NULL;
+  poller->bell = bell;
+  poller->context = context;
+  pthread_mutex_init(&poller->lock, NULL);
+  poller->epoll = epoll_create1(EPOLL_CLOEXEC);
+  poller->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  struct epoll_event event = {.events = EPOLLIN, .data.ptr = NULL};
+  int error = 0;
+  if (poller->epoll < 0 || poller->wake < 0 ||
+      epoll_ctl(poller->epoll, EPOLL_CTL_ADD, poller->wake, &event) != 0) {
+    error = errno;
+  } else {
+    error = thread_start(&poller->thread, "cryonet-tun", run, poller);
+  }
+  if (error != 0) {
+    free_poller(poller);
+    errno = error;
+    return NULL;
+  }
+  return poller;
+}
+
+void poller_stop(struct poller *poller) {
+  pthread_mutex_lock(&poller->lock);
+  poller->stopping = true;
+  pthread_mutex_unlock(&poller->lock);
+  wake(poller);
+  pthread_join(poller->thread, NULL);
+  free_devices(poller->retired);
+  free_poller(poller);
+}
+
+bool poller_rest(struct poller *poller) {
+  atomic_exchange(&poller->rung, false);
+  for (struct device *device = poller->devices; device != NULL; device = device->next) {
+    /* Where the flag is set again the thread rang in between, and its bell will be heard. */
+    if (!atomic_load(&device->paused) && !ring_empty(&device->ring)) return atomic_exchange(&poller->rung, true);
+  }
+  return true;
+}
+
+struct device *poller_add(struct poller *poller, int fd) {
+  struct device *device = aligned_alloc(_Alignof(struct device), sizeof *device);
+  if (device == NULL) return NULL;
+  if (!ring_open(&device->ring)) {
+    free(device);
+    errno = ENOMEM;
+    return NULL;
+  }
+  device->poller = poller;
+  device->fd = fd;
+  device->dead = false;
+  atomic_init(&device->armed, false);
+  atomic_init(&device->paused, true);
+  atomic_init(&device->closing, false);
+  atomic_init(&device->limit, 0);
+  pthread_mutex_init(&device->lock, NULL);
+  device->next = poller->devices;
+  poller->devices = device;
+  return device;
+}
+
+int poller_remove(struct poller *poller, struct device *device) {
+  struct device **link = &poller->devices;
+  while (*link != device) link = &(*link)->next;
+  *link = device->next;
+
+  /* The flag keeps a busy thread from taking the lock again before us. */
+  atomic_store(&device->closing, true);
+  pthread_mutex_lock(&device->lock);
+  if (atomic_load(&device->armed)) epoll_ctl(poller->epoll, EPOLL_CTL_DEL, device->fd, NULL);
+  int fd = device->fd;
+  device->fd = -1;
+  pthread_mutex_unlock(&device->lock);
+
+  pthread_mutex_lock(&poller->lock);
+  device->next = poller->retired;
+  poller->retired = device;
+  pthread_mutex_unlock(&poller->lock);
+  wake(poller);
+  return fd;
+}
+
+int device_fd(const struct device *device) { return device->fd; }
+
+void device_raise_limit(struct device *device, uint32_t bytes) {
+  if (bytes > atomic_load(&device->limit)) atomic_store(&device->limit, bytes);
+}
+
+void device_pause(struct device *device) { atomic_store(&device->paused, true); }
+
+static int rearm(struct device *device) {
+  if (atomic_load(&device->armed)) return 0;
+  pthread_mutex_lock(&device->lock);
+  int error = arm(device);
+  pthread_mutex_unlock(&device->lock);
+  return error;
+}
+
+int device_resume(struct device *device) {
+  atomic_store(&device->paused, false);
+  return rearm(device);
+}
+
+uint32_t device_peek(struct device *device, uint32_t packets, const uint8_t **bytes) {
+  return ring_run(&device->ring, packets, bytes);
+}
+
+void device_release(struct device *device, uint32_t bytes) {
+  ring_release(&device->ring, bytes);
+  rearm(device);
+}

@@ -1,0 +1,49 @@
+/*
+ * The reader thread: one for any number of devices, asleep in epoll while there is nothing to read. It moves
+ * packets from the kernel's queues into each device's ring and rings a bell; the owner empties the rings.
+ *
+ *   kernel queue ──read──▶ ring ──device_peek/device_release──▶ owner
+ *                │                                    ▲
+ *                └── bell, once, until poller_rest ───┘   (as Linux's NAPI: wake, then poll until dry)
+ *
+ * A device whose ring is full, or which is paused, is not read: the kernel's queue fills and then drops. So the
+ * memory is bounded, and a device that nobody empties costs the others nothing. Each turn reads a bounded burst
+ * from each ready device in epoll's own rotation.
+ *
+ * Nothing here knows of Node. The owner is one thread; every function but the bell runs on it.
+ * Teardown order: poller_remove for each device, its descriptor closed, then poller_stop (joins, frees).
+ */
+#ifndef CRYONET_POLLER_H
+#define CRYONET_POLLER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct poller;
+struct device;
+
+/* Starts the thread. `bell` is called on it. NULL with errno set on failure. */
+struct poller *poller_start(void (*bell)(void *context), void *context);
+/* Stops and joins the thread. No device may be left. */
+void poller_stop(struct poller *poller);
+/* Lets the bell ring again. False where a device that is not paused still has packets: poll on, no bell comes. */
+bool poller_rest(struct poller *poller);
+
+/* Borrows the non-blocking descriptor `fd`, each read of which yields one packet. The device is paused and its
+ * limit 0. NULL with errno set on failure. */
+struct device *poller_add(struct poller *poller, int fd);
+/* Gives the descriptor back, which the thread does not touch any more. The device must not be used again. */
+int poller_remove(struct poller *poller, struct device *device);
+
+int device_fd(const struct device *device);
+/* Packets of up to `bytes` are read from now on, where fewer were; a longer one is dropped, never cut short. */
+void device_raise_limit(struct device *device, uint32_t bytes);
+void device_pause(struct device *device);
+/* 0, or the errno with which epoll refused the descriptor. */
+int device_resume(struct device *device);
+/* The longest run of at most `packets` records (ring.h) that lie together; returns its bytes, 0 for none. */
+uint32_t device_peek(struct device *device, uint32_t packets, const uint8_t **bytes);
+/* Gives back what device_peek showed, and starts reading again where a full ring had stopped it. */
+void device_release(struct device *device, uint32_t bytes);
+
+#endif

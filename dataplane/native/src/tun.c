@@ -1,0 +1,95 @@
+#include "tun.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/if_tun.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "thread.h"
+
+struct closing {
+  struct closing *next;
+  pthread_t thread;
+  int fd;
+  atomic_bool done;
+};
+
+int tun_open(const char *name, bool packet_information, char chosen[IFNAMSIZ], const char **step) {
+  struct ifreq request = {.ifr_flags = IFF_TUN | IFF_TUN_EXCL};
+  if (!packet_information) request.ifr_flags |= IFF_NO_PI;
+  *step = "TUNSETIFF";
+  if (strlen(name) >= IFNAMSIZ) {
+    errno = ENAMETOOLONG;
+    return -1;
+  }
+  memcpy(request.ifr_name, name, strlen(name));
+
+  *step = "open /dev/net/tun";
+  int fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
+  if (fd < 0) return -1;
+  *step = "TUNSETIFF";
+  int error = ioctl(fd, TUNSETIFF, &request) == 0 ? 0 : errno;
+  if (error == 0) {
+    *step = "TUNSETCARRIER";
+    error = tun_set_carrier(fd, false);
+  }
+  if (error != 0) {
+    close(fd);
+    errno = error;
+    return -1;
+  }
+  memcpy(chosen, request.ifr_name, IFNAMSIZ);
+  chosen[IFNAMSIZ - 1] = '\0';
+  return fd;
+}
+
+static void *run_close(void *argument) {
+  struct closing *closing = argument;
+  close(closing->fd);
+  atomic_store(&closing->done, true);
+  return NULL;
+}
+
+void tun_close(struct closing **list, int fd, unsigned ifindex) {
+  struct closing *closing = malloc(sizeof *closing);
+  if (closing == NULL) {
+    close(fd);
+    return;
+  }
+  closing->fd = fd;
+  atomic_init(&closing->done, false);
+  if (thread_start(&closing->thread, "cryonet-close", run_close, closing) != 0) {
+    free(closing);
+    close(fd);
+    return;
+  }
+  closing->next = *list;
+  *list = closing;
+  char name[IFNAMSIZ];
+  while (!atomic_load(&closing->done) && if_indextoname(ifindex, name) != NULL) usleep(50);
+}
+
+void tun_join(struct closing **list, bool all) {
+  while (*list != NULL) {
+    struct closing *closing = *list;
+    if (all || atomic_load(&closing->done)) {
+      *list = closing->next;
+      pthread_join(closing->thread, NULL);
+      free(closing);
+    } else {
+      list = &closing->next;
+    }
+  }
+}
+
+int tun_set_carrier(int fd, bool up) {
+  int carrier = up;
+  return ioctl(fd, TUNSETCARRIER, &carrier) == 0 ? 0 : errno;
+}
+
+bool tun_write(int fd, const void *packet, size_t length) { return write(fd, packet, length) == (ssize_t)length; }

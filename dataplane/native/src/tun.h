@@ -1,0 +1,30 @@
+/* TUN device descriptors: linux/if_tun.h. */
+#ifndef CRYONET_TUN_H
+#define CRYONET_TUN_H
+
+#include <net/if.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* The header in front of every packet of a device with packet information: flags u16, ethertype u16 (big-endian). */
+#define TUN_HEADER 4u
+
+/* Makes the device `name` ("" lets the kernel choose), down and without carrier, refusing one that exists (EBUSY).
+ * Returns a non-blocking descriptor and fills `chosen`; or -1 with errno set and `step` naming what failed. */
+int tun_open(const char *name, bool packet_information, char chosen[IFNAMSIZ], const char **step);
+/* The devices whose closing the kernel has not finished. */
+struct closing;
+
+/* Removes the device. Returns when its name is free, in less than a millisecond; the kernel then keeps close(2) for
+ * an RCU barrier, tens of milliseconds, which a thread of its own waits for. */
+void tun_close(struct closing **list, int fd, unsigned ifindex);
+/* Joins those threads that are done, or waits for all. */
+void tun_join(struct closing **list, bool all);
+
+/* 0 or errno. */
+int tun_set_carrier(int fd, bool up);
+/* True when the kernel took the whole packet, its header included. Never blocks. */
+bool tun_write(int fd, const void *packet, size_t length);
+
+#endif

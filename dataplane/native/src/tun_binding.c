@@ -1,0 +1,367 @@
+/*
+ * TUN devices for JavaScript: the functions that dataplane/io/native.ts describes. A device is a small number, the
+ * place of its `struct tun` below; the wrapper uses none after closing it.
+ *
+ * Teardown, also when the environment ends with devices open: devices removed, reader thread joined, closing threads
+ * joined, then (by Node, whose own hook runs after ours) the bell.
+ */
+#include "tun_binding.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <net/if.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "netlink.h"
+#include "poller.h"
+#include "tun.h"
+
+struct tun {
+  struct device *device; /* NULL: a free place */
+  unsigned ifindex;
+  uint32_t header;
+  uint32_t limit; /* bytes of the longest packet, header included */
+};
+
+struct tuns {
+  struct poller *poller; /* exists while a device is open */
+  napi_threadsafe_function bell;
+  struct closing *closing;
+  struct tun *places;
+  uint32_t size;
+  uint32_t open;
+};
+
+static void ring_bell(void *context) {
+  struct tuns *tuns = context;
+  napi_call_threadsafe_function(tuns->bell, NULL, napi_tsfn_nonblocking);
+}
+
+static void close_place(struct tuns *tuns, struct tun *tun) {
+  tun_join(&tuns->closing, false);
+  tun_close(&tuns->closing, poller_remove(tuns->poller, tun->device), tun->ifindex);
+  tun->device = NULL;
+  tuns->open--;
+  if (tuns->open > 0) return;
+  poller_stop(tuns->poller);
+  tuns->poller = NULL;
+}
+
+static void close_all(void *context) {
+  struct tuns *tuns = context;
+  for (uint32_t i = 0; i < tuns->size; i++) {
+    if (tuns->places[i].device != NULL) close_place(tuns, &tuns->places[i]);
+  }
+  tun_join(&tuns->closing, true);
+}
+
+static void free_tuns(void *context) {
+  struct tuns *tuns = context;
+  free(tuns->places);
+  free(tuns);
+}
+
+/* The arguments of a function whose first is a device; NULL after throwing. */
+static struct tun *device_arguments(napi_env env, napi_callback_info info, size_t count, napi_value *values,
+                                    struct tuns **tuns) {
+  void *context;
+  uint32_t place;
+  if (!binding_arguments(env, info, count, values, &context) || !binding_u32(env, values[0], &place)) return NULL;
+  *tuns = context;
+  if (place < (*tuns)->size && (*tuns)->places[place].device != NULL) return &(*tuns)->places[place];
+  napi_throw_type_error(env, NULL, "not an open device");
+  return NULL;
+}
+
+/* undefined, or an exception where `error` is an errno. */
+static napi_value done(napi_env env, const char *step, int error) {
+  return error == 0 ? NULL : binding_throw(env, step, error);
+}
+
+/* listen(wake): called once, before the first device. */
+static napi_value listen_bell(napi_env env, napi_callback_info info) {
+  napi_value wake;
+  napi_value name;
+  void *context;
+  if (!binding_arguments(env, info, 1, &wake, &context)) return NULL;
+  struct tuns *tuns = context;
+  if (tuns->bell != NULL || napi_create_string_utf8(env, "cryonet:tun", NAPI_AUTO_LENGTH, &name) != napi_ok ||
+      napi_create_threadsafe_function(env, wake, NULL, name, 1, 1, NULL, NULL, NULL, NULL, &tuns->bell) != napi_ok) {
+    return binding_throw(env, "napi_create_threadsafe_function", EINVAL);
+  }
+  /* Only an open device keeps the process alive. */
+  napi_unref_threadsafe_function(env, tuns->bell);
+  /* Hooks run in reverse: this one before the bell's own, which was added just now. */
+  napi_add_env_cleanup_hook(env, close_all, tuns);
+  return NULL;
+}
+
+/* A free place, its number in `place`. NULL when out of memory. */
+static struct tun *take_place(struct tuns *tuns, uint32_t *place) {
+  for (*place = 0; *place < tuns->size; (*place)++) {
+    if (tuns->places[*place].device == NULL) return &tuns->places[*place];
+  }
+  uint32_t size = tuns->size == 0 ? 16 : tuns->size * 2;
+  struct tun *places = realloc(tuns->places, size * sizeof *places);
+  if (places == NULL) return NULL;
+  memset(places + tuns->size, 0, (size - tuns->size) * sizeof *places);
+  tuns->places = places;
+  tuns->size = size;
+  return &places[*place];
+}
+
+/* open(name, packetInformation): [device, name, ifindex]. Down, without carrier, not being read. */
+static napi_value open_tun(napi_env env, napi_callback_info info) {
+  napi_value values[2];
+  void *context;
+  char name[64]; /* longer than the kernel's, so that it is refused for what it is */
+  char chosen[IFNAMSIZ];
+  bool packet_information;
+  if (!binding_arguments(env, info, 2, values, &context) || !binding_string(env, values[0], name, sizeof name) ||
+      !binding_bool(env, values[1], &packet_information)) {
+    return NULL;
+  }
+  struct tuns *tuns = context;
+  uint32_t place;
+  struct tun *tun = take_place(tuns, &place);
+  if (tuns->bell == NULL || tun == NULL) return binding_throw(env, "open", tun == NULL ? ENOMEM : EINVAL);
+  const char *step;
+  int fd = tun_open(name, packet_information, chosen, &step);
+  if (fd < 0) return binding_throw(env, step, errno);
+  unsigned ifindex = if_nametoindex(chosen);
+  step = "if_nametoindex";
+  if (ifindex != 0 && tuns->poller == NULL) {
+    step = "starting the reader thread";
+    tuns->poller = poller_start(ring_bell, tuns);
+  }
+  struct device *device = ifindex == 0 || tuns->poller == NULL ? NULL : poller_add(tuns->poller, fd);
+  if (device == NULL) {
+    int error = errno;
+    close(fd);
+    if (tuns->open == 0 && tuns->poller != NULL) {
+      poller_stop(tuns->poller);
+      tuns->poller = NULL;
+    }
+    return binding_throw(env, step, error);
+  }
+  uint32_t header = packet_information ? TUN_HEADER : 0;
+  *tun = (struct tun){.device = device, .ifindex = ifindex, .header = header, .limit = header};
+  if (tuns->open++ == 0) napi_ref_threadsafe_function(env, tuns->bell);
+
+  napi_value result;
+  napi_value chosen_name;
+  napi_create_array_with_length(env, 3, &result);
+  napi_create_string_utf8(env, chosen, NAPI_AUTO_LENGTH, &chosen_name);
+  napi_set_element(env, result, 0, binding_new_u32(env, place));
+  napi_set_element(env, result, 1, chosen_name);
+  napi_set_element(env, result, 2, binding_new_u32(env, ifindex));
+  return result;
+}
+
+/* close(device) */
+static napi_value close_tun(napi_env env, napi_callback_info info) {
+  napi_value values[1];
+  struct tuns *tuns;
+  struct tun *tun = device_arguments(env, info, 1, values, &tuns);
+  if (tun == NULL) return NULL;
+  close_place(tuns, tun);
+  if (tuns->open == 0) napi_unref_threadsafe_function(env, tuns->bell);
+  return NULL;
+}
+
+/* setCarrier(device, up) */
+static napi_value set_carrier(napi_env env, napi_callback_info info) {
+  napi_value values[2];
+  struct tuns *tuns;
+  bool up;
+  struct tun *tun = device_arguments(env, info, 2, values, &tuns);
+  if (tun == NULL || !binding_bool(env, values[1], &up)) return NULL;
+  return done(env, "TUNSETCARRIER", tun_set_carrier(device_fd(tun->device), up));
+}
+
+/* setMtu(device, bytes): the interface's, and with it the longest packet written. */
+static napi_value set_mtu(napi_env env, napi_callback_info info) {
+  napi_value values[2];
+  struct tuns *tuns;
+  uint32_t bytes;
+  struct tun *tun = device_arguments(env, info, 2, values, &tuns);
+  if (tun == NULL || !binding_u32(env, values[1], &bytes)) return NULL;
+  if (bytes > UINT16_MAX) return binding_throw(env, "setting the MTU", EINVAL);
+  /* Before the kernel may send longer ones; and never less, since longer ones may still wait in its queue. */
+  device_raise_limit(tun->device, bytes + tun->header);
+  int error = netlink_set_mtu(tun->ifindex, bytes);
+  if (error != 0) return binding_throw(env, "setting the MTU", error);
+  tun->limit = bytes + tun->header;
+  return NULL;
+}
+
+/* setQueueLength(device, packets) */
+static napi_value set_queue_length(napi_env env, napi_callback_info info) {
+  napi_value values[2];
+  struct tuns *tuns;
+  uint32_t packets;
+  struct tun *tun = device_arguments(env, info, 2, values, &tuns);
+  if (tun == NULL || !binding_u32(env, values[1], &packets)) return NULL;
+  return done(env, "setting the queue length", netlink_set_queue_length(tun->ifindex, packets));
+}
+
+/* setAlias(device, text) */
+static napi_value set_alias(napi_env env, napi_callback_info info) {
+  napi_value values[2];
+  struct tuns *tuns;
+  char alias[1024];
+  struct tun *tun = device_arguments(env, info, 2, values, &tuns);
+  if (tun == NULL || !binding_string(env, values[1], alias, sizeof alias)) return NULL;
+  return done(env, "setting the alias", netlink_set_alias(tun->ifindex, alias));
+}
+
+/* setUp(device) */
+static napi_value set_up(napi_env env, napi_callback_info info) {
+  napi_value values[1];
+  struct tuns *tuns;
+  struct tun *tun = device_arguments(env, info, 1, values, &tuns);
+  if (tun == NULL) return NULL;
+  return done(env, "setting the interface up", netlink_set_up(tun->ifindex));
+}
+
+/* stopAddressGeneration(device) */
+static napi_value stop_address_generation(napi_env env, napi_callback_info info) {
+  napi_value values[1];
+  struct tuns *tuns;
+  struct tun *tun = device_arguments(env, info, 1, values, &tuns);
+  if (tun == NULL) return NULL;
+  return done(env, "setting the address generation mode", netlink_stop_address_generation(tun->ifindex));
+}
+
+/* setAddress(device, ipv6, prefixLength): the only IPv6 address of the interface. */
+static napi_value set_address(napi_env env, napi_callback_info info) {
+  napi_value values[3];
+  struct tuns *tuns;
+  char text[INET6_ADDRSTRLEN];
+  struct in6_addr address;
+  uint32_t prefix_length;
+  struct tun *tun = device_arguments(env, info, 3, values, &tuns);
+  if (tun == NULL || !binding_string(env, values[1], text, sizeof text) ||
+      !binding_u32(env, values[2], &prefix_length)) {
+    return NULL;
+  }
+  const char *step = "adding the link-local address";
+  if (inet_pton(AF_INET6, text, &address) != 1 || prefix_length > 128) return binding_throw(env, step, EINVAL);
+  int error = netlink_add_address(tun->ifindex, &address, (uint8_t)prefix_length);
+  if (error == 0) error = netlink_remove_other_addresses(tun->ifindex, &address);
+  return done(env, step, error);
+}
+
+/* write(device, packets): how many the kernel took. Anything that is no packet of a fitting length is lost. */
+static napi_value write_packets(napi_env env, napi_callback_info info) {
+  napi_value values[2];
+  struct tuns *tuns;
+  uint32_t count;
+  uint32_t taken = 0;
+  struct tun *tun = device_arguments(env, info, 2, values, &tuns);
+  if (tun == NULL) return NULL;
+  if (napi_get_array_length(env, values[1], &count) != napi_ok) {
+    napi_throw_type_error(env, NULL, "not an array");
+    return NULL;
+  }
+  int fd = device_fd(tun->device);
+  for (uint32_t i = 0; i < count; i++) {
+    napi_handle_scope scope;
+    napi_value packet;
+    void *bytes;
+    size_t length;
+    if (napi_open_handle_scope(env, &scope) != napi_ok) break;
+    if (napi_get_element(env, values[1], i, &packet) == napi_ok &&
+        napi_get_buffer_info(env, packet, &bytes, &length) == napi_ok && length > tun->header &&
+        length <= tun->limit && tun_write(fd, bytes, length)) {
+      taken++;
+    }
+    napi_close_handle_scope(env, scope);
+  }
+  return binding_new_u32(env, taken);
+}
+
+/* take(device, packets): an ArrayBuffer with at most that many records (ring.h), or undefined when there is none. */
+static napi_value take_packets(napi_env env, napi_callback_info info) {
+  napi_value values[2];
+  struct tuns *tuns;
+  uint32_t packets;
+  struct tun *tun = device_arguments(env, info, 2, values, &tuns);
+  if (tun == NULL || !binding_u32(env, values[1], &packets)) return NULL;
+  const uint8_t *records;
+  uint32_t length = device_peek(tun->device, packets, &records);
+  if (length == 0) return NULL;
+  void *bytes;
+  napi_value batch;
+  if (napi_create_arraybuffer(env, length, &bytes, &batch) != napi_ok) return NULL;
+  memcpy(bytes, records, length);
+  device_release(tun->device, length);
+  return batch;
+}
+
+/* pause(device) */
+static napi_value pause_tun(napi_env env, napi_callback_info info) {
+  napi_value values[1];
+  struct tuns *tuns;
+  struct tun *tun = device_arguments(env, info, 1, values, &tuns);
+  if (tun != NULL) device_pause(tun->device);
+  return NULL;
+}
+
+/* resume(device): what lies in its ring is for the caller to take, no bell rings for it. */
+static napi_value resume_tun(napi_env env, napi_callback_info info) {
+  napi_value values[1];
+  struct tuns *tuns;
+  struct tun *tun = device_arguments(env, info, 1, values, &tuns);
+  if (tun == NULL) return NULL;
+  return done(env, "watching the device", device_resume(tun->device));
+}
+
+/* rest(): true when the bell rings for the next packet; false while there is something to take. */
+static napi_value rest(napi_env env, napi_callback_info info) {
+  void *context;
+  if (!binding_arguments(env, info, 0, NULL, &context)) return NULL;
+  struct tuns *tuns = context;
+  return binding_new_bool(env, tuns->poller == NULL || poller_rest(tuns->poller));
+}
+
+/* routeInterface(address): a name, or undefined. */
+static napi_value route_interface(napi_env env, napi_callback_info info) {
+  napi_value values[1];
+  char text[INET6_ADDRSTRLEN];
+  unsigned char address[sizeof(struct in6_addr)];
+  unsigned ifindex;
+  char name[IFNAMSIZ];
+  napi_value result;
+  if (!binding_arguments(env, info, 1, values, NULL) || !binding_string(env, values[0], text, sizeof text)) return NULL;
+  int family = strchr(text, ':') == NULL ? AF_INET : AF_INET6;
+  if (inet_pton(family, text, address) != 1 || netlink_route(family, address, &ifindex) != 0 ||
+      if_indextoname(ifindex, name) == NULL || napi_create_string_utf8(env, name, NAPI_AUTO_LENGTH, &result) != napi_ok) {
+    return NULL;
+  }
+  return result;
+}
+
+void tun_binding_register(napi_env env, napi_value exports) {
+  struct tuns *tuns = calloc(1, sizeof *tuns);
+  if (tuns == NULL) return;
+  napi_add_env_cleanup_hook(env, free_tuns, tuns);
+  binding_function(env, exports, "listen", listen_bell, tuns);
+  binding_function(env, exports, "open", open_tun, tuns);
+  binding_function(env, exports, "close", close_tun, tuns);
+  binding_function(env, exports, "setCarrier", set_carrier, tuns);
+  binding_function(env, exports, "setMtu", set_mtu, tuns);
+  binding_function(env, exports, "setQueueLength", set_queue_length, tuns);
+  binding_function(env, exports, "setAlias", set_alias, tuns);
+  binding_function(env, exports, "setUp", set_up, tuns);
+  binding_function(env, exports, "stopAddressGeneration", stop_address_generation, tuns);
+  binding_function(env, exports, "setAddress", set_address, tuns);
+  binding_function(env, exports, "write", write_packets, tuns);
+  binding_function(env, exports, "take", take_packets, tuns);
+  binding_function(env, exports, "pause", pause_tun, tuns);
+  binding_function(env, exports, "resume", resume_tun, tuns);
+  binding_function(env, exports, "rest", rest, tuns);
+  binding_function(env, exports, "routeInterface", route_interface, tuns);
+}

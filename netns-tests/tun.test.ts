@@ -1,0 +1,405 @@
+/**
+ * The addon against a real kernel: each device is one end, the namespace's own network stack the other.
+ *
+ *     sink ◀── ring ◀── reader thread ◀──┐                 ┌──▶ ping, routes, AF_PACKET
+ *                                        ├── /dev/net/tun ──┤
+ *     write ─────────────────────────────┘                 └──◀ (test/native/packet-socket.c)
+ */
+import assert from 'node:assert/strict';
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { after, before, type TestContext, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { isDeepStrictEqual, promisify } from 'node:util';
+import { nativeTunFactory } from '../dataplane/io/native-tun.ts';
+import type { PacketSink, Tun, TunOptions } from '../dataplane/io/tun.ts';
+import { addressesOf, devices, ip, ipJson, ready, show } from '../test/native/interfaces.ts';
+import { inNamespace } from '../test/native/namespace.ts';
+import { PacketSocket } from '../test/native/packet-socket.ts';
+import { echo, ethertype, numbered, numberOf } from '../test/native/packets.ts';
+import { tunConformance } from '../test/native/tun-conformance.ts';
+import { waitFor } from '../test/native/wait.ts';
+
+// A sanitizer's library is for the programs that load the addon, and would only slow the others down.
+const { LD_PRELOAD: preload, ...environment } = process.env;
+delete process.env.LD_PRELOAD;
+const defaults: TunOptions = {
+  name: '',
+  alias: '',
+  mtu: 1400,
+  packetInformation: false,
+  linkLocal: 'fe80::1',
+};
+const fixture = fileURLToPath(import.meta.resolve('../test/native/open-tun.ts'));
+
+if (inNamespace(import.meta.filename, 'TUN devices in a network namespace')) define();
+
+function define(): void {
+  let kernel: PacketSocket;
+
+  before(async () => {
+    ip('link', 'set', 'lo', 'up');
+    kernel = await PacketSocket.open();
+  });
+
+  after(() => kernel.close());
+
+  tunConformance('native', () => ({
+    factory: nativeTunFactory,
+    ready,
+    send: async (tun, packet, type = ethertype.ipv4) => void (await kernel.send(tun.ifindex, type, packet)),
+    received: (tun) =>
+      kernel.received
+        .filter(({ ifindex }) => ifindex === tun.ifindex)
+        .map((packet) => ({ ethertype: packet.ethertype, bytes: packet.bytes })),
+  }));
+
+  test('a device has its alias, MTU, queue and one link-local address, and is up without carrier', (t) => {
+    const alias = 'a node’s whole ID, longer than an interface name';
+    const tun = open(t, { name: 'cn-conf', alias, mtu: 1380, linkLocal: 'fe80::1234:5678' });
+    const link = show(tun);
+    assert.equal(link.ifindex, tun.ifindex);
+    assert.equal(link.mtu, 1380);
+    assert.equal(link.txqlen, 500);
+    assert.deepEqual(addressesOf(link), ['fe80::1234:5678/64 link']);
+    assert(
+      link.flags.includes('UP') && link.flags.includes('NO-CARRIER') && !link.flags.includes('LOWER_UP'),
+    );
+    const [details] = ipJson('-details', 'link', 'show', 'dev', tun.name);
+    assert.equal(details.ifalias, alias);
+    assert.equal(details.inet6_addr_gen_mode, 'none');
+  });
+
+  test('carrier comes and goes with setCarrier, the addresses stay', async (t) => {
+    const tun = open(t);
+    tun.setCarrier(true);
+    await waitFor('carrier', () => show(tun).flags.includes('LOWER_UP'));
+    tun.setCarrier(false);
+    await waitFor('no carrier', () => show(tun).flags.includes('NO-CARRIER'));
+    assert.deepEqual(addressesOf(show(tun)), ['fe80::1/64 link']);
+  });
+
+  test('an MTU too small for IPv6 takes the address away, a larger one brings back that one alone', async (t) => {
+    const tun = open(t, { mtu: 1232 });
+    tun.setCarrier(true);
+    await ready(tun);
+    assert.deepEqual(addressesOf(show(tun)), []);
+    tun.setMtu(1400);
+    assert.deepEqual(addressesOf(show(tun)), ['fe80::1/64 link']);
+    tun.setMtu(1232);
+    tun.setMtu(1280);
+    assert.deepEqual(addressesOf(show(tun)), ['fe80::1/64 link']);
+  });
+
+  test('where IPv6 is switched off a device opens all the same, without address', (t) => {
+    const setting = '/proc/sys/net/ipv6/conf/default/disable_ipv6';
+    writeFileSync(setting, '1');
+    t.after(() => writeFileSync(setting, '0'));
+    assert.deepEqual(addressesOf(show(open(t))), []);
+  });
+
+  test('the kernel pings a host behind the device, and that host pings the kernel', async (t) => {
+    const answers: Buffer[] = [];
+    const tun = open(t, {}, (batch) => {
+      for (const packet of batch.map((bytes) => Buffer.from(bytes))) {
+        const type = packet[9] === 1 ? packet[20] : undefined;
+        if (type === 8) tun.write([echo('198.51.100.2', '198.51.100.1', 0, packet.subarray(24))]);
+        if (type === 0) answers.push(packet.subarray(24));
+      }
+    });
+    tun.setCarrier(true);
+    await ready(tun);
+    ip('address', 'add', '198.51.100.1', 'peer', '198.51.100.2', 'dev', tun.name);
+    const { stdout } = await promisify(execFile)('ping', [
+      '-c',
+      '20',
+      '-i',
+      '0.01',
+      '-W',
+      '2',
+      '198.51.100.2',
+    ]);
+    assert.match(stdout, /20 received, 0% packet loss/);
+    const rest = Buffer.from('0007000163727960', 'hex');
+    tun.write([echo('198.51.100.2', '198.51.100.1', 8, rest)]);
+    await waitFor('the answer', () => answers.length > 0);
+    assert.deepEqual(answers, [rest]);
+  });
+
+  test('the interface of a route is found, for IPv4 and IPv6, and none where there is no way', async (t) => {
+    const tun = open(t);
+    tun.setCarrier(true);
+    await ready(tun);
+    const { routeInterface } = nativeTunFactory;
+    ip('address', 'add', '198.51.100.1', 'peer', '198.51.100.2', 'dev', tun.name);
+    ip('route', 'add', '203.0.113.0/24', 'via', '198.51.100.2');
+    ip('route', 'add', 'unreachable', '203.0.113.9');
+    ip('-6', 'route', 'add', '2001:db8:1::/48', 'via', 'fe80::2', 'dev', tun.name);
+    ip('-6', 'route', 'add', 'blackhole', '2001:db8:1:9::/64');
+    assert.equal(routeInterface('203.0.113.1'), tun.name);
+    assert.equal(routeInterface('203.0.113.9'), undefined);
+    assert.equal(routeInterface('192.0.2.1'), undefined);
+    assert.equal(routeInterface('127.0.0.1'), 'lo');
+    assert.equal(routeInterface('2001:db8:1::1'), tun.name);
+    assert.equal(routeInterface('2001:db8:1:9::1'), undefined);
+    assert.equal(routeInterface('2001:db8:2::1'), undefined);
+    assert.equal(routeInterface('::1'), 'lo');
+  });
+
+  test('64 devices at once each carry their own packets both ways, read by one thread', async (t) => {
+    const numbers = new Map<Tun, number[]>();
+    const tuns = Array.from({ length: 64 }, (_, n) => {
+      const own: number[] = [];
+      const tun = open(t, { name: `cn-many${n}` }, (batch) => {
+        const mine = batch.filter((packet) => numberOf(packet) !== undefined);
+        own.push(...mine.map((packet) => numberOf(packet)!));
+        assert.equal(tun.write(mine), mine.length);
+      });
+      tun.setCarrier(true);
+      numbers.set(tun, own);
+      return tun;
+    });
+    assert.equal(threads('cryonet-tun'), 1);
+    await Promise.all(tuns.map(ready));
+    const sends: Promise<number>[] = [];
+    for (let round = 0; round < 10; round++) {
+      for (const [n, tun] of tuns.entries())
+        sends.push(kernel.send(tun.ifindex, ethertype.ipv4, numbered(n * 100 + round)));
+    }
+    await Promise.all(sends);
+    await waitFor('all packets', () => [...numbers.values()].every((own) => own.length >= 10));
+    const expected = (n: number) => Array.from({ length: 10 }, (_, round) => n * 100 + round);
+    for (const [n, tun] of tuns.entries()) {
+      assert.deepEqual(numbers.get(tun), expected(n));
+      const back = () => kernel.received.filter(({ ifindex }) => ifindex === tun.ifindex);
+      const echoed = () => back().flatMap(({ bytes }) => numberOf(bytes) ?? []);
+      await waitFor('the packets back', () => echoed().length >= 10);
+      assert.deepEqual(echoed(), expected(n));
+    }
+  });
+
+  test('opening and closing 1000 times leaves no descriptor and no thread behind', async () => {
+    await waitFor('earlier devices to be closed', () => threads('cryonet-close') === 0);
+    const before = [descriptors(), threads()];
+    for (let n = 0; n < 1000; n++) {
+      nativeTunFactory.open({ ...defaults, name: 'cn-again' }, () => {}).close();
+    }
+    assert.equal(threads('cryonet-tun'), 0);
+    await waitFor('the kernel to finish', () => isDeepStrictEqual([descriptors(), threads()], before));
+  });
+
+  test('a flood at a slow sink is dropped, not stored, and other devices are served meanwhile', async (t) => {
+    const beside = await PacketSocket.open();
+    t.after(() => beside.close());
+    let delivered = 0;
+    let served = false;
+    const other = open(t, {}, (batch) => {
+      served ||= batch.some((packet) => numberOf(packet) === 7);
+    });
+    const tun = open(t, {}, (batch) => {
+      delivered += batch.length;
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5);
+    });
+    tun.setCarrier(true);
+    other.setCarrier(true);
+    await ready(tun);
+    await ready(other);
+    const before = process.memoryUsage().rss;
+    const flood = kernel.send(tun.ifindex, ethertype.ipv4, numbered(1, 1400), 200_000);
+    await waitFor('the flood', () => delivered > 1000);
+    await beside.send(other.ifindex, ethertype.ipv4, numbered(7));
+    const first = await Promise.race([
+      flood.then(() => 'the flood’s end'),
+      waitFor('the other device', () => served).then(() => 'the other device'),
+    ]);
+    assert.equal(first, 'the other device');
+    await flood;
+    assert(delivered < 100_000, `delivered ${delivered} of 200000`);
+    const grown = (process.memoryUsage().rss - before) / 2 ** 20;
+    assert(grown < 64, `grew by ${grown} MiB under 267 MiB of packets`);
+  });
+
+  test('a paused device under a flood keeps no more than its ring and the kernel’s queue', async (t) => {
+    let delivered = 0;
+    const tun = open(t, {}, (batch) => {
+      delivered += batch.length;
+    });
+    tun.setCarrier(true);
+    await ready(tun);
+    tun.pause();
+    delivered = 0;
+    await kernel.send(tun.ifindex, ethertype.ipv4, numbered(1, 1400), 10_000);
+    assert.equal(delivered, 0);
+    tun.resume();
+    await waitFor('what was kept', () => delivered >= 500);
+    // 256 KiB of ring, 500 packets in the device's queue and as many in the queueing discipline before it.
+    assert(delivered < 1300, `delivered ${delivered}`);
+  });
+
+  test('devices close while packets flow', async (t) => {
+    for (let n = 0; n < 20; n++) {
+      let delivered = 0;
+      const tun = open(t, {}, (batch) => {
+        delivered += batch.length;
+      });
+      tun.setCarrier(true);
+      await ready(tun);
+      const flood = kernel.send(tun.ifindex, ethertype.ipv4, numbered(n), 20_000);
+      await waitFor('packets', () => delivered > 0);
+      tun.close();
+      const atClose = delivered;
+      await flood;
+      assert.equal(delivered, atClose);
+    }
+    assert.equal(threads('cryonet-tun'), 0);
+  });
+
+  test('a device that the administrator removes loses packets, refuses changes and costs nothing', async (t) => {
+    const tun = open(t);
+    tun.setCarrier(true);
+    await ready(tun);
+    ip('link', 'delete', tun.name);
+    assert.equal(tun.write([numbered(1)]), 0);
+    assert.throws(() => tun.setMtu(1300), { code: 'tun_failed' });
+    assert.throws(() => tun.setCarrier(false), { code: 'tun_failed' });
+    // A thread that spins on the dead descriptor would burn all of this time.
+    const before = process.cpuUsage();
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    const { user, system } = process.cpuUsage(before);
+    assert((user + system) / 1000 < 100, `${user + system} µs of CPU in 200 ms`);
+    tun.close();
+  });
+
+  test('a device that is down loses packets', (t) => {
+    const tun = open(t);
+    ip('link', 'set', tun.name, 'down');
+    assert.equal(tun.write([numbered(1)]), 0);
+  });
+
+  test('an exception of a sink reaches the process and stops no later packet', async (t) => {
+    const caught: unknown[] = [];
+    const listeners = process.listeners('uncaughtException');
+    process.removeAllListeners('uncaughtException');
+    process.on('uncaughtException', (error) => caught.push(error.message));
+    t.after(() => {
+      process.removeAllListeners('uncaughtException');
+      for (const listener of listeners) process.on('uncaughtException', listener);
+    });
+    let numbers: number[] = [];
+    const tun = open(t, {}, (batch) => {
+      numbers = numbers.concat(batch.flatMap((packet) => numberOf(packet) ?? []));
+      if (numbers.length === 1 && caught.length === 0) throw new Error('on purpose');
+    });
+    tun.setCarrier(true);
+    await ready(tun);
+    await kernel.send(tun.ifindex, ethertype.ipv4, numbered(1));
+    await waitFor('the exception', () => caught.length > 0);
+    await kernel.send(tun.ifindex, ethertype.ipv4, numbered(2));
+    await waitFor('the second packet', () => numbers.length === 2);
+    assert.deepEqual(caught, ['on purpose']);
+  });
+
+  for (const [mode, code] of [
+    ['exit', 0],
+    ['throw', 1],
+    ['close', 0],
+    ['worker', 0],
+  ] as const) {
+    test(`a process ends and its device goes: ${mode}`, async () => {
+      const { output, ended } = await runFixture(mode);
+      assert.match(output, /^open tun/);
+      assert.deepEqual(ended, [code, null], output);
+      assert.deepEqual(devices(), []);
+    });
+  }
+
+  test('an open device keeps its process alive, and a signal ends both', async () => {
+    const child = spawn(process.execPath, [fixture, 'stay'], { env: fixtureEnvironment() });
+    const ended = once(child, 'exit');
+    await once(child.stdout, 'data');
+    await waitFor('the device', () => devices().length === 1);
+    child.kill('SIGTERM');
+    assert.deepEqual(await ended, [null, 'SIGTERM']);
+    await waitFor('the device to go', () => devices().length === 0);
+  });
+
+  test('CAP_NET_ADMIN and a read-only /proc/sys are enough', async () => {
+    const limited = ['--bounding-set=-all,+net_admin', '--inh-caps=-all,+net_admin'];
+    const script = 'mount --bind /proc/sys /proc/sys && mount -o remount,bind,ro /proc/sys && exec "$@"';
+    const { output } = await runFixture(
+      'close',
+      'unshare',
+      '--mount',
+      'sh',
+      '-c',
+      script,
+      '--',
+      'setpriv',
+      ...limited,
+    );
+    assert.match(output, /^open tun0$/m);
+  });
+
+  test('without CAP_NET_ADMIN opening is denied, in one line', async () => {
+    const { output } = await runFixture(
+      'close',
+      'setpriv',
+      '--bounding-set=-net_admin',
+      '--inh-caps=-net_admin',
+    );
+    const line = 'no permission to make TUN devices: needs root or CAP_NET_ADMIN (TUNSETIFF: EPERM)';
+    assert.equal(output, `tun_denied ${line}\n`);
+  });
+
+  test('without /dev/net/tun opening says how to get it', async () => {
+    const script = 'mount -t tmpfs none /dev/net && exec "$@"';
+    const { output } = await runFixture('close', 'unshare', '--mount', 'sh', '-c', script, '--');
+    const line = '/dev/net/tun is not there: load the module with `modprobe tun` (open /dev/net/tun: ENOENT)';
+    assert.equal(output, `tun_missing ${line}\n`);
+  });
+}
+
+function open(t: TestContext, options: Partial<TunOptions> = {}, sink: PacketSink = () => {}): Tun {
+  const tun = nativeTunFactory.open({ ...defaults, ...options }, sink);
+  t.after(() => tun.close());
+  return tun;
+}
+
+function descriptors(): number {
+  return readdirSync('/proc/self/fd').length;
+}
+
+/** How many threads this process has, of one name or all. */
+function threads(name = ''): number {
+  const ids = readdirSync('/proc/self/task');
+  return name === '' ? ids.length : ids.filter((id) => threadName(id) === name).length;
+}
+
+/** Of a thread that may have ended meanwhile. */
+function threadName(id: string): string | undefined {
+  try {
+    return readFileSync(`/proc/self/task/${id}/comm`, 'utf8').trim();
+  } catch {
+    return undefined;
+  }
+}
+
+function fixtureEnvironment(): NodeJS.ProcessEnv {
+  return preload === undefined ? environment : { ...environment, LD_PRELOAD: preload };
+}
+
+/** Runs `open-tun.ts` in `mode`, behind the words of another command. */
+async function runFixture(mode: string, ...words: string[]) {
+  const [program = '', ...rest] = [...words, process.execPath, fixture, mode];
+  const child = spawn(program, rest, { env: fixtureEnvironment(), timeout: 10_000, killSignal: 'SIGKILL' });
+  let output = '';
+  child.stdout.on('data', (text) => {
+    output += text;
+  });
+  child.stderr.on('data', (text) => {
+    output += text;
+  });
+  const ended = await once(child, 'close');
+  return { output, ended };
+}

@@ -1,0 +1,275 @@
+/** What every TUN implementation does, for `memory-tun.ts` and `native-tun.ts` alike. */
+import assert from 'node:assert/strict';
+import { type TestContext, test } from 'node:test';
+import type { PacketSink, Tun, TunFactory, TunOptions } from '../../dataplane/io/tun.ts';
+import type { ErrorCode } from '../../protocol/errors.ts';
+import { ethertype, labelled, numbered, numberOf, withHeader } from './packets.ts';
+import { waitFor } from './wait.ts';
+
+/** The kernel's side of the devices. */
+export interface TunLab {
+  readonly factory: TunFactory;
+  /** Resolves when the kernel sends what it is asked to, after `setCarrier(true)`. */
+  ready(tun: Tun): Promise<void>;
+  /** The kernel sends `packet`, without header, out of the device; it may drop it. */
+  send(tun: Tun, packet: Uint8Array, type?: number): Promise<void>;
+  /** What the kernel received from the device, without header. */
+  received(tun: Tun): { readonly ethertype: number; readonly bytes: Uint8Array }[];
+}
+
+const defaults: TunOptions = {
+  name: '',
+  alias: '',
+  mtu: 1400,
+  packetInformation: false,
+  linkLocal: 'fe80::c0:ffee',
+};
+
+export function tunConformance(kind: string, open: () => Promise<TunLab> | TunLab): void {
+  function spec(behaviour: string, body: (lab: TunLab, device: Opener) => Promise<void> | void): void {
+    test(`${kind}: ${behaviour}`, { timeout: 20_000 }, async (t) => {
+      const lab = await open();
+      await body(lab, opener(t, lab));
+    });
+  }
+
+  spec('a packet the kernel sends reaches the sink of its device and no other', async (lab, device) => {
+    const one = device();
+    const other = device();
+    await carrier(lab, one.tun, other.tun);
+    await lab.send(one.tun, numbered(1));
+    await lab.send(other.tun, numbered(2));
+    await waitFor('both packets', () => one.numbers.length + other.numbers.length >= 2);
+    assert.deepEqual([one.numbers, other.numbers], [[1], [2]]);
+    assert.deepEqual(Buffer.from(one.packets[0]!), numbered(1));
+  });
+
+  spec('written packets reach the kernel unchanged and in order', async (lab, device) => {
+    const { tun } = device();
+    const packets = Array.from({ length: 100 }, (_, n) => numbered(n, 28 + n * 13));
+    assert.equal(tun.write(packets), packets.length);
+    const received = () => lab.received(tun).filter(({ bytes }) => numberOf(bytes) !== undefined);
+    await waitFor('all packets', () => received().length >= packets.length);
+    assert.deepEqual(
+      received(),
+      packets.map((bytes) => ({ ethertype: ethertype.ipv4, bytes })),
+    );
+  });
+
+  spec('packets keep their order, in batches that stay as they were', async (lab, device) => {
+    const { tun, numbers, batches } = device();
+    await carrier(lab, tun);
+    for (let n = 0; n < 300; n++) {
+      await lab.send(tun, numbered(n, 28 + (n % 1000)));
+    }
+    await waitFor('300 packets', () => numbers.length >= 300);
+    const again = batches
+      .flat()
+      .map((packet) => numberOf(packet))
+      .filter((n) => n !== undefined);
+    assert.deepEqual(
+      again,
+      Array.from({ length: 300 }, (_, n) => n),
+    );
+  });
+
+  spec('an empty name lets the kernel choose, and no two devices share name or ifindex', (_lab, device) => {
+    const tuns = [device().tun, device().tun, device({ name: 'cn-third' }).tun];
+    assert.match(tuns[0]!.name, /^tun\d+$/);
+    assert.equal(tuns[2]!.name, 'cn-third');
+    assert.equal(new Set(tuns.map((tun) => tun.name)).size, 3);
+    assert.equal(new Set(tuns.map((tun) => tun.ifindex)).size, 3);
+  });
+
+  spec('a name in use is refused, its device undisturbed, and free after close', async (lab, device) => {
+    const { tun, numbers } = device({ name: 'cn-once' });
+    refuses('tun_exists', () => device({ name: 'cn-once' }));
+    await carrier(lab, tun);
+    await lab.send(tun, numbered(1));
+    await waitFor('the packet', () => numbers.length === 1);
+    tun.close();
+    assert.equal(device({ name: 'cn-once' }).tun.name, 'cn-once');
+  });
+
+  spec(
+    'the longest name, alias and MTU are taken, one more is refused and leaves nothing',
+    (_lab, device) => {
+      const longest = { name: 'n'.repeat(15), alias: 'a'.repeat(255), mtu: 65535 };
+      const refused = [
+        { name: 'n'.repeat(16) },
+        { alias: 'a'.repeat(256) },
+        { alias: 'é'.repeat(128) },
+        { mtu: 65536 },
+        { mtu: 67 },
+        { linkLocal: 'fe80' },
+      ];
+      for (const wrong of refused) refuses('tun_failed', () => device({ ...longest, ...wrong }));
+      assert.equal(device(longest).tun.name, longest.name);
+    },
+  );
+
+  spec(
+    'a new device has no carrier: what the kernel would send is dropped until it has',
+    async (lab, device) => {
+      const { tun, numbers } = device();
+      await lab.send(tun, numbered(1));
+      await carrier(lab, tun);
+      await lab.send(tun, numbered(2));
+      await waitFor('the second packet', () => numbers.length > 0);
+      assert.deepEqual(numbers, [2]);
+    },
+  );
+
+  spec('a paused device delivers nothing, and all that waited once it resumes', async (lab, device) => {
+    const { tun, numbers } = device();
+    const other = device();
+    await carrier(lab, tun, other.tun);
+    tun.pause();
+    for (let n = 0; n < 50; n++) await lab.send(tun, numbered(n));
+    await lab.send(other.tun, numbered(99));
+    await waitFor('the other device', () => other.numbers.length === 1);
+    assert.deepEqual(numbers, []);
+    tun.resume();
+    await waitFor('what waited', () => numbers.length >= 50);
+    assert.deepEqual(
+      numbers,
+      Array.from({ length: 50 }, (_, n) => n),
+    );
+  });
+
+  spec('a sink that pauses its device gets no further batch before it resumes', async (lab, device) => {
+    let resumed = true;
+    let early = 0;
+    const { tun, numbers } = device({}, () => {
+      if (!resumed) early += 1;
+      resumed = false;
+      tun.pause();
+      setImmediate(() => {
+        resumed = true;
+        tun.resume();
+      });
+    });
+    await carrier(lab, tun);
+    for (let n = 0; n < 200; n++) await lab.send(tun, numbered(n));
+    await waitFor('all packets', () => numbers.length >= 200);
+    assert.equal(early, 0);
+  });
+
+  spec('a device closed by its own sink delivers nothing more', async (lab, device) => {
+    let atClose = 0;
+    const { tun, batches, numbers } = device({}, () => {
+      if (numbers.length === 0) return;
+      tun.close();
+      atClose = batches.length;
+    });
+    const other = device();
+    await carrier(lab, tun, other.tun);
+    for (let n = 0; n < 200; n++) await lab.send(tun, numbered(n));
+    await lab.send(other.tun, numbered(1));
+    await waitFor('the other device', () => other.numbers.length === 1);
+    assert(numbers.length > 0);
+    assert.equal(batches.length, atClose);
+  });
+
+  spec('a closed device loses what is written, ignores changes and may be closed again', (_lab, device) => {
+    const { tun } = device();
+    tun.close();
+    assert.equal(tun.write([numbered(1)]), 0);
+    tun.setCarrier(true);
+    tun.setMtu(1300);
+    tun.pause();
+    tun.resume();
+    tun.close();
+  });
+
+  spec('empty, oversize and unknown packets are lost, the others written', async (lab, device) => {
+    const { tun } = device();
+    const packets = [
+      numbered(1),
+      new Uint8Array(0),
+      numbered(2, 1401),
+      Buffer.alloc(40, 0xff),
+      numbered(3, 1400),
+    ];
+    assert.equal(tun.write(packets), 2);
+    const numbers = () => lab.received(tun).flatMap(({ bytes }) => numberOf(bytes) ?? []);
+    await waitFor('both packets', () => numbers().length >= 2);
+    assert.deepEqual(numbers(), [1, 3]);
+  });
+
+  spec('a changed MTU holds for packets both ways', async (lab, device) => {
+    const { tun, numbers } = device();
+    await carrier(lab, tun);
+    tun.setMtu(1280);
+    assert.equal(tun.write([numbered(1, 1281), numbered(2, 1280)]), 1);
+    tun.setMtu(9000);
+    assert.equal(tun.write([numbered(3, 9001), numbered(4, 9000)]), 1);
+    await lab.send(tun, numbered(5, 9000));
+    await waitFor('the packet of 9000 bytes', () => numbers.length > 0);
+    refuses('tun_failed', () => tun.setMtu(10));
+  });
+
+  spec('with packet information an MPLS frame crosses unchanged, both ways', async (lab, device) => {
+    const { tun, packets } = device({ packetInformation: true });
+    await carrier(lab, tun);
+    const frame = labelled(100, numbered(1, 1396));
+    await lab.send(tun, frame, ethertype.mpls);
+    const arrived = await waitFor('the frame', () => packets.find((packet) => numberOf(packet, 8) === 1));
+    assert.deepEqual(Buffer.from(arrived), withHeader(ethertype.mpls, frame));
+    assert.equal(
+      tun.write([
+        arrived,
+        withHeader(ethertype.mpls, new Uint8Array(0)),
+        withHeader(ethertype.mpls, Buffer.alloc(1401)),
+      ]),
+      1,
+    );
+    const received = await waitFor('the frame in the kernel', () =>
+      lab.received(tun).find(({ bytes }) => numberOf(bytes, 4) === 1),
+    );
+    assert.deepEqual(received, { ethertype: ethertype.mpls, bytes: frame });
+  });
+
+  spec('an address that is none has no route', (lab) => {
+    for (const garbage of ['', 'localhost', '1.2.3', '1.2.3.4/8', 'fe80::1%lo', ':'.repeat(100)]) {
+      assert.equal(lab.factory.routeInterface(garbage), undefined);
+    }
+  });
+}
+
+/** Opens a device that closes with the test; `numbers` are those of the packets of `numbered` it delivered. */
+type Opener = (options?: Partial<TunOptions>, then?: PacketSink) => OpenDevice;
+
+interface OpenDevice {
+  readonly tun: Tun;
+  readonly batches: (readonly Uint8Array[])[];
+  readonly packets: Uint8Array[];
+  readonly numbers: number[];
+}
+
+function opener(t: TestContext, lab: TunLab): Opener {
+  return (options = {}, then) => {
+    const batches: (readonly Uint8Array[])[] = [];
+    const packets: Uint8Array[] = [];
+    const numbers: number[] = [];
+    const tun = lab.factory.open({ ...defaults, ...options }, (batch) => {
+      batches.push(batch);
+      packets.push(...batch);
+      numbers.push(...batch.flatMap((packet) => numberOf(packet) ?? []));
+      then?.(batch);
+    });
+    t.after(() => tun.close());
+    return { tun, batches, packets, numbers };
+  };
+}
+
+async function carrier(lab: TunLab, ...tuns: Tun[]): Promise<void> {
+  for (const tun of tuns) {
+    tun.setCarrier(true);
+    await lab.ready(tun);
+  }
+}
+
+function refuses(code: ErrorCode, body: () => unknown): void {
+  assert.throws(body, { name: 'CryonetError', code });
+}
