@@ -3,7 +3,7 @@ import { flushCompileCache } from 'node:module';
 import { CommanderError } from 'commander';
 import { CryonetError, exitCode, reasonOf } from '../protocol/errors.ts';
 import { openLog } from '../protocol/log.ts';
-import { type ControlConfig, readConfig } from './options.ts';
+import { type ControlConfig, readConfig } from './config.ts';
 import { ControlShell } from './shell.ts';
 
 /** Milliseconds after which a stop that hangs is cut short. */

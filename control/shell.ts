@@ -3,26 +3,17 @@
  * `core/` and `io/`.
  */
 import type { WebSocket } from 'ws';
-import type {
-  DataplaneConfig,
-  HelloReply,
-  Method,
-  Notification,
-  NotificationParams,
-  Params,
-  Result,
-} from '../protocol/dataplane.ts';
-import { dataplaneVersion } from '../protocol/dataplane.ts';
+import type { Method, Notification, NotificationParams, Params, Result } from '../protocol/dataplane.ts';
 import { CryonetError, reasonOf } from '../protocol/errors.ts';
 import type { Hello, RefuseCode } from '../protocol/handshake.ts';
 import type { Log } from '../protocol/log.ts';
 import { encode } from '../protocol/msgpack.ts';
 import { controlSocket, dataplaneSocket } from '../protocol/paths.ts';
-import { RpcConnection } from '../protocol/rpc.ts';
 import { parse } from '../protocol/schema.ts';
 import { neighborMessage } from '../protocol/signaling.ts';
 import type { StatusReport } from '../protocol/status.ts';
 import { version } from '../protocol/version.ts';
+import type { ControlConfig } from './config.ts';
 import { formatHostPort } from './core/address.ts';
 import { type Environment, hex } from './core/environment.ts';
 import type { Channel, Effect, MeshEvent } from './core/events.ts';
@@ -32,15 +23,13 @@ import { BootstrapClient } from './io/bootstrap-client.ts';
 import { type BootstrapServer, openBootstrapServer } from './io/bootstrap-server.ts';
 import { type ControlSocket, openControlSocket } from './io/control-socket.ts';
 import { sha256, signWith, tokenKey, verifyWith } from './io/crypto.ts';
-import { connectDataplane, startDataplane } from './io/dataplane-process.ts';
+import { DataplaneConnection } from './io/dataplane-connection.ts';
 import type { Local, Proven } from './io/handshake.ts';
 import { NeighborSocket } from './io/neighbor-socket.ts';
 import { type KeptState, openStateDirectory } from './io/state-directory.ts';
-import type { ControlConfig } from './options.ts';
 import { type LinkStats, neighborStatuses, peerStatuses } from './status.ts';
 
 /** Milliseconds. */
-const redialDelay = 250;
 const probeTimeout = 1500;
 /** For the goodbye to leave before the sockets close. */
 const goodbyeDelay = 100;
@@ -53,12 +42,11 @@ export class ControlShell {
   readonly #mesh: Mesh;
   readonly #sockets = new Map<Channel, NeighborSocket>();
   readonly #clients: BootstrapClient[] = [];
+  readonly #dataplane: DataplaneConnection;
   /** Ends the process on a condition that no retry mends. */
   readonly #giveUp: (cause: CryonetError) => void;
   #server: BootstrapServer | undefined;
   #controlSocket: ControlSocket | undefined;
-  #dataplane: RpcConnection | undefined;
-  #hello: HelloReply | undefined;
   #socketCounter = 0;
   #timer: NodeJS.Timeout | undefined;
   #stopped = false;
@@ -71,6 +59,7 @@ export class ControlShell {
     this.#kept = openStateDirectory(config.stateDirectory, Date.now());
     const { identity, epoch, pins } = this.#kept;
     this.#local = { id: config.id, epoch, identity, tokenKey: tokenKey(config.token) };
+    this.#dataplane = this.#newDataplane();
     this.#mesh = newMesh(
       {
         id: config.id,
@@ -94,7 +83,7 @@ export class ControlShell {
   async start(): Promise<void> {
     const { runtimeDirectory, listen, tls } = this.#config;
     this.#controlSocket = await openControlSocket(controlSocket(runtimeDirectory), () => this.status());
-    await this.#openDataplane();
+    await this.#dataplane.open();
     this.#server = await openBootstrapServer(listen, tls, this.#local, {
       admit: (client) => this.#admit(client),
       neighbor: (socket, proven) => this.#neighborUp(socket, proven, undefined),
@@ -108,7 +97,7 @@ export class ControlShell {
       id: this.#config.id,
       identity: Buffer.from(this.#local.identity.publicKey).toString('base64url'),
       listen: formatHostPort(this.#server.address),
-      udpPort: this.#hello?.udpPort,
+      udpPort: this.#dataplane.hello?.udpPort,
     });
     this.#schedule();
   }
@@ -119,27 +108,24 @@ export class ControlShell {
     if (this.#stopped) return;
     this.#stopped = true;
     clearTimeout(this.#timer);
-    const ours = this.#hello?.child === true;
+    const ours = this.#dataplane.hello?.child === true;
     if (ours) {
       this.#take({ type: 'stop' });
       await new Promise((resolve) => setTimeout(resolve, goodbyeDelay));
     }
     for (const client of this.#clients) client.close();
     for (const socket of this.#sockets.values()) socket.close();
-    if (ours) await this.#dataplane?.call('shutdown', {}).catch(() => {});
-    this.#dataplane?.close();
     this.#server?.close();
+    if (ours) await this.#dataplane.call('shutdown', {}).catch(() => {});
+    this.#dataplane.close();
     this.#controlSocket?.close();
   }
 
   async status(): Promise<StatusReport> {
-    let stats: readonly LinkStats[] = [];
-    if (this.#dataplane !== undefined) {
-      stats = await this.#dataplane.call('stats', {}).then(
-        ({ links }) => links,
-        () => [],
-      );
-    }
+    const stats: readonly LinkStats[] = await this.#dataplane.call('stats', {}).then(
+      ({ links }) => links,
+      () => [],
+    );
     return {
       version,
       node: {
@@ -150,10 +136,10 @@ export class ControlShell {
         uptime: Math.round(performance.now()) / 1000,
       },
       dataplane: {
-        connected: this.#dataplane !== undefined,
-        pid: this.#hello?.pid ?? null,
-        udpPort: this.#hello?.udpPort ?? null,
-        engine: this.#hello?.engine ?? null,
+        connected: this.#dataplane.isUp,
+        pid: this.#dataplane.hello?.pid ?? null,
+        udpPort: this.#dataplane.hello?.udpPort ?? null,
+        engine: this.#dataplane.hello?.engine ?? null,
       },
       bootstrap: this.#clients.map(({ url, state, id, error }) => ({ url, state, id, error })),
       neighbors: neighborStatuses(this.#mesh),
@@ -187,7 +173,7 @@ export class ControlShell {
     switch (effect.type) {
       case 'send':
         if (effect.channel.startsWith('link:')) {
-          this.#dataplane?.notify('signal', { peer: effect.channel.slice(5), frame: encode(effect.message) });
+          this.#dataplane.notify('signal', { peer: effect.channel.slice(5), frame: encode(effect.message) });
         } else {
           this.#sockets.get(effect.channel)?.send(effect.message);
         }
@@ -221,7 +207,7 @@ export class ControlShell {
         return;
       }
       case 'add-candidate':
-        this.#dataplane?.notify('candidate', {
+        this.#dataplane.notify('candidate', {
           peer: effect.peer,
           negotiation: effect.negotiation,
           candidate: effect.candidate,
@@ -262,9 +248,7 @@ export class ControlShell {
     failed?: (reason: string) => void,
     done?: (result: Result<M>) => void,
   ): void {
-    const dataplane = this.#dataplane;
-    if (dataplane === undefined) return;
-    dataplane.call(method, params).then(
+    this.#dataplane.call(method, params).then(
       (result) => done?.(result),
       (error: unknown) => {
         if (error instanceof CryonetError && error.code === 'connection_closed') return;
@@ -282,43 +266,22 @@ export class ControlShell {
     }
   }
 
-  async #openDataplane(): Promise<void> {
-    const path = this.#config.dataplaneSocket ?? dataplaneSocket(this.#config.runtimeDirectory);
-    let socket = await connectDataplane(path);
-    if (socket === undefined && this.#config.dataplaneSocket === null) {
-      const { webrtc, logLevel, logFormat } = this.#config;
-      await startDataplane({ socket: path, webrtc, logLevel, logFormat });
-      socket = await connectDataplane(path);
-    }
-    if (socket === undefined) throw new CryonetError('no_dataplane', `no dataplane serves ${path}`);
-    const early: (() => void)[] = [];
-    const connection: RpcConnection = new RpcConnection(socket, {
-      request: () => Promise.reject(new CryonetError('unknown_method', 'control answers no requests')),
-      notification: (name, params) => {
-        const tell = () => this.#notified(name, params);
-        // What came in one chunk with the reply to hello waits for the snapshot to be adopted.
-        if (this.#dataplane === connection) tell();
-        else early.push(tell);
+  #newDataplane(): DataplaneConnection {
+    const { id, interfacePrefix, autoInterfaceName, packetInformation, mtu, udpPort } = this.#config;
+    const { dataplaneSocket: given, runtimeDirectory, webrtc, logLevel, logFormat } = this.#config;
+    return new DataplaneConnection(
+      {
+        start: { socket: given ?? dataplaneSocket(runtimeDirectory), webrtc, logLevel, logFormat },
+        mayStart: given === null,
+        config: { node: id, interfacePrefix, autoInterfaceName, packetInformation, mtu, udpPort },
+        log: this.#log,
       },
-      closed: (cause) => this.#dataplaneLost(connection, cause),
-    });
-    const hello = await connection.call('hello', {
-      version: dataplaneVersion,
-      config: this.#dataplaneConfig(),
-    });
-    if (hello.version !== dataplaneVersion) {
-      connection.close();
-      throw new CryonetError(
-        'version_mismatch',
-        `the dataplane speaks version ${hello.version}, control ${dataplaneVersion}`,
-      );
-    }
-    if (hello.portTaken)
-      this.#log.warn('UDP port 2333 is taken: another one is used', { udpPort: hello.udpPort });
-    this.#hello = hello;
-    this.#dataplane = connection;
-    this.#take({ type: 'dataplane-up', links: hello.links });
-    for (const tell of early) tell();
+      {
+        up: ({ links }) => this.#take({ type: 'dataplane-up', links }),
+        down: () => this.#take({ type: 'dataplane-down' }),
+        notification: (name, params) => this.#notified(name, params),
+      },
+    );
   }
 
   #notified<N extends Notification>(name: N, params: NotificationParams<N>): void {
@@ -335,31 +298,6 @@ export class ControlShell {
       case 'signal':
         this.#signal(params as NotificationParams<'signal'>);
     }
-  }
-
-  #dataplaneConfig(): DataplaneConfig {
-    const { id, interfacePrefix, autoInterfaceName, packetInformation, mtu, udpPort } = this.#config;
-    return { node: id, interfacePrefix, autoInterfaceName, packetInformation, mtu, udpPort };
-  }
-
-  #dataplaneLost(connection: RpcConnection, cause: CryonetError | undefined): void {
-    if (this.#dataplane !== connection) return;
-    this.#dataplane = undefined;
-    if (this.#stopped) return;
-    this.#log.warn('dataplane lost', { reason: cause?.message ?? 'it closed the connection' });
-    this.#take({ type: 'dataplane-down' });
-    this.#redial();
-  }
-
-  #redial(): void {
-    if (this.#stopped) return;
-    this.#openDataplane().then(
-      () => this.#log.info('dataplane is back', { pid: this.#hello?.pid }),
-      (error: unknown) => {
-        this.#log.debug('dataplane not back yet', { reason: reasonOf(error) });
-        setTimeout(() => this.#redial(), redialDelay);
-      },
-    );
   }
 
   #signal({ peer, frame }: NotificationParams<'signal'>): void {

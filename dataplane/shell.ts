@@ -40,14 +40,6 @@ import type { Connection, ConnectionState, Engine, IceServer, Route } from './io
 /** Milliseconds between pings on a link's `wire` channel. */
 const pingInterval = 5000;
 
-/**
- * Milliseconds that an answerer leaves the first connectivity check to the offerer. The answerer speaks first in DTLS
- * (RFC 8842: `setup:active`), as soon as a check of its own succeeds; if the offerer has no checked pair by then, its
- * engine drops that flight, and DTLS repeats it only after a second. Measured between two processes on one machine:
- * half of the connections took 1.0 s without this pause, none with it (0.06 s).
- */
-const answererHold = 200;
-
 /** Candidates kept while the remote description is being applied. */
 const maxEarlyCandidates = 64;
 
@@ -186,7 +178,7 @@ export class DataplaneShell {
   }: Params<'answer'>): Promise<Result<'answer'>> {
     const live = this.#connect(peer, negotiation, route, iceServers);
     const answer = await this.#orEnd(peer, negotiation, live.connection.answer(sdp));
-    setTimeout(() => this.#releaseCandidates(live), answererHold);
+    this.#releaseCandidates(live);
     return { sdp: answer };
   }
 
@@ -225,7 +217,7 @@ export class DataplaneShell {
           else if (channel === 'wire') this.#wire(peer, negotiation, bytes);
           else if (bytes.length <= maxNeighborFrame) this.#control?.notify('signal', { peer, frame: bytes });
         },
-        drain: () => this.#devices.get(peer)?.drained(connection),
+        drain: () => this.#onDevice(peer, (device) => device.drained(connection)),
       },
     );
     const live: LiveConnection = { connection, route, roundTrip: new RoundTrip(), early: [] };
@@ -293,7 +285,11 @@ export class DataplaneShell {
   }
 
   #ping(): void {
-    for (const peer of this.#links.byPeer.keys()) this.#pingLink(peer);
+    for (const peer of [...this.#links.byPeer.keys()]) {
+      // Nothing else tells of an interface that an administrator deleted.
+      this.#onDevice(peer, (device) => device.setCarrier(device.carrier));
+      this.#pingLink(peer);
+    }
   }
 
   #pingLink(peer: string): void {
@@ -352,7 +348,7 @@ export class DataplaneShell {
         const link = this.#links.byPeer.get(peer);
         if (link === undefined) return;
         const active = this.#active(peer);
-        this.#devices.get(peer)?.use(active?.connection);
+        this.#onDevice(peer, (device) => device.use(active?.connection));
         if (active?.roundTrip.latest === null) this.#pingLink(peer);
         this.#control?.notify('link', this.#report(link));
       }

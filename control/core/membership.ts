@@ -23,6 +23,9 @@ import { type Environment, hex, prefixed } from './environment.ts';
 /** Nodes kept at most; records of more are refused. */
 const maxMembers = 4096;
 
+/** Identities kept at most: they outlive their nodes. */
+const maxPins = 65_536;
+
 export interface Member {
   readonly record: NodeRecord;
   readonly signed: SignedRecord;
@@ -96,7 +99,9 @@ export function learn(
     if (membership.conflicts.size < maxMembers) membership.conflicts.set(id, key);
     return { outcome: repeated ? 'stale' : 'conflict', id };
   }
-  if (known === undefined && membership.members.size >= maxMembers) return { outcome: 'full', id };
+  const crowded =
+    membership.members.size >= maxMembers || (pinned === undefined && membership.pins.size >= maxPins);
+  if (known === undefined && crowded) return { outcome: 'full', id };
   membership.pins.set(id, key);
   membership.members.set(id, { record, signed, heardAt });
   return { outcome: known === undefined ? 'new' : 'newer', id };

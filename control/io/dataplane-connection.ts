@@ -1,0 +1,129 @@
+/** Control's side of the dataplane: finds or starts it, says hello, comes back when it is lost. */
+import type {
+  DataplaneConfig,
+  HelloReply,
+  Method,
+  Notification,
+  NotificationParams,
+  Params,
+  Result,
+} from '../../protocol/dataplane.ts';
+import { dataplaneVersion } from '../../protocol/dataplane.ts';
+import { CryonetError, reasonOf } from '../../protocol/errors.ts';
+import type { Log } from '../../protocol/log.ts';
+import { RpcConnection } from '../../protocol/rpc.ts';
+import { connectDataplane, type StartOptions, startDataplane } from './dataplane-process.ts';
+
+/** Milliseconds between two tries. */
+const redialDelay = 250;
+
+export interface DataplaneEvents {
+  up(hello: HelloReply): void;
+  down(): void;
+  notification<N extends Notification>(name: N, params: NotificationParams<N>): void;
+}
+
+export interface DataplaneOptions {
+  readonly start: StartOptions;
+  /** Whether a dataplane that is not there is started. */
+  readonly mayStart: boolean;
+  readonly config: DataplaneConfig;
+  readonly log: Log;
+}
+
+export class DataplaneConnection {
+  /** What the dataplane said last; kept while it is away. */
+  hello: HelloReply | undefined;
+  readonly #options: DataplaneOptions;
+  readonly #events: DataplaneEvents;
+  #connection: RpcConnection | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #closed = false;
+
+  constructor(options: DataplaneOptions, events: DataplaneEvents) {
+    this.#options = options;
+    this.#events = events;
+  }
+
+  get isUp(): boolean {
+    return this.#connection !== undefined;
+  }
+
+  /** Throws `no_dataplane`, `version_mismatch`, and what the dataplane refuses its configuration with. */
+  async open(): Promise<void> {
+    const connection = await this.#dial();
+    const { notification } = this.#events;
+    const early: (() => void)[] = [];
+    const rpc: RpcConnection = new RpcConnection(connection, {
+      request: () => Promise.reject(new CryonetError('unknown_method', 'control answers no requests')),
+      notification: (name, params) => {
+        // What came in one chunk with the reply to hello waits for the snapshot to be adopted.
+        if (this.#connection === rpc) notification(name, params);
+        else early.push(() => notification(name, params));
+      },
+      closed: (cause) => this.#lost(rpc, cause),
+    });
+    const hello = await rpc.call('hello', { version: dataplaneVersion, config: this.#options.config });
+    if (hello.version !== dataplaneVersion || this.#closed) {
+      rpc.close();
+      throw new CryonetError(
+        'version_mismatch',
+        `the dataplane speaks version ${hello.version}, control ${dataplaneVersion}`,
+      );
+    }
+    if (hello.portTaken) {
+      this.#options.log.warn('UDP port 2333 is taken: another one is used', { udpPort: hello.udpPort });
+    }
+    this.hello = hello;
+    this.#connection = rpc;
+    this.#events.up(hello);
+    for (const tell of early) tell();
+  }
+
+  notify<N extends Notification>(name: N, params: NotificationParams<N>): void {
+    this.#connection?.notify(name, params);
+  }
+
+  /** Rejects with the dataplane's error, or `connection_closed` where it is away. */
+  call<M extends Method>(method: M, params: Params<M>): Promise<Result<M>> {
+    return this.#connection?.call(method, params) ?? Promise.reject(new CryonetError('connection_closed'));
+  }
+
+  /** Idempotent, never throws. */
+  close(): void {
+    this.#closed = true;
+    clearTimeout(this.#timer);
+    this.#connection?.close();
+  }
+
+  async #dial() {
+    const { start, mayStart } = this.#options;
+    let socket = await connectDataplane(start.socket);
+    if (socket === undefined && mayStart) {
+      await startDataplane(start);
+      socket = await connectDataplane(start.socket);
+    }
+    if (socket === undefined) throw new CryonetError('no_dataplane', `no dataplane serves ${start.socket}`);
+    return socket;
+  }
+
+  #lost(rpc: RpcConnection, cause: CryonetError | undefined): void {
+    if (this.#connection !== rpc) return;
+    this.#connection = undefined;
+    if (this.#closed) return;
+    this.#options.log.warn('dataplane lost', { reason: cause?.message ?? 'it closed the connection' });
+    this.#events.down();
+    this.#redial();
+  }
+
+  #redial(): void {
+    if (this.#closed) return;
+    this.open().then(
+      () => this.#options.log.info('dataplane is back', { pid: this.hello?.pid }),
+      (error: unknown) => {
+        this.#options.log.debug('dataplane not back yet', { reason: reasonOf(error) });
+        this.#timer = setTimeout(() => this.#redial(), redialDelay);
+      },
+    );
+  }
+}
