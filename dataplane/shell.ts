@@ -19,7 +19,6 @@ import { encode } from '../protocol/msgpack.ts';
 import { parse } from '../protocol/schema.ts';
 import { maxNeighborFrame } from '../protocol/signaling.ts';
 import { maxWireFrame, type WireMessage, wireMessage } from '../protocol/wire.ts';
-import { interfaceName } from './core/interface-name.ts';
 import {
   isOpen,
   type Link,
@@ -31,14 +30,17 @@ import {
   step,
 } from './core/link.ts';
 import { CandidateFilter } from './io/candidate-filter.ts';
-import { Device } from './io/device.ts';
-import { linkLocal } from './io/link-local.ts';
+import { Interfaces } from './io/interfaces.ts';
 import { RoundTrip } from './io/round-trip.ts';
 import type { TunFactory } from './io/tun.ts';
 import type { Connection, ConnectionState, Engine, IceServer, Route } from './io/webrtc.ts';
 
 /** Milliseconds between pings on a link's `wire` channel. */
-const pingInterval = 5000;
+const pingInterval = 2000;
+
+/** Pings in a row, without a word of any kind from the peer, after which a link is lost. ICE alone notices after half
+ *  a minute, and SCTP sends less and less often into a path that was interrupted. */
+const maxSilentPings = 3;
 
 /** Candidates kept while the remote description is being applied. */
 const maxEarlyCandidates = 64;
@@ -54,6 +56,8 @@ interface LiveConnection {
   readonly connection: Connection;
   readonly route: Route;
   readonly roundTrip: RoundTrip;
+  /** Pings since the peer was heard of last. */
+  silentPings: number;
   /** Candidates of the peer, until the remote description is there. */
   early: string[] | undefined;
 }
@@ -64,13 +68,11 @@ interface ControlSide {
 
 export class DataplaneShell {
   readonly #log: Log;
-  readonly #tuns: TunFactory;
   readonly #openEngine: EngineFactory;
   readonly #child: boolean;
   readonly #filter: CandidateFilter;
   readonly #live = new Map<string, LiveConnection>();
-  readonly #devices = new Map<string, Device>();
-  readonly #interfaces = new Set<string>();
+  readonly #interfaces: Interfaces;
   #links: Links = newLinks({ packetInformation: false, mtu: 1280 });
   #config: DataplaneConfig | undefined;
   #engine: OpenEngine | undefined;
@@ -81,10 +83,12 @@ export class DataplaneShell {
 
   constructor(options: { log: Log; tuns: TunFactory; openEngine: EngineFactory; child: boolean }) {
     this.#log = options.log;
-    this.#tuns = options.tuns;
     this.#openEngine = options.openEngine;
     this.#child = options.child;
-    this.#filter = new CandidateFilter(options.tuns, () => this.#interfaces);
+    this.#interfaces = new Interfaces(options.tuns, options.log, (peer, reason) =>
+      this.#take({ type: 'interface-failed', peer, reason }),
+    );
+    this.#filter = new CandidateFilter(options.tuns, () => this.#interfaces.names);
   }
 
   /** Notifications go to `control` from now on; undefined while there is none. */
@@ -211,16 +215,20 @@ export class DataplaneShell {
           if (told) this.#control?.notify('candidate', { ...at, candidate });
         },
         state: (state) => this.#connectionState(peer, negotiation, state),
-        open: (channel) => this.#take({ type: 'open', ...at, channel }),
+        open: (channel) => {
+          if (this.#leadsAstray(live)) this.#drop(peer, negotiation, throughTunnel);
+          else this.#take({ type: 'open', ...at, channel });
+        },
         message: (channel, bytes) => {
-          if (channel === 'data') this.#devices.get(peer)?.receive(bytes);
+          live.silentPings = 0;
+          if (channel === 'data') this.#interfaces.receive(peer, bytes);
           else if (channel === 'wire') this.#wire(peer, negotiation, bytes);
           else if (bytes.length <= maxNeighborFrame) this.#control?.notify('signal', { peer, frame: bytes });
         },
-        drain: () => this.#onDevice(peer, (device) => device.drained(connection)),
+        drain: () => this.#interfaces.change(peer, (device) => device.drained(connection)),
       },
     );
-    const live: LiveConnection = { connection, route, roundTrip: new RoundTrip(), early: [] };
+    const live: LiveConnection = { connection, route, roundTrip: new RoundTrip(), silentPings: 0, early: [] };
     this.#live.set(key(peer, negotiation), live);
     return live;
   }
@@ -253,17 +261,22 @@ export class DataplaneShell {
 
   #connectionState(peer: string, negotiation: string, state: ConnectionState): void {
     this.#log.debug('connection', { peer, negotiation, state });
-    if (state !== 'failed' && state !== 'closed') return;
+    if (state === 'failed') this.#drop(peer, negotiation, 'no path');
+    if (state === 'closed') this.#drop(peer, negotiation, 'closed by the peer');
+  }
+
+  #drop(peer: string, negotiation: string, reason: string): void {
     const live = this.#live.get(key(peer, negotiation));
     if (live === undefined) return;
     live.connection.close();
     this.#live.delete(key(peer, negotiation));
-    this.#take({
-      type: 'ended',
-      peer,
-      negotiation,
-      reason: state === 'failed' ? 'no path' : 'closed by the peer',
-    });
+    this.#take({ type: 'ended', peer, negotiation, reason });
+  }
+
+  /** A check through a tunnel succeeds as well as any other, and a route may come after the check. */
+  #leadsAstray({ connection }: LiveConnection): boolean {
+    const pair = connection.pair();
+    return pair !== undefined && pair.local.type !== 'relay' && !this.#filter.mayReach(pair.remote.address);
   }
 
   #wire(peer: string, negotiation: string, bytes: Uint8Array): void {
@@ -286,15 +299,24 @@ export class DataplaneShell {
 
   #ping(): void {
     for (const peer of [...this.#links.byPeer.keys()]) {
-      // Nothing else tells of an interface that an administrator deleted.
-      this.#onDevice(peer, (device) => device.setCarrier(device.carrier));
+      this.#interfaces.probe(peer);
+      this.#watch(peer);
       this.#pingLink(peer);
     }
+  }
+
+  #watch(peer: string): void {
+    const live = this.#active(peer);
+    const negotiation = this.#links.byPeer.get(peer)?.active;
+    if (live === undefined || negotiation == null) return;
+    if (live.silentPings >= maxSilentPings) this.#drop(peer, negotiation, 'the peer does not answer');
+    else if (this.#leadsAstray(live)) this.#drop(peer, negotiation, throughTunnel);
   }
 
   #pingLink(peer: string): void {
     const live = this.#active(peer);
     if (live === undefined) return;
+    live.silentPings++;
     live.connection.send('wire', encode({ type: 'ping', number: live.roundTrip.asked(performance.now()) }));
   }
 
@@ -323,22 +345,17 @@ export class DataplaneShell {
         this.#live.get(key(peer, effect.negotiation))?.connection.send('wire', encode(effect.message));
         return;
       case 'open-interface':
-        this.#openInterface(peer, effect.mtu);
+        this.#interfaces.open(peer, effect.mtu, this.#config!, this.#engine!.udpPort);
         return;
       case 'set-mtu':
-        this.#onDevice(peer, (device) => device.setMtu(effect.mtu));
+        this.#interfaces.change(peer, (device) => device.setMtu(effect.mtu));
         return;
       case 'set-carrier':
-        this.#onDevice(peer, (device) => device.setCarrier(effect.up));
+        this.#interfaces.change(peer, (device) => device.setCarrier(effect.up));
         return;
-      case 'close-interface': {
-        const device = this.#devices.get(peer);
-        if (device === undefined) return;
-        this.#devices.delete(peer);
-        this.#interfaces.delete(device.tun.name);
-        device.close();
+      case 'close-interface':
+        this.#interfaces.close(peer);
         return;
-      }
       case 'tell-ended': {
         const { negotiation, route, reason } = effect;
         this.#control?.notify('ended', { peer, negotiation, route, reason });
@@ -348,52 +365,10 @@ export class DataplaneShell {
         const link = this.#links.byPeer.get(peer);
         if (link === undefined) return;
         const active = this.#active(peer);
-        this.#onDevice(peer, (device) => device.use(active?.connection));
+        this.#interfaces.change(peer, (device) => device.use(active?.connection));
         if (active?.roundTrip.latest === null) this.#pingLink(peer);
         this.#control?.notify('link', this.#report(link));
       }
-    }
-  }
-
-  #openInterface(peer: string, mtu: number): void {
-    const config = this.#config!;
-    try {
-      const own = linkLocal(config.node, peer);
-      const device = new Device(
-        (sink) =>
-          this.#tuns.open(
-            {
-              name: config.autoInterfaceName ? '' : interfaceName(config.interfacePrefix, peer),
-              alias: peer,
-              mtu,
-              packetInformation: config.packetInformation,
-              linkLocal: own,
-            },
-            sink,
-          ),
-        { mtu, linkLocal: own, peerLinkLocal: linkLocal(peer, config.node) },
-      );
-      this.#devices.set(peer, device);
-      this.#interfaces.add(device.tun.name);
-      this.#log.info('interface opened', { peer, interface: device.tun.name, mtu });
-    } catch (error) {
-      this.#log.error('interface not opened', { peer, reason: reasonOf(error) });
-      this.#take({ type: 'interface-failed', peer, reason: reasonOf(error) });
-    }
-  }
-
-  /** An interface that somebody deleted under us takes its link along; the next one gets a new interface. */
-  #onDevice(peer: string, change: (device: Device) => void): void {
-    const device = this.#devices.get(peer);
-    if (device === undefined) return;
-    try {
-      change(device);
-    } catch (error) {
-      this.#log.error('interface lost', { peer, interface: device.tun.name, reason: reasonOf(error) });
-      this.#devices.delete(peer);
-      this.#interfaces.delete(device.tun.name);
-      device.close();
-      this.#take({ type: 'interface-failed', peer, reason: reasonOf(error) });
     }
   }
 
@@ -404,7 +379,6 @@ export class DataplaneShell {
 
   #report(link: Link): LinkReport {
     const active = this.#active(link.peer);
-    const device = this.#devices.get(link.peer);
     return {
       peer: link.peer,
       state: active !== undefined ? 'up' : link.hasInterface ? 'lost' : 'connecting',
@@ -417,28 +391,20 @@ export class DataplaneShell {
       })),
       path: active === undefined ? null : 'datachannel',
       pair: active?.connection.pair() ?? null,
-      interface:
-        device === undefined
-          ? null
-          : {
-              name: device.tun.name,
-              index: device.tun.ifindex,
-              mtu: device.mtu,
-              carrier: device.carrier,
-              address: device.linkLocal,
-              peerAddress: device.peerLinkLocal,
-            },
+      interface: this.#interfaces.statusOf(link.peer),
     };
   }
 
   #stats(peer: string): Result<'stats'>['links'] {
-    const device = this.#devices.get(peer);
-    if (device === undefined) return [];
-    return [{ peer, rtt: this.#active(peer)?.roundTrip.latest ?? null, counters: { ...device.counters } }];
+    const counters = this.#interfaces.countersOf(peer);
+    if (counters === undefined) return [];
+    return [{ peer, rtt: this.#active(peer)?.roundTrip.latest ?? null, counters }];
   }
 }
 
 const defaultUdpPort = 2333;
+
+const throughTunnel = 'the path leads through our own tunnel';
 
 function key(peer: string, negotiation: string): string {
   return `${peer} ${negotiation}`;

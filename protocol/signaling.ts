@@ -93,7 +93,8 @@ export const body = z.discriminatedUnion('kind', [
   z.object({
     ...common,
     kind: z.literal('reject'),
-    negotiation: negotiationId,
+    /** Left out in the reply to a solicit. */
+    negotiation: z.optional(negotiationId),
     reason: z.enum(['denied', 'failed']),
   }),
   /** "I have no link with you; offer one." From the side that does not offer. */

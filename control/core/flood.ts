@@ -15,7 +15,7 @@ import {
 } from '../../protocol/signaling.ts';
 import { hex, prefixed } from './environment.ts';
 import type { Channel } from './events.ts';
-import type { Membership } from './membership.ts';
+import { isSigned, type Membership, readRecord } from './membership.ts';
 import { remember } from './recent.ts';
 import { accept, newWindow } from './replay.ts';
 import type { Turn } from './state.ts';
@@ -66,16 +66,25 @@ export function passOn(turn: Turn, channel: Channel, message: FloodMessage): boo
   return true;
 }
 
-/** The body, where it is to us, truly from whom it says, of this epoch, and new. */
+/**
+ * The body, where it is to us, truly from whom it says, of this epoch, and new. A sender that we do not know, or by an
+ * earlier start, introduces itself by the record it sends along: that counts as heard of only once the body proves to
+ * be none that was sent before.
+ */
 export function open(turn: Turn, message: FloodMessage): Body | undefined {
   const { mesh, env } = turn;
-  const sender = mesh.membership.members.get(message.from);
-  if (sender === undefined) return undefined;
-  if (!env.verify(sender.record.key, prefixed(domain.body, message.body), message.signature))
-    return undefined;
+  const known = mesh.membership.members.get(message.from)?.record;
+  const introduced = message.sender === undefined ? undefined : readRecord(message.sender);
+  const sender = introduced ?? known;
+  if (sender === undefined || sender.id !== message.from) return undefined;
+  if ((mesh.membership.pins.get(sender.id) ?? hex(sender.key)) !== hex(sender.key)) return undefined;
+  if (!env.verify(sender.key, prefixed(domain.body, message.body), message.signature)) return undefined;
   const body = tryParse(message.body);
   if (body === undefined || body.from !== message.from || body.to !== message.to) return undefined;
   if (body.to !== everyone && body.toEpoch !== mesh.self.epoch) return undefined;
+  if (body.epoch < (known?.epoch ?? 0) || (introduced ?? body).epoch !== body.epoch) return undefined;
+  const isNews = introduced !== undefined && introduced.epoch !== known?.epoch;
+  if (isNews && !isSigned(introduced, message.sender!, env)) return undefined;
   let window = mesh.windows.get(body.from);
   if (window === undefined) {
     if (mesh.windows.size >= maxWindows) dropStrangers(turn, mesh.membership);

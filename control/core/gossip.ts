@@ -79,6 +79,8 @@ export function takeRecord(turn: Turn, signed: SignedRecord, age: number, teller
       if (link !== undefined) {
         link.failures = 0;
         link.denied = false;
+        // What the last start of the node counted says nothing of this one.
+        for (const attempt of link.attempts.values()) attempt.heardCounter = 0;
         // The other side offers as soon as it hears of us; asking at once would only cross that offer.
         link.retryAt = env.now + (link.offerer ? 0 : solicitDelay * (1 + env.random()));
       }

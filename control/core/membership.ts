@@ -90,9 +90,7 @@ export function learn(
   if (known !== undefined && known.record.epoch > epoch) return { outcome: 'stale', id };
   if (age >= membership.forgetAfter || epoch <= (membership.left.get(id) ?? -1))
     return { outcome: 'stale', id };
-  if (!env.verify(record.key, prefixed(domain.record, signed.record), signed.signature)) {
-    return { outcome: 'forged', id };
-  }
+  if (!isSigned(record, signed, env)) return { outcome: 'forged', id };
   const pinned = membership.pins.get(id);
   if (pinned !== undefined && pinned !== key) {
     const repeated = membership.conflicts.get(id) === key;
@@ -132,10 +130,15 @@ export function entryOf(membership: Membership, id: string, now: number): Member
   return { ...member.signed, age: Math.max(0, Math.round(now - member.heardAt)) };
 }
 
-function readRecord(signed: SignedRecord): NodeRecord | undefined {
+/** Undefined for bytes that are no record; its signature is not looked at. */
+export function readRecord(signed: SignedRecord): NodeRecord | undefined {
   try {
     return parse(nodeRecord, signed.record);
   } catch {
     return undefined;
   }
+}
+
+export function isSigned(record: NodeRecord, signed: SignedRecord, env: Environment): boolean {
+  return env.verify(record.key, prefixed(domain.record, signed.record), signed.signature);
 }

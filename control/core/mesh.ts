@@ -118,10 +118,11 @@ function receive(turn: Turn, channel: Channel, message: NeighborMessage): void {
       break;
     case 'flood': {
       if (!passOn(turn, channel, message)) return;
-      if (message.sender !== undefined) takeRecord(turn, message.sender, 0, message.from);
       if (message.to !== mesh.self.id && message.to !== everyone) return;
       const body = open(turn, message);
       if (body === undefined) return;
+      if (message.sender !== undefined) takeRecord(turn, message.sender, 0, message.from);
+      if (!mesh.membership.members.has(body.from)) return;
       if (body.kind === 'bye') {
         if (!leave(mesh.membership, body.from, body.epoch)) return;
         notice(turn, 'info', 'peer left', { peer: body.from });

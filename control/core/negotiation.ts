@@ -67,6 +67,8 @@ export function receiveBody(turn: Turn, body: Body): void {
   if (!permits(mesh.config.policy, body.from)) {
     if (body.kind === 'offer') {
       sendBody(turn, body.from, { kind: 'reject', negotiation: body.negotiation, reason: 'denied' });
+    } else if (body.kind === 'solicit') {
+      sendBody(turn, body.from, { kind: 'reject', reason: 'denied' });
     }
     return;
   }
@@ -220,6 +222,7 @@ function receiveOffer(turn: Turn, link: Link, offer: Body & { kind: 'offer' }): 
   const attempt = newAttempt(offer.negotiation, offer.route, env.now);
   attempt.heardCounter = offer.counter;
   link.attempts.set(offer.negotiation, attempt);
+  link.denied = false;
   link.retryAt = env.now + mesh.config.checkInterval;
   const { peer } = link;
   turn.effects.push({
@@ -262,17 +265,17 @@ function receiveCandidates(turn: Turn, link: Link, negotiation: string, candidat
 }
 
 function receiveReject(turn: Turn, link: Link, reject: Body & { kind: 'reject' }): void {
-  const attempt = link.attempts.get(reject.negotiation);
-  if (attempt === undefined || !link.offerer) return;
-  closeAttempt(turn, link, attempt);
+  const { mesh, env } = turn;
+  const attempt = reject.negotiation === undefined ? undefined : link.attempts.get(reject.negotiation);
+  if (attempt === undefined && (link.offerer || link.attempts.size > 0)) return;
+  if (attempt !== undefined) closeAttempt(turn, link, attempt);
   if (reject.reason === 'denied') {
-    const { mesh, env } = turn;
     if (!link.denied) notice(turn, 'info', 'denied by the peer', { peer: link.peer });
     link.denied = true;
     link.reason = 'denied by the peer’s policy';
     link.relayAt = null;
     link.retryAt = env.now + mesh.config.forgetAfter * (1 - env.random() / 2);
-  } else {
+  } else if (attempt !== undefined) {
     fail(turn, link, attempt.route, 'the peer could not answer');
   }
 }

@@ -7,6 +7,9 @@ import type { StatusReport } from '../../protocol/status.ts';
 const requestTimeout = 10_000;
 const maxConnections = 64;
 
+/** A client that asks and does not read makes replies wait: so many at most. */
+const maxRequestsPerConnection = 16;
+
 export interface ControlSocket {
   /** Idempotent. */
   close(): void;
@@ -28,6 +31,7 @@ export async function openControlSocket(
     },
   );
   server.maxConnections = maxConnections;
+  server.maxRequestsPerSocket = maxRequestsPerConnection;
   server.on('clientError', (_error, socket) => {
     if (socket.writable) socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n');
     else socket.destroy();

@@ -1,4 +1,5 @@
 /** Control's side of the dataplane: finds or starts it, says hello, comes back when it is lost. */
+import type { Socket } from 'node:net';
 import type {
   DataplaneConfig,
   HelloReply,
@@ -51,10 +52,10 @@ export class DataplaneConnection {
 
   /** Throws `no_dataplane`, `version_mismatch`, and what the dataplane refuses its configuration with. */
   async open(): Promise<void> {
-    const connection = await this.#dial();
+    const { socket, started } = await this.#dial();
     const { notification } = this.#events;
     const early: (() => void)[] = [];
-    const rpc: RpcConnection = new RpcConnection(connection, {
+    const rpc: RpcConnection = new RpcConnection(socket, {
       request: () => Promise.reject(new CryonetError('unknown_method', 'control answers no requests')),
       notification: (name, params) => {
         // What came in one chunk with the reply to hello waits for the snapshot to be adopted.
@@ -63,7 +64,14 @@ export class DataplaneConnection {
       },
       closed: (cause) => this.#lost(rpc, cause),
     });
-    const hello = await rpc.call('hello', { version: dataplaneVersion, config: this.#options.config });
+    let hello: HelloReply;
+    try {
+      hello = await rpc.call('hello', { version: dataplaneVersion, config: this.#options.config });
+    } catch (cause) {
+      if (started) await rpc.call('shutdown', {}).catch(() => {});
+      rpc.close();
+      throw cause;
+    }
     if (hello.version !== dataplaneVersion || this.#closed) {
       rpc.close();
       throw new CryonetError(
@@ -96,15 +104,15 @@ export class DataplaneConnection {
     this.#connection?.close();
   }
 
-  async #dial() {
+  /** `started`: nobody served the socket before. */
+  async #dial(): Promise<{ socket: Socket; started: boolean }> {
     const { start, mayStart } = this.#options;
-    let socket = await connectDataplane(start.socket);
-    if (socket === undefined && mayStart) {
-      await startDataplane(start);
-      socket = await connectDataplane(start.socket);
-    }
+    const running = await connectDataplane(start.socket);
+    if (running !== undefined) return { socket: running, started: false };
+    if (mayStart) await startDataplane(start);
+    const socket = mayStart ? await connectDataplane(start.socket) : undefined;
     if (socket === undefined) throw new CryonetError('no_dataplane', `no dataplane serves ${start.socket}`);
-    return socket;
+    return { socket, started: true };
   }
 
   #lost(rpc: RpcConnection, cause: CryonetError | undefined): void {

@@ -30,7 +30,11 @@ export class CandidateFilter {
 
   mayTry(candidate: string): boolean {
     const address = addressOf(candidate);
-    if (address === undefined) return false;
+    return address !== undefined && this.mayReach(address);
+  }
+
+  /** False where the kernel would send to `address` through one of our own interfaces now. */
+  mayReach(address: string): boolean {
     const own = this.#ownInterfaces();
     if (own.size === 0) return true;
     const through = this.#tuns.routeInterface(address);

@@ -37,11 +37,19 @@ export class Device {
   #waiting: Uint8Array[] = [];
   #flushing = false;
 
-  /** `open` is given the sink for packets that the kernel sends. */
+  readonly #mayCarry: (packet: Uint8Array) => boolean;
+
+  /** `open` is given the sink for packets that the kernel sends; one that `mayCarry` refuses is dropped. */
   constructor(
     open: (sink: (batch: readonly Uint8Array[]) => void) => Tun,
-    options: { mtu: number; linkLocal: string; peerLinkLocal: string },
+    options: {
+      mtu: number;
+      linkLocal: string;
+      peerLinkLocal: string;
+      mayCarry: (packet: Uint8Array) => boolean;
+    },
   ) {
+    this.#mayCarry = options.mayCarry;
     this.mtu = options.mtu;
     this.linkLocal = options.linkLocal;
     this.peerLinkLocal = options.peerLinkLocal;
@@ -102,7 +110,7 @@ export class Device {
   #fromKernel(batch: readonly Uint8Array[]): void {
     const connection = this.#connection;
     for (const packet of batch) {
-      if (connection?.send('data', packet) === true) {
+      if (this.#mayCarry(packet) && connection?.send('data', packet) === true) {
         this.counters.txPackets++;
         this.counters.txBytes += packet.length;
       } else {

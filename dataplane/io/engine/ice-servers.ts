@@ -14,6 +14,9 @@ const KEEP_FAILURE_MS = 30_000;
 /** Connections wait for the first look-up of a name until it is this old, and never for a later one. */
 const PATIENCE_MS = 300;
 
+/** A STUN server that has not answered for this long is passed over next time. */
+const STUN_PATIENCE_MS = 2_000;
+
 export type Lookup = (name: string) => Promise<readonly string[]>;
 
 interface Entry {
@@ -73,6 +76,31 @@ export class IceServerNames {
         entry.patientUntil = 0;
       });
     return entry;
+  }
+}
+
+/** Which STUN server to ask, for engines that ask one per connection: the first, until it leaves one without an
+ *  answer; then the next. */
+export class StunChoice {
+  readonly #now: () => number;
+  #index = 0;
+
+  constructor(now: () => number = () => performance.now()) {
+    this.#now = now;
+  }
+
+  /** The server to ask, TURN servers standing in where there is no other, and where to tell, once, whether it gave
+   *  a candidate before the connection ended. */
+  choose(servers: readonly IceServer[]): { server: IceServer | undefined; outcome(answered: boolean): void } {
+    const stun = servers.filter(({ kind }) => kind === 'stun');
+    const asked = stun.length > 0 ? stun : servers;
+    const index = this.#index;
+    const begun = this.#now();
+    const outcome = (answered: boolean) => {
+      const isSilent = !answered && this.#now() - begun >= STUN_PATIENCE_MS;
+      if (isSilent && this.#index === index) this.#index += 1;
+    };
+    return { server: asked[index % Math.max(asked.length, 1)], outcome };
   }
 }
 

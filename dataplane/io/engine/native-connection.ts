@@ -133,12 +133,12 @@ export class NativeConnection implements Connection {
     const selected = selectedPair(this.#peer);
     if (selected === undefined) return undefined;
     const { local, remote } = selected;
-    const localType = typeOf(local.type);
+    const isRelayed = typeOf(local.type) === 'relay';
     return {
+      // Where it does not send through a relay, libjuice tells its first address, whichever one it does send from.
       local: {
-        type: localType,
-        // libjuice tells its first address where it does not send through a relay, whichever one it does send from.
-        address: localType === 'relay' ? local.address : (this.#source ?? local.address),
+        type: isRelayed ? 'relay' : 'host',
+        address: isRelayed ? local.address : (this.#source ?? local.address),
         port: local.port,
       },
       remote: {

@@ -16,16 +16,9 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { CryonetError } from '../../../protocol/errors.ts';
 import type { Connection, ConnectionEvents, ConnectionOptions, Engine, IceServer } from '../webrtc.ts';
 import { hostAddresses } from './host-addresses.ts';
-import { IceServerNames, type Lookup } from './ice-servers.ts';
+import { IceServerNames, type Lookup, StunChoice } from './ice-servers.ts';
 import { NativeConnection, type Start } from './native-connection.ts';
-import {
-  closePeer,
-  configureSctp,
-  openChannel,
-  openPeer,
-  type PeerConnection,
-  type RtcConfig,
-} from './native-peer.ts';
+import { closePeer, configureSctp, openChannel, openPeer, type PeerConnection } from './native-peer.ts';
 import { hostCandidate } from './sdp.ts';
 import { freeUdpPort } from './udp-port.ts';
 
@@ -70,8 +63,6 @@ const SAFE_MTU = 1280;
 const MAX_MESSAGE = 65_536;
 /** The library frees a closed connection's place in the mux in a thread of its own, well within this. */
 const SETTLE_MS = 10;
-/** A STUN server that has not answered for this long is passed over next time. */
-const STUN_PATIENCE_MS = 2_000;
 
 class MuxEngine implements Engine {
   readonly name = 'node-datachannel';
@@ -80,11 +71,10 @@ class MuxEngine implements Engine {
   readonly #mtu: number;
   readonly #anchor: PeerConnection;
   readonly #names: IceServerNames;
+  readonly #stun = new StunChoice();
   readonly #connections = new Set<NativeConnection>();
   #closed = false;
   #lastEnd = Number.NEGATIVE_INFINITY;
-  /** Counts up to the STUN server to ask: libjuice asks one per connection. */
-  #stunChoice = 0;
 
   constructor(udpPort: number, options: NodeDatachannelOptions) {
     this.udpPort = udpPort;
@@ -127,43 +117,26 @@ class MuxEngine implements Engine {
     const addresses = this.#hostAddresses();
     const known = await this.#names.resolve(iceServers, addresses.some(isIpv4));
     const turn = known.filter(({ kind }) => kind === 'turn');
-    const stun = this.#chooseStun(known);
     const common = { maxMessageSize: MAX_MESSAGE, mtu: this.#mtu };
-    if (route === 'shared') {
-      const config = { ...this.#sharedPort(), ...common, iceServers: stun.servers };
-      return { config, candidates: hostCandidates(addresses, this.udpPort), stunOutcome: stun.outcome };
+    if (route === 'relay' && turn.length > 0) {
+      const config = { ...common, ...(await ownPort()), iceServers: turn.map(turnServer) };
+      return { config: { ...config, iceTransportPolicy: 'relay' }, candidates: [], stunOutcome: () => {} };
     }
-    const port = await freeUdpPort(0);
-    const own = { ...common, portRangeBegin: port, portRangeEnd: port };
-    if (turn.length > 0) {
-      const config: RtcConfig = { ...own, iceServers: turn.map(turnServer), iceTransportPolicy: 'relay' };
-      return { config, candidates: [], stunOutcome: () => {} };
-    }
-    const config = { ...own, iceServers: stun.servers };
-    return { config, candidates: hostCandidates(addresses, port), stunOutcome: stun.outcome };
+    const { server, outcome } = this.#stun.choose(known);
+    const stun = server === undefined ? [] : [{ hostname: server.host, port: server.port }];
+    const port = route === 'shared' ? this.#sharedPort() : await ownPort();
+    const candidates = addresses.map((address, index) => hostCandidate(address, port.portRangeBegin, index));
+    return { config: { ...common, ...port, iceServers: stun }, candidates, stunOutcome: outcome };
   }
 
   #sharedPort() {
     return { enableIceUdpMux: true, portRangeBegin: this.udpPort, portRangeEnd: this.udpPort };
   }
-
-  /** The STUN server to ask, TURN servers standing in where there is none. */
-  #chooseStun(known: readonly IceServer[]) {
-    const stun = known.filter(({ kind }) => kind === 'stun');
-    const asked = stun.length > 0 ? stun : known;
-    const choice = this.#stunChoice;
-    const server = asked[choice % Math.max(asked.length, 1)];
-    const begun = performance.now();
-    const outcome = (answered: boolean) => {
-      const isSlow = performance.now() - begun > STUN_PATIENCE_MS;
-      if (!answered && isSlow && this.#stunChoice === choice) this.#stunChoice += 1;
-    };
-    return { servers: server === undefined ? [] : [{ hostname: server.host, port: server.port }], outcome };
-  }
 }
 
-function hostCandidates(addresses: readonly string[], port: number): string[] {
-  return addresses.map((address, index) => hostCandidate(address, port, index));
+async function ownPort() {
+  const port = await freeUdpPort(0);
+  return { portRangeBegin: port, portRangeEnd: port };
 }
 
 function turnServer(server: IceServer) {

@@ -3,9 +3,11 @@
  * slower. It has no UDP mux, so `shared` connections have a port each, too.
  *
  * Traps of version 0.24.4: `close()` tells the peer nothing, so an SCTP ABORT goes first; a peer's ABORT ends the
- * datachannels but not the peer connection; `setLocalDescription` resolves after gathering, not before.
+ * datachannels but not the peer connection; `setLocalDescription` resolves after gathering, not before, and opens
+ * sockets even after `close()`.
  */
 
+import { setImmediate } from 'node:timers/promises';
 import type { RTCDataChannel, RTCPeerConnection, RTCSessionDescription } from 'werift';
 import { CryonetError, reasonOf } from '../../../protocol/errors.ts';
 import {
@@ -101,6 +103,7 @@ class WeriftConnection implements Connection {
   #peer: RTCPeerConnection | undefined;
   #stage: 'new' | 'starting' | 'offered' | 'negotiated' | 'ended' = 'new';
   #lastCandidate: NodeJS.Timeout | undefined;
+  #gathered: Promise<unknown> = Promise.resolve();
 
   constructor(home: Home, events: ConnectionEvents) {
     this.#home = home;
@@ -164,6 +167,7 @@ class WeriftConnection implements Connection {
   }
 
   pair(): CandidatePair | undefined {
+    if (this.#hasEnded()) return undefined;
     const selected = this.#peer?.iceTransports[0]?.getSelectedCandidatePair();
     const local = endOf(selected?.local.candidate);
     const remote = endOf(selected?.remote.candidate);
@@ -182,7 +186,7 @@ class WeriftConnection implements Connection {
     const peer = await this.#home.open();
     this.#peer = peer;
     if (this.#hasEnded()) {
-      void shutDown(peer);
+      void shutDown(peer, this.#gathered);
       throw new CryonetError('connection_closed');
     }
     peer.onIceCandidate.subscribe((candidate) => {
@@ -228,7 +232,7 @@ class WeriftConnection implements Connection {
 
   /** Applies our own description; gathering, which this starts, tells its failure as a state. */
   #apply(peer: RTCPeerConnection, description: RTCSessionDescription): void {
-    peer.setLocalDescription(description).catch(() => this.#gate.state('failed'));
+    this.#gathered = peer.setLocalDescription(description).catch(() => this.#gate.state('failed'));
   }
 
   /** Every failure of the negotiation is the description's, but for the connection's end meanwhile. */
@@ -256,23 +260,19 @@ class WeriftConnection implements Connection {
     this.#stage = 'ended';
     clearTimeout(this.#lastCandidate);
     this.#hold.stop();
-    if (this.#peer !== undefined) void shutDown(this.#peer);
+    if (this.#peer !== undefined) void shutDown(this.#peer, this.#gathered);
     this.#home.ended();
   }
 }
 
-/** Tells the peer, then frees the sockets. */
-async function shutDown(peer: RTCPeerConnection): Promise<void> {
-  try {
-    await peer.sctpTransport?.sctp.abort();
-  } catch {
-    // Not connected.
-  }
-  try {
-    await peer.close();
-  } catch {
-    // Closed already.
-  }
+/** Tells the peer, then frees the sockets, once those that gathering still opens are there. Never rejects. */
+async function shutDown(peer: RTCPeerConnection, gathered: Promise<unknown>): Promise<void> {
+  const sockets = peer.iceTransports.map(({ connection }) => connection);
+  await Promise.allSettled([peer.sctpTransport?.sctp.abort()]);
+  // The ABORT leaves with the next turn of the event loop.
+  await setImmediate();
+  await Promise.allSettled([peer.close(), gathered]);
+  await Promise.allSettled(sockets.map((connection) => connection.close()));
 }
 
 function endOf(line: string | undefined): CandidateEnd | undefined {

@@ -1,0 +1,57 @@
+/** One network namespace: a machine of its own as far as the network goes. */
+import type { Lab } from './lab.ts';
+import type { Program } from './program.ts';
+import { type Shell, shell, shellIn } from './shell.ts';
+
+export class Namespace {
+  readonly lab: Lab;
+  /** Name inside the lab. */
+  readonly label: string;
+  /** Name on the machine. */
+  readonly name: string;
+  /** Its own addresses, in the order given, without prefix length. */
+  readonly addresses: string[] = [];
+  /** A zx shell inside. */
+  readonly $: Shell;
+
+  constructor(lab: Lab, label: string, name: string) {
+    this.lab = lab;
+    this.label = label;
+    this.name = name;
+    this.$ = shellIn(name);
+  }
+
+  /** Runs `ip` commands, in one process. Rejects naming the line that failed. */
+  async configure(...commands: readonly string[]): Promise<void> {
+    await shell({ input: `${commands.join('\n')}\n` })`ip -n ${this.name} -batch -`;
+  }
+
+  /** The address that others reach it by. */
+  get address(): string {
+    const [first] = this.addresses;
+    if (first === undefined) throw new Error(`${this.label} has no address`);
+    return first;
+  }
+
+  /** Starts a program inside. */
+  start(label: string, command: readonly string[], environment?: NodeJS.ProcessEnv): Program {
+    return this.lab.start({ label: `${this.label}.${label}`, namespace: this.name, command, environment });
+  }
+
+  /** Loads nftables rules. */
+  async rules(text: string): Promise<void> {
+    await this.$({ input: text })`nft -f -`;
+  }
+
+  /** The pids of everything that runs inside. */
+  async processes(): Promise<number[]> {
+    const { stdout } = await shell`ip netns pids ${this.name}`;
+    return stdout.split('\n').filter(Boolean).map(Number);
+  }
+
+  /** What `ip -json` says. */
+  async ip<T = Record<string, unknown>>(...query: string[]): Promise<T[]> {
+    const { stdout } = await shell`ip -json -n ${this.name} ${query}`;
+    return stdout.trim() === '' ? [] : JSON.parse(stdout);
+  }
+}

@@ -1,0 +1,22 @@
+/** A story is a test on a laboratory of its own, which is gone afterwards, whatever happened. */
+import { test } from 'node:test';
+import { Lab } from './lab.ts';
+import { lacks, type Tool } from './needs.ts';
+
+const boundMilliseconds = 120_000;
+
+/** Runs `tell` as a test. Skipped, with the reason, where the machine lacks something; a failed one shows the
+ *  logs of its programs. */
+export function story(name: string, tools: readonly Tool[], tell: (lab: Lab) => Promise<void>): void {
+  const missing = lacks(tools).map(({ what, remedy }) => `needs ${what} (${remedy})`);
+  test(name, { skip: missing.join('; ') || false, timeout: boundMilliseconds }, async (context) => {
+    await using lab = new Lab();
+    try {
+      await tell(lab);
+      for (const figure of lab.figures) context.diagnostic(`${name}: ${figure}`);
+    } catch (error) {
+      console.error(`${name}\n${lab.logTails()}`);
+      throw error;
+    }
+  });
+}

@@ -1,0 +1,113 @@
+/**
+ * A STUN client (RFC 8489) that finds out how a NAT behaves (RFC 5780). As a program it runs in a namespace:
+ *
+ *   node stun.ts ADDRESS ALTERNATE PORT ALTERNATE-PORT     prints a NatKind as JSON
+ *
+ * Binding request, 20 bytes and where wanted one attribute:
+ *
+ *   0  u16 0x0001   4  u32 0x2112a442   8  12 bytes of transaction ID   20  CHANGE-REQUEST (0x0003, 4 bytes)
+ *   2  u16 length of attributes
+ */
+import { randomBytes } from 'node:crypto';
+import { createSocket, type Socket } from 'node:dgram';
+import { once } from 'node:events';
+import type { Dependence, NatKind } from './nat.ts';
+
+const magic = 0x2112a442;
+const changePort = 2;
+const changeAddressAndPort = 6;
+const retransmitMilliseconds = 100;
+const tries = 5;
+
+/** `change`: where the server shall answer from. */
+export function bindingRequest(transaction: Uint8Array, change = 0): Buffer {
+  const request = Buffer.alloc(change === 0 ? 20 : 28);
+  request.writeUInt16BE(0x0001, 0);
+  request.writeUInt16BE(request.length - 20, 2);
+  request.writeUInt32BE(magic, 4);
+  request.set(transaction, 8);
+  if (change !== 0) {
+    request.writeUInt16BE(0x0003, 20);
+    request.writeUInt16BE(4, 22);
+    request.writeUInt32BE(change, 24);
+  }
+  return request;
+}
+
+/** The IPv4 address and port in XOR-MAPPED-ADDRESS of a binding success response, as `address:port`. */
+export function mappedAddress(response: Buffer): string | undefined {
+  if (response.length < 20 || response.readUInt16BE(0) !== 0x0101) return undefined;
+  for (let at = 20; at + 4 <= response.length; ) {
+    const type = response.readUInt16BE(at);
+    const length = response.readUInt16BE(at + 2);
+    if (type === 0x0020 && length === 8) {
+      const port = response.readUInt16BE(at + 6) ^ (magic >>> 16);
+      const address = (response.readUInt32BE(at + 8) ^ magic) >>> 0;
+      return `${[24, 16, 8, 0].map((shift) => (address >>> shift) & 0xff).join('.')}:${port}`;
+    }
+    at += 4 + Math.ceil(length / 4) * 4;
+  }
+  return undefined;
+}
+
+async function ask(socket: Socket, host: string, port: number, change = 0): Promise<string | undefined> {
+  const transaction = randomBytes(12);
+  const { promise, resolve } = Promise.withResolvers<string | undefined>();
+  const receive = (response: Buffer) => {
+    if (response.subarray(8, 20).equals(transaction)) resolve(mappedAddress(response));
+  };
+  socket.on('message', receive);
+  let sent = 0;
+  const send = () => {
+    if (sent++ === tries) resolve(undefined);
+    else socket.send(bindingRequest(transaction, change), port, host);
+  };
+  send();
+  const timer = setInterval(send, retransmitMilliseconds);
+  const answer = await promise;
+  clearInterval(timer);
+  socket.off('message', receive);
+  return answer;
+}
+
+async function open(): Promise<Socket> {
+  const socket = createSocket('udp4');
+  socket.bind();
+  await once(socket, 'listening');
+  return socket;
+}
+
+/** Classifies the NAT between this host and a server with two addresses and two ports. */
+export async function discover(
+  addresses: readonly [string, string],
+  ports: readonly [number, number],
+): Promise<NatKind> {
+  const [first, second] = addresses;
+  const [port, alternate] = ports;
+  const mapping = await open();
+  const here = await ask(mapping, first, port);
+  if (here === undefined) throw new Error(`no answer from ${first}:${port}`);
+  const otherPort = await ask(mapping, first, alternate);
+  const otherAddress = await ask(mapping, second, alternate);
+  mapping.close();
+  // A socket of its own: the one above has met the other addresses and ports.
+  const filtering = await open();
+  await ask(filtering, first, port);
+  const fromElsewhere = await ask(filtering, first, port, changeAddressAndPort);
+  const fromOtherPort = await ask(filtering, first, port, changePort);
+  filtering.close();
+  return {
+    mapping: dependence(otherAddress === here, otherPort === here),
+    filtering: dependence(fromElsewhere !== undefined, fromOtherPort !== undefined),
+  };
+}
+
+function dependence(sameEverywhere: boolean, sameAtOneAddress: boolean): Dependence {
+  if (sameEverywhere) return 'endpoint-independent';
+  return sameAtOneAddress ? 'address-dependent' : 'address-and-port-dependent';
+}
+
+if (import.meta.main) {
+  const [first, second, port, alternate] = process.argv.slice(2);
+  console.log(JSON.stringify(await discover([first!, second!], [Number(port), Number(alternate)])));
+}

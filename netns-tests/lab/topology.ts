@@ -1,0 +1,93 @@
+/** Networks to put nodes on. */
+import { isIPv6 } from 'node:net';
+import type { Lab } from './lab.ts';
+import type { Namespace } from './namespace.ts';
+import { type NatKind, natRules } from './nat.ts';
+import { Switch } from './switch.ts';
+
+export interface Lan {
+  readonly wires: Switch;
+  readonly hosts: readonly Namespace[];
+}
+
+/**
+ * Hosts on one switch.
+ *
+ *   a ──┐
+ *   b ──┤ switch     198.51.100.1, .2, …/24 and 2001:db8:1::1, ::2, …/64
+ *   c ──┘
+ */
+export async function lan(
+  lab: Lab,
+  labels: readonly string[],
+  family: 'both' | 'ipv4' | 'ipv6' = 'both',
+): Promise<Lan> {
+  const wires = await Switch.make(await lab.namespace('switch'));
+  const hosts: Namespace[] = [];
+  for (const [index, label] of labels.entries()) {
+    const host = await lab.namespace(label);
+    const ipv4 = `198.51.100.${index + 1}/24`;
+    const ipv6 = `2001:db8:1::${(index + 1).toString(16)}/64`;
+    await wires.plug(host, { addresses: { both: [ipv4, ipv6], ipv4: [ipv4], ipv6: [ipv6] }[family] });
+    hosts.push(host);
+  }
+  return { wires, hosts };
+}
+
+/**
+ * An IPv4 network on which every address reaches every other, with homes behind NAT on it.
+ *
+ *   host ── router ──┐ 203.0.113.0/24
+ *   host ── router ──┤
+ *         public ────┘
+ *   10.<n>.0.0/24
+ */
+export class Internet {
+  readonly #lab: Lab;
+  readonly #wires: Switch;
+  #used = 0;
+  #homes = 0;
+
+  private constructor(lab: Lab, wires: Switch) {
+    this.#lab = lab;
+    this.#wires = wires;
+  }
+
+  static async make(lab: Lab): Promise<Internet> {
+    return new Internet(lab, await Switch.make(await lab.namespace('internet')));
+  }
+
+  /** A host with public addresses of its own. */
+  async publicHost(label: string, addresses = 1): Promise<Namespace> {
+    const host = await this.#lab.namespace(label);
+    await this.#wires.plug(host, { addresses: Array.from({ length: addresses }, () => this.#address()) });
+    return host;
+  }
+
+  /** Hosts behind a router of this kind. */
+  async home(kind: NatKind, ...labels: readonly string[]): Promise<Namespace[]> {
+    const home = ++this.#homes;
+    const router = await this.#lab.namespace(`router${home}`);
+    await this.#wires.plug(router, { as: 'wan', addresses: [this.#address()] });
+    const inside = await Switch.make(router, [`10.${home}.0.1/24`]);
+    await router.$`sysctl -qw net.ipv4.ip_forward=1`;
+    await router.rules(natRules(kind, router.address, home));
+    const hosts: Namespace[] = [];
+    for (const [index, label] of labels.entries()) {
+      const host = await this.#lab.namespace(label);
+      await inside.plug(host, { addresses: [`10.${home}.0.${index + 2}/24`] });
+      await host.configure(`route add default via 10.${home}.0.1`);
+      hosts.push(host);
+    }
+    return hosts;
+  }
+
+  #address(): string {
+    return `203.0.113.${++this.#used}/24`;
+  }
+}
+
+/** `host:port` as it stands in a URL or in `--listen`. */
+export function endpoint(address: string, port: number): string {
+  return isIPv6(address) ? `[${address}]:${port}` : `${address}:${port}`;
+}

@@ -1,0 +1,100 @@
+/** Nodes behind NAT. Every kind is proven in `lab.test.ts`. */
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import type { Lab } from './lab/lab.ts';
+import { linked, linkTo, losses, meshed, outcome, pingMesh } from './lab/mesh.ts';
+import type { NatKind } from './lab/nat.ts';
+import { coneNat, symmetricNat } from './lab/nat.ts';
+import { CryonetNode, programs } from './lab/node.ts';
+import { story } from './lab/story.ts';
+import { Internet } from './lab/topology.ts';
+import { startTurnServer } from './lab/turn.ts';
+
+/** A bootstrap node and a STUN and TURN server in public, and one node behind each NAT. */
+async function behind(lab: Lab, kinds: readonly [NatKind, NatKind], servers: readonly ('stun' | 'turn')[]) {
+  const internet = await Internet.make(lab);
+  const server = await startTurnServer(await internet.publicHost('server', 2));
+  const options = ['--ice-servers', servers.map((kind) => server[kind]).join(',')];
+  const boot = new CryonetNode(await internet.publicHost('boot'), { listen: true, options }).start();
+  const nodes: CryonetNode[] = [];
+  for (const [index, kind] of kinds.entries()) {
+    const [host] = await internet.home(kind, `n${index}`);
+    nodes.push(new CryonetNode(host!, { bootstrap: [boot], options }).start());
+  }
+  const [left, right] = nodes as [CryonetNode, CryonetNode];
+  return { boot, left, right, server };
+}
+
+/*
+ *   n0 ── cone NAT ──┬── boot
+ *                    ├── server (STUN)
+ *   n1 ── cone NAT ──┘
+ */
+story(
+  'two nodes behind different cone NATs reach each other directly',
+  ['turnserver', 'nft', 'ping'],
+  async (lab) => {
+    const { boot, left, right } = await behind(lab, [coneNat(), coneNat('address-dependent')], ['stun']);
+    const reports = await meshed([left, right, boot], 40_000);
+    const link = linkTo(reports[0]!, right.id);
+    assert.equal(outcome(link), 'direct');
+    assert.match(link.pair?.remote.type ?? '', /^(srflx|prflx)$/);
+    assert.match(link.pair?.remote.address ?? '', /^203\.0\.113\./);
+    assert.deepEqual(losses(await pingMesh([left, right, boot], { count: 5 })), []);
+  },
+);
+
+/*
+ *   n0 ── symmetric NAT ──┬── boot
+ *                         ├── server (STUN, TURN)
+ *   n1 ── symmetric NAT ──┘
+ */
+story(
+  'two nodes behind symmetric NATs are relayed and say so',
+  ['turnserver', 'nft', 'ping'],
+  async (lab) => {
+    const { boot, left, right, server } = await behind(
+      lab,
+      [symmetricNat(), symmetricNat()],
+      ['stun', 'turn'],
+    );
+    const reports = await meshed([left, right, boot], 60_000);
+    for (const [report, other] of [
+      [reports[0]!, right],
+      [reports[1]!, left],
+    ] as const) {
+      const link = linkTo(report, other.id);
+      assert.equal(outcome(link), 'relayed');
+      const ends = [link.pair!.local, link.pair!.remote];
+      assert.ok(
+        ends.some(({ type, address }) => type === 'relay' && address === server.addresses[0]),
+        JSON.stringify(ends),
+      );
+      assert.equal(outcome(linkTo(report, 'boot')), 'direct', 'only what has to be is relayed');
+    }
+    const { stdout } = await left.namespace
+      .$`${join(programs, 'cryoc')} --runtime-dir ${left.runtimeDirectory} status`;
+    const lines = stdout.split('\n').filter((line) => /\brelay/i.test(line));
+    assert.equal(lines.length, 1, stdout);
+    assert.match(lines[0]!, new RegExp(`\\b${right.id}\\b`));
+    assert.deepEqual(losses(await pingMesh([left, right, boot], { count: 5 })), []);
+  },
+);
+
+/*
+ *   n0 ── symmetric NAT ──┬── boot
+ *   n1 ── symmetric NAT ──┘     no TURN server
+ */
+story(
+  'a pair that nothing can connect has no link and does not say otherwise',
+  ['turnserver', 'nft'],
+  async (lab) => {
+    const { boot, left, right } = await behind(lab, [symmetricNat(), symmetricNat()], ['stun']);
+    await linked(left, boot, 40_000);
+    await linked(right, boot, 40_000);
+    const peer = await left.peer(right.id);
+    assert.equal(outcome(peer), 'none');
+    assert.notEqual(peer, undefined, 'it is known all the same');
+    assert.equal(peer?.interface, null);
+  },
+);
