@@ -1,16 +1,15 @@
 /**
- * A mesh of many control cores in virtual time: a network that loses, repeats and reorders, and a dataplane that
- * connects two nodes once both hold each other's description. Deterministic from its seed.
+ * A mesh of many control cores in virtual time: a network that loses, repeats and reorders, WebSockets that are dialed
+ * again, and a dataplane that connects two nodes once both hold each other's description. Deterministic from its seed.
  */
-import { createHash } from 'node:crypto';
-import type { Environment } from '../control/core/environment.ts';
-import { hex } from '../control/core/environment.ts';
 import type { Channel, Effect, MeshEvent } from '../control/core/events.ts';
 import { nextDeadline, step } from '../control/core/mesh.ts';
 import type { Policy } from '../control/core/policy.ts';
 import { type Mesh, newMesh } from '../control/core/state.ts';
 import type { LinkReport } from '../protocol/dataplane.ts';
 import type { NeighborMessage, Route } from '../protocol/signaling.ts';
+import { keyOf, testEnvironment } from './environment.ts';
+import { EventQueue } from './event-queue.ts';
 
 export interface Faults {
   /** Probabilities in [0, 1) for each message between neighbors. */
@@ -22,104 +21,130 @@ export interface Faults {
 
 export const reliable: Faults = { loss: 0, repeat: 0, delay: 20 };
 
+export interface NodeOptions {
+  readonly policy?: Policy;
+  readonly turn?: boolean;
+  /** Whose identity key; its own by default. */
+  readonly key?: string;
+  /** Not one of `nodes`: another node may have that ID. */
+  readonly apart?: boolean;
+}
+
 interface Connection {
   readonly negotiation: string;
   readonly route: Route;
   remote: boolean;
   open: boolean;
+  /** False where the other end is gone and this one has not noticed. */
+  alive: boolean;
 }
 
 export interface SimulatedNode {
   readonly id: string;
+  readonly key: Uint8Array;
+  readonly pins: Map<string, string>;
   mesh: Mesh;
-  env: () => Environment;
   running: boolean;
-  dataplane: boolean;
+  /** When its mesh wants a tick. */
+  deadline: number;
   /** What the dataplane has, by peer. */
   readonly connections: Map<string, Connection[]>;
   /** Peers with an interface. */
   readonly interfaces: Set<string>;
   readonly sockets: Map<Channel, SimulatedNode>;
   /** Messages sent to neighbors. */
-  sent: number;
-  floods: number;
-  notices: string[];
+  readonly sent: Record<NeighborMessage['type'], number>;
+  readonly notices: string[];
 }
 
 export class Simulation {
   now = 1_700_000_000_000;
   readonly nodes = new Map<string, SimulatedNode>();
   faults: Faults;
-  /** Pairs (`a b`, sorted) that no shared path connects. */
+  /** Pairs (`pairOf`) that no shared path connects. */
   readonly unreachable = new Set<string>();
-  readonly #queue: { at: number; order: number; run: () => void }[] = [];
-  #order = 0;
+  /** Pairs between which WebSockets cannot be dialed. */
+  readonly cut = new Set<string>();
+  /** Sees every step of every node. */
+  watch: ((node: SimulatedNode, event: MeshEvent, effects: readonly Effect[]) => void) | undefined;
+  readonly #queue = new EventQueue();
+  readonly #dials = new Map<Channel, { from: SimulatedNode; to: string }>();
   #seed: number;
-  #sockets = 0;
+  #counter = 0;
+  #ticks = 0;
 
   constructor(seed: number, faults: Faults = reliable) {
     this.#seed = seed >>> 0 || 1;
     this.faults = faults;
   }
 
-  add(id: string, options: { policy?: Policy; turn?: boolean; key?: string } = {}): SimulatedNode {
-    const key = createHash('sha256').update(options.key ?? `key of ${id}`).digest();
-    const env = () => this.#environment(key);
+  add(id: string, options: NodeOptions = {}): SimulatedNode {
+    const key = keyOf(options.key ?? id);
+    const pins = new Map<string, string>();
     const node: SimulatedNode = {
       id,
-      mesh: this.#newMesh(id, key, options),
-      env,
+      key,
+      pins,
+      mesh: this.#newMesh(id, key, pins, options),
       running: true,
-      dataplane: true,
+      deadline: 0,
       connections: new Map(),
       interfaces: new Set(),
       sockets: new Map(),
-      sent: 0,
-      floods: 0,
+      sent: { alive: 0, members: 0, flood: 0 },
       notices: [],
     };
-    this.nodes.set(id, node);
+    if (!options.apart) this.nodes.set(id, node);
     this.happen(node, { type: 'dataplane-up', links: [] });
     return node;
   }
 
-  /** Control stops without a word and starts again; the dataplane stays. */
-  restartControl(node: SimulatedNode, options: { policy?: Policy; turn?: boolean } = {}): void {
+  /** Control stops without a word and starts again; the dataplane stays, WebSockets are dialed again. */
+  restartControl(node: SimulatedNode, options: NodeOptions = {}): void {
     for (const channel of [...node.sockets.keys()]) this.disconnect(node, channel);
-    const key = node.mesh.self.key;
-    node.mesh = this.#newMesh(node.id, key, options);
-    this.happen(node, { type: 'dataplane-up', links: this.#reports(node) });
+    node.mesh = this.#newMesh(node.id, node.key, node.pins, options);
+    this.happen(node, {
+      type: 'dataplane-up',
+      links: [...node.connections.keys()].map((peer) => this.#reportOf(node, peer)),
+    });
   }
 
   /** The dataplane dies, and another starts. The peers notice after `noticed` milliseconds, if at all. */
   restartDataplane(node: SimulatedNode, noticed: number): void {
-    const lost = [...node.connections];
-    node.connections.clear();
-    node.interfaces.clear();
+    this.#forsake(node, noticed);
     this.happen(node, { type: 'dataplane-down' });
     this.at(50, () => this.happen(node, { type: 'dataplane-up', links: [] }));
-    for (const [peer, connections] of lost) {
-      for (const { negotiation } of connections) {
-        this.at(noticed, () => this.#end(this.nodes.get(peer)!, node.id, negotiation, 'timed out'));
-      }
-    }
   }
 
   /** The node vanishes with everything it has. */
   kill(node: SimulatedNode, noticed: number): void {
-    for (const channel of [...node.sockets.keys()]) this.disconnect(node, channel);
     node.running = false;
-    for (const [peer, connections] of node.connections) {
-      for (const { negotiation } of connections) {
-        this.at(noticed, () => this.#end(this.nodes.get(peer)!, node.id, negotiation, 'timed out'));
+    for (const channel of [...node.sockets.keys()]) this.disconnect(node, channel);
+    this.#forsake(node, noticed);
+    if (this.nodes.get(node.id) === node) this.nodes.delete(node.id);
+  }
+
+  /** The node says goodbye and stops. */
+  stop(node: SimulatedNode): void {
+    this.happen(node, { type: 'stop' });
+    this.at(100, () => this.kill(node, 20));
+  }
+
+  /** The path of a link dies; both ends notice after `noticed` milliseconds. */
+  loseLink(a: SimulatedNode, b: SimulatedNode, noticed: number): void {
+    for (const [node, peer] of [
+      [a, b],
+      [b, a],
+    ] as const) {
+      for (const connection of this.#of(node, peer.id)) {
+        connection.alive = false;
+        this.#endLater(node, peer.id, connection.negotiation, noticed);
       }
     }
-    node.connections.clear();
-    this.nodes.delete(node.id);
   }
 
   connect(a: SimulatedNode, b: SimulatedNode): Channel {
-    const channel = `ws:${++this.#sockets}`;
+    const channel = `ws:${++this.#counter}`;
     a.sockets.set(channel, b);
     b.sockets.set(channel, a);
     this.happen(a, { type: 'neighbor-up', channel, id: b.id });
@@ -134,6 +159,26 @@ export class Simulation {
     other.sockets.delete(channel);
     this.happen(node, { type: 'neighbor-down', channel });
     this.happen(other, { type: 'neighbor-down', channel });
+    const dial = this.#dials.get(channel);
+    this.#dials.delete(channel);
+    if (dial !== undefined) this.#dialLater(dial.from, dial.to);
+  }
+
+  /** Connects to the node of that ID, and again whenever the WebSocket is lost. */
+  dial(from: SimulatedNode, to: string): void {
+    const server = this.nodes.get(to);
+    if (!from.running) return;
+    if (server?.running !== true || server === from || this.cut.has(pairOf(from.id, to))) {
+      this.#dialLater(from, to);
+      return;
+    }
+    this.#dials.set(this.connect(from, server), { from, to });
+  }
+
+  /** Cuts every WebSocket between two nodes, for as long as `cut` holds the pair. */
+  cutSockets(a: SimulatedNode, b: SimulatedNode): void {
+    this.cut.add(pairOf(a.id, b.id));
+    for (const [channel, other] of [...a.sockets]) if (other === b) this.disconnect(a, channel);
   }
 
   random(): number {
@@ -146,12 +191,22 @@ export class Simulation {
   }
 
   at(delay: number, run: () => void): void {
-    this.#queue.push({ at: this.now + delay, order: this.#order++, run });
+    this.#queue.add(this.now + delay, run);
   }
 
-  happen(node: SimulatedNode, event: MeshEvent): void {
-    if (!node.running) return;
-    for (const effect of step(node.mesh, event, node.env())) this.#run(node, effect);
+  /** One step of one node; its effects are run and returned. */
+  happen(node: SimulatedNode, event: MeshEvent): readonly Effect[] {
+    if (!node.running) return [];
+    const effects = step(node.mesh, event, this.environmentOf(node));
+    this.watch?.(node, event, effects);
+    for (const effect of effects) this.#run(node, effect);
+    // A timer fires a little late, never early.
+    node.deadline = node.mesh.stopped ? Number.POSITIVE_INFINITY : nextDeadline(node.mesh).at + this.random();
+    return effects;
+  }
+
+  environmentOf(node: SimulatedNode) {
+    return testEnvironment(node.key, this.now, () => this.random());
   }
 
   /** Lets virtual time pass until `done`, at most `limit` milliseconds; returns how many passed. */
@@ -166,83 +221,59 @@ export class Simulation {
 
   pass(milliseconds: number): void {
     const end = this.now + milliseconds;
-    this.until(() => this.now >= end, milliseconds * 2);
+    this.at(milliseconds, () => {});
+    this.until(() => this.now >= end, milliseconds);
   }
 
   #advance(): void {
-    let at = Number.POSITIVE_INFINITY;
     let due: SimulatedNode | undefined;
-    for (const node of this.nodes.values()) {
-      const deadline = nextDeadline(node.mesh).at;
-      if (deadline < at) {
-        at = deadline;
-        due = node;
-      }
-    }
-    let index = -1;
-    this.#queue.forEach((entry, i) => {
-      const best = this.#queue[index];
-      if (entry.at <= at && (best === undefined || entry.at < best.at || (entry.at === best.at && entry.order < best.order))) {
-        index = i;
-      }
-    });
-    if (index >= 0) {
-      const [entry] = this.#queue.splice(index, 1);
-      this.now = Math.max(this.now, entry!.at);
-      entry!.run();
-      return;
-    }
-    if (due === undefined) throw new Error('nothing will ever happen again');
+    for (const node of this.nodes.values())
+      if (node.deadline < (due?.deadline ?? Number.POSITIVE_INFINITY)) due = node;
+    const at = Math.min(this.#queue.next, due?.deadline ?? Number.POSITIVE_INFINITY);
+    if (at === Number.POSITIVE_INFINITY) throw new Error('nothing will ever happen again');
+    this.#ticks = at > this.now ? 0 : this.#ticks + 1;
+    if (this.#ticks > 10_000)
+      throw new Error(`time stands still: ${JSON.stringify(due && nextDeadline(due.mesh))}`);
     this.now = Math.max(this.now, at);
-    this.happen(due, { type: 'tick' });
+    if (this.#queue.next <= at) this.#queue.take()!();
+    else this.happen(due!, { type: 'tick' });
   }
 
-  #newMesh(id: string, key: Uint8Array, options: { policy?: Policy; turn?: boolean }): Mesh {
+  #newMesh(id: string, key: Uint8Array, pins: ReadonlyMap<string, string>, options: NodeOptions): Mesh {
+    const epoch = Math.round(this.now) + ++this.#counter;
     return newMesh(
-      { id, key, epoch: Math.round(this.now) + this.#order++, turn: options.turn ?? false },
+      { id, key, epoch, turn: options.turn ?? false },
       {
         policy: options.policy ?? { allow: [], deny: [] },
         checkInterval: 10_000,
         forgetAfter: 60_000,
         aliveInterval: 20_000,
       },
-      new Map(),
-      this.#environment(key),
+      pins,
+      testEnvironment(key, this.now, () => this.random()),
     );
-  }
-
-  #environment(key: Uint8Array): Environment {
-    const digest = (message: Uint8Array) => createHash('sha256').update(message).digest();
-    // Not a signature, but one that nobody in a simulation forges: a hash of key and message, twice.
-    const sign = (signer: Uint8Array, message: Uint8Array) => {
-      const half = createHash('sha256').update(signer).update(message).digest();
-      return Buffer.concat([half, half]);
-    };
-    return {
-      now: this.now,
-      random: () => this.random(),
-      sign: (message) => sign(key, message),
-      verify: (signer, message, signature) => sign(signer, message).equals(signature),
-      digest,
-    };
   }
 
   #run(node: SimulatedNode, effect: Effect): void {
     switch (effect.type) {
       case 'send':
-        node.sent++;
-        if (effect.message.type === 'flood') node.floods++;
+        node.sent[effect.message.type]++;
         this.#transmit(node, effect.channel, effect.message);
         return;
       case 'offer':
       case 'answer': {
         const { peer, negotiation, route } = effect;
-        for (const old of this.#of(node, peer).filter((c) => c.route === route)) {
+        for (const old of this.#of(node, peer).filter((c) => c.route === route))
           this.#close(node, peer, old.negotiation);
-        }
-        this.#of(node, peer).push({ negotiation, route, remote: effect.type === 'answer', open: false });
+        this.#of(node, peer).push({
+          negotiation,
+          route,
+          remote: effect.type === 'answer',
+          open: false,
+          alive: true,
+        });
         this.at(5, () => {
-          if (!this.#of(node, peer).some((c) => c.negotiation === negotiation)) return;
+          if (this.#find(node, peer, negotiation) === undefined) return;
           this.happen(node, { type: 'described', peer, negotiation, sdp: `sdp of ${node.id}` });
           this.happen(node, { type: 'candidate', peer, negotiation, candidate: 'candidate:1' });
           this.#tryOpen(node, peer, negotiation);
@@ -250,7 +281,7 @@ export class Simulation {
         return;
       }
       case 'accept': {
-        const connection = this.#of(node, effect.peer).find((c) => c.negotiation === effect.negotiation);
+        const connection = this.#find(node, effect.peer, effect.negotiation);
         if (connection !== undefined) connection.remote = true;
         this.#tryOpen(node, effect.peer, effect.negotiation);
         return;
@@ -259,28 +290,34 @@ export class Simulation {
         this.#close(node, effect.peer, effect.negotiation);
         return;
       case 'remove':
-        for (const connection of [...this.#of(node, effect.peer)]) this.#close(node, effect.peer, connection.negotiation);
+        for (const { negotiation } of [...this.#of(node, effect.peer)])
+          this.#close(node, effect.peer, negotiation);
         node.connections.delete(effect.peer);
         node.interfaces.delete(effect.peer);
         return;
+      case 'pin':
+        node.pins.set(effect.id, effect.key);
+        return;
       case 'notice':
-        node.notices.push(`${effect.level} ${effect.message}`);
+        node.notices.push(`${effect.level} ${effect.message} ${effect.fields.peer ?? ''}`.trim());
     }
   }
 
   #transmit(from: SimulatedNode, channel: Channel, message: NeighborMessage): void {
     const isLink = channel.startsWith('link:');
     const to = isLink ? this.nodes.get(channel.slice(5)) : from.sockets.get(channel);
-    if (to === undefined) return;
-    if (isLink && !this.#isOpen(from, to.id)) return;
+    const carrier = isLink ? this.#active(from, channel.slice(5)) : undefined;
+    if (to === undefined || (isLink && carrier === undefined)) return;
+    freeze(message);
     const copies = this.random() < this.faults.repeat ? 2 : 1;
     for (let i = 0; i < copies; i++) {
       if (this.random() < this.faults.loss) continue;
       this.at(1 + this.random() * this.faults.delay, () => {
-        const arrives = isLink ? this.#isOpen(to, from.id) : to.sockets.get(channel) === from;
+        const end = carrier === undefined ? undefined : this.#find(to, from.id, carrier.negotiation);
+        const arrives = isLink ? end?.open === true && end.alive : to.sockets.get(channel) === from;
         if (!arrives) return;
         const back = isLink ? `link:${from.id}` : channel;
-        this.happen(to, { type: 'message', channel: back, message: structuredClone(message) });
+        this.happen(to, { type: 'message', channel: back, message });
       });
     }
   }
@@ -288,42 +325,64 @@ export class Simulation {
   #tryOpen(node: SimulatedNode, peer: string, negotiation: string): void {
     const other = this.nodes.get(peer);
     if (other === undefined) return;
-    const ours = this.#of(node, peer).find((c) => c.negotiation === negotiation);
-    const theirs = this.#of(other, node.id).find((c) => c.negotiation === negotiation);
+    const ours = this.#find(node, peer, negotiation);
+    const theirs = this.#find(other, node.id, negotiation);
     if (ours?.remote !== true || theirs?.remote !== true) return;
-    const pair = [node.id, peer].sort().join(' ');
-    if (ours.route === 'shared' && this.unreachable.has(pair)) return;
+    if (ours.route === 'shared' && this.unreachable.has(pairOf(node.id, peer))) return;
     this.at(30, () => {
-      const both = [ours, theirs];
       if (!this.#of(node, peer).includes(ours) || !this.#of(other, node.id).includes(theirs)) return;
-      for (const connection of both) connection.open = true;
-      node.interfaces.add(peer);
-      other.interfaces.add(node.id);
-      this.#report(node, peer);
-      this.#report(other, node.id);
+      if (!ours.alive || !theirs.alive || ours.open) return;
+      for (const [end, at, to] of [
+        [ours, node, peer],
+        [theirs, other, node.id],
+      ] as const) {
+        end.open = true;
+        at.interfaces.add(to);
+        this.#report(at, to);
+      }
     });
   }
 
   /** Closing one end is seen at the other after a while. */
   #close(node: SimulatedNode, peer: string, negotiation: string): void {
     const list = this.#of(node, peer);
-    const index = list.findIndex((c) => c.negotiation === negotiation);
-    if (index < 0) return;
-    const [closed] = list.splice(index, 1);
+    const closed = this.#find(node, peer, negotiation);
+    if (closed === undefined) return;
+    list.splice(list.indexOf(closed), 1);
     this.#report(node, peer);
     const other = this.nodes.get(peer);
-    if (closed!.open && other !== undefined) {
-      this.at(20, () => this.#end(other, node.id, negotiation, 'closed by the peer'));
-    }
+    if (closed.open && closed.alive && other !== undefined) this.#endLater(other, node.id, negotiation, 20);
   }
 
-  #end(node: SimulatedNode, peer: string, negotiation: string, reason: string): void {
-    const list = this.#of(node, peer);
-    const index = list.findIndex((c) => c.negotiation === negotiation);
-    if (index < 0) return;
-    list.splice(index, 1);
-    this.happen(node, { type: 'ended', peer, negotiation, reason });
-    this.#report(node, peer);
+  /** Everything that this node's dataplane has is gone. */
+  #forsake(node: SimulatedNode, noticed: number): void {
+    for (const [peer, connections] of node.connections) {
+      const other = this.nodes.get(peer);
+      if (other === undefined) continue;
+      for (const { negotiation } of connections) {
+        const end = this.#find(other, node.id, negotiation);
+        if (end !== undefined) end.alive = false;
+        this.#endLater(other, node.id, negotiation, noticed);
+      }
+    }
+    node.connections.clear();
+    node.interfaces.clear();
+  }
+
+  #endLater(node: SimulatedNode, peer: string, negotiation: string, delay: number): void {
+    if (!Number.isFinite(delay)) return;
+    this.at(delay, () => {
+      const list = this.#of(node, peer);
+      const ended = this.#find(node, peer, negotiation);
+      if (ended === undefined) return;
+      list.splice(list.indexOf(ended), 1);
+      this.happen(node, { type: 'ended', peer, negotiation, reason: 'timed out' });
+      this.#report(node, peer);
+    });
+  }
+
+  #dialLater(from: SimulatedNode, to: string): void {
+    this.at(500 + 500 * this.random(), () => this.dial(from, to));
   }
 
   #report(node: SimulatedNode, peer: string): void {
@@ -332,23 +391,28 @@ export class Simulation {
     });
   }
 
-  #reports(node: SimulatedNode): LinkReport[] {
-    return [...node.connections.keys()].map((peer) => this.#reportOf(node, peer));
-  }
-
   #reportOf(node: SimulatedNode, peer: string): LinkReport {
-    const connections = this.#of(node, peer);
-    const active = connections.find((c) => c.open && c.route === 'shared') ?? connections.find((c) => c.open);
+    const active = this.#active(node, peer);
     return {
       peer,
-      state: active === undefined ? 'lost' : 'up',
+      state: active !== undefined ? 'up' : node.interfaces.has(peer) ? 'lost' : 'connecting',
       reason: '',
       active: active?.negotiation ?? null,
-      connections: connections.map(({ negotiation, route, open }) => ({ negotiation, route, open })),
+      connections: this.#of(node, peer).map(({ negotiation, route, open }) => ({ negotiation, route, open })),
       path: active === undefined ? null : 'datachannel',
       pair: null,
       interface: null,
     };
+  }
+
+  /** The connection that carries a link's packets. */
+  #active(node: SimulatedNode, peer: string): Connection | undefined {
+    const open = this.#of(node, peer).filter((c) => c.open);
+    return open.find((c) => c.route === 'shared') ?? open[0];
+  }
+
+  #find(node: SimulatedNode, peer: string, negotiation: string): Connection | undefined {
+    return node.connections.get(peer)?.find((c) => c.negotiation === negotiation);
   }
 
   #of(node: SimulatedNode, peer: string): Connection[] {
@@ -359,27 +423,15 @@ export class Simulation {
     }
     return list;
   }
-
-  #isOpen(node: SimulatedNode, peer: string): boolean {
-    return this.#of(node, peer).some((c) => c.open);
-  }
-
-  /** True where every pair of nodes has one open link, seen from both ends. */
-  isFullMesh(): boolean {
-    for (const a of this.nodes.values()) {
-      for (const b of this.nodes.values()) {
-        if (a !== b && !this.linked(a, b)) return false;
-      }
-    }
-    return true;
-  }
-
-  linked(a: SimulatedNode, b: SimulatedNode): boolean {
-    const open = this.#of(a, b.id).filter((c) => c.open);
-    return open.length === 1 && a.mesh.links.get(b.id)?.shown === 'up' && this.#of(b, a.id).some((c) => c.open && c.negotiation === open[0]!.negotiation);
-  }
 }
 
-export function keyText(node: SimulatedNode): string {
-  return hex(node.mesh.self.key);
+/** The receiver gets the sender's own objects: neither may change them. */
+function freeze(message: NeighborMessage): void {
+  Object.freeze(message);
+  if (message.type === 'members') for (const entry of message.entries) Object.freeze(entry);
+  if (message.type === 'flood' && message.sender !== undefined) Object.freeze(message.sender);
+}
+
+export function pairOf(a: string, b: string): string {
+  return [a, b].sort().join(' ');
 }

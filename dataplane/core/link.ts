@@ -106,7 +106,7 @@ export function nextDeadline(links: Links): number | undefined {
 export function step(links: Links, event: LinkEvent, now: number): LinkEffect[] {
   const effects: LinkEffect[] = [];
   if (event.type === 'tick') {
-    for (const link of links.byPeer.values()) timeOut(link, now, effects);
+    for (const link of links.byPeer.values()) timeOut(links, link, now, effects);
     return effects;
   }
   if (event.type === 'connect') {
@@ -140,10 +140,13 @@ export function step(links: Links, event: LinkEvent, now: number): LinkEffect[] 
       break;
     case 'interface-failed':
       link.hasInterface = false;
-      for (const negotiation of [...link.connections.keys()]) {
+      link.reason = event.reason;
+      for (const { negotiation, route } of link.connections.values()) {
         effects.push({ type: 'close-connection', peer: link.peer, negotiation });
-        end(links, link, negotiation, event.reason, effects);
+        effects.push({ type: 'tell-ended', peer: link.peer, negotiation, route, reason: event.reason });
       }
+      link.connections.clear();
+      settle(links, link, effects);
       break;
     case 'remove':
       for (const negotiation of link.connections.keys()) {
@@ -215,13 +218,11 @@ function end(links: Links, link: Link, negotiation: string, reason: string, effe
   settle(links, link, effects);
 }
 
-function timeOut(link: Link, now: number, effects: LinkEffect[]): void {
+function timeOut(links: Links, link: Link, now: number, effects: LinkEffect[]): void {
   for (const connection of [...link.connections.values()]) {
     if (isOpen(connection) || now < connection.deadline) continue;
-    const { negotiation, route } = connection;
-    link.connections.delete(negotiation);
-    effects.push({ type: 'close-connection', peer: link.peer, negotiation });
-    effects.push({ type: 'tell-ended', peer: link.peer, negotiation, route, reason: 'timed out' });
+    effects.push({ type: 'close-connection', peer: link.peer, negotiation: connection.negotiation });
+    end(links, link, connection.negotiation, 'timed out', effects);
   }
 }
 

@@ -1,0 +1,82 @@
+/** The pinger (pinger.c): compiled once per run, then one process per measurement. */
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+
+export interface Stream {
+  readonly sent: number;
+  /** Not accepted by the kernel, as while an interface is missing. */
+  readonly refused: number;
+  readonly received: number;
+  /** Between two answers. */
+  readonly longestGapMs: number;
+}
+
+export class Pinger {
+  readonly #program: string;
+  readonly #running = new Set<ChildProcess>();
+
+  /** Throws where there is no C compiler. */
+  constructor(directory: string) {
+    this.#program = join(directory, 'pinger');
+    const source = join(import.meta.dirname, 'pinger.c');
+    execFileSync('cc', ['-std=gnu17', '-O2', '-Wall', '-Wextra', '-Werror', '-o', this.#program, source]);
+  }
+
+  /**
+   * Starts to ping all targets, each every `interval` milliseconds until it has answered once. Resolves with the time of
+   * the first pings; `all` resolves with the time of the last first answer and rejects when `limit` milliseconds have
+   * passed. Times are CLOCK_MONOTONIC, nanoseconds.
+   */
+  async reach(
+    targets: readonly string[],
+    { interval, limit }: { readonly interval: number; readonly limit: number },
+  ): Promise<{ readonly started: bigint; readonly all: Promise<bigint> }> {
+    const { started, lines } = await this.#run(['reach', `${interval}`, `${limit}`], targets);
+    const all = (async () => {
+      for await (const line of lines) {
+        const [word, value] = line.split(' ');
+        if (word === 'all') return BigInt(value!);
+        if (word === 'missing') throw new Error(`${value} pairs did not answer within ${limit} ms`);
+      }
+      throw new Error('the pinger ended early');
+    })();
+    all.catch(() => {}); // Whoever awaits it sees the rejection.
+    return { started, all };
+  }
+
+  /** Sends `count` pings, one each `interval` microseconds; `result` comes `grace` milliseconds after the last. */
+  async stream(
+    target: string,
+    { interval, count, grace }: { readonly interval: number; readonly count: number; readonly grace: number },
+  ): Promise<{ readonly result: Promise<Stream> }> {
+    const { lines } = await this.#run(['stream', `${interval}`, `${count}`, `${grace}`], [target]);
+    const result = (async () => {
+      for await (const line of lines) return JSON.parse(line) as Stream;
+      throw new Error('the pinger ended early');
+    })();
+    result.catch(() => {});
+    return { result };
+  }
+
+  /** Ends what still runs. */
+  close(): void {
+    for (const child of this.#running) child.kill('SIGKILL');
+  }
+
+  async #run(
+    options: readonly string[],
+    targets: readonly string[],
+  ): Promise<{ readonly started: bigint; readonly lines: AsyncIterable<string> }> {
+    const child = spawn(this.#program, options, { stdio: ['pipe', 'pipe', 'inherit'] });
+    this.#running.add(child);
+    child.once('exit', () => this.#running.delete(child));
+    child.stdin.on('error', () => {}); // It has ended: the missing `ready` tells.
+    child.stdin.end(`${targets.join('\n')}\n`);
+    const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+    const first = await lines.next();
+    const [word, time] = String(first.value).split(' ');
+    if (word !== 'ready') throw new Error('the pinger did not start');
+    return { started: BigInt(time!), lines: { [Symbol.asyncIterator]: () => lines } };
+  }
+}

@@ -1,0 +1,175 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { formatHostPort, type HostPort, parseHostPort, parseIceServer } from '../control/core/address.ts';
+import { parseDuration } from '../control/core/duration.ts';
+import type { IceServer } from '../protocol/dataplane.ts';
+
+const addresses: readonly [text: string, parsed: HostPort | undefined][] = [
+  ['127.0.0.1:2333', { host: '127.0.0.1', port: 2333 }],
+  ['[::]:2333', { host: '::', port: 2333 }],
+  ['[fe80::1%eth0]:1', { host: 'fe80::1%eth0', port: 1 }],
+  ['node.example:65535', { host: 'node.example', port: 65_535 }],
+  [':2333', { host: '', port: 2333 }],
+  ['a:0', { host: 'a', port: 0 }],
+  ['a:65536', undefined],
+  ['a:123456', undefined],
+  ['a', undefined],
+  ['', undefined],
+  [':', undefined],
+  ['a:', undefined],
+  ['a:b', undefined],
+  ['a:-1', undefined],
+  ['a: 1', undefined],
+  ['::1:2333', undefined],
+  ['[::1]', undefined],
+  ['[::1:2333', undefined],
+  ['[]:1', undefined],
+  ['[a b]:1', undefined],
+  ['a b:1', undefined],
+  ['a,b:1', undefined],
+  ['a:1\n', undefined],
+];
+
+for (const [text, parsed] of addresses) {
+  test(`host and port: ${JSON.stringify(text)} is ${parsed === undefined ? 'refused' : formatHostPort(parsed)}`, () => {
+    assert.deepEqual(parseHostPort(text), parsed);
+  });
+}
+
+test('a port may be left out where there is a default', () => {
+  assert.deepEqual(parseHostPort('stun.example', 3478), { host: 'stun.example', port: 3478 });
+  assert.deepEqual(parseHostPort('[::1]', 3478), { host: '::1', port: 3478 });
+  assert.deepEqual(parseHostPort('stun.example:1', 3478), { host: 'stun.example', port: 1 });
+});
+
+test('what is formatted is parsed the same', () => {
+  const host = fc.oneof(fc.ipV4(), fc.ipV6(), fc.domain());
+  fc.assert(
+    fc.property(host, fc.nat(65_535), (host, port) => {
+      assert.deepEqual(parseHostPort(formatHostPort({ host, port })), { host, port });
+    }),
+    { numRuns: 2000 },
+  );
+});
+
+const servers: readonly [text: string, parsed: IceServer | undefined][] = [
+  ['stun:stun.example', { kind: 'stun', host: 'stun.example', port: 3478 }],
+  ['stun:stun.example:19302', { kind: 'stun', host: 'stun.example', port: 19_302 }],
+  ['stun:[2001:db8::1]:5000', { kind: 'stun', host: '2001:db8::1', port: 5000 }],
+  [' stun:192.0.2.1 ', { kind: 'stun', host: '192.0.2.1', port: 3478 }],
+  ['turn:t.example|u|c', { kind: 'turn', host: 't.example', port: 3478, user: 'u', credential: 'c' }],
+  [
+    'turn:t.example:443|u:1|c:2=',
+    { kind: 'turn', host: 't.example', port: 443, user: 'u:1', credential: 'c:2=' },
+  ],
+  ['turn:[::1]|u|c', { kind: 'turn', host: '::1', port: 3478, user: 'u', credential: 'c' }],
+  ['turn:t.example', undefined],
+  ['turn:t.example|u', undefined],
+  ['turn:t.example|u|', undefined],
+  ['turn:t.example||c', undefined],
+  ['turn:t.example|u|c|d', undefined],
+  ['turn:|u|c', undefined],
+  ['stun:s.example|u|c', undefined],
+  ['stun:', undefined],
+  ['stun::3478', undefined],
+  ['stun:s.example:0', undefined],
+  ['stun:s.example:99999', undefined],
+  ['stuns:s.example', undefined],
+  ['s.example', undefined],
+  ['', undefined],
+];
+
+for (const [text, parsed] of servers) {
+  test(`ICE server: ${JSON.stringify(text)} is ${parsed === undefined ? 'refused' : 'taken'}`, () => {
+    assert.deepEqual(parseIceServer(text), parsed);
+  });
+}
+
+test('any text is an address, a server and a duration, or none', () => {
+  const text = fc.oneof(
+    fc.string({ unit: 'binary', maxLength: 80 }),
+    fc.stringMatching(/^(stun|turn):[a-z0-9.:|[\]-]*$/),
+    fc.stringMatching(/^([0-9]{1,20} ?(ms|s|m|h|d|w|sec|x) ?){1,6}$/),
+    fc.constantFrom('9'.repeat(64), `${'9'.repeat(60)}w`, '1'.repeat(70), '1s'.repeat(32), '1 '.repeat(32)),
+  );
+  fc.assert(
+    fc.property(text, (text) => {
+      const at = parseHostPort(text, 1);
+      if (at !== undefined) assert.ok(at.port >= 0 && at.port <= 65_535 && !/[\s,|]/.test(at.host));
+      const server = parseIceServer(text);
+      if (server !== undefined) assert.ok(server.host !== '' && server.port > 0 && server.port <= 65_535);
+      const milliseconds = parseDuration(text);
+      if (milliseconds !== undefined) assert.ok(Number.isSafeInteger(milliseconds) && milliseconds >= 0);
+    }),
+    { numRuns: 2000 },
+  );
+});
+
+const second = 1000;
+const durations: readonly [text: string, milliseconds: number | undefined][] = [
+  ['10s', 10 * second],
+  ['1m', 60 * second],
+  ['1m30s', 90 * second],
+  ['500ms', 500],
+  ['2h 15min', 8100 * second],
+  ['1h1m1s1ms', 3_661_001],
+  ['1 hour 2 minutes 3 seconds', 3_723_000],
+  ['1hr', 3600 * second],
+  ['2 hours', 7200 * second],
+  ['3min', 180 * second],
+  ['1 minute', 60 * second],
+  ['4 sec', 4 * second],
+  ['1 second', second],
+  ['7 msec', 7],
+  ['1500us', 2],
+  ['1500 usec', 2],
+  ['999999ns', 1],
+  ['2000000nsec', 2],
+  ['1d', 86_400 * second],
+  ['2days', 172_800 * second],
+  ['1 day', 86_400 * second],
+  ['1w', 604_800 * second],
+  ['2 weeks', 1_209_600 * second],
+  ['1week', 604_800 * second],
+  ['30s1m', 90 * second],
+  [' 10s ', 10 * second],
+  ['0s', 0],
+  ['010s', 10 * second],
+  ['10', undefined],
+  ['s', undefined],
+  ['', undefined],
+  ['10 fortnights', undefined],
+  ['-1s', undefined],
+  ['1.5s', undefined],
+  ['10S', undefined],
+  ['1s,2s', undefined],
+  ['1e3s', undefined],
+  ['١s', undefined],
+  ['99999999999999999999s', undefined],
+];
+
+for (const [text, milliseconds] of durations) {
+  test(`duration: ${JSON.stringify(text)} is ${milliseconds === undefined ? 'refused' : `${milliseconds} ms`}`, () => {
+    assert.equal(parseDuration(text), milliseconds);
+  });
+}
+
+test('a duration is the sum of its parts', () => {
+  const part = fc.tuple(
+    fc.nat(1000),
+    fc.constantFrom<[string, number]>(['ms', 1], ['s', 1e3], ['m', 6e4], ['h', 36e5], ['d', 864e5]),
+    fc.constantFrom('', ' '),
+  );
+  fc.assert(
+    fc.property(fc.array(part, { minLength: 1, maxLength: 6 }), (parts) => {
+      const text = parts.map(([amount, [unit], gap]) => `${amount}${gap}${unit}${gap}`).join('');
+      fc.pre(text.length <= 64);
+      assert.equal(
+        parseDuration(text),
+        parts.reduce((sum, [amount, [, factor]]) => sum + amount * factor, 0),
+      );
+    }),
+    { numRuns: 1000 },
+  );
+});

@@ -1,0 +1,134 @@
+/** Dataplane shells on one fake network, and a control that plays both sides of every negotiation. */
+import { FakeNetwork } from '../dataplane/io/engine/fake.ts';
+import { type MemoryTun, MemoryTunFactory } from '../dataplane/io/memory-tun.ts';
+import { DataplaneShell, type OpenEngine } from '../dataplane/shell.ts';
+import type {
+  DataplaneConfig,
+  HelloReply,
+  LinkReport,
+  Notification,
+  NotificationParams,
+} from '../protocol/dataplane.ts';
+import type { Route } from '../protocol/signaling.ts';
+import { type LogLine, newLogLines } from './log-lines.ts';
+import { waitFor } from './native/wait.ts';
+
+export interface Side {
+  readonly id: string;
+  readonly shell: DataplaneShell;
+  readonly tuns: MemoryTunFactory;
+  readonly lines: LogLine[];
+  /** Reports and ends as control was told of them. */
+  readonly reports: LinkReport[];
+  readonly ended: NotificationParams<'ended'>[];
+  readonly signals: NotificationParams<'signal'>[];
+  /** Candidates that were told, by negotiation. */
+  readonly candidates: NotificationParams<'candidate'>[];
+  engines: number;
+  /** The latest report on `peer`. */
+  report(peer: string): LinkReport | undefined;
+  /** The interface to `peer`. */
+  tun(peer: string): MemoryTun | undefined;
+  hello(changes?: Partial<DataplaneConfig>): Promise<HelloReply>;
+}
+
+export class Pairs {
+  readonly network: FakeNetwork;
+  readonly #sides = new Map<string, Side>();
+  #negotiations = 0;
+
+  constructor(network = new FakeNetwork()) {
+    this.network = network;
+  }
+
+  /** A dataplane, with control attached to it. */
+  async add(id: string, changes: Partial<DataplaneConfig> = {}): Promise<Side> {
+    const { log, lines } = newLogLines();
+    const tuns = new MemoryTunFactory();
+    const side: Side = {
+      id,
+      tuns,
+      lines,
+      reports: [],
+      ended: [],
+      signals: [],
+      candidates: [],
+      engines: 0,
+      shell: new DataplaneShell({
+        log,
+        tuns,
+        child: false,
+        openEngine: async () => {
+          side.engines++;
+          await null;
+          return this.network.engine(id) as OpenEngine;
+        },
+      }),
+      report: (peer) => side.reports.findLast((report) => report.peer === peer),
+      tun: (peer) => [...tuns.devices.values()].find(({ options }) => options.alias === peer),
+      hello: (more = {}) =>
+        side.shell.request('hello', { version: 1, config: configOf(id, { ...changes, ...more }) }),
+    };
+    this.#sides.set(id, side);
+    await side.hello();
+    this.attach(side);
+    return side;
+  }
+
+  attach(side: Side): void {
+    side.shell.attach({ notify: (name, params) => this.#told(side, name, params) });
+  }
+
+  /** Offer, answer, accept; resolves with the negotiation once both descriptions are exchanged. */
+  async negotiate(a: Side, b: Side, route: Route = 'shared'): Promise<string> {
+    const negotiation = `t-${++this.#negotiations}`;
+    const { sdp } = await a.shell.request('offer', { peer: b.id, negotiation, route, iceServers: [] });
+    const answer = await b.shell.request('answer', { peer: a.id, negotiation, route, iceServers: [], sdp });
+    await a.shell.request('accept', { peer: b.id, negotiation, sdp: answer.sdp });
+    return negotiation;
+  }
+
+  /** The same, and waits until the link is up at both ends. */
+  async link(a: Side, b: Side, route: Route = 'shared'): Promise<string> {
+    const negotiation = await this.negotiate(a, b, route);
+    const isUp = (side: Side, peer: string) =>
+      side.report(peer)?.connections.some((each) => each.negotiation === negotiation && each.open);
+    await waitFor(`the link ${a.id} ${b.id}`, () => isUp(a, b.id) && isUp(b, a.id));
+    return negotiation;
+  }
+
+  #told<N extends Notification>(side: Side, name: N, params: NotificationParams<N>): void {
+    const told = params as never;
+    if (name === 'link') side.reports.push(told);
+    if (name === 'ended') side.ended.push(told);
+    if (name === 'signal') side.signals.push(told);
+    if (name !== 'candidate') return;
+    side.candidates.push(told);
+    const { peer, negotiation, candidate } = params as NotificationParams<'candidate'>;
+    this.#sides.get(peer)?.shell.notification('candidate', { peer: side.id, negotiation, candidate });
+  }
+}
+
+export function configOf(node: string, changes: Partial<DataplaneConfig> = {}): DataplaneConfig {
+  return {
+    node,
+    interfacePrefix: 'cn',
+    autoInterfaceName: false,
+    packetInformation: false,
+    mtu: 1500,
+    udpPort: null,
+    ...changes,
+  };
+}
+
+/** An IPv4 packet, as far as an interface looks: the version, and a number to tell it by. */
+export function packet(number: number, size = 100): Uint8Array {
+  const bytes = new Uint8Array(size);
+  bytes[0] = 0x45;
+  new DataView(bytes.buffer).setUint32(4, number);
+  return bytes;
+}
+
+export function numbersOf(packets: readonly Uint8Array[]): number[] {
+  return packets.map((bytes) => new DataView(bytes.buffer, bytes.byteOffset).getUint32(4));
+}

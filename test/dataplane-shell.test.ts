@@ -1,0 +1,488 @@
+import assert from 'node:assert/strict';
+import { type TestContext, test } from 'node:test';
+import { FakeNetwork } from '../dataplane/io/engine/fake.ts';
+import type { Connection } from '../dataplane/io/webrtc.ts';
+import { type Params, requests } from '../protocol/dataplane.ts';
+import { encode } from '../protocol/msgpack.ts';
+import { check, parse } from '../protocol/schema.ts';
+import { type WireMessage, wireMessage } from '../protocol/wire.ts';
+import { numbersOf, Pairs, packet, type Side } from './dataplane-pair.ts';
+import { waitFor } from './native/wait.ts';
+
+async function twoOf(
+  context: TestContext,
+  network?: FakeNetwork,
+): Promise<{ pairs: Pairs; a: Side; b: Side }> {
+  const pairs = new Pairs(network);
+  const [a, b] = [await pairs.add('a'), await pairs.add('b')];
+  context.after(() => {
+    a.shell.close();
+    b.shell.close();
+  });
+  return { pairs, a, b };
+}
+
+async function packetsOf(side: Side, peer: string, count: number): Promise<number[]> {
+  const tun = side.tun(peer)!;
+  await waitFor(`${count} packets at ${side.id}`, () => tun.written.length >= count);
+  return numbersOf(tun.written);
+}
+
+test('two dataplanes that exchange descriptions and candidates have a link: an interface with carrier at either end', async (context) => {
+  const { pairs, a, b } = await twoOf(context);
+  const negotiation = await pairs.link(a, b);
+  const [ours, theirs] = [a.report('b')!, b.report('a')!];
+  for (const report of [ours, theirs]) {
+    assert.equal(report.state, 'up');
+    assert.equal(report.active, negotiation);
+    assert.equal(report.path, 'datachannel');
+    assert.equal(report.interface?.carrier, true);
+    assert.equal(report.interface?.mtu, 1500);
+    assert.equal(report.pair?.local.type, 'host');
+  }
+  assert.equal(ours.interface!.name, 'cnb');
+  assert.equal(ours.interface!.address, theirs.interface!.peerAddress);
+  assert.equal(ours.interface!.peerAddress, theirs.interface!.address);
+  assert.ok(a.tun('b')!.carrier && b.tun('a')!.carrier);
+  assert.equal(a.tun('b')!.options.linkLocal, ours.interface!.address);
+  assert.equal(a.reports[0]!.state, 'connecting');
+  assert.deepEqual(a.ended, []);
+});
+
+test('packets cross both ways, in order and whole, and are counted', async (context) => {
+  const { pairs, a, b } = await twoOf(context);
+  await pairs.link(a, b);
+  for (let i = 0; i < 50; i++) {
+    assert.ok(a.tun('b')!.inject(packet(i, 100 + i)));
+    assert.ok(b.tun('a')!.inject(packet(1000 + i, 1500)));
+  }
+  assert.deepEqual(
+    await packetsOf(b, 'a', 50),
+    Array.from({ length: 50 }, (_, i) => i),
+  );
+  assert.deepEqual(
+    await packetsOf(a, 'b', 50),
+    Array.from({ length: 50 }, (_, i) => 1000 + i),
+  );
+  const { links } = check(requests.stats.result, await a.shell.request('stats', {}));
+  assert.equal(links[0]!.peer, 'b');
+  assert.deepEqual(links[0]!.counters, {
+    rxPackets: 50,
+    rxBytes: 75_000,
+    txPackets: 50,
+    txBytes: 50 * 100 + (49 * 50) / 2,
+    rxDropped: 0,
+    txDropped: 0,
+  });
+  await waitFor('a round trip', async () => (await a.shell.request('stats', {})).links[0]!.rtt !== null);
+});
+
+/** A network that stands still while it is told to. */
+class HeldNetwork {
+  held = false;
+  readonly #tasks: (() => void)[] = [];
+  readonly network = new FakeNetwork({
+    schedule: (task) => {
+      this.#tasks.push(task);
+      setImmediate(() => this.#run());
+    },
+  });
+
+  release(): void {
+    this.held = false;
+    this.#run();
+  }
+
+  #run(): void {
+    if (this.held) return;
+    for (const task of this.#tasks.splice(0)) task();
+  }
+}
+
+test('an interface is not read while the connection is busy, and no packet is lost for it', async (context) => {
+  const held = new HeldNetwork();
+  const { pairs, a, b } = await twoOf(context, held.network);
+  await pairs.link(a, b);
+  held.held = true;
+  const tun = a.tun('b')!;
+  const size = 1400;
+  let accepted = 0;
+  for (let i = 0; i < 20; i++) {
+    for (let j = 0; j < 100; j++) if (tun.inject(packet(accepted, size))) accepted++;
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  const stats = async () => (await a.shell.request('stats', {})).links[0]!.counters;
+  const sent = (await stats()).txPackets;
+  assert.ok(sent * size > 262_144 && sent * size < 262_144 + 128 * size, `${sent} packets under way`);
+  assert.ok(accepted > sent && accepted < 2000, `${accepted} accepted: the kernel’s queue is full`);
+  held.release();
+  assert.deepEqual(
+    await packetsOf(b, 'a', accepted),
+    Array.from({ length: accepted }, (_, i) => i),
+  );
+  assert.equal((await stats()).txDropped, 0);
+});
+
+test('a link that control removes is gone with its interface; the other end keeps its interface, without carrier', async (context) => {
+  const { pairs, a, b } = await twoOf(context);
+  await pairs.link(a, b);
+  const theirs = b.tun('a')!;
+  await a.shell.request('remove', { peer: 'b' });
+  assert.equal(a.tun('b'), undefined);
+  assert.equal(a.ended.length, 0, 'control asked for it');
+  await waitFor('the other end to notice', () => b.report('a')?.state === 'lost');
+  assert.equal(theirs.carrier, false);
+  assert.equal(theirs.closed, false);
+  assert.equal(b.ended[0]?.reason, 'closed by the peer');
+  assert.equal(b.report('a')!.reason, 'closed by the peer');
+
+  await pairs.link(a, b);
+  assert.equal(b.tun('a'), theirs, 'the same interface');
+  assert.ok(theirs.carrier);
+});
+
+test('a lost link that is negotiated anew keeps its ifindex at both ends', async (context) => {
+  const { pairs, a, b } = await twoOf(context);
+  const first = await pairs.link(a, b);
+  const indexes = [a.tun('b')!.ifindex, b.tun('a')!.ifindex];
+  for (let i = 0; i < 3; i++) {
+    await pairs.link(i % 2 === 0 ? a : b, i % 2 === 0 ? b : a);
+    assert.deepEqual([a.tun('b')!.ifindex, b.tun('a')!.ifindex], indexes);
+    assert.deepEqual(a.report('b')!.connections.length, 1);
+  }
+  assert.notEqual(a.report('b')!.active, first);
+});
+
+test('a relayed connection gives way to a shared one without a loss of carrier, and both carry packets meanwhile', async (context) => {
+  const { pairs, a, b } = await twoOf(context);
+  const relay = await pairs.link(a, b, 'relay');
+  const carriers: boolean[] = [];
+  const tun = a.tun('b')!;
+  const setCarrier = tun.setCarrier.bind(tun);
+  tun.setCarrier = (up) => {
+    carriers.push(up);
+    setCarrier(up);
+  };
+  tun.inject(packet(1));
+  const shared = await pairs.link(a, b, 'shared');
+  tun.inject(packet(2));
+  assert.equal(a.report('b')!.active, shared);
+  await a.shell.request('close', { peer: 'b', negotiation: relay });
+  tun.inject(packet(3));
+  assert.deepEqual((await packetsOf(b, 'a', 3)).sort(), [1, 2, 3]);
+  assert.ok(!carriers.includes(false));
+  assert.deepEqual(
+    a.report('b')!.connections.map(({ negotiation }) => negotiation),
+    [shared],
+  );
+});
+
+test('a control that comes back with the same configuration gets every link in the answer, and nothing is disturbed', async (context) => {
+  const { pairs, a, b } = await twoOf(context);
+  await pairs.link(a, b);
+  a.shell.attach(undefined);
+  a.tun('b')!.inject(packet(1));
+  await packetsOf(b, 'a', 1);
+  const told = a.reports.length;
+  const hello = check(requests.hello.result, await a.hello());
+  assert.deepEqual(hello.links, [a.report('b')]);
+  assert.deepEqual([hello.engine, hello.udpPort, hello.portTaken, hello.child], ['fake', 2333, false, false]);
+  assert.equal(a.engines, 1);
+  assert.equal(a.reports.length, told);
+  pairs.attach(a);
+  await b.shell.request('remove', { peer: 'a' });
+  await waitFor('the new control to be told', () => a.report('b')?.state === 'lost');
+});
+
+test('a control with another configuration closes every link before it gets its answer', async (context) => {
+  const { pairs, a, b } = await twoOf(context);
+  await pairs.link(a, b);
+  const old = a.tun('b')!;
+  const hello = await a.hello({ mtu: 1400 });
+  assert.deepEqual(hello.links, []);
+  assert.ok(old.closed);
+  assert.equal(a.engines, 2);
+  await waitFor('the other end to notice', () => b.report('a')?.state === 'lost');
+  await pairs.link(a, b);
+  for (const [side, peer] of [
+    [a, 'b'],
+    [b, 'a'],
+  ] as const) {
+    assert.equal(side.report(peer)!.interface!.mtu, 1400, 'the smaller of both');
+    assert.equal(side.tun(peer)!.mtu, 1400);
+  }
+});
+
+test('two controls that say hello at once get one engine', async (context) => {
+  const { a } = await twoOf(context);
+  a.shell.close();
+  a.engines = 0;
+  const [one, two] = await Promise.all([a.hello(), a.hello()]);
+  assert.deepEqual(one, two);
+  assert.equal(a.engines, 1);
+  const [, last] = await Promise.all([a.hello({ mtu: 1300 }), a.hello({ mtu: 1400 })]);
+  assert.deepEqual(last!.links, []);
+  assert.equal(a.engines, 3);
+});
+
+test('only one end has packet information: neither has an interface, and both say why', async (context) => {
+  const pairs = new Pairs();
+  const [a, b] = [await pairs.add('a', { packetInformation: true }), await pairs.add('b')];
+  context.after(() => [a, b].forEach(({ shell }) => shell.close()));
+  await pairs.negotiate(a, b);
+  await waitFor('both to be told', () => a.ended.length > 0 && b.ended.length > 0);
+  const reasons = [a.ended[0]!.reason, b.ended[0]!.reason];
+  assert.ok(
+    reasons.every((reason) => /enable-packet-information|closed by the peer/.test(reason)),
+    reasons.join(),
+  );
+  assert.ok(reasons.some((reason) => /enable-packet-information/.test(reason)));
+  assert.equal(a.tuns.devices.size + b.tuns.devices.size, 0);
+});
+
+test('with packet information at both ends any ethertype crosses, header and all', async (context) => {
+  const pairs = new Pairs();
+  const [a, b] = [
+    await pairs.add('a', { packetInformation: true }),
+    await pairs.add('b', { packetInformation: true }),
+  ];
+  context.after(() => [a, b].forEach(({ shell }) => shell.close()));
+  await pairs.link(a, b);
+  const mpls = Uint8Array.of(0, 0, 0x88, 0x47, 0, 0x01, 0x01, 0x40, 0x45, 9, 9, 9);
+  assert.ok(a.tun('b')!.inject(mpls));
+  await waitFor('the frame', () => b.tun('a')!.written.length > 0);
+  assert.deepEqual(b.tun('a')!.written, [mpls]);
+});
+
+test('a description that the engine refuses is bad_sdp, ends its connection alone, and the next attempt works', async (context) => {
+  const { pairs, a, b } = await twoOf(context);
+  const attempt = { peer: 'b', negotiation: 'x', route: 'shared', iceServers: [] } as const;
+  for (const sdp of ['nonsense', 'v=0\r\n', '\u0000']) {
+    await assert.rejects(a.shell.request('answer', { ...attempt, sdp }), { code: 'bad_sdp' });
+  }
+  await a.shell.request('offer', attempt);
+  await assert.rejects(a.shell.request('accept', { peer: 'b', negotiation: 'x', sdp: 'nonsense' }), {
+    code: 'bad_sdp',
+  });
+  assert.deepEqual(a.report('b')!.connections, []);
+  await pairs.link(a, b);
+});
+
+test('what control may not ask is refused by code', async (context) => {
+  const { a } = await twoOf(context);
+  const attempt: Params<'offer'> = { peer: 'b', negotiation: 'x', route: 'shared', iceServers: [] };
+  await assert.rejects(a.shell.request('accept', { peer: 'b', negotiation: 'x', sdp: 'v=0' }), {
+    code: 'unknown_link',
+  });
+  await a.shell.request('offer', attempt);
+  await assert.rejects(a.shell.request('offer', attempt), { code: 'bad_message', message: /exists/ });
+  assert.deepEqual(await a.shell.request('close', { peer: 'b', negotiation: 'none' }), {});
+  assert.deepEqual(await a.shell.request('remove', { peer: 'nobody' }), {});
+  a.shell.close();
+  await assert.rejects(a.shell.request('offer', attempt), {
+    code: 'bad_message',
+    message: /hello comes first/,
+  });
+});
+
+test('an interface that the kernel refuses ends the connection with the reason, and a later one is tried again', async (context) => {
+  const { pairs, a, b } = await twoOf(context);
+  a.tuns.refusal = 'tun_denied';
+  await pairs.negotiate(a, b);
+  await waitFor('control to be told', () => a.ended.length > 0);
+  assert.match(a.ended[0]!.reason, /CAP_NET_ADMIN/);
+  assert.equal(a.report('b')!.state, 'connecting');
+  assert.match(a.report('b')!.reason, /CAP_NET_ADMIN/);
+  assert.ok(a.lines.some(({ level, message }) => level === 'error' && message === 'interface not opened'));
+  a.tuns.refusal = undefined;
+  await pairs.link(a, b);
+  assert.equal(a.report('b')!.state, 'up');
+});
+
+test('an interface that somebody deleted takes the link along, and the next link has a new one', async (context) => {
+  const { pairs, a, b } = await twoOf(context);
+  await pairs.link(a, b);
+  const old = a.tun('b')!;
+  old.setCarrier = () => {
+    throw new Error('no such device');
+  };
+  await b.shell.request('remove', { peer: 'a' });
+  await waitFor('the loss', () => a.lines.some(({ message }) => message === 'interface lost'));
+  assert.ok(old.closed);
+  assert.equal(a.report('b')!.interface, null);
+  await pairs.link(a, b);
+  assert.notEqual(a.tun('b')!.ifindex, old.ifindex);
+});
+
+test('a peer that says nothing for three pings is lost', async (context) => {
+  context.mock.timers.enable({ apis: ['setInterval'] });
+  const { pairs, a, b } = await twoOf(context);
+  await pairs.link(a, b);
+  const turn = () => new Promise((resolve) => setImmediate(resolve));
+  for (let i = 0; i < 10; i++) {
+    context.mock.timers.tick(2000);
+    for (let j = 0; j < 10; j++) await turn();
+  }
+  assert.equal(a.report('b')!.state, 'up', 'who answers is not');
+  pairs.network.cut('a', 'b');
+  for (let i = 0; i < 5; i++) {
+    context.mock.timers.tick(2000);
+    for (let j = 0; j < 10; j++) await turn();
+  }
+  for (const side of [a, b]) assert.equal(side.ended.at(-1)?.reason, 'the peer does not answer');
+  assert.equal(a.report('b')!.state, 'lost');
+  assert.equal(a.tun('b')!.carrier, false);
+  pairs.network.heal();
+  await pairs.link(a, b);
+});
+
+test('a remote candidate that leads through one of our own interfaces is never used', async (context) => {
+  const { pairs, a, b } = await twoOf(context);
+  const c = await pairs.add('c');
+  context.after(() => c.shell.close());
+  await pairs.link(a, c);
+  for (const side of [a, b])
+    side.tuns.routes.set(pairs.network.addressOf(side === a ? 'b' : 'a'), side === a ? 'cnc' : 'eth0');
+  await pairs.negotiate(a, b);
+  await waitFor('control to be told', () => a.ended.length > 0);
+  assert.match(a.ended[0]!.reason, /our own tunnel/);
+  assert.equal(a.tun('b'), undefined);
+  a.tuns.routes.clear();
+  await pairs.link(a, b);
+});
+
+test('a link that turns out to lead through our own interface is closed', async (context) => {
+  context.mock.timers.enable({ apis: ['setInterval'] });
+  const { pairs, a, b } = await twoOf(context);
+  const c = await pairs.add('c');
+  context.after(() => c.shell.close());
+  await pairs.link(a, b);
+  await pairs.link(a, c);
+  a.tuns.routes.set(pairs.network.addressOf('b'), 'cnc');
+  context.mock.timers.tick(2000);
+  await waitFor('the loss', () => a.report('b')?.state === 'lost');
+  assert.match(a.report('b')!.reason, /our own tunnel/);
+  assert.equal(a.report('c')!.state, 'up');
+});
+
+test('frames of control cross on the link both ways, and to a peer without a link they go nowhere', async (context) => {
+  const { pairs, a, b } = await twoOf(context);
+  a.shell.notification('signal', { peer: 'b', frame: Uint8Array.of(9) });
+  await pairs.link(a, b);
+  a.shell.notification('signal', { peer: 'b', frame: Uint8Array.of(1, 2) });
+  b.shell.notification('signal', { peer: 'a', frame: Uint8Array.of(3) });
+  await waitFor('both frames', () => a.signals.length > 0 && b.signals.length > 0);
+  assert.deepEqual(
+    b.signals.map(({ peer, frame }) => [peer, ...frame]),
+    [['a', 1, 2]],
+  );
+  assert.deepEqual(
+    a.signals.map(({ peer, frame }) => [peer, ...frame]),
+    [['b', 3]],
+  );
+});
+
+/** A peer that speaks WebRTC, but its `wire` channel is the test's. */
+async function rawPeer(pairs: Pairs, a: Side): Promise<{ connection: Connection; heard: WireMessage[] }> {
+  const heard: WireMessage[] = [];
+  let open = 0;
+  const connection = pairs.network.engine('raw').connect(
+    { route: 'shared', iceServers: [] },
+    {
+      candidate: (candidate) =>
+        a.shell.notification('candidate', { peer: 'raw', negotiation: 'r', candidate }),
+      state: () => {},
+      open: () => {
+        open++;
+      },
+      message: (channel, bytes) => {
+        if (channel === 'wire') heard.push(parse(wireMessage, bytes));
+      },
+      drain: () => {},
+    },
+  );
+  const { sdp } = await a.shell.request('offer', {
+    peer: 'raw',
+    negotiation: 'r',
+    route: 'shared',
+    iceServers: [],
+  });
+  await a.shell.request('accept', { peer: 'raw', negotiation: 'r', sdp: await connection.answer(sdp) });
+  await waitFor('the channels', () => open === 3 && heard.length > 0);
+  return { connection, heard };
+}
+
+test('garbage on the wire channel is passed over; a ping is answered, and the hello that follows counts', async (context) => {
+  const { pairs, a } = await twoOf(context);
+  const { connection, heard } = await rawPeer(pairs, a);
+  assert.deepEqual(heard[0], { type: 'hello', version: 1, packetInformation: false, mtu: 1500 });
+  for (const garbage of [
+    Uint8Array.of(),
+    Uint8Array.of(0xc1),
+    encode({ type: 'weather' }),
+    encode({ type: 'hello', version: 1 }),
+    encode({ type: 'pong', number: 99 }),
+    new Uint8Array(20_000),
+  ]) {
+    assert.ok(connection.send('wire', garbage));
+  }
+  connection.send('data', packet(1));
+  connection.send('wire', encode({ type: 'ping', number: 7 }));
+  await waitFor('the answer', () => heard.some((message) => message.type === 'pong' && message.number === 7));
+  assert.equal(a.report('raw')!.state, 'connecting');
+  connection.send(
+    'wire',
+    encode({ type: 'hello', version: 1, packetInformation: false, mtu: 1280, more: 'later' }),
+  );
+  await waitFor('the link', () => a.report('raw')?.state === 'up');
+  assert.equal(a.tun('raw')!.mtu, 1280);
+});
+
+test('packets that no interface takes are counted as dropped, and cost nothing else', async (context) => {
+  const { pairs, a } = await twoOf(context);
+  const { connection } = await rawPeer(pairs, a);
+  connection.send('wire', encode({ type: 'hello', version: 1, packetInformation: false, mtu: 1500 }));
+  await waitFor('the link', () => a.report('raw')?.state === 'up');
+  const good = packet(5);
+  for (const bytes of [new Uint8Array(1600).fill(0x45), Uint8Array.of(0xff, 1, 2), good, new Uint8Array(0)])
+    connection.send('data', bytes);
+  await waitFor('the good one', () => a.tun('raw')!.written.length === 1);
+  const { counters } = (await a.shell.request('stats', {})).links[0]!;
+  assert.equal(counters.rxPackets, 1);
+  assert.equal(counters.rxBytes, good.length);
+  assert.ok(counters.rxDropped >= 2, `${counters.rxDropped}`);
+});
+
+test('names: the kernel’s own where asked for, a short form for a long ID, the whole ID as alias', async (context) => {
+  const pairs = new Pairs();
+  const long = 'a-node-with-a-very-long-name';
+  const [a, b] = [await pairs.add('a'), await pairs.add(long, { autoInterfaceName: true })];
+  context.after(() => [a, b].forEach(({ shell }) => shell.close()));
+  await pairs.link(a, b);
+  assert.equal(b.report('a')!.interface!.name, 'tun0');
+  assert.match(a.report(long)!.interface!.name, /^cna-node-~[a-z2-7]{5}$/);
+  assert.equal(a.tun(long)!.options.alias, long);
+});
+
+test('a dataplane that closes leaves nothing, twice if it must, and its peers see it', async (context) => {
+  const { pairs, a, b } = await twoOf(context);
+  await pairs.link(a, b);
+  const tun = a.tun('b')!;
+  a.shell.close();
+  a.shell.close();
+  assert.ok(tun.closed);
+  assert.equal(a.tuns.devices.size, 0);
+  await waitFor('the other end to notice', () => b.report('a')?.state === 'lost');
+});
+
+test('five dataplanes in a full mesh carry a packet over each link', async (context) => {
+  const pairs = new Pairs();
+  const sides: Side[] = [];
+  for (const id of ['a', 'b', 'c', 'd', 'e']) sides.push(await pairs.add(id));
+  context.after(() => sides.forEach(({ shell }) => shell.close()));
+  for (const [i, one] of sides.entries())
+    for (const other of sides.slice(i + 1)) await pairs.link(one, other);
+  for (const one of sides) for (const other of sides) if (one !== other) one.tun(other.id)!.inject(packet(1));
+  for (const one of sides)
+    for (const other of sides) if (one !== other) assert.deepEqual(await packetsOf(one, other.id, 1), [1]);
+});

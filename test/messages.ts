@@ -1,0 +1,261 @@
+/** One example, or more, of every message there is; `vectors/messages.json` has their bytes. */
+import type * as z from 'zod/mini';
+import {
+  type Method,
+  type Notification,
+  type NotificationParams,
+  type Params,
+  type Result,
+  requests,
+} from '../protocol/dataplane.ts';
+import { handshakeMessage } from '../protocol/handshake.ts';
+import { body, neighborMessage, nodeRecord } from '../protocol/signaling.ts';
+import { wireMessage } from '../protocol/wire.ts';
+
+export interface Example {
+  readonly name: string;
+  readonly schema: z.ZodMiniType;
+  readonly value: object;
+  /** Fields that may be missing. */
+  readonly optional?: readonly string[];
+}
+
+/** `first`, `first` + 1, … */
+export function bytesFrom(first: number, size: number): Uint8Array {
+  return Uint8Array.from({ length: size }, (_, i) => (first + i) & 255);
+}
+
+const epoch = 1_764_000_000_123;
+const later = 1_764_000_099_000;
+const sdp = 'v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n';
+const candidate = 'candidate:1 1 UDP 2122317823 192.0.2.7 2333 typ host';
+const record = bytesFrom(0x20, 40);
+const signed = { record, signature: bytesFrom(0x40, 64) };
+const directed = { from: 'berlin', to: 'ams-1', epoch, toEpoch: later, counter: 7 };
+const offerOf = { negotiation: 'mid0a1-1', route: 'shared', sdp };
+
+export const examples: readonly Example[] = [
+  {
+    name: 'handshake hello',
+    schema: handshakeMessage,
+    value: {
+      type: 'hello',
+      id: 'berlin',
+      key: bytesFrom(0, 32),
+      epoch,
+      nonce: bytesFrom(32, 32),
+      dh: bytesFrom(64, 32),
+    },
+  },
+  {
+    name: 'handshake proof',
+    schema: handshakeMessage,
+    value: { type: 'proof', mac: bytesFrom(0, 32), signature: bytesFrom(32, 64) },
+  },
+  {
+    name: 'handshake refuse wrong_token',
+    schema: handshakeMessage,
+    value: { type: 'refuse', code: 'wrong_token' },
+  },
+  {
+    name: 'handshake refuse id_in_use',
+    schema: handshakeMessage,
+    value: { type: 'refuse', code: 'id_in_use' },
+  },
+  {
+    name: 'handshake refuse identity_mismatch',
+    schema: handshakeMessage,
+    value: { type: 'refuse', code: 'identity_mismatch' },
+  },
+  { name: 'handshake refuse denied', schema: handshakeMessage, value: { type: 'refuse', code: 'denied' } },
+  {
+    name: 'handshake refuse version_mismatch',
+    schema: handshakeMessage,
+    value: { type: 'refuse', code: 'version_mismatch' },
+  },
+  { name: 'record', schema: nodeRecord, value: { id: 'berlin', key: bytesFrom(0, 32), epoch, turn: true } },
+  {
+    name: 'neighbor alive',
+    schema: neighborMessage,
+    value: { type: 'alive', digest: bytesFrom(0, 8), ask: ['ams-1', 'x'] },
+  },
+  {
+    name: 'neighbor members',
+    schema: neighborMessage,
+    value: {
+      type: 'members',
+      entries: [
+        { ...signed, age: 0 },
+        { record: bytesFrom(1, 3), signature: bytesFrom(9, 64), age: 59_999 },
+      ],
+    },
+  },
+  {
+    name: 'neighbor flood to one',
+    schema: neighborMessage,
+    value: {
+      type: 'flood',
+      from: 'berlin',
+      to: 'ams-1',
+      ttl: 32,
+      body: bytesFrom(0x80, 20),
+      signature: bytesFrom(0x10, 64),
+      sender: signed,
+    },
+    optional: ['sender'],
+  },
+  {
+    name: 'neighbor flood to everyone',
+    schema: neighborMessage,
+    value: {
+      type: 'flood',
+      from: 'berlin',
+      to: '*',
+      ttl: 0,
+      body: bytesFrom(0, 1),
+      signature: bytesFrom(0x10, 64),
+    },
+  },
+  { name: 'body offer', schema: body, value: { kind: 'offer', ...offerOf, ...directed } },
+  { name: 'body answer', schema: body, value: { kind: 'answer', negotiation: 'mid0a1-1', sdp, ...directed } },
+  {
+    name: 'body candidate',
+    schema: body,
+    value: { kind: 'candidate', negotiation: 'mid0a1-1', candidates: [candidate, candidate], ...directed },
+  },
+  {
+    name: 'body reject denied',
+    schema: body,
+    value: { kind: 'reject', negotiation: 'mid0a1-1', reason: 'denied', ...directed },
+    optional: ['negotiation'],
+  },
+  {
+    name: 'body reject failed',
+    schema: body,
+    value: { kind: 'reject', negotiation: 'mid0a1-1', reason: 'failed', ...directed },
+    optional: ['negotiation'],
+  },
+  {
+    name: 'body reject of a solicit',
+    schema: body,
+    value: { kind: 'reject', reason: 'denied', ...directed },
+  },
+  { name: 'body solicit', schema: body, value: { kind: 'solicit', ...directed } },
+  { name: 'body bye', schema: body, value: { kind: 'bye', ...directed, to: '*', toEpoch: 0 } },
+  {
+    name: 'wire hello',
+    schema: wireMessage,
+    value: { type: 'hello', version: 1, packetInformation: false, mtu: 1500 },
+  },
+  { name: 'wire ping', schema: wireMessage, value: { type: 'ping', number: 1 } },
+  { name: 'wire pong', schema: wireMessage, value: { type: 'pong', number: 70_000 } },
+];
+
+const linkReport: NotificationParams<'link'> = {
+  peer: 'ams-1',
+  state: 'up',
+  reason: '',
+  active: 'mid0a1-1',
+  connections: [
+    { negotiation: 'mid0a1-1', route: 'shared', open: true },
+    { negotiation: 'mid0a1-2', route: 'relay', open: false },
+  ],
+  path: 'datachannel',
+  pair: {
+    local: { type: 'host', address: '192.0.2.7', port: 2333 },
+    remote: { type: 'srflx', address: '2001:db8::7', port: 61_234 },
+  },
+  interface: {
+    name: 'cnams-1',
+    index: 12,
+    mtu: 1500,
+    carrier: true,
+    address: 'fe80::1:2:3:4',
+    peerAddress: 'fe80::5:6:7:8',
+  },
+};
+
+const lostLink: NotificationParams<'link'> = {
+  peer: 'oslo',
+  state: 'lost',
+  reason: 'no path',
+  active: null,
+  connections: [],
+  path: null,
+  pair: null,
+  interface: null,
+};
+
+const attempt = { peer: 'ams-1', negotiation: 'mid0a1-1' };
+const iceServers: Params<'offer'>['iceServers'] = [
+  { kind: 'stun', host: 'stun.example', port: 3478 },
+  { kind: 'turn', host: '2001:db8::1', port: 443, user: 'u', credential: 'c' },
+];
+
+/** A request of every method, and its reply. */
+export const calls: { readonly [M in Method]: { readonly params: Params<M>; readonly result: Result<M> } } = {
+  hello: {
+    params: {
+      version: 1,
+      config: {
+        node: 'berlin',
+        interfacePrefix: 'cn',
+        autoInterfaceName: false,
+        packetInformation: true,
+        mtu: 1500,
+        udpPort: null,
+      },
+    },
+    result: {
+      version: 1,
+      pid: 4711,
+      child: true,
+      engine: 'node-datachannel',
+      udpPort: 2333,
+      portTaken: false,
+      links: [linkReport, lostLink],
+    },
+  },
+  offer: { params: { ...attempt, route: 'shared', iceServers }, result: { sdp } },
+  answer: { params: { ...attempt, route: 'relay', iceServers: [], sdp }, result: { sdp } },
+  accept: { params: { ...attempt, sdp }, result: {} },
+  close: { params: attempt, result: {} },
+  remove: { params: { peer: 'ams-1' }, result: {} },
+  stats: {
+    params: {},
+    result: {
+      links: [
+        {
+          peer: 'ams-1',
+          rtt: 12.345,
+          counters: {
+            rxPackets: 1,
+            rxBytes: 1500,
+            txPackets: 300,
+            txBytes: 5_000_000_000,
+            rxDropped: 0,
+            txDropped: 70_000,
+          },
+        },
+        {
+          peer: 'oslo',
+          rtt: null,
+          counters: { rxPackets: 0, rxBytes: 0, txPackets: 0, txBytes: 0, rxDropped: 0, txDropped: 0 },
+        },
+      ],
+    },
+  },
+  shutdown: { params: {}, result: {} },
+};
+
+export const notices: { readonly [N in Notification]: NotificationParams<N> } = {
+  candidate: { ...attempt, candidate },
+  signal: { peer: 'ams-1', frame: bytesFrom(0, 5) },
+  link: linkReport,
+  ended: { ...attempt, route: 'shared', reason: 'no path' },
+};
+
+/** The error reply to a request that nobody knows. */
+export const refusedCall = { method: 'fly', code: 'unknown_method', message: 'no method "fly"' } as const;
+
+export const methods = Object.keys(requests) as Method[];

@@ -1,0 +1,213 @@
+/** The options that hold values: what they take, what they mean, what they refuse. */
+import type { ControlConfig } from '../control/config.ts';
+
+type Given = readonly [text: string, value: unknown];
+
+export interface Row {
+  readonly flag: string;
+  readonly field: keyof ControlConfig;
+  readonly initial: unknown;
+  /** Texts and what they mean, none of them the default. */
+  readonly good: readonly [Given, Given, Given];
+  readonly bad: readonly string[];
+}
+
+const times = ['10', 'soon', '-1s', '9ms', '0s', '1.5s', '1h2', '10000000000w'];
+const turn = { kind: 'turn', host: 't', port: 3478, user: 'u', credential: 'c' };
+const globs = [
+  ['a*', ['a*']],
+  ['a,b?', ['a', 'b?']],
+  [' x , y ', ['x', 'y']],
+] as const;
+
+export const rows: readonly Row[] = [
+  {
+    flag: 'listen',
+    field: 'listen',
+    initial: { host: '127.0.0.1', port: 2333 },
+    good: [
+      ['[::]:1', { host: '::', port: 1 }],
+      [':9', { host: '', port: 9 }],
+      ['h:0', { host: 'h', port: 0 }],
+    ],
+    bad: ['h', 'h:p', 'h:65536', '::1:2', 'a b:1'],
+  },
+  {
+    flag: 'ws-servers',
+    field: 'wsServers',
+    initial: [],
+    good: [
+      ['ws://a:1', ['ws://a:1/']],
+      ['wss://a/x,ws://b', ['wss://a/x', 'ws://b/']],
+      [' ws://c , ', ['ws://c/']],
+    ],
+    bad: ['http://a', 'a:1', 'ws://', 'ws://a,b', 'ws://a/#b'],
+  },
+  {
+    flag: 'ice-servers',
+    field: 'iceServers',
+    initial: [],
+    good: [
+      ['stun:s', [{ kind: 'stun', host: 's', port: 3478 }]],
+      ['turn:t|u|c', [turn]],
+      ['turn:t|u|c,stun:s:1', [turn, { kind: 'stun', host: 's', port: 1 }]],
+    ],
+    bad: ['s', 'stun:', 'turn:t', 'turn:t|u', 'stun:s,turn:t|u'],
+  },
+  {
+    flag: 'check-interval',
+    field: 'checkInterval',
+    initial: 10_000,
+    good: [
+      ['1s', 1000],
+      ['1m30s', 90_000],
+      ['10ms', 10],
+    ],
+    bad: times,
+  },
+  {
+    flag: 'check-timeout',
+    field: 'checkTimeout',
+    initial: 60_000,
+    good: [
+      ['1s', 1000],
+      ['2m', 120_000],
+      ['500ms', 500],
+    ],
+    bad: times,
+  },
+  {
+    flag: 'send-alive-interval',
+    field: 'sendAliveInterval',
+    initial: 20_000,
+    good: [
+      ['1s', 1000],
+      ['1h', 3_600_000],
+      ['1d', 86_400_000],
+    ],
+    bad: times,
+  },
+  {
+    flag: 'interface-prefix',
+    field: 'interfacePrefix',
+    initial: 'cn',
+    good: [
+      ['a', 'a'],
+      ['vpn-', 'vpn-'],
+      ['12345678', '12345678'],
+    ],
+    bad: ['123456789', 'a b', 'ü', 'a/b', 'a.'],
+  },
+  {
+    flag: 'buf-size',
+    field: 'bufSize',
+    initial: 1504,
+    good: [
+      ['1284', 1284],
+      ['65535', 65_535],
+      ['9000', 9000],
+    ],
+    bad: ['1283', '65536', '1500.5', 'x', '-1', '1e4', '0x600'],
+  },
+  {
+    flag: 'mtu',
+    field: 'mtu',
+    initial: 1500,
+    good: [
+      ['1280', 1280],
+      ['1400', 1400],
+      ['1499', 1499],
+    ],
+    bad: ['1279', '1501', 'auto', '1400 '],
+  },
+  {
+    flag: 'udp-port',
+    field: 'udpPort',
+    initial: null,
+    good: [
+      ['1', 1],
+      ['65535', 65_535],
+      ['2333', 2333],
+    ],
+    bad: ['0', '65536', 'any', '-5', '23 33'],
+  },
+  {
+    flag: 'allow',
+    field: 'allow',
+    initial: [],
+    good: globs,
+    bad: ['a b', 'ü', 'a.b', `a,${'x'.repeat(65)}`],
+  },
+  { flag: 'deny', field: 'deny', initial: [], good: globs, bad: ['a b', 'ü', 'a/b'] },
+  {
+    flag: 'webrtc',
+    field: 'webrtc',
+    initial: 'node-datachannel',
+    good: [
+      ['werift', 'werift'],
+      ['werift', 'werift'],
+      ['werift', 'werift'],
+    ],
+    bad: ['libwebrtc', 'Werift'],
+  },
+  {
+    flag: 'dataplane-socket',
+    field: 'dataplaneSocket',
+    initial: null,
+    good: [
+      ['/a', '/a'],
+      ['b', 'b'],
+      ['/c d', '/c d'],
+    ],
+    bad: [],
+  },
+  {
+    flag: 'state-dir',
+    field: 'stateDirectory',
+    initial: '/var/lib/cryonet',
+    good: [
+      ['/a', '/a'],
+      ['b', 'b'],
+      ['/c d', '/c d'],
+    ],
+    bad: [],
+  },
+  {
+    flag: 'runtime-dir',
+    field: 'runtimeDirectory',
+    initial: '/run/cryonet',
+    good: [
+      ['/a', '/a'],
+      ['b', 'b'],
+      ['/c d', '/c d'],
+    ],
+    bad: [],
+  },
+  {
+    flag: 'log-level',
+    field: 'logLevel',
+    initial: 'info',
+    good: [
+      ['debug', 'debug'],
+      ['warn', 'warn'],
+      ['error', 'error'],
+    ],
+    bad: ['loud', 'INFO'],
+  },
+  {
+    flag: 'log-format',
+    field: 'logFormat',
+    initial: 'auto',
+    good: [
+      ['text', 'text'],
+      ['json', 'json'],
+      ['text', 'text'],
+    ],
+    bad: ['xml'],
+  },
+];
+
+export const switches: readonly { flag: string; field: keyof ControlConfig }[] = [
+  { flag: 'auto-interface-name', field: 'autoInterfaceName' },
+  { flag: 'enable-packet-information', field: 'packetInformation' },
+];

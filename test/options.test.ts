@@ -1,0 +1,384 @@
+import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { CommanderError } from 'commander';
+import fc from 'fast-check';
+import { type ControlConfig, readConfig } from '../control/config.ts';
+import { controlProgram, environmentName, optionTable } from '../control/options.ts';
+import { CryonetError, reasonOf } from '../protocol/errors.ts';
+import { rows, switches } from './option-rows.ts';
+import { temporaryFolder } from './socket-pair.ts';
+
+/** Options that name files: `token`, `token-file`, `tls-*` and `config` have tests of their own. */
+const files = ['token', 'token-file', 'tls-cert', 'tls-key', 'config'];
+
+type Variables = Record<string, string>;
+
+function configOf(argv: readonly string[], env: Variables = {}, uid = 0): ControlConfig {
+  return readConfig(['--token', 'secret', ...argv, 'node'], env, uid);
+}
+
+/** The one line that a bad configuration is refused with. */
+function refusal(argv: readonly string[], env: Variables = {}): string {
+  try {
+    readConfig(argv, env, 0);
+  } catch (error) {
+    assert.ok(error instanceof CryonetError && error.code === 'bad_config', String(error));
+    assert.doesNotMatch(error.message, /\n/);
+    return error.message;
+  }
+  assert.fail(`taken: ${argv.join(' ')}`);
+}
+
+function tomlFile(context: TestContext, text: string): string {
+  const path = join(temporaryFolder(context), 'cryonet.toml');
+  writeFileSync(path, text);
+  return path;
+}
+
+test('every option has a row in these tests', () => {
+  const tested = [...rows, ...switches].map(({ flag }) => flag).concat(files);
+  assert.deepEqual(tested.sort(), optionTable.map(({ flag }) => flag).sort());
+});
+
+test('help shows every option with its variable and its default', () => {
+  const help = controlProgram().helpInformation().replace(/\s+/g, ' ');
+  for (const { flag, value, fallback } of optionTable) {
+    assert.ok(help.includes(`--${flag}${value === undefined ? '' : ` <${value}>`}`), flag);
+    assert.ok(
+      help.includes(
+        `(env: ${environmentName(flag)}${fallback === undefined ? '' : `; default ${fallback}`})`,
+      ),
+      flag,
+    );
+  }
+});
+
+test('the names, variables and defaults of the compatibility contract', () => {
+  const contract = {
+    listen: '127.0.0.1:2333',
+    'ws-servers': undefined,
+    token: undefined,
+    'ice-servers': undefined,
+    'check-interval': '10s',
+    'check-timeout': '1m',
+    'send-alive-interval': '20s',
+    'interface-prefix': 'cn',
+    'auto-interface-name': undefined,
+    'enable-packet-information': undefined,
+    'buf-size': '1504',
+  };
+  for (const [flag, fallback] of Object.entries(contract)) {
+    assert.equal(optionTable.find((row) => row.flag === flag)?.fallback, fallback, flag);
+    assert.match(environmentName(flag), /^[A-Z_]+$/);
+  }
+  assert.equal(environmentName('send-alive-interval'), 'SEND_ALIVE_INTERVAL');
+});
+
+for (const { flag, field, initial, good, bad } of rows) {
+  const variable = environmentName(flag);
+
+  test(`--${flag}: flag, then environment, then file, then default`, (context) => {
+    const [[first, one], [second, two], [third, three]] = good;
+    const config = tomlFile(context, `${flag} = ${JSON.stringify(third)}\n`);
+    assert.deepEqual(configOf([])[field], initial);
+    assert.deepEqual(configOf(['--config', config])[field], three);
+    assert.deepEqual(configOf([], { CONFIG: config })[field], three);
+    assert.deepEqual(configOf(['--config', config], { [variable]: second })[field], two);
+    assert.deepEqual(configOf([`--${flag}`, first, '--config', config], { [variable]: second })[field], one);
+    assert.deepEqual(configOf([`--${flag}=${first}`])[field], one);
+    assert.deepEqual(configOf([], { [variable]: '' })[field], initial, 'an empty variable is none');
+  });
+
+  if (bad.length > 0) {
+    test(`--${flag}: a bad value is refused by one line with the source, what it takes and, unless secret, the value`, (context) => {
+      const { takes } = optionTable.find((row) => row.flag === flag)!;
+      for (const text of bad) {
+        const shown = flag === 'ws-servers' || flag === 'ice-servers' ? 'this value' : JSON.stringify(text);
+        const tail = `takes ${takes}, not ${shown}`;
+        const config = tomlFile(context, `${flag} = ${JSON.stringify(text)}\n`);
+        assert.equal(refusal(['--token', 's', `--${flag}=${text}`, 'n']), `--${flag} ${tail}`);
+        assert.equal(refusal(['--token', 's', 'n'], { [variable]: text }), `${variable} ${tail}`);
+        assert.equal(refusal(['--token', 's', '--config', config, 'n']), `${flag} in ${config} ${tail}`);
+      }
+    });
+  }
+}
+
+for (const { flag, field } of switches) {
+  test(`--${flag}: off, unless the flag, the variable or the file says on`, (context) => {
+    const variable = environmentName(flag);
+    const on = tomlFile(context, `${flag} = true\n`);
+    assert.equal(configOf([])[field], false);
+    assert.equal(configOf([`--${flag}`])[field], true);
+    assert.equal(configOf(['--config', on])[field], true);
+    assert.equal(configOf(['--config', on], { [variable]: 'no' })[field], false);
+    assert.equal(configOf([`--${flag}`], { [variable]: 'false' })[field], true);
+    for (const yes of ['true', '1', 'yes', 'on'])
+      assert.equal(configOf([], { [variable]: yes })[field], true);
+    for (const no of ['false', '0', 'no', 'off', ''])
+      assert.equal(configOf([], { [variable]: no })[field], false);
+    assert.equal(
+      refusal(['--token', 's', 'n'], { [variable]: 'maybe' }),
+      `${variable} takes true or false, not "maybe"`,
+    );
+  });
+}
+
+test('a token may start with dashes', () => {
+  assert.equal(readConfig(['--token=--x', 'n'], {}, 0).token, '--x');
+});
+
+test('the ID comes from the argument, the variable or the file', (context) => {
+  const config = tomlFile(context, 'id = "from-file"\ntoken = "t"\n');
+  assert.equal(readConfig(['--config', config], {}, 0).id, 'from-file');
+  assert.equal(readConfig(['--config', config], { ID: 'from-env' }, 0).id, 'from-env');
+  assert.equal(readConfig(['--config', config, 'from-argument'], { ID: 'from-env' }, 0).id, 'from-argument');
+  assert.equal(refusal(['--token', 's']), 'the node needs an ID: cryonet --token <TOKEN> <ID>, or set ID');
+  for (const id of ['a b', 'ä', 'x'.repeat(65), 'a/b', '*', '']) {
+    assert.equal(
+      refusal(['--token', 's', id]),
+      `<ID> takes 1 to 64 letters, digits, - or _, not ${JSON.stringify(id)}`,
+    );
+  }
+  assert.equal(
+    refusal(['--token', 's'], { ID: 'a.b' }),
+    'ID takes 1 to 64 letters, digits, - or _, not "a.b"',
+  );
+});
+
+test('the token comes from the strongest source; of one source, the token itself before its file', (context) => {
+  const folder = temporaryFolder(context);
+  const path = join(folder, 'token');
+  writeFileSync(path, '  in a file \n');
+  const config = tomlFile(context, 'token = "in the configuration"\n');
+  const tokenOf = (argv: readonly string[], env: Variables = {}) => readConfig([...argv, 'n'], env, 0).token;
+  assert.equal(tokenOf(['--token', 'flag']), 'flag');
+  assert.equal(tokenOf(['--token', 'flag'], { TOKEN: 'variable' }), 'flag');
+  assert.equal(tokenOf([], { TOKEN: 'variable' }), 'variable');
+  assert.equal(tokenOf(['--token-file', path]), 'in a file');
+  assert.equal(tokenOf([], { TOKEN_FILE: path }), 'in a file');
+  assert.equal(tokenOf(['--config', config]), 'in the configuration');
+  assert.equal(tokenOf([], { CREDENTIALS_DIRECTORY: folder }), 'in a file');
+  assert.equal(tokenOf(['--token', 'flag', '--token-file', path]), 'flag');
+  assert.equal(tokenOf([], { TOKEN: 'variable', CREDENTIALS_DIRECTORY: folder }), 'variable');
+  assert.equal(tokenOf(['--token-file', path], { TOKEN: 'variable' }), 'in a file');
+  assert.equal(tokenOf(['--token-file', path, '--config', config]), 'in a file');
+  assert.equal(tokenOf(['--config', config], { TOKEN_FILE: path }), 'in a file');
+});
+
+test('a token that cannot be had is refused by one line with the reason', (context) => {
+  const folder = temporaryFolder(context);
+  const empty = join(folder, 'empty');
+  writeFileSync(empty, ' \n');
+  const missing = join(folder, 'missing');
+  assert.equal(refusal(['n']), 'the mesh needs a token: give --token, --token-file or TOKEN');
+  assert.equal(refusal(['n'], { TOKEN: '' }), 'the mesh needs a token: give --token, --token-file or TOKEN');
+  assert.equal(refusal(['--token', '', 'n']), '--token takes the secret of the mesh, not this value');
+  assert.equal(refusal(['--token-file', empty, 'n']), `--token-file: ${empty} is empty`);
+  assert.match(refusal(['--token-file', missing, 'n']), /^--token-file cannot be read: ENOENT.*missing/);
+  assert.match(refusal(['n'], { TOKEN_FILE: folder }), /^TOKEN_FILE cannot be read: EISDIR/);
+  assert.match(
+    refusal(['n'], { CREDENTIALS_DIRECTORY: missing }),
+    /^credential token cannot be read: ENOENT/,
+  );
+});
+
+test('certificate and key are read, and go together', (context) => {
+  const folder = temporaryFolder(context);
+  const [cert, key, missing] = ['cert', 'key', 'missing'].map((name) => join(folder, name)) as [
+    string,
+    string,
+    string,
+  ];
+  writeFileSync(cert, 'CERT');
+  writeFileSync(key, 'KEY');
+  assert.equal(configOf([]).tls, null);
+  assert.deepEqual(configOf(['--tls-cert', cert, '--tls-key', key]).tls, { cert: 'CERT', key: 'KEY' });
+  assert.equal(refusal(['--token', 's', '--tls-cert', cert, 'n']), '--tls-cert and --tls-key go together');
+  assert.equal(refusal(['--token', 's', '--tls-key', key, 'n']), '--tls-cert and --tls-key go together');
+  assert.equal(
+    refusal(['--token', 's', '--tls-cert', missing, '--tls-key', key, 'n']),
+    `--tls-cert takes a readable PEM file, not ${JSON.stringify(missing)}`,
+  );
+});
+
+test('the MTU never exceeds the buffer less the packet information, and follows it', () => {
+  assert.equal(configOf(['--buf-size', '9000']).mtu, 8996);
+  assert.equal(configOf(['--buf-size', '9000', '--mtu', '8996']).mtu, 8996);
+  assert.match(
+    refusal(['--token', 's', '--buf-size', '1400', '--mtu', '1397', 'n']),
+    /^--mtu takes .*buf-size − 4, not "1397"$/,
+  );
+});
+
+test('a list may be given by repeating its flag', () => {
+  assert.deepEqual(configOf(['--allow', 'a', '--allow', 'b,c']).allow, ['a', 'b', 'c']);
+  assert.deepEqual(configOf(['--deny', 'x*', '--deny', 'y']).deny, ['x*', 'y']);
+  assert.deepEqual(configOf(['--ws-servers', 'ws://a', '--ws-servers', 'ws://b']).wsServers, [
+    'ws://a/',
+    'ws://b/',
+  ]);
+});
+
+test('a file may use the types of TOML', (context) => {
+  const config = tomlFile(
+    context,
+    'buf-size = 2000\nallow = ["a", "b"]\nudp-port = 5\ncheck-interval = "2s"\n',
+  );
+  const { bufSize, allow, udpPort, checkInterval } = configOf(['--config', config]);
+  assert.deepEqual(
+    { bufSize, allow, udpPort, checkInterval },
+    { bufSize: 2000, allow: ['a', 'b'], udpPort: 5, checkInterval: 2000 },
+  );
+});
+
+test('a configuration file that cannot be used is refused by one line', (context) => {
+  const with_ = (text: string) => {
+    const path = tomlFile(context, text);
+    return { path, line: refusal(['--token', 's', '--config', path, 'n']) };
+  };
+  assert.match(
+    refusal(['--token', 's', '--config', '/nonexistent/x', 'n']),
+    /^--config \/nonexistent\/x cannot be used: ENOENT/,
+  );
+  const unknown = with_('listn = "x"\n');
+  assert.equal(unknown.line, `${unknown.path}: no option is called "listn"`);
+  for (const text of ['listen =', 'listen = "a\n', '[', 'a = 1\na = 2\n', '\0']) {
+    const { path, line } = with_(text);
+    assert.ok(line.startsWith(`--config ${path} cannot be used: Invalid TOML document`), line);
+  }
+  for (const text of [
+    'state-dir = { a = 1 }',
+    '[token]\na = 1',
+    'allow = [["a"]]',
+    'state-dir = 2024-01-01',
+  ]) {
+    const { path, line } = with_(text);
+    assert.match(line.slice(path.length), /^: (state-dir|token|allow) takes /, line);
+  }
+});
+
+const lines: readonly [argv: readonly string[], line: RegExp][] = [
+  [['--nonsense', 'n'], /^unknown option '--nonsense'$/],
+  [['--listn=x', 'n'], /^unknown option '--listn' \(Did you mean --listen\?\)$/],
+  [['-x', 'n'], /^unknown option '-x'$/],
+  [['--listen', '--token', 'n'], /^option '--listen <ADDRESS>' argument missing$/],
+  [['--token', '--listen', 'n'], /^option '--token <TOKEN>' argument missing$/],
+  [['--buf-size', '--token=t', 'n'], /^option '--buf-size <BYTES>' argument missing$/],
+  [['--listen'], /^option '--listen <ADDRESS>' argument missing$/],
+  [['--token', 't', 'a', 'b'], /^too many arguments/],
+];
+
+for (const [argv, line] of lines) {
+  test(`cryonet ${argv.join(' ')}: one line`, () => assert.match(refusal(argv), line));
+}
+
+test('default folders: of root, of a service, of a user', () => {
+  const folders = ({ stateDirectory, runtimeDirectory }: ControlConfig) => [stateDirectory, runtimeDirectory];
+  assert.deepEqual(folders(configOf([])), ['/var/lib/cryonet', '/run/cryonet']);
+  assert.deepEqual(folders(configOf([], { STATE_DIRECTORY: '/s', RUNTIME_DIRECTORY: '/r:/q' }, 999)), [
+    '/s',
+    '/r',
+  ]);
+  assert.deepEqual(folders(configOf([], { XDG_STATE_HOME: '/x', XDG_RUNTIME_DIR: '/run/user/7' }, 7)), [
+    '/x/cryonet',
+    '/run/user/7/cryonet',
+  ]);
+  assert.equal(configOf([], {}, 7).runtimeDirectory, '/tmp/cryonet-7');
+});
+
+test('whatever is given: a configuration or one line, in which no secret is', (context) => {
+  const secret = 'S3CRET-token';
+  const credential = 'CR3DENTIAL';
+  const ice = `turn:t.example|user|${credential}`;
+  const flags = optionTable.map(({ flag }) => `--${flag}`);
+  const values = [
+    '1s',
+    'x',
+    '',
+    '-1',
+    '1400',
+    'a,b',
+    'ws://a',
+    'stun:s',
+    'true',
+    '/nonexistent',
+    '[::1]:1',
+    '\u0000',
+    'ü',
+    '-',
+    '-h1',
+  ];
+  const given = [
+    `--token=${secret}`,
+    `--tokn=${secret}`,
+    `--ice-servers=${ice}`,
+    `--ice-servers=${ice},x`,
+    `--ice-server=${ice}`,
+    `--ice-servers=${ice}|x`,
+  ];
+  const argument = fc.oneof(
+    fc.constantFrom(...flags),
+    fc.constantFrom(...values),
+    fc.constantFrom(...given),
+    fc.string({ maxLength: 12 }),
+  );
+  const variable = fc.oneof(fc.constantFrom(...values), fc.string({ maxLength: 12 }));
+  const env = fc.dictionary(
+    fc.constantFrom(
+      'ID',
+      ...optionTable.map(({ flag }) => environmentName(flag)).filter((name) => name !== 'CONFIG'),
+    ),
+    variable,
+    { maxKeys: 4 },
+  );
+  const entry = fc.oneof(
+    fc.constantFrom(
+      `token = "${secret}"`,
+      `token = "${secret}`,
+      `token = ["${secret}", 5]`,
+      `tokn = "${secret}"`,
+      `ice-servers = ["${ice}", "x"]`,
+      `ice-servers = "${ice}`,
+      'id = "n"',
+    ),
+    fc
+      .tuple(fc.constantFrom(...optionTable.map(({ flag }) => flag)), fc.jsonValue())
+      .map(([flag, value]) => `${flag} = ${JSON.stringify(value)}`),
+    fc.string({ maxLength: 20 }),
+  );
+  const path = join(temporaryFolder(context), 'random.toml');
+  const secretEnv = fc.constantFrom<Variables>(
+    {},
+    { TOKEN: secret },
+    { ICE_SERVERS: `${ice},x` },
+    { ICE_SERVERS: ice },
+  );
+  fc.assert(
+    fc.property(
+      fc.array(argument, { maxLength: 7 }),
+      env,
+      secretEnv,
+      fc.array(entry, { maxLength: 3 }),
+      fc.boolean(),
+      (argv, env, more, entries, useFile) => {
+        if (argv.some((each) => /^(-h|--help|-V|--version)/.test(each))) return;
+        writeFileSync(path, entries.join('\n'));
+        try {
+          const config = readConfig(useFile ? ['--config', path, ...argv] : argv, { ...env, ...more }, 1000);
+          assert.match(config.id, /^[A-Za-z0-9_-]{1,64}$/);
+          assert.notEqual(config.token, '');
+        } catch (error) {
+          assert.ok(error instanceof CryonetError || error instanceof CommanderError, String(error));
+          const line = reasonOf(error);
+          assert.doesNotMatch(line, /\n/);
+          assert.ok(line.length > 0);
+          assert.ok(!line.includes(secret) && !line.includes(credential), line);
+        }
+      },
+    ),
+    { numRuns: 1000 },
+  );
+});

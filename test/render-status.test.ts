@@ -1,0 +1,234 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { duration, renderStatus } from '../cli/render-status.ts';
+import { check } from '../protocol/schema.ts';
+import { linkStates, type PeerStatus, type StatusReport, statusReport } from '../protocol/status.ts';
+
+const escapeCharacter = '\u001b';
+const now = 1_764_000_600_000;
+
+function peerOf(id: string, rest: Partial<PeerStatus> = {}): PeerStatus {
+  return {
+    id,
+    identity: 'key',
+    state: 'idle',
+    reason: '',
+    path: null,
+    relayed: false,
+    pair: null,
+    rtt: null,
+    interface: null,
+    counters: null,
+    since: 0,
+    offerer: 'self',
+    ...rest,
+  };
+}
+
+const up = peerOf('ams-1', {
+  state: 'up',
+  path: 'datachannel',
+  pair: {
+    local: { type: 'host', address: '192.0.2.7', port: 2333 },
+    remote: { type: 'srflx', address: '2001:db8::7', port: 61_234 },
+  },
+  rtt: 12.34,
+  interface: {
+    name: 'cnams-1',
+    index: 12,
+    mtu: 1500,
+    carrier: true,
+    address: 'fe80::1:2:3:4',
+    peerAddress: 'fe80::5:6:7:8',
+  },
+  counters: { rxPackets: 1, rxBytes: 1536, txPackets: 3, txBytes: 5_000_000_000, rxDropped: 0, txDropped: 0 },
+  since: now - 61_000,
+});
+
+function reportOf(peers: readonly PeerStatus[]): StatusReport {
+  return {
+    version: '0.1.0',
+    node: { id: 'berlin', identity: 'KEY', listen: '127.0.0.1:2333', pid: 7, uptime: 90_061 },
+    dataplane: { connected: true, pid: 8, udpPort: 2333, engine: 'node-datachannel' },
+    bootstrap: [
+      { url: 'ws://a/', state: 'connected', id: 'ams-1', error: null },
+      { url: 'ws://b/', state: 'waiting', id: null, error: 'connect ECONNREFUSED' },
+    ],
+    neighbors: [
+      { id: 'ams-1', via: ['link', 'websocket'] },
+      { id: 'oslo', via: ['link'] },
+    ],
+    peers: [...peers],
+  };
+}
+
+const durations: readonly [milliseconds: number, text: string][] = [
+  [0, '0s'],
+  [-5000, '0s'],
+  [999, '0s'],
+  [1000, '1s'],
+  [59_999, '59s'],
+  [60_000, '1m0s'],
+  [61_500, '1m1s'],
+  [3_599_999, '59m59s'],
+  [3_600_000, '1h0m'],
+  [86_399_999, '23h59m'],
+  [86_400_000, '1d0h'],
+  [90_061_000, '1d1h'],
+  [400 * 86_400_000, '400d0h'],
+];
+
+for (const [milliseconds, text] of durations) {
+  test(`${milliseconds} ms is written ${text}`, () => assert.equal(duration(milliseconds), text));
+}
+
+test('golden: the whole status of a node', () => {
+  const lost = peerOf('oslo', {
+    state: 'lost',
+    reason: 'no path',
+    since: now - 5000,
+    interface: { ...up.interface!, name: 'cnoslo', carrier: false, peerAddress: 'fe80::9' },
+  });
+  const relayed = peerOf('rome', {
+    ...up,
+    id: 'rome',
+    relayed: true,
+    rtt: 0.04,
+    counters: { ...up.counters!, rxBytes: 0, txBytes: 1023 },
+  });
+  assert.equal(
+    renderStatus(reportOf([up, lost, relayed, peerOf('x')]), {}, now),
+    `node       berlin  (KEY)
+version    0.1.0, up 1d1h
+listen     127.0.0.1:2333
+dataplane  node-datachannel, UDP port 2333, pid 8
+bootstrap  ws://a/  connected (ams-1)
+bootstrap  ws://b/  waiting: connect ECONNREFUSED
+neighbors  ams-1 oslo
+peers      2 of 4 up
+
+PEER   STATE              PATH                  RTT     INTERFACE            ADDRESS        PAIR                                             RX      TX
+ams-1  up 1m1s            datachannel           12.3ms  cnams-1              fe80::5:6:7:8  host 192.0.2.7:2333 ↔ srflx [2001:db8::7]:61234  1.5KiB  4.7GiB
+oslo   lost 5s (no path)  -                     -       cnoslo (no carrier)  fe80::9        -                                                -       -
+rome   up 1m1s            datachannel, relayed  0.0ms   cnams-1              fe80::5:6:7:8  host 192.0.2.7:2333 ↔ srflx [2001:db8::7]:61234  0B      1023B
+x      idle               -                     -       -                    -              -                                                -       -
+`,
+  );
+});
+
+test('a node alone, without a dataplane', () => {
+  const report = {
+    ...reportOf([]),
+    dataplane: { connected: false, pid: null, udpPort: null, engine: null },
+    bootstrap: [],
+    neighbors: [],
+  };
+  assert.equal(
+    renderStatus(report, {}, now),
+    `node       berlin  (KEY)
+version    0.1.0, up 1d1h
+listen     127.0.0.1:2333
+dataplane  not connected
+neighbors  none
+peers      0 of 0 up
+`,
+  );
+});
+
+const sizes: readonly [bytes: number, text: string][] = [
+  [0, '0B'],
+  [1023, '1023B'],
+  [1024, '1.0KiB'],
+  [1536, '1.5KiB'],
+  [1_048_576, '1.0MiB'],
+  [1_073_741_824, '1.0GiB'],
+  [1_099_511_627_776, '1.0TiB'],
+  [5_000_000_000_000_000, '4547.5TiB'],
+];
+
+for (const [bytes, text] of sizes) {
+  test(`${bytes} bytes are written ${text}`, () => {
+    const counters = { ...up.counters!, rxBytes: bytes };
+    const line = renderStatus(reportOf([peerOf('a', { counters })]), {}, now)
+      .trimEnd()
+      .split('\n')
+      .at(-1)!;
+    assert.equal(line.split(/\s+/).at(-2), text);
+  });
+}
+
+test('lines are colored on a terminal alone, and not where NO_COLOR asks for none', (context) => {
+  const before = process.env.NO_COLOR;
+  context.after(() => {
+    if (before === undefined) delete process.env.NO_COLOR;
+    else process.env.NO_COLOR = before;
+  });
+  delete process.env.NO_COLOR;
+  const colors = (terminal: { isTTY?: boolean }) =>
+    renderStatus(reportOf([up, peerOf('b', { state: 'denied' }), peerOf('c')]), terminal, now).match(
+      new RegExp(`${escapeCharacter}\\[3\\dm`, 'g'),
+    );
+  assert.deepEqual(
+    colors({ isTTY: true }),
+    [32, 31, 33].map((color) => `${escapeCharacter}[${color}m`),
+  );
+  assert.equal(colors({}), null);
+  process.env.NO_COLOR = '1';
+  assert.equal(colors({ isTTY: true }), null);
+});
+
+test('any report that has the shape is written: one line for each peer, every column aligned', () => {
+  const text = fc.stringMatching(/^[a-z0-9:.-]{1,20}$/);
+  const end = fc.record({
+    type: fc.constantFrom('host', 'srflx', 'prflx', 'relay'),
+    address: text,
+    port: fc.nat(65_535),
+  });
+  const count = fc.nat(2 ** 31 - 1);
+  const peer = fc.record({
+    id: fc.stringMatching(/^[A-Za-z0-9_-]{1,64}$/),
+    identity: text,
+    state: fc.constantFrom(...linkStates),
+    reason: fc.constantFrom('', 'noPath'),
+    path: fc.constantFrom(null, 'direct', 'datachannel'),
+    relayed: fc.boolean(),
+    pair: fc.option(fc.record({ local: end, remote: end })),
+    rtt: fc.option(fc.double({ min: 0, max: 1e6, noNaN: true })),
+    interface: fc.option(
+      fc.record({
+        name: text,
+        index: fc.nat(),
+        mtu: fc.nat(),
+        carrier: fc.boolean(),
+        address: text,
+        peerAddress: text,
+      }),
+    ),
+    counters: fc.option(
+      fc.record({
+        rxPackets: count,
+        rxBytes: count,
+        txPackets: count,
+        txBytes: count,
+        rxDropped: count,
+        txDropped: count,
+      }),
+    ),
+    since: fc.nat(),
+    offerer: fc.constantFrom('self', 'peer'),
+  });
+  fc.assert(
+    fc.property(fc.array(peer, { maxLength: 5 }), (peers) => {
+      const report = check(statusReport, { ...reportOf([]), peers });
+      const lines = renderStatus(report, {}, now).split('\n');
+      assert.equal(lines.at(-1), '');
+      const table = lines.slice(peers.length === 0 ? lines.length : -(peers.length + 2), -1);
+      assert.equal(table.length, peers.length === 0 ? 0 : peers.length + 1);
+      const column = table[0]?.indexOf('RTT');
+      for (const line of table) assert.equal(line[column! - 1], ' ');
+      assert.doesNotMatch(lines.join('\n'), /undefined|NaN|\[object/);
+    }),
+    { numRuns: 300 },
+  );
+});

@@ -1,0 +1,139 @@
+import assert from 'node:assert/strict';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, suite, test } from 'node:test';
+import type { ConnectionOptions, IceServer } from '../dataplane/io/webrtc.ts';
+import { connected } from './webrtc-end.ts';
+import { RemoteEngine } from './webrtc-remote.ts';
+
+/*
+ *   west ── 198.51.100.0/24 ── turn ── 203.0.113.0/24 ── east
+ *    .2                      .1    .1                     .2
+ *
+ * The middle forwards nothing: west and east reach each other through the TURN server on it or not at all.
+ */
+const name = `cnturn${process.pid}${randomBytes(2).toString('hex')}`;
+const [west, middle, east] = [`${name}w`, `${name}m`, `${name}e`];
+const turnServer: IceServer = {
+  kind: 'turn',
+  host: '198.51.100.1',
+  port: 3478,
+  user: 'cryonet',
+  credential: 'secret: with | and /',
+};
+const relay: ConnectionOptions = { route: 'relay', iceServers: [turnServer] };
+const relayWithout: ConnectionOptions = { route: 'relay', iceServers: [] };
+
+suite('node-datachannel with a TURN server', { skip: lack() }, () => {
+  let engines: { offerer: RemoteEngine; answerer: RemoteEngine };
+  let coturn: ChildProcess;
+  const folder = mkdtempSync(join(tmpdir(), 'cryonet-turn-'));
+
+  before(async () => {
+    layOut();
+    coturn = await startCoturn(folder);
+    engines = {
+      offerer: await RemoteEngine.open(['ip', 'netns', 'exec', west]),
+      answerer: await RemoteEngine.open(['ip', 'netns', 'exec', east]),
+    };
+  });
+
+  after(() => {
+    engines?.offerer.close();
+    engines?.answerer.close();
+    coturn?.kill('SIGKILL');
+    for (const namespace of [west, middle, east]) {
+      try {
+        ip('netns', 'delete', namespace);
+      } catch {
+        // Never made.
+      }
+    }
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  test('four connections are relayed at once where both sides have the server', async () => {
+    const all = await Promise.all([1, 2, 3, 4].map(() => relayed(relay, relay)));
+    for (const one of all) one.close();
+  });
+
+  test('a connection is relayed where only the offerer has the server', async () => {
+    (await relayed(relay, relayWithout)).close();
+  });
+
+  test('a connection is relayed where only the answerer has the server', async () => {
+    (await relayed(relayWithout, relay)).close();
+  });
+
+  async function relayed(offererOptions: ConnectionOptions, answererOptions: ConnectionOptions) {
+    const ends = await connected(engines, { offerer: offererOptions, answerer: answererOptions });
+    const { offerer, answerer } = ends;
+    for (const [from, to] of [
+      [offerer, answerer],
+      [answerer, offerer],
+    ] as const) {
+      for (let size = 100; size <= 12_800; size *= 2) from.connection.send('wire', new Uint8Array(size));
+      await to.until('eight messages', () => to.messages.wire.length === 8);
+      const pair = from.connection.pair()!;
+      assert.ok([pair.local.type, pair.remote.type].includes('relay'), JSON.stringify(pair));
+    }
+    return ends;
+  }
+});
+
+function layOut(): void {
+  for (const namespace of [west, middle, east]) {
+    ip('netns', 'add', namespace);
+    ip('-n', namespace, 'link', 'set', 'lo', 'up');
+  }
+  for (const [namespace, near, network] of [
+    [west, 'w', '198.51.100'],
+    [east, 'e', '203.0.113'],
+  ] as const) {
+    ip('-n', middle, 'link', 'add', near, 'type', 'veth', 'peer', 'name', 'uplink', 'netns', namespace);
+    ip('-n', middle, 'addr', 'add', `${network}.1/24`, 'dev', near);
+    ip('-n', namespace, 'addr', 'add', `${network}.2/24`, 'dev', 'uplink');
+    ip('-n', middle, 'link', 'set', near, 'up');
+    ip('-n', namespace, 'link', 'set', 'uplink', 'up');
+    ip('-n', namespace, 'route', 'add', 'default', 'via', `${network}.1`);
+  }
+}
+
+async function startCoturn(folder: string): Promise<ChildProcess> {
+  const { host, port, user, credential } = turnServer as Extract<IceServer, { kind: 'turn' }>;
+  const child = spawn(
+    'ip',
+    [
+      ...['netns', 'exec', middle, 'turnserver', '-n', '--no-cli', '--no-tls', '--no-dtls'],
+      ...['--lt-cred-mech', '--realm=test', `--user=${user}:${credential}`, '--log-file=stdout'],
+      ...[`--listening-ip=${host}`, `--listening-port=${port}`, `--relay-ip=${host}`, '-v'],
+      ...[`--pidfile=${join(folder, 'pid')}`, `--userdb=${join(folder, 'db')}`],
+    ],
+    { stdio: ['ignore', 'pipe', 'ignore'] },
+  );
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  let said = '';
+  child.stdout!.on('data', (chunk: Buffer) => {
+    said = (said + chunk).slice(-20_000);
+    if (/UDP listener opened on/.test(said)) resolve();
+  });
+  child.once('exit', () => reject(new Error(`turnserver: ${said}`)));
+  const timer = setTimeout(() => reject(new Error(`turnserver: ${said}`)), 10_000);
+  await promise.finally(() => clearTimeout(timer));
+  return child;
+}
+
+function ip(...args: readonly string[]): void {
+  execFileSync('ip', args, { stdio: ['ignore', 'ignore', 'pipe'] });
+}
+
+function lack(): string | false {
+  if (process.getuid?.() !== 0) return 'needs root for its namespaces';
+  const folders = ['/usr/bin', '/bin', '/usr/sbin', '/sbin'];
+  const has = (tool: string) => folders.some((folder) => existsSync(join(folder, tool)));
+  if (!has('turnserver')) return 'needs turnserver (Debian: coturn)';
+  return has('ip') ? false : 'needs ip (Debian: iproute2)';
+}
