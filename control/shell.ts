@@ -31,6 +31,8 @@ import { type LinkStats, neighborStatuses, peerStatuses } from './status.ts';
 
 /** Milliseconds. */
 const probeTimeout = 1500;
+/** What setTimeout takes: a longer time would be none at all. */
+const longestTimer = 2 ** 31 - 1;
 /** For the goodbye to leave before the sockets close. */
 const goodbyeDelay = 100;
 
@@ -166,7 +168,10 @@ export class ControlShell {
   #schedule(): void {
     clearTimeout(this.#timer);
     const wait = nextDeadline(this.#mesh).at - performance.timeOrigin - performance.now();
-    this.#timer = setTimeout(() => this.#take({ type: 'tick' }), Math.max(1, Math.ceil(wait)));
+    this.#timer = setTimeout(
+      () => this.#take({ type: 'tick' }),
+      Math.min(longestTimer, Math.max(1, Math.ceil(wait))),
+    );
   }
 
   #run(effect: Effect): void {

@@ -77,6 +77,7 @@ export class DataplaneShell {
   #config: DataplaneConfig | undefined;
   #engine: OpenEngine | undefined;
   #portTaken = false;
+  #lastHello: Promise<unknown> = Promise.resolve();
   #control: ControlSide | undefined;
   #timer: NodeJS.Timeout | undefined;
   #pings: NodeJS.Timeout | undefined;
@@ -122,7 +123,7 @@ export class DataplaneShell {
   async #answer(method: Method, params: never): Promise<unknown> {
     switch (method) {
       case 'hello':
-        return await this.#hello(params as Params<'hello'>);
+        return await this.#helloInTurn(params as Params<'hello'>);
       case 'offer':
         return await this.#offer(params as Params<'offer'>);
       case 'answer':
@@ -141,6 +142,13 @@ export class DataplaneShell {
         this.close();
         return {};
     }
+  }
+
+  /** A control that dies during its hello leaves it to the next one to wait: two would open two engines. */
+  #helloInTurn(params: Params<'hello'>): Promise<HelloReply> {
+    const reply = this.#lastHello.then(() => this.#hello(params));
+    this.#lastHello = reply.catch(() => {});
+    return reply;
   }
 
   async #hello({ config }: Params<'hello'>): Promise<HelloReply> {

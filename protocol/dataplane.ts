@@ -25,7 +25,7 @@ const iceServer = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('turn'), host: z.string(), port, user: z.string(), credential: z.string() }),
 ]);
 
-export const dataplaneConfig = z.object({
+const dataplaneConfig = z.object({
   node: nodeId,
   interfacePrefix: z.string(),
   autoInterfaceName: z.boolean(),
@@ -36,7 +36,7 @@ export const dataplaneConfig = z.object({
   udpPort: z.nullable(port),
 });
 
-export const linkReport = z.object({
+const linkReport = z.object({
   peer: nodeId,
   state: z.enum(['connecting', 'up', 'lost']),
   reason: z.string(),
@@ -51,7 +51,7 @@ export const linkReport = z.object({
 
 export const linkStats = z.object({ peer: nodeId, rtt: z.nullable(z.number()), counters });
 
-export const helloReply = z.object({
+const helloReply = z.object({
   version: z.int(),
   pid: z.int(),
   /** It was started by a control and ends when that does. */

@@ -44,7 +44,7 @@ export const refuseCodes = [
   'version_mismatch',
 ] as const;
 
-export const refuseMessage = z.object({ type: z.literal('refuse'), code: z.enum(refuseCodes) });
+const refuseMessage = z.object({ type: z.literal('refuse'), code: z.enum(refuseCodes) });
 
 export const handshakeMessage = z.discriminatedUnion('type', [helloMessage, proofMessage, refuseMessage]);
 

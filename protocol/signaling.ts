@@ -34,20 +34,20 @@ export const nodeRecord = z.object({
   turn: z.boolean(),
 });
 
-export const signedRecord = z.object({ record: bytes(1, 512), signature });
+const signedRecord = z.object({ record: bytes(1, 512), signature });
 
 const memberEntry = z.extend(signedRecord, { age: z.int().check(z.minimum(0)) });
 
 /** A list longer than this is sent in parts. */
 export const membersPerMessage = 256;
 
-export const aliveMessage = z.object({
+const aliveMessage = z.object({
   type: z.literal('alive'),
   digest: bytes(8, 8),
   ask: z.array(nodeId).check(z.maxLength(membersPerMessage)),
 });
 
-export const membersMessage = z.object({
+const membersMessage = z.object({
   type: z.literal('members'),
   entries: z.array(memberEntry).check(z.maxLength(membersPerMessage)),
 });

@@ -26,7 +26,7 @@ const maxMembers = 4096;
 /** Identities kept at most: they outlive their nodes. */
 const maxPins = 65_536;
 
-export interface Member {
+interface Member {
   readonly record: NodeRecord;
   readonly signed: SignedRecord;
   heardAt: number;

@@ -60,15 +60,18 @@ export async function openBootstrapServer(
       host: request.socket.remoteAddress ?? '?',
       port: request.socket.remotePort ?? 0,
     });
-    socket.once('close', () => pending--);
+    const settle = once(() => pending--);
+    socket.once('close', settle);
     sockets.handleUpgrade(request, socket, head, (client) => {
       client.on('error', () => client.terminate());
-      greet(client, local, events).catch((error: unknown) => {
-        events.refused(
-          address,
-          error instanceof CryonetError ? error : new CryonetError('internal', reasonOf(error)),
-        );
-      });
+      greet(client, local, events)
+        .catch((error: unknown) => {
+          events.refused(
+            address,
+            error instanceof CryonetError ? error : new CryonetError('internal', reasonOf(error)),
+          );
+        })
+        .finally(settle);
     });
   });
   await listen(server, at);
@@ -96,6 +99,14 @@ async function greet(client: WebSocket, local: Local, events: ServerEvents): Pro
   if (client.readyState !== client.OPEN) return;
   client.send(last!);
   events.neighbor(client, proven);
+}
+
+function once(act: () => void): () => void {
+  let done = false;
+  return () => {
+    if (!done) act();
+    done = true;
+  };
 }
 
 function makeServer(tls: { readonly cert: string; readonly key: string } | null): Server {

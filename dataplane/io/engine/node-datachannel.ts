@@ -20,7 +20,7 @@ import { IceServerNames, type Lookup, StunChoice } from './ice-servers.ts';
 import { NativeConnection, type Start } from './native-connection.ts';
 import { closePeer, configureSctp, openChannel, openPeer, type PeerConnection } from './native-peer.ts';
 import { hostCandidate } from './sdp.ts';
-import { freeUdpPort } from './udp-port.ts';
+import { FreshPorts, freeUdpPort } from './udp-port.ts';
 
 export interface NodeDatachannelOptions {
   /** The port to share; 0 for any. */
@@ -72,6 +72,7 @@ class MuxEngine implements Engine {
   readonly #anchor: PeerConnection;
   readonly #names: IceServerNames;
   readonly #stun = new StunChoice();
+  readonly #freshPorts = new FreshPorts();
   readonly #connections = new Set<NativeConnection>();
   #closed = false;
   #lastEnd = Number.NEGATIVE_INFINITY;
@@ -119,24 +120,24 @@ class MuxEngine implements Engine {
     const turn = known.filter(({ kind }) => kind === 'turn');
     const common = { maxMessageSize: MAX_MESSAGE, mtu: this.#mtu };
     if (route === 'relay' && turn.length > 0) {
-      const config = { ...common, ...(await ownPort()), iceServers: turn.map(turnServer) };
+      const config = { ...common, ...(await this.#ownPort()), iceServers: turn.map(turnServer) };
       return { config: { ...config, iceTransportPolicy: 'relay' }, candidates: [], stunOutcome: () => {} };
     }
     const { server, outcome } = this.#stun.choose(known);
     const stun = server === undefined ? [] : [{ hostname: server.host, port: server.port }];
-    const port = route === 'shared' ? this.#sharedPort() : await ownPort();
+    const port = route === 'shared' ? this.#sharedPort() : await this.#ownPort();
     const candidates = addresses.map((address, index) => hostCandidate(address, port.portRangeBegin, index));
     return { config: { ...common, ...port, iceServers: stun }, candidates, stunOutcome: outcome };
+  }
+
+  async #ownPort() {
+    const port = await this.#freshPorts.take();
+    return { portRangeBegin: port, portRangeEnd: port };
   }
 
   #sharedPort() {
     return { enableIceUdpMux: true, portRangeBegin: this.udpPort, portRangeEnd: this.udpPort };
   }
-}
-
-async function ownPort() {
-  const port = await freeUdpPort(0);
-  return { portRangeBegin: port, portRangeEnd: port };
 }
 
 function turnServer(server: IceServer) {

@@ -19,6 +19,38 @@ export async function freeUdpPort(port: number): Promise<number> {
   }
 }
 
+/** TURN's default lifetime of an allocation (RFC 8656 3.2), and a minute for clocks and packets under way. */
+const ALLOCATION_MS = 11 * 60_000;
+
+/**
+ * Free ports, none twice within the time that a TURN server may remember it. libjuice does not give its allocations
+ * back, and a server refuses another one from the same address and port (437, RFC 8656 7.2).
+ */
+export class FreshPorts {
+  readonly #taken = new Map<number, number>();
+  readonly #now: () => number;
+  readonly #free: () => Promise<number>;
+
+  constructor(
+    free: () => Promise<number> = () => freeUdpPort(0),
+    now: () => number = () => performance.now(),
+  ) {
+    this.#free = free;
+    this.#now = now;
+  }
+
+  /** Resolves with a free port. After a hundred that were all used lately it takes one of those. */
+  async take(): Promise<number> {
+    for (const [port, at] of this.#taken) {
+      if (at + ALLOCATION_MS < this.#now()) this.#taken.delete(port);
+    }
+    let port = await this.#free();
+    for (let tries = 100; this.#taken.has(port) && tries > 0; tries -= 1) port = await this.#free();
+    this.#taken.set(port, this.#now());
+    return port;
+  }
+}
+
 const noSuchFamily: ReadonlySet<string> = new Set(['EAFNOSUPPORT', 'EADDRNOTAVAIL', 'EPROTONOSUPPORT']);
 
 function tryBind(type: 'udp4' | 'udp6', address: string, port: number): Promise<number> {

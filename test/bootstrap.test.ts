@@ -1,0 +1,433 @@
+import assert from 'node:assert/strict';
+import { generateKeyPairSync } from 'node:crypto';
+import { connect, createServer } from 'node:net';
+import { type TestContext, test } from 'node:test';
+import { WebSocket } from 'ws';
+import { BootstrapClient } from '../control/io/bootstrap-client.ts';
+import {
+  type BootstrapServer,
+  openBootstrapServer,
+  type ServerEvents,
+} from '../control/io/bootstrap-server.ts';
+import { tokenKey } from '../control/io/crypto.ts';
+import { ClientHandshake, type Local, type Proven } from '../control/io/handshake.ts';
+import { maxWebSocketFrame, NeighborSocket, shakeHands } from '../control/io/neighbor-socket.ts';
+import type { CryonetError } from '../protocol/errors.ts';
+import { type RefuseCode, refuseCodes, subprotocol } from '../protocol/handshake.ts';
+import { encode } from '../protocol/msgpack.ts';
+import type { NeighborMessage } from '../protocol/signaling.ts';
+import { waitFor } from './native/wait.ts';
+
+const keys = new Map(['token', 'another'].map((each) => [each, tokenKey(each)]));
+const alive: NeighborMessage = { type: 'alive', digest: new Uint8Array(8), ask: [] };
+
+function local(id: string, token = 'token'): Local {
+  const { privateKey, publicKey } = generateKeyPairSync('ed25519');
+  const x = publicKey.export({ format: 'jwk' }).x!;
+  const identity = { privateKey, publicKey: new Uint8Array(Buffer.from(x, 'base64url')) };
+  return { id, epoch: 1_764_000_000_000, identity, tokenKey: keys.get(token)! };
+}
+
+interface Served {
+  readonly server: BootstrapServer;
+  readonly url: string;
+  readonly port: number;
+  readonly local: Local;
+  readonly neighbors: {
+    neighbor: NeighborSocket;
+    messages: NeighborMessage[];
+    ends: (CryonetError | undefined)[];
+  }[];
+  readonly refused: CryonetError[];
+}
+
+async function serve(
+  context: TestContext,
+  id = 'server',
+  token = 'token',
+  port = 0,
+  admit: ServerEvents['admit'] = async () => undefined,
+): Promise<Served> {
+  const neighbors: Served['neighbors'] = [];
+  const refused: CryonetError[] = [];
+  const own = local(id, token);
+  const server = await openBootstrapServer({ host: '127.0.0.1', port }, null, own, {
+    admit,
+    refused: (_address, cause) => void refused.push(cause),
+    neighbor: (socket, proven) => {
+      const messages: NeighborMessage[] = [];
+      const ends: (CryonetError | undefined)[] = [];
+      const neighbor = new NeighborSocket(socket, proven, {
+        message: (message) => void messages.push(message),
+        closed: (cause) => void ends.push(cause),
+      });
+      neighbors.push({ neighbor, messages, ends });
+    },
+  });
+  context.after(() => {
+    for (const { neighbor } of neighbors) neighbor.close();
+    server.close();
+  });
+  return {
+    server,
+    url: `ws://127.0.0.1:${server.address.port}`,
+    port: server.address.port,
+    local: own,
+    neighbors,
+    refused,
+  };
+}
+
+/** A WebSocket that is open, and nothing else. */
+async function open(
+  context: TestContext,
+  { url }: Served,
+): Promise<{ socket: WebSocket; closed: { code: number | undefined } }> {
+  const socket = new WebSocket(url, subprotocol);
+  const closed: { code: number | undefined } = { code: undefined };
+  socket.on('error', () => {});
+  socket.on('close', (code) => {
+    closed.code = code;
+  });
+  context.after(() => socket.terminate());
+  await waitFor('the WebSocket', () => socket.readyState === socket.OPEN);
+  return { socket, closed };
+}
+
+async function join(
+  context: TestContext,
+  served: Served,
+  own = local('client'),
+): Promise<{ socket: WebSocket; proven: Proven; closed: { code: number | undefined } }> {
+  const { socket, closed } = await open(context, served);
+  const handshake = new ClientHandshake(own);
+  const { proven } = await shakeHands(socket, handshake, handshake.start());
+  return { socket, proven, closed };
+}
+
+interface Dialed {
+  readonly client: BootstrapClient;
+  readonly proven: Proven[];
+  readonly failures: CryonetError[];
+}
+
+function dial(context: TestContext, url: string, own: Local): Dialed {
+  const proven: Proven[] = [];
+  const failures: CryonetError[] = [];
+  const client: BootstrapClient = new BootstrapClient(url, own, 50, {
+    neighbor: (socket, server) => {
+      proven.push(server);
+      socket.once('close', () => client.lost());
+      context.after(() => socket.terminate());
+    },
+    failed: (_url, cause) => void failures.push(cause),
+  });
+  context.after(() => client.close());
+  return { client, proven, failures };
+}
+
+test('a client and a server with the same token are neighbors, and messages cross both ways', async (context) => {
+  const served = await serve(context);
+  const { socket, proven } = await join(context, served);
+  await waitFor('the neighbor', () => served.neighbors.length === 1);
+  const heard: NeighborMessage[] = [];
+  const client = new NeighborSocket(socket, proven, {
+    message: (message) => void heard.push(message),
+    closed: () => {},
+  });
+  context.after(() => client.close());
+  const [{ neighbor, messages }] = served.neighbors as [Served['neighbors'][0]];
+  assert.equal(neighbor.peer.id, 'client');
+  assert.equal(client.peer.id, 'server');
+  for (let i = 0; i < 20; i++) {
+    client.send({ ...alive, ask: [`a${i}`] });
+    neighbor.send({ ...alive, ask: [`b${i}`] });
+  }
+  await waitFor('the messages', () => heard.length === 20 && messages.length === 20);
+  assert.deepEqual(
+    messages.map((message) => message.type === 'alive' && message.ask[0]),
+    Array.from({ length: 20 }, (_, i) => `a${i}`),
+  );
+  assert.ok(await neighbor.answers(1000));
+});
+
+test('another token is refused on both sides, by name', async (context) => {
+  const served = await serve(context);
+  const { failures, client } = dial(context, served.url, local('client', 'another'));
+  await waitFor('two tries', () => failures.length >= 2);
+  assert.equal(failures[0]!.code, 'wrong_token');
+  assert.match(client.error!, /refused by the server: the token/);
+  assert.equal(client.id, null);
+  assert.equal(served.refused[0]!.code, 'wrong_token');
+  assert.match(served.refused[0]!.message, /client does not have the same token/);
+  assert.equal(served.neighbors.length, 0);
+});
+
+for (const code of refuseCodes.filter((each) => each !== 'wrong_token')) {
+  test(`a client that the server does not admit is told ${code}`, async (context) => {
+    const served = await serve(context, 'server', 'token', 0, async () => code as RefuseCode);
+    const { failures } = dial(context, served.url, local('client'));
+    await waitFor('the refusal', () => failures.length > 0);
+    assert.equal(failures[0]!.code, code);
+    assert.equal(served.refused[0]!.code, code);
+    assert.equal(served.neighbors.length, 0);
+  });
+}
+
+test('a node that is told of its own server leaves it alone', async (context) => {
+  const served = await serve(context);
+  const { client, failures } = dial(context, served.url, served.local);
+  await waitFor('the discovery', () => failures.length > 0);
+  assert.equal(failures[0]!.code, 'self_connection');
+  await new Promise((resolve) => setTimeout(resolve, 120));
+  assert.equal(failures.length, 1, 'not tried again');
+  client.close();
+});
+
+test('a client comes back whenever the server does', async (context) => {
+  const first = await serve(context);
+  const { client, proven, failures } = dial(context, first.url, local('client'));
+  await waitFor('the server', () => proven.length === 1);
+  assert.equal(client.state, 'connected');
+  assert.equal(client.id, 'server');
+  first.server.close();
+  for (const { neighbor } of first.neighbors) neighbor.close();
+  await waitFor('a failure', () => failures.length > 0);
+  assert.match(client.error!, /ECONNREFUSED/);
+  await serve(context, 'server', 'token', first.port);
+  await waitFor('the server again', () => proven.length === 2);
+  assert.equal(client.error, null);
+});
+
+test('a server that is none of ours is tried again, with its fault as the error', async (context) => {
+  const impostor = createServer(
+    (socket) => void socket.end('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi'),
+  );
+  await new Promise<void>((resolve) => impostor.listen(0, '127.0.0.1', resolve));
+  context.after(() => impostor.close());
+  const { port } = impostor.address() as { port: number };
+  const { failures } = dial(context, `ws://127.0.0.1:${port}`, local('client'));
+  await waitFor('two tries', () => failures.length >= 2);
+  assert.match(failures[0]!.message, /Unexpected server response: 200/);
+});
+
+/** Sends bytes over TCP; resolves with what came back once the server closed. */
+function rawExchange(context: TestContext, { port }: Served, bytes: string | Uint8Array): Promise<string> {
+  return new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1');
+    const chunks: Buffer[] = [];
+    socket.on('data', (chunk) => chunks.push(chunk));
+    socket.on('error', () => {});
+    socket.on('close', () => resolve(Buffer.concat(chunks).toString('latin1')));
+    context.after(() => socket.destroy());
+    socket.write(bytes);
+  });
+}
+
+const upgrade = (protocol: string) =>
+  `GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n${protocol}\r\n`;
+
+const strangers: readonly [what: string, bytes: string | Uint8Array, answer: RegExp][] = [
+  ['a browser', 'GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n', /^HTTP\/1\.1 426 .*cryonet/s],
+  ['a WebSocket without our subprotocol', upgrade(''), /^HTTP\/1\.1 400 /],
+  [
+    'a WebSocket with another subprotocol',
+    upgrade('Sec-WebSocket-Protocol: chat, cryonet.1\r\n'),
+    /^HTTP\/1\.1 400 /,
+  ],
+  [
+    'a WebSocket with a bad key',
+    upgrade('Sec-WebSocket-Protocol: cryonet.2\r\n').replace('AAAA', '*'),
+    /^HTTP\/1\.1 400 /,
+  ],
+  ['no HTTP', 'SSH-2.0-OpenSSH_9.2\r\n', /^$/],
+  ['bytes', Uint8Array.from({ length: 5000 }, (_, i) => (i * 37) & 255), /^$/],
+  ['endless headers', `GET / HTTP/1.1\r\n${'X: y\r\n'.repeat(20_000)}`, /^$/],
+];
+
+for (const [what, bytes, answer] of strangers) {
+  test(`${what} gets its answer and is closed; the next neighbor is served`, async (context) => {
+    const served = await serve(context);
+    assert.match(await rawExchange(context, served, bytes), answer);
+    await join(context, served);
+    await waitFor('the neighbor', () => served.neighbors.length === 1);
+  });
+}
+
+const beforeProof: readonly [what: string, message: string | Uint8Array][] = [
+  ['a text message', 'hello'],
+  ['an empty message', new Uint8Array()],
+  ['garbage', Uint8Array.of(0xc1, 2, 3)],
+  [
+    'a proof before any hello',
+    encode({ type: 'proof', mac: new Uint8Array(32), signature: new Uint8Array(64) }),
+  ],
+  ['a refusal', encode({ type: 'refuse', code: 'denied' })],
+  [
+    'a hello with a short key',
+    encode({
+      type: 'hello',
+      id: 'x',
+      key: new Uint8Array(3),
+      epoch: 1,
+      nonce: new Uint8Array(32),
+      dh: new Uint8Array(32),
+    }),
+  ],
+  ['an oversize message', new Uint8Array(maxWebSocketFrame + 1)],
+];
+
+for (const [what, message] of beforeProof) {
+  test(`${what} from a stranger closes that WebSocket and nothing else`, async (context) => {
+    const served = await serve(context);
+    const bystander = await join(context, served);
+    const { socket, closed } = await open(context, served);
+    socket.send(message);
+    await waitFor('the end', () => closed.code !== undefined);
+    assert.equal(served.neighbors.length, 1);
+    assert.equal(bystander.closed.code, undefined);
+    await waitFor('the refusal', () => served.refused.length === 1);
+    await join(context, served, local('next'));
+    await waitFor('the next', () => served.neighbors.length === 2);
+  });
+}
+
+const afterProof: readonly [what: string, message: (proven: Proven) => Uint8Array | string, code: string][] =
+  [
+    ['an unsealed message', () => encode(alive), 'bad_frame'],
+    ['a message too short for a seal', () => Uint8Array.of(1), 'bad_frame'],
+    ['a text message', () => 'hello', 'bad_frame'],
+    ['sealed garbage', ({ outgoing }) => outgoing.seal(Uint8Array.of(0xc1)), 'bad_frame'],
+    [
+      'a sealed message of an unknown type',
+      ({ outgoing }) => outgoing.seal(encode({ type: 'weather' })),
+      'bad_message',
+    ],
+    [
+      'a sealed message of a wrong shape',
+      ({ outgoing }) => outgoing.seal(encode({ type: 'alive', digest: 'x', ask: [] })),
+      'bad_message',
+    ],
+  ];
+
+for (const [what, message, code] of afterProof) {
+  test(`${what} from a neighbor closes its WebSocket with ${code}`, async (context) => {
+    const served = await serve(context);
+    const { socket, proven, closed } = await join(context, served);
+    await waitFor('the neighbor', () => served.neighbors.length === 1);
+    socket.send(message(proven));
+    await waitFor('the end', () => closed.code !== undefined && served.neighbors[0]!.ends.length > 0);
+    assert.equal(served.neighbors[0]!.ends[0]?.code, code);
+    assert.equal(served.neighbors[0]!.ends.length, 1);
+    assert.deepEqual(served.neighbors[0]!.messages, []);
+  });
+}
+
+test('a message sent twice on the wire closes the WebSocket: each is accepted once', async (context) => {
+  const served = await serve(context);
+  const { socket, proven } = await join(context, served);
+  await waitFor('the neighbor', () => served.neighbors.length === 1);
+  const sealed = proven.outgoing.seal(encode(alive));
+  socket.send(sealed);
+  socket.send(sealed);
+  const [{ messages, ends }] = served.neighbors as [Served['neighbors'][0]];
+  await waitFor('the end', () => ends.length > 0);
+  assert.equal(messages.length, 1);
+  assert.equal(ends[0]?.code, 'bad_frame');
+});
+
+test('an oversize message from a neighbor closes its WebSocket', async (context) => {
+  const served = await serve(context);
+  const { socket, proven } = await join(context, served);
+  await waitFor('the neighbor', () => served.neighbors.length === 1);
+  socket.send(proven.outgoing.seal(new Uint8Array(maxWebSocketFrame)));
+  await waitFor('the end', () => served.neighbors[0]!.ends.length > 0);
+});
+
+test('a neighbor that does not read is dropped, with a bounded backlog', async (context) => {
+  const served = await serve(context);
+  const { socket } = await join(context, served);
+  await waitFor('the neighbor', () => served.neighbors.length === 1);
+  socket.pause();
+  const [{ neighbor, ends }] = served.neighbors as [Served['neighbors'][0]];
+  const big: NeighborMessage = {
+    type: 'flood',
+    from: 'a',
+    to: 'b',
+    ttl: 1,
+    body: new Uint8Array(32_768),
+    signature: new Uint8Array(64),
+  };
+  let sent = 0;
+  for (; ends.length === 0 && sent < 2000; sent++) neighbor.send(big);
+  assert.match(ends[0]?.message ?? '', /does not read/);
+  assert.ok(sent * 32_768 < 12 * 1024 * 1024, `${sent} messages`);
+});
+
+test('three hundred neighbors at one server: only those in the middle of a handshake are counted', async (context) => {
+  const served = await serve(context);
+  for (let i = 0; i < 300; i += 50) {
+    await Promise.all(Array.from({ length: 50 }, (_, j) => join(context, served, local(`n${i + j}`))));
+  }
+  await waitFor('all neighbors', () => served.neighbors.length === 300);
+});
+
+test('clients that connect and say nothing are turned away beyond 256, and make room when they leave', async (context) => {
+  const served = await serve(context);
+  const idle = await Promise.all(Array.from({ length: 256 }, () => open(context, served)));
+  const answer = await rawExchange(context, served, upgrade('Sec-WebSocket-Protocol: cryonet.2\r\n'));
+  assert.match(answer, /^HTTP\/1\.1 503 /);
+  idle[0]!.socket.terminate();
+  await waitFor('room', async () => {
+    const socket = new WebSocket(served.url, subprotocol);
+    context.after(() => socket.terminate());
+    return new Promise<boolean>((resolve) => {
+      socket.once('open', () => resolve(true));
+      socket.once('error', () => resolve(false));
+    });
+  });
+  for (const { socket } of idle) socket.terminate();
+  await waitFor('the server to see them leave', () => served.refused.length >= 256);
+});
+
+test('a client that says nothing for five seconds is closed', async (context) => {
+  context.mock.timers.enable({ apis: ['setTimeout'] });
+  const served = await serve(context);
+  const socket = new WebSocket(served.url, subprotocol);
+  context.after(() => socket.terminate());
+  let code: number | undefined;
+  socket.on('close', (given) => {
+    code = given;
+  });
+  await new Promise((resolve) => socket.once('open', resolve));
+  context.mock.timers.tick(4999);
+  for (let i = 0; i < 5; i++) await new Promise((resolve) => setImmediate(resolve));
+  assert.equal(served.refused.length, 0);
+  context.mock.timers.tick(2);
+  for (let i = 0; i < 200 && code === undefined; i++) await new Promise((resolve) => setImmediate(resolve));
+  assert.equal(served.refused[0]?.code, 'connection_closed');
+  assert.equal(code, 4003);
+});
+
+test('a port that is taken is port_in_use, an address that is not here bad_config, by the option’s name', async (context) => {
+  const { port } = await serve(context);
+  await assert.rejects(serve(context, 'other', 'token', port), {
+    code: 'port_in_use',
+    message: `--listen 127.0.0.1:${port}: another program has that port`,
+  });
+  const elsewhere = openBootstrapServer({ host: '192.0.2.1', port: 0 }, null, local('x'), {
+    admit: async () => undefined,
+    neighbor: () => {},
+    refused: () => {},
+  });
+  await assert.rejects(elsewhere, {
+    code: 'bad_config',
+    message: /^--listen 192\.0\.2\.1:0: .*EADDRNOTAVAIL/,
+  });
+  const tls = openBootstrapServer({ host: '127.0.0.1', port: 0 }, { cert: 'no', key: 'no' }, local('x'), {
+    admit: async () => undefined,
+    neighbor: () => {},
+    refused: () => {},
+  });
+  await assert.rejects(tls, { code: 'bad_config', message: /^--tls-cert or --tls-key cannot be used/ });
+});
