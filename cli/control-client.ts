@@ -18,7 +18,7 @@ export async function getJson(socketPath: string, path: '/status'): Promise<Stat
     throw new CryonetError('bad_message', `${socketPath} does not speak JSON`, { cause });
   }
   if (status !== 200) {
-    const message = (reply as { error?: { message?: unknown } }).error?.message;
+    const message = (reply as { error?: { message?: unknown } } | null)?.error?.message;
     throw new CryonetError('internal', typeof message === 'string' ? message : `status ${status}`);
   }
   return check(statusReport, reply);

@@ -1,5 +1,5 @@
 /** Listening on a Unix socket that only its owner may use. */
-import { chmodSync, mkdirSync, unlinkSync } from 'node:fs';
+import { chmodSync, lstatSync, mkdirSync, unlinkSync } from 'node:fs';
 import { connect, type Server } from 'node:net';
 import { dirname } from 'node:path';
 import { CryonetError, reasonOf } from './errors.ts';
@@ -23,6 +23,8 @@ export async function listenUnix(server: Server, path: string): Promise<void> {
         `another cryonet serves ${path}: stop it, or give this one its own --runtime-dir`,
       );
     }
+    if (!lstatSync(path).isSocket())
+      throw new CryonetError('bad_config', `${path} is there and is no socket`);
     unlinkSync(path);
     const again = await tryListen(server, path);
     if (again !== undefined) throw refused(path, again);

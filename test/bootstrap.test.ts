@@ -126,6 +126,25 @@ function dial(context: TestContext, url: string, own: Local): Dialed {
   return { client, proven, failures };
 }
 
+test('a client that says nothing for five seconds is closed', async (context) => {
+  context.mock.timers.enable({ apis: ['setTimeout'] });
+  const served = await serve(context);
+  const socket = new WebSocket(served.url, subprotocol);
+  context.after(() => socket.terminate());
+  let code: number | undefined;
+  socket.on('close', (given) => {
+    code = given;
+  });
+  await new Promise((resolve) => socket.once('open', resolve));
+  context.mock.timers.tick(4999);
+  for (let i = 0; i < 5; i++) await new Promise((resolve) => setImmediate(resolve));
+  assert.equal(served.refused.length, 0);
+  context.mock.timers.tick(2);
+  for (let i = 0; i < 200 && code === undefined; i++) await new Promise((resolve) => setImmediate(resolve));
+  assert.equal(served.refused[0]?.code, 'connection_closed');
+  assert.equal(code, 4003);
+});
+
 test('a client and a server with the same token are neighbors, and messages cross both ways', async (context) => {
   const served = await serve(context);
   const { socket, proven } = await join(context, served);
@@ -388,25 +407,6 @@ test('clients that connect and say nothing are turned away beyond 256, and make 
   });
   for (const { socket } of idle) socket.terminate();
   await waitFor('the server to see them leave', () => served.refused.length >= 256);
-});
-
-test('a client that says nothing for five seconds is closed', async (context) => {
-  context.mock.timers.enable({ apis: ['setTimeout'] });
-  const served = await serve(context);
-  const socket = new WebSocket(served.url, subprotocol);
-  context.after(() => socket.terminate());
-  let code: number | undefined;
-  socket.on('close', (given) => {
-    code = given;
-  });
-  await new Promise((resolve) => socket.once('open', resolve));
-  context.mock.timers.tick(4999);
-  for (let i = 0; i < 5; i++) await new Promise((resolve) => setImmediate(resolve));
-  assert.equal(served.refused.length, 0);
-  context.mock.timers.tick(2);
-  for (let i = 0; i < 200 && code === undefined; i++) await new Promise((resolve) => setImmediate(resolve));
-  assert.equal(served.refused[0]?.code, 'connection_closed');
-  assert.equal(code, 4003);
 });
 
 test('a port that is taken is port_in_use, an address that is not here bad_config, by the option’s name', async (context) => {

@@ -109,7 +109,7 @@ export class Pairs {
   }
 }
 
-export function configOf(node: string, changes: Partial<DataplaneConfig> = {}): DataplaneConfig {
+function configOf(node: string, changes: Partial<DataplaneConfig> = {}): DataplaneConfig {
   return {
     node,
     interfacePrefix: 'cn',

@@ -21,7 +21,7 @@ export interface Example {
 }
 
 /** `first`, `first` + 1, … */
-export function bytesFrom(first: number, size: number): Uint8Array {
+function bytesFrom(first: number, size: number): Uint8Array {
   return Uint8Array.from({ length: size }, (_, i) => (first + i) & 255);
 }
 

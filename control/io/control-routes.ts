@@ -10,7 +10,8 @@ const maxBody = 65_536;
 
 export function controlRoutes(status: () => Promise<StatusReport>): ReturnType<typeof getRequestListener> {
   const app = new Hono();
-  app.use(bodyLimit({ maxSize: maxBody }));
+  const tooLarge = { code: 'frame_too_large', message: `a body of more than ${maxBody} bytes` };
+  app.use(bodyLimit({ maxSize: maxBody, onError: (context) => context.json({ error: tooLarge }, 413) }));
   app.get('/status', async (context) => context.json(await status()));
   app.notFound((context) => {
     const message = `no ${context.req.method} ${context.req.path} here`;

@@ -1,0 +1,151 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import fs, { existsSync, statSync, writeFileSync } from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { CryonetError, errorCodes, reasonOf } from '../protocol/errors.ts';
+import { listenUnix } from '../protocol/listen.ts';
+import { type LogFormat, type LogLevel, openLog } from '../protocol/log.ts';
+import { temporaryFolder } from './socket-pair.ts';
+
+function newServer(context: TestContext) {
+  const server = createServer((socket) => socket.destroy());
+  context.after(() => void server.close());
+  return server;
+}
+
+test('a socket is made with its folder, for its owner alone', async (context) => {
+  const path = join(temporaryFolder(context), 'deep', 'er', 'x.sock');
+  await listenUnix(newServer(context), path);
+  assert.equal(statSync(path).mode & 0o777, 0o600);
+  assert.equal(statSync(join(path, '..')).mode & 0o777, 0o700);
+});
+
+test('a socket that somebody serves is refused, and goes on being served', async (context) => {
+  const path = join(temporaryFolder(context), 'x.sock');
+  const first = newServer(context);
+  await listenUnix(first, path);
+  await assert.rejects(listenUnix(newServer(context), path), {
+    code: 'socket_in_use',
+    message: new RegExp(`serves ${path}: .*--runtime-dir`),
+  });
+  assert.ok(first.listening && existsSync(path));
+});
+
+test('a socket that a dead process left behind is replaced', async (context) => {
+  const path = join(temporaryFolder(context), 'x.sock');
+  const script = `require('node:net').createServer().listen(${JSON.stringify(path)}, () => process.kill(process.pid, 'SIGKILL'))`;
+  spawnSync(process.execPath, ['-e', script], { timeout: 10_000 });
+  assert.ok(existsSync(path));
+  const server = newServer(context);
+  await listenUnix(server, path);
+  assert.ok(server.listening);
+});
+
+test('a path that cannot be a socket is bad_config, by one line', async (context) => {
+  const folder = temporaryFolder(context);
+  const file = join(folder, 'file');
+  writeFileSync(file, '');
+  const refused = (path: string, message: RegExp) =>
+    assert.rejects(listenUnix(newServer(context), path), { code: 'bad_config', message });
+  await refused(join(folder, 'x'.repeat(110)), /^socket path too long \(107 bytes at most\)/);
+  await refused(join(file, 'x.sock'), /^cannot make .*(ENOTDIR|EEXIST)/);
+  await refused(folder, /is there and is no socket$/);
+  await refused(file, /is there and is no socket$/);
+  assert.ok(existsSync(file), 'a file that is no socket is not deleted');
+});
+
+/** What a log prints, line for line. */
+function printed(
+  context: TestContext,
+  level: LogLevel,
+  format: LogFormat,
+  journal: boolean,
+): { lines: string[]; log: ReturnType<typeof openLog> } {
+  const lines: string[] = [];
+  const before = process.env.JOURNAL_STREAM;
+  if (journal) process.env.JOURNAL_STREAM = '8:1';
+  else delete process.env.JOURNAL_STREAM;
+  const write = context.mock.method(fs, 'writeSync', (descriptor: number, text: string) => {
+    assert.equal(descriptor, 2);
+    lines.push(text);
+    return text.length;
+  });
+  syncBuiltinESMExports();
+  context.after(() => {
+    write.mock.restore();
+    syncBuiltinESMExports();
+    if (before === undefined) delete process.env.JOURNAL_STREAM;
+    else process.env.JOURNAL_STREAM = before;
+  });
+  return { lines, log: openLog('cryonet', level, format) };
+}
+
+test('lines for people: time, level, program, message, and fields that are quoted where they must be', (context) => {
+  const { lines, log } = printed(context, 'info', 'auto', false);
+  log.info('link up', { peer: 'berlin', reason: 'a "b"', none: undefined, empty: '', count: 5, list: ['a'] });
+  assert.match(
+    lines[0]!,
+    /^\d{4}-\d\d-\d\dT[\d:.]+Z info {2}cryonet: link up peer=berlin reason="a \\"b\\"" count=5 list="\[\\"a\\"\]"\n$/,
+  );
+});
+
+test('lines for the journal: a priority, then JSON', (context) => {
+  const { lines, log } = printed(context, 'debug', 'auto', true);
+  log.debug('a');
+  log.info('b');
+  log.warn('c', { peer: 'x' });
+  log.error('d');
+  assert.deepEqual(
+    lines.map((line) => line.slice(0, 3)),
+    ['<7>', '<6>', '<4>', '<3>'],
+  );
+  const { level, program, message, peer } = JSON.parse(lines[2]!.slice(3));
+  assert.deepEqual([level, program, message, peer], ['warn', 'cryonet', 'c', 'x']);
+});
+
+test('json without a journal has no priority; text in a journal is text', (context) => {
+  const { lines, log } = printed(context, 'info', 'json', false);
+  log.info('a');
+  assert.equal(JSON.parse(lines[0]!).message, 'a');
+});
+
+test('levels below the least are not printed', (context) => {
+  const { lines, log } = printed(context, 'warn', 'text', true);
+  log.debug('a');
+  log.info('b');
+  log.warn('c');
+  log.error('d');
+  assert.equal(lines.length, 2);
+  assert.match(lines[0]!, / warn {2}cryonet: c\n$/);
+});
+
+test('a line stays one line, whatever is in its fields', (context) => {
+  for (const format of ['text', 'json'] as const) {
+    const { lines, log } = printed(context, 'info', format, false);
+    log.info('a', { reason: 'two\nlines\r\nand\ta tab' });
+    assert.equal(lines[0]!.split('\n').length, 2, lines[0]!);
+  }
+});
+
+test('a reason is one line, of anything thrown', () => {
+  assert.equal(reasonOf(new Error(' a\n  b\r\nc ')), 'a b c');
+  assert.equal(reasonOf('text'), 'text');
+  assert.equal(reasonOf(undefined), 'undefined');
+});
+
+test('every error has words of its own, on one line; a detail takes their place', () => {
+  for (const [code, words] of Object.entries(errorCodes)) {
+    const error = new CryonetError(code as keyof typeof errorCodes);
+    assert.equal(error.message, words);
+    assert.doesNotMatch(words, /\n|^[A-Z]|\.$/);
+  }
+  const cause = new Error('why');
+  const error = new CryonetError('internal', 'detail', { cause });
+  assert.deepEqual(
+    [error.message, error.code, error.cause, error.name],
+    ['detail', 'internal', cause, 'CryonetError'],
+  );
+});
