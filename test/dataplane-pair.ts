@@ -1,4 +1,5 @@
 /** Dataplane shells on one fake network, and a control that plays both sides of every negotiation. */
+import type { TestContext } from 'node:test';
 import { FakeNetwork } from '../dataplane/io/engine/fake.ts';
 import { type MemoryTun, MemoryTunFactory } from '../dataplane/io/memory-tun.ts';
 import { DataplaneShell, type OpenEngine } from '../dataplane/shell.ts';
@@ -131,4 +132,26 @@ export function packet(number: number, size = 100): Uint8Array {
 
 export function numbersOf(packets: readonly Uint8Array[]): number[] {
   return packets.map((bytes) => new DataView(bytes.buffer, bytes.byteOffset).getUint32(4));
+}
+
+export async function twoOf(
+  context: TestContext,
+  network?: FakeNetwork,
+): Promise<{ pairs: Pairs; a: Side; b: Side }> {
+  const pairs = new Pairs(network);
+  const [a, b] = [await pairs.add('a'), await pairs.add('b')];
+  closeAfter(context, a, b);
+  return { pairs, a, b };
+}
+
+export function closeAfter(context: TestContext, ...sides: readonly Side[]): void {
+  context.after(() => {
+    for (const { shell } of sides) shell.close();
+  });
+}
+
+export async function packetsOf(side: Side, peer: string, count: number): Promise<number[]> {
+  const tun = side.tun(peer)!;
+  await waitFor(`${count} packets at ${side.id}`, () => tun.written.length >= count);
+  return numbersOf(tun.written);
 }

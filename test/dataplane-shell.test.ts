@@ -1,35 +1,10 @@
 import assert from 'node:assert/strict';
-import { type TestContext, test } from 'node:test';
+import { test } from 'node:test';
 import { FakeNetwork } from '../dataplane/io/engine/fake.ts';
-import type { Connection } from '../dataplane/io/webrtc.ts';
-import { type Params, requests } from '../protocol/dataplane.ts';
-import { encode } from '../protocol/msgpack.ts';
-import { check, parse } from '../protocol/schema.ts';
-import { type WireMessage, wireMessage } from '../protocol/wire.ts';
-import { numbersOf, Pairs, packet, type Side } from './dataplane-pair.ts';
+import { requests } from '../protocol/dataplane.ts';
+import { check } from '../protocol/schema.ts';
+import { closeAfter, Pairs, packet, packetsOf, type Side, twoOf } from './dataplane-pair.ts';
 import { waitFor } from './native/wait.ts';
-
-async function twoOf(
-  context: TestContext,
-  network?: FakeNetwork,
-): Promise<{ pairs: Pairs; a: Side; b: Side }> {
-  const pairs = new Pairs(network);
-  const [a, b] = [await pairs.add('a'), await pairs.add('b')];
-  closeAfter(context, a, b);
-  return { pairs, a, b };
-}
-
-function closeAfter(context: TestContext, ...sides: readonly Side[]): void {
-  context.after(() => {
-    for (const { shell } of sides) shell.close();
-  });
-}
-
-async function packetsOf(side: Side, peer: string, count: number): Promise<number[]> {
-  const tun = side.tun(peer)!;
-  await waitFor(`${count} packets at ${side.id}`, () => tun.written.length >= count);
-  return numbersOf(tun.written);
-}
 
 test('two dataplanes that exchange descriptions and candidates have a link: an interface with carrier at either end', async (context) => {
   const { pairs, a, b } = await twoOf(context);
@@ -228,17 +203,6 @@ test('two controls that say hello at once get one engine', async (context) => {
   assert.equal(a.engines, 3);
 });
 
-test('only one end has packet information: neither has an interface, and both say why', async (context) => {
-  const pairs = new Pairs();
-  const [a, b] = [await pairs.add('a', { packetInformation: true }), await pairs.add('b')];
-  closeAfter(context, a, b);
-  await pairs.negotiate(a, b);
-  await waitFor('both to be told', () => a.ended.length > 0 && b.ended.length > 0);
-  for (const { ended } of [a, b])
-    assert.match(ended[0]!.reason, /only one side has --enable-packet-information/);
-  assert.equal(a.tuns.devices.size + b.tuns.devices.size, 0);
-});
-
 test('with packet information at both ends any ethertype crosses, header and all', async (context) => {
   const pairs = new Pairs();
   const [a, b] = [
@@ -251,117 +215,6 @@ test('with packet information at both ends any ethertype crosses, header and all
   assert.ok(a.tun('b')!.inject(mpls));
   await waitFor('the frame', () => b.tun('a')!.written.length > 0);
   assert.deepEqual(b.tun('a')!.written, [mpls]);
-});
-
-test('a description that the engine refuses is bad_sdp, ends its connection alone, and the next attempt works', async (context) => {
-  const { pairs, a, b } = await twoOf(context);
-  const attempt: Params<'offer'> = { peer: 'b', negotiation: 'x', route: 'shared', iceServers: [] };
-  for (const sdp of ['nonsense', 'v=0\r\n', '\u0000']) {
-    await assert.rejects(a.shell.request('answer', { ...attempt, sdp }), { code: 'bad_sdp' });
-  }
-  await a.shell.request('offer', attempt);
-  await assert.rejects(a.shell.request('accept', { peer: 'b', negotiation: 'x', sdp: 'nonsense' }), {
-    code: 'bad_sdp',
-  });
-  assert.deepEqual(a.report('b')!.connections, []);
-  await pairs.link(a, b);
-});
-
-test('what control may not ask is refused by code', async (context) => {
-  const { a } = await twoOf(context);
-  const attempt: Params<'offer'> = { peer: 'b', negotiation: 'x', route: 'shared', iceServers: [] };
-  await assert.rejects(a.shell.request('accept', { peer: 'b', negotiation: 'x', sdp: 'v=0' }), {
-    code: 'unknown_link',
-  });
-  await a.shell.request('offer', attempt);
-  await assert.rejects(a.shell.request('offer', attempt), { code: 'bad_message', message: /exists/ });
-  assert.deepEqual(await a.shell.request('close', { peer: 'b', negotiation: 'none' }), {});
-  assert.deepEqual(await a.shell.request('remove', { peer: 'nobody' }), {});
-  a.shell.close();
-  await assert.rejects(a.shell.request('offer', attempt), {
-    code: 'bad_message',
-    message: /hello comes first/,
-  });
-});
-
-test('an interface that the kernel refuses ends the connection with the reason, and a later one is tried again', async (context) => {
-  const { pairs, a, b } = await twoOf(context);
-  a.tuns.refusal = 'tun_denied';
-  await pairs.negotiate(a, b);
-  await waitFor('control to be told', () => a.ended.length > 0);
-  assert.match(a.ended[0]!.reason, /CAP_NET_ADMIN/);
-  assert.equal(a.report('b')!.state, 'connecting');
-  assert.match(a.report('b')!.reason, /CAP_NET_ADMIN/);
-  assert.ok(a.lines.some(({ level, message }) => level === 'error' && message === 'interface not opened'));
-  a.tuns.refusal = undefined;
-  await pairs.link(a, b);
-  assert.equal(a.report('b')!.state, 'up');
-});
-
-test('an interface that somebody deleted takes the link along, and the next link has a new one', async (context) => {
-  const { pairs, a, b } = await twoOf(context);
-  await pairs.link(a, b);
-  const old = a.tun('b')!;
-  old.setCarrier = () => {
-    throw new Error('no such device');
-  };
-  await b.shell.request('remove', { peer: 'a' });
-  await waitFor('the loss', () => a.lines.some(({ message }) => message === 'interface lost'));
-  assert.ok(old.closed);
-  assert.equal(a.report('b')!.interface, null);
-  await pairs.link(a, b);
-  assert.notEqual(a.tun('b')!.ifindex, old.ifindex);
-});
-
-test('a peer that says nothing for three pings is lost', async (context) => {
-  context.mock.timers.enable({ apis: ['setInterval'] });
-  const { pairs, a, b } = await twoOf(context);
-  await pairs.link(a, b);
-  const turn = () => new Promise((resolve) => setImmediate(resolve));
-  for (let i = 0; i < 10; i++) {
-    context.mock.timers.tick(2000);
-    for (let j = 0; j < 10; j++) await turn();
-  }
-  assert.equal(a.report('b')!.state, 'up', 'who answers is not');
-  pairs.network.cut('a', 'b');
-  for (let i = 0; i < 5; i++) {
-    context.mock.timers.tick(2000);
-    for (let j = 0; j < 10; j++) await turn();
-  }
-  for (const side of [a, b]) assert.equal(side.ended.at(-1)?.reason, 'the peer does not answer');
-  assert.equal(a.report('b')!.state, 'lost');
-  assert.equal(a.tun('b')!.carrier, false);
-  pairs.network.heal();
-  await pairs.link(a, b);
-});
-
-test('a remote candidate that leads through one of our own interfaces is never used', async (context) => {
-  const { pairs, a, b } = await twoOf(context);
-  const c = await pairs.add('c');
-  closeAfter(context, c);
-  await pairs.link(a, c);
-  for (const side of [a, b])
-    side.tuns.routes.set(pairs.network.addressOf(side === a ? 'b' : 'a'), side === a ? 'cnc' : 'eth0');
-  await pairs.negotiate(a, b);
-  await waitFor('control to be told', () => a.ended.length > 0);
-  assert.match(a.ended[0]!.reason, /our own tunnel/);
-  assert.equal(a.tun('b'), undefined);
-  a.tuns.routes.clear();
-  await pairs.link(a, b);
-});
-
-test('a link that turns out to lead through our own interface is closed', async (context) => {
-  context.mock.timers.enable({ apis: ['setInterval'] });
-  const { pairs, a, b } = await twoOf(context);
-  const c = await pairs.add('c');
-  closeAfter(context, c);
-  await pairs.link(a, b);
-  await pairs.link(a, c);
-  a.tuns.routes.set(pairs.network.addressOf('b'), 'cnc');
-  context.mock.timers.tick(2000);
-  await waitFor('the loss', () => a.report('b')?.state === 'lost');
-  assert.match(a.report('b')!.reason, /our own tunnel/);
-  assert.equal(a.report('c')!.state, 'up');
 });
 
 test('frames of control cross on the link both ways, and to a peer without a link they go nowhere', async (context) => {
@@ -379,76 +232,6 @@ test('frames of control cross on the link both ways, and to a peer without a lin
     a.signals.map(({ peer, frame }) => [peer, ...frame]),
     [['b', 3]],
   );
-});
-
-/** A peer that speaks WebRTC, but its `wire` channel is the test's. */
-async function rawPeer(pairs: Pairs, a: Side): Promise<{ connection: Connection; heard: WireMessage[] }> {
-  const heard: WireMessage[] = [];
-  let open = 0;
-  const connection = pairs.network.engine('raw').connect(
-    { route: 'shared', iceServers: [] },
-    {
-      candidate: (candidate) =>
-        a.shell.notification('candidate', { peer: 'raw', negotiation: 'r', candidate }),
-      state: () => {},
-      open: () => {
-        open++;
-      },
-      message: (channel, bytes) => {
-        if (channel === 'wire') heard.push(parse(wireMessage, bytes));
-      },
-      drain: () => {},
-    },
-  );
-  const { sdp } = await a.shell.request('offer', {
-    peer: 'raw',
-    negotiation: 'r',
-    route: 'shared',
-    iceServers: [],
-  });
-  await a.shell.request('accept', { peer: 'raw', negotiation: 'r', sdp: await connection.answer(sdp) });
-  await waitFor('the channels', () => open === 3 && heard.length > 0);
-  return { connection, heard };
-}
-
-test('garbage on the wire channel is passed over; a ping is answered, and the hello that follows counts', async (context) => {
-  const { pairs, a } = await twoOf(context);
-  const { connection, heard } = await rawPeer(pairs, a);
-  assert.deepEqual(heard[0], { type: 'hello', version: 1, packetInformation: false, mtu: 1500 });
-  for (const garbage of [
-    Uint8Array.of(),
-    Uint8Array.of(0xc1),
-    encode({ type: 'weather' }),
-    encode({ type: 'hello', version: 1 }),
-    encode({ type: 'pong', number: 99 }),
-    new Uint8Array(20_000),
-  ]) {
-    assert.ok(connection.send('wire', garbage));
-  }
-  connection.send('data', packet(1));
-  connection.send('wire', encode({ type: 'ping', number: 7 }));
-  await waitFor('the answer', () => heard.some((message) => message.type === 'pong' && message.number === 7));
-  assert.equal(a.report('raw')!.state, 'connecting');
-  connection.send(
-    'wire',
-    encode({ type: 'hello', version: 1, packetInformation: false, mtu: 1280, more: 'later' }),
-  );
-  await waitFor('the link', () => a.report('raw')?.state === 'up');
-  assert.equal(a.tun('raw')!.mtu, 1280);
-});
-
-test('packets that no interface takes are counted as dropped, and cost nothing else', async (context) => {
-  const { pairs, a } = await twoOf(context);
-  const { connection } = await rawPeer(pairs, a);
-  connection.send('wire', encode({ type: 'hello', version: 1, packetInformation: false, mtu: 1500 }));
-  await waitFor('the link', () => a.report('raw')?.state === 'up');
-  const good = packet(5);
-  for (const bytes of [new Uint8Array(1600).fill(0x45), Uint8Array.of(0xff, 1, 2), good, new Uint8Array(0)])
-    connection.send('data', bytes);
-  await waitFor('the good one', () => a.tun('raw')!.written.length === 1);
-  const { counters } = (await a.shell.request('stats', {})).links[0]!;
-  assert.equal(counters.rxPackets, 1);
-  assert.ok(counters.rxDropped >= 2, `${counters.rxDropped}`);
 });
 
 test('names: the kernel’s own where asked for, a short form for a long ID, the whole ID as alias', async (context) => {

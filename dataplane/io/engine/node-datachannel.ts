@@ -93,7 +93,7 @@ class MuxEngine implements Engine {
 
   connect(options: ConnectionOptions, events: ConnectionEvents): Connection {
     const home = {
-      start: () => this.#start(options),
+      start: (mayRelay: boolean) => this.#start(options, mayRelay),
       ended: () => {
         this.#connections.delete(connection);
         this.#lastEnd = performance.now();
@@ -112,22 +112,29 @@ class MuxEngine implements Engine {
     closePeer(this.#anchor);
   }
 
-  async #start({ route, iceServers }: ConnectionOptions): Promise<Start> {
+  async #start({ route, iceServers }: ConnectionOptions, mayRelay: boolean): Promise<Start> {
     const settling = this.#lastEnd + SETTLE_MS - performance.now();
     if (settling > 0) await delay(settling);
     const addresses = this.#hostAddresses();
     const known = await this.#names.resolve(iceServers, addresses.some(isIpv4));
     const turn = known.filter(({ kind }) => kind === 'turn');
     const common = { maxMessageSize: MAX_MESSAGE, mtu: this.#mtu };
-    if (route === 'relay' && turn.length > 0) {
-      const config = { ...common, ...(await this.#ownPort()), iceServers: turn.map(turnServer) };
-      return { config: { ...config, iceTransportPolicy: 'relay' }, candidates: [], stunOutcome: () => {} };
+    if (route === 'relay' && mayRelay && turn.length > 0) {
+      const port = await this.#ownPort();
+      const config: RtcConfig = {
+        ...common,
+        ...port,
+        iceServers: turn.map(turnServer),
+        iceTransportPolicy: 'relay',
+      };
+      return { config, isRelayed: true, candidates: [], stunOutcome: () => {} };
     }
     const { server, outcome } = this.#stun.choose(known);
     const stun = server === undefined ? [] : [{ hostname: server.host, port: server.port }];
     const port = route === 'shared' ? this.#sharedPort() : await this.#ownPort();
     const candidates = addresses.map((address, index) => hostCandidate(address, port.portRangeBegin, index));
-    return { config: { ...common, ...port, iceServers: stun }, candidates, stunOutcome: outcome };
+    const config = { ...common, ...port, iceServers: stun };
+    return { config, isRelayed: false, candidates, stunOutcome: outcome };
   }
 
   async #ownPort() {
