@@ -168,10 +168,23 @@ const drafts: readonly Record<string, unknown>[] = [
 test('what one node says in the name of another is dropped', () => {
   const { simulation } = recorded(44);
   for (const draft of drafts) {
-    for (const signer of ['n2', 'stranger']) {
-      for (const from of ['n1', 'n2'])
+    // n0 started before n1, n2 after it.
+    for (const signer of ['n0', 'n2', 'stranger']) {
+      for (const from of ['n1', signer]) {
         assertUndisturbed(simulation, [forge(simulation, signer, from, draft)], `${draft.kind} by ${signer}`);
+      }
     }
+  }
+});
+
+test('a node that introduces itself truly and then speaks for another is not heard', () => {
+  const { simulation } = recorded(44);
+  const { epoch } = nodeOf(simulation, 'n1').mesh.self;
+  const record = encode({ id: 'mallory', key: keyOf('mallory'), epoch, turn: false });
+  const signature = testEnvironment(keyOf('mallory'), 0).sign(prefixed(domain.record, record));
+  for (const draft of drafts) {
+    const lie = { ...forge(simulation, 'mallory', 'n1', draft), sender: { record, signature } };
+    assertUndisturbed(simulation, [lie], `${draft.kind}`);
   }
 });
 

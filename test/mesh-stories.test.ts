@@ -143,7 +143,7 @@ test('a control that starts again closes connections that were not open yet, and
     const simulation = star(9, 4);
     simulation.pass(wait);
     for (const id of ['n1', 'n0', 'n3']) simulation.restartControl(nodeOf(simulation, id));
-    comesBack(simulation, 20_000);
+    comesBack(simulation, 5000);
   }
 });
 
@@ -256,6 +256,18 @@ test('a node that says goodbye is gone everywhere at once, and is welcome when i
     assert.ok(!node.mesh.membership.members.has('n3'), 'stays gone');
   simulation.dial(simulation.add('n3'), 'n1');
   comesBack(simulation, 2000);
+});
+
+test('a mesh whose links are up keeps together through five minutes in which no message arrives', () => {
+  const simulation = formed(15, 5);
+  const before = negotiations(simulation);
+  forbidClosing(simulation);
+  simulation.faults = { loss: 1, repeat: 0, delay: 20 };
+  simulation.pass(5 * minute);
+  simulation.faults = { loss: 0, repeat: 0, delay: 20 };
+  simulation.pass(minute);
+  assert.deepEqual(negotiations(simulation), before);
+  for (const node of simulation.nodes.values()) assert.equal(node.mesh.membership.members.size, 4);
 });
 
 function knows(simulation: Simulation, id: string): SimulatedNode[] {

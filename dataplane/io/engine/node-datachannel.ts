@@ -18,7 +18,14 @@ import type { Connection, ConnectionEvents, ConnectionOptions, Engine, IceServer
 import { hostAddresses } from './host-addresses.ts';
 import { IceServerNames, type Lookup, StunChoice } from './ice-servers.ts';
 import { NativeConnection, type Start } from './native-connection.ts';
-import { closePeer, configureSctp, openChannel, openPeer, type PeerConnection } from './native-peer.ts';
+import {
+  closePeer,
+  configureSctp,
+  openChannel,
+  openPeer,
+  type PeerConnection,
+  type RtcConfig,
+} from './native-peer.ts';
 import { hostCandidate } from './sdp.ts';
 import { FreshPorts, freeUdpPort } from './udp-port.ts';
 
