@@ -74,7 +74,7 @@ export const figures: readonly Figure[] = [
     unit: '% of a core',
     digits: 2,
     target: { atMost: 1 },
-    note: 'All processes of a node, over 30 s; the costliest of ten nodes.',
+    note: 'All processes of a node, over 30 s, 15 s after the mesh was complete; the mean of ten nodes.',
   },
   {
     key: 'idle-rss',

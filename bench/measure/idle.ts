@@ -1,4 +1,4 @@
-/** What a node with nine peers costs while nothing happens: of the ten nodes of one mesh, the costliest. */
+/** What a node with nine peers costs while nothing happens: the mean of the ten nodes of one mesh. */
 import { readFileSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Namespace } from '../../netns-tests/lab/namespace.ts';
@@ -30,12 +30,16 @@ export function idle(contenders: readonly Contender[]): Measurement {
       const seconds = (performance.now() - start) / 1000;
       const cpu = after.map((ticks, host) => ((ticks - before[host]!) / ticksPerSecond / seconds) * 100);
       return {
-        'idle-cpu': Math.max(...cpu),
-        'idle-rss': Math.max(...processes.map((pids) => megabytes(pids, 'status', 'VmRSS'))),
-        'idle-pss': Math.max(...processes.map((pids) => megabytes(pids, 'smaps_rollup', 'Pss'))),
+        'idle-cpu': mean(cpu),
+        'idle-rss': mean(processes.map((pids) => megabytes(pids, 'status', 'VmRSS'))),
+        'idle-pss': mean(processes.map((pids) => megabytes(pids, 'smaps_rollup', 'Pss'))),
       };
     }),
   };
+}
+
+function mean(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
 }
 
 /** Everything that runs in the namespace belongs to the overlay. */
