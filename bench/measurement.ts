@@ -39,7 +39,7 @@ export function subjects(
 }
 
 /** Pinger targets from every host to every other. */
-export function everyPair(overlay: Overlay): string[] {
+function everyPair(overlay: Overlay): string[] {
   const all = [...overlay.hosts.keys()];
   return all.flatMap((from) =>
     overlay.targets(

@@ -127,6 +127,8 @@ test('floods altered on the way are dropped: signature, body, sender, receiver',
   }
 });
 
+let forged = 0;
+
 /** What node `signer` would send if it lied about who it is. */
 function forge(
   simulation: Simulation,
@@ -141,7 +143,8 @@ function forge(
     to: receiver,
     epoch: nodeOf(simulation, 'n1').mesh.self.epoch,
     toEpoch: to.mesh.self.epoch,
-    counter: 1e6,
+    // Each is new to every window.
+    counter: 1_000_000 + forged++,
     ...draft,
   });
   const signature = testEnvironment(keyOf(signer), simulation.now).sign(prefixed(domain.body, content));
@@ -211,6 +214,22 @@ test('what a node said to another start, or in an earlier one, is dropped', () =
       simulation,
       [forge(simulation, 'n1', 'n1', { ...draft, to: 'n4' })],
       `${draft.kind} to another node`,
+    );
+  }
+});
+
+test('what a node said before its restart and arrives only after it is dropped', () => {
+  const { simulation } = recorded(45);
+  const n1 = nodeOf(simulation, 'n1');
+  const { epoch } = n1.mesh.self;
+  simulation.restartControl(n1);
+  simulation.pass(5000);
+  assert.ok(isFullMesh(simulation));
+  for (const draft of drafts) {
+    assertUndisturbed(
+      simulation,
+      [forge(simulation, 'n1', 'n1', { ...draft, epoch })],
+      `${draft.kind}, late`,
     );
   }
 });

@@ -12,7 +12,7 @@ import type {
 
 export const channelNames: readonly ChannelName[] = ['signal', 'wire', 'data'];
 
-export const shared: ConnectionOptions = { route: 'shared', iceServers: [] };
+const shared: ConnectionOptions = { route: 'shared', iceServers: [] };
 
 /** A connection with a record of its events. `until` waits for them. */
 export class End implements ConnectionEvents {
