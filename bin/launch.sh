@@ -1,3 +1,4 @@
+# shellcheck shell=sh
 # Sourced by the launchers: picks a Node that can run this project and becomes it.
 # The first argument is the program, relative to the root of the project; the rest are its arguments.
 

@@ -35,6 +35,8 @@ export interface Side {
 
 export class Pairs {
   readonly network: FakeNetwork;
+  /** IDs whose candidates do not reach their peers. */
+  readonly mute = new Set<string>();
   readonly #sides = new Map<string, Side>();
   #negotiations = 0;
 
@@ -105,6 +107,7 @@ export class Pairs {
     if (name === 'signal') side.signals.push(told);
     if (name !== 'candidate') return;
     side.candidates.push(told);
+    if (this.mute.has(side.id)) return;
     const { peer, negotiation, candidate } = params as NotificationParams<'candidate'>;
     this.#sides.get(peer)?.shell.notification('candidate', { peer: side.id, negotiation, candidate });
   }

@@ -267,3 +267,19 @@ test('five dataplanes in a full mesh carry a packet over each link', async (cont
   for (const one of sides)
     for (const other of sides) if (one !== other) assert.deepEqual(await packetsOf(one, other.id, 1), [1]);
 });
+
+test('candidates that come before the answer wait for it, at most sixty-four of them', async (context) => {
+  const { pairs, a, b } = await twoOf(context);
+  pairs.mute.add('a').add('b');
+  const attempt = { negotiation: 'early', route: 'shared', iceServers: [] } as const;
+  const { sdp } = await a.shell.request('offer', { ...attempt, iceServers: [], peer: 'b' });
+  const answer = await b.shell.request('answer', { ...attempt, iceServers: [], peer: 'a', sdp });
+  await waitFor('the candidate', () => b.candidates.length > 0);
+  const { candidate } = b.candidates[0]!;
+  const tell = (line: string) =>
+    a.shell.notification('candidate', { peer: 'b', negotiation: 'early', candidate: line });
+  tell(candidate);
+  for (let i = 0; i < 1000; i++) tell(`candidate:${i} 1 UDP 1 192.0.2.1 ${i + 1} typ host`);
+  await a.shell.request('accept', { peer: 'b', negotiation: 'early', sdp: answer.sdp });
+  await waitFor('the link', () => a.report('b')?.state === 'up' && b.report('a')?.state === 'up');
+});

@@ -14,7 +14,7 @@ import {
   neighborMessage,
 } from '../protocol/signaling.ts';
 import { keyOf, testEnvironment } from './environment.ts';
-import { formed, isFullMesh, nodeOf, star, viewOf } from './mesh-view.ts';
+import { formed, isFullMesh, nodeOf, openOf, star, viewOf } from './mesh-view.ts';
 import type { SimulatedNode, Simulation } from './simulation.ts';
 
 /** Every flood that crosses the mesh, once. */
@@ -232,6 +232,54 @@ test('what a node said before its restart and arrives only after it is dropped',
       `${draft.kind}, late`,
     );
   }
+});
+
+test('an offer that a newer one overtook is ignored; the newer one is answered', () => {
+  const { simulation } = recorded(51);
+  const n1 = nodeOf(simulation, 'n1');
+  const offer = (negotiation: string) =>
+    forge(
+      simulation,
+      'n3',
+      'n3',
+      { ...drafts[0], negotiation, from: 'n3', epoch: nodeOf(simulation, 'n3').mesh.self.epoch },
+      'n1',
+    );
+  const [older, newer] = [offer('older'), offer('newer')];
+  const [channel] = n1.mesh.neighbors.keys();
+  const take = (message: FloodMessage) =>
+    simulation
+      .happen(n1, { type: 'message', channel: channel!, message })
+      .filter(({ type }) => type === 'answer');
+  assert.equal(take(newer).length, 1);
+  assert.deepEqual(take(older), []);
+  assert.deepEqual([...n1.mesh.links.get('n3')!.attempts.keys()], ['newer']);
+});
+
+test('an answer to what has been answered before is ignored', () => {
+  const { simulation } = recorded(52);
+  const [n1, n3] = [nodeOf(simulation, 'n1'), nodeOf(simulation, 'n3')];
+  const [negotiation] = openOf(n3, n1);
+  const answer = forge(simulation, 'n1', 'n1', { kind: 'answer', negotiation, sdp: 'v=0' });
+  const [channel] = n3.mesh.neighbors.keys();
+  const effects = simulation.happen(n3, { type: 'message', channel: channel!, message: answer });
+  assert.deepEqual(effects, []);
+});
+
+test('a flood goes on with one hop less, and not at all once it has none left', () => {
+  const { simulation } = recorded(53);
+  const n1 = nodeOf(simulation, 'n1');
+  const [channel] = n1.mesh.neighbors.keys();
+  const sent = (ttl: number) => {
+    const message = { ...forge(simulation, 'n2', 'n2', { kind: 'solicit' }), to: 'far-away', ttl };
+    const effects = simulation.happen(n1, { type: 'message', channel: channel!, message });
+    return effects.flatMap((effect) =>
+      effect.type === 'send' && effect.message.type === 'flood' ? [effect.message.ttl] : [],
+    );
+  };
+  assert.deepEqual(new Set(sent(5)), new Set([4]));
+  assert.deepEqual(new Set(sent(1)), new Set([0]));
+  assert.deepEqual(sent(0), []);
 });
 
 test('a goodbye of an earlier start does not remove a node that is back', () => {

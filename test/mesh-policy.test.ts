@@ -142,13 +142,16 @@ for (const [name, options] of [
     assert.deepEqual(routes(a, b), ['relay', 'relay'], 'and stays so');
 
     simulation.unreachable.clear();
+    let sharedAt = Number.POSITIVE_INFINITY;
     simulation.watch = () => {
+      if (routes(a, b).includes('shared')) sharedAt = Math.min(sharedAt, simulation.now);
       assert.equal(a.mesh.links.get('n3')!.shown, 'up', 'never down on the way');
       assert.equal(b.mesh.links.get('n1')!.shown, 'up');
       assert.ok(a.interfaces.has('n3') && b.interfaces.has('n1'));
     };
     const took = simulation.until(() => routes(a, b).join() === 'shared,shared', 5 * minute);
     assert.ok(took <= 120_000 + 10_000 + 2000, `took ${took} ms`);
+    assert.ok(simulation.now - sharedAt < 1200, 'the relay goes a second after its replacement came');
     assert.ok(isFullMesh(simulation));
   });
 }

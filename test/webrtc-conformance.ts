@@ -95,6 +95,13 @@ function carrying(engines: () => EnginePair, traits: Traits): void {
     assert.ok(ms < 5000, `${ms} ms`);
   });
 
+  test('an offerer may claim the role of the DTLS client', async () => {
+    const claim = (offer: string) => offer.replace('a=setup:actpass', 'a=setup:active');
+    const { offerer, answerer, close } = await connected(engines(), { edit: claim });
+    await exchange(offerer, answerer, 'wire', 10);
+    close();
+  });
+
   test('the pair names both ends once connected, and only while it is', async () => {
     const { offerer, answerer, close } = await connected(engines());
     try {

@@ -111,8 +111,9 @@ export async function negotiate(
   offerer: End,
   answerer: End,
   shuffle: Shuffle = (lines) => lines,
+  edit: (offer: string) => string = (offer) => offer,
 ): Promise<string> {
-  const offer = await offerer.inside((connection) => connection.offer());
+  const offer = edit(await offerer.inside((connection) => connection.offer()));
   const answer = await answerer.inside((connection) => connection.answer(offer));
   trickle(offerer, answerer, shuffle);
   await offerer.inside((connection) => connection.accept(answer));
@@ -131,7 +132,13 @@ function trickle(from: End, to: End, shuffle: Shuffle): void {
 /** A connection of two engines, its channels open, with the time that took in milliseconds. */
 export async function connected(
   engines: { offerer: Engine; answerer: Engine },
-  options: { offerer?: ConnectionOptions; answerer?: ConnectionOptions; shuffle?: Shuffle } = {},
+  options: {
+    readonly offerer?: ConnectionOptions;
+    readonly answerer?: ConnectionOptions;
+    readonly shuffle?: Shuffle;
+    /** Changes the offer on its way. */
+    readonly edit?: (offer: string) => string;
+  } = {},
 ): Promise<{ offerer: End; answerer: End; ms: number; close(): void }> {
   const offerer = new End(engines.offerer, options.offerer);
   const answerer = new End(engines.answerer, options.answerer);
@@ -141,7 +148,7 @@ export async function connected(
   };
   const begun = performance.now();
   try {
-    await negotiate(offerer, answerer, options.shuffle);
+    await negotiate(offerer, answerer, options.shuffle, options.edit);
     await Promise.all([offerer.untilOpen(), answerer.untilOpen()]);
   } catch (error) {
     close();

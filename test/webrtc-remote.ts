@@ -127,8 +127,10 @@ async function serve(): Promise<void> {
       candidate: (text) => tell({ id, event: 'candidate', text }),
       state: (text) => tell({ id, event: 'state', text, pair: connections.get(id)?.pair() }),
       open: (channel) => tell({ id, event: 'open', channel, pair: connections.get(id)?.pair() }),
-      message: (channel, bytes) =>
-        tell({ id, event: 'message', channel, text: Buffer.from(bytes).toString('base64') }),
+      message: (channel, bytes) => {
+        const text = Buffer.from(bytes).toString('base64');
+        tell({ id, event: 'message', channel, text, pair: connections.get(id)?.pair() });
+      },
       drain: () => tell({ id, event: 'drain' }),
     };
   }
