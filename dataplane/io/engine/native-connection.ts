@@ -27,8 +27,6 @@ import { parseCandidate, remoteCandidate, remoteDescription, withoutCandidates }
 /** What the engine gives a connection to start with. */
 export interface Start {
   readonly config: RtcConfig;
-  /** Whether all goes through a TURN server of ours. */
-  readonly isRelayed: boolean;
   /** Our host candidates. */
   readonly candidates: readonly string[];
   /** Told once whether the STUN server asked gave us a candidate, as far as it had the time to. */
@@ -37,8 +35,7 @@ export interface Start {
 
 /** What a connection asks of its engine. */
 export interface Home {
-  /** `mayRelay`: the peer does not go through a TURN server already. */
-  start(mayRelay: boolean): Promise<Start>;
+  start(): Promise<Start>;
   ended(): void;
 }
 
@@ -64,18 +61,18 @@ export class NativeConnection implements Connection {
   }
 
   async offer(): Promise<string> {
-    const { peer, isRelayed } = await this.#start(true);
+    const peer = await this.#start();
     const sdp = this.#negotiate(() => {
       this.#openChannels(peer);
       return peer.localDescription();
     });
     this.#stage = 'offered';
-    return isRelayed ? asClient(sdp) : sdp;
+    return sdp;
   }
 
   async answer(offer: string): Promise<string> {
     const description = remoteDescription(offer);
-    const { peer } = await this.#start(!isClient(description));
+    const peer = await this.#start();
     const sdp = this.#negotiate(() => {
       peer.setRemoteDescription(description, 'offer');
       this.#openChannels(peer);
@@ -158,11 +155,11 @@ export class NativeConnection implements Connection {
     this.#end();
   }
 
-  async #start(mayRelay: boolean): Promise<{ peer: PeerConnection; isRelayed: boolean }> {
+  async #start(): Promise<PeerConnection> {
     if (this.#stage === 'ended') throw new CryonetError('connection_closed');
     if (this.#stage !== 'new') throw new CryonetError('bad_sdp', 'this connection was negotiated before');
     this.#stage = 'starting';
-    const { config, isRelayed, candidates, stunOutcome } = await this.#home.start(mayRelay);
+    const { config, candidates, stunOutcome } = await this.#home.start();
     if (this.#hasEnded()) throw new CryonetError('connection_closed');
     this.#stun = stunOutcome;
     for (const candidate of candidates) this.#hold.add(candidate);
@@ -172,7 +169,7 @@ export class NativeConnection implements Connection {
     peer.onGatheringStateChange((state) => {
       if (state === 'complete') this.#tellStun(false);
     });
-    return { peer, isRelayed };
+    return peer;
   }
 
   #openChannels(peer: PeerConnection): void {
@@ -241,20 +238,6 @@ export class NativeConnection implements Connection {
     this.#peer = undefined;
     this.#home.ended();
   }
-}
-
-/**
- * A relayed end is always the DTLS client. As the server it may freeze the process: its ICE thread, holding the agent,
- * waits for the handshake that a ClientHello from before its time has begun, and the handshake, to send through the
- * relay, for the agent. So a relayed offerer claims the client's role (RFC 8842 5.1), and an answerer that sees this
- * leaves its own TURN server aside: one relay is enough.
- */
-function asClient(offer: string): string {
-  return offer.replace(/^a=setup:actpass$/m, 'a=setup:active');
-}
-
-function isClient(offer: string): boolean {
-  return /^a=setup:active$/m.test(offer);
 }
 
 const states: ReadonlySet<string> = new Set<ConnectionState>([

@@ -100,7 +100,7 @@ class MuxEngine implements Engine {
 
   connect(options: ConnectionOptions, events: ConnectionEvents): Connection {
     const home = {
-      start: (mayRelay: boolean) => this.#start(options, mayRelay),
+      start: () => this.#start(options),
       ended: () => {
         this.#connections.delete(connection);
         this.#lastEnd = performance.now();
@@ -119,14 +119,14 @@ class MuxEngine implements Engine {
     closePeer(this.#anchor);
   }
 
-  async #start({ route, iceServers }: ConnectionOptions, mayRelay: boolean): Promise<Start> {
+  async #start({ route, iceServers }: ConnectionOptions): Promise<Start> {
     const settling = this.#lastEnd + SETTLE_MS - performance.now();
     if (settling > 0) await delay(settling);
     const addresses = this.#hostAddresses();
     const known = await this.#names.resolve(iceServers, addresses.some(isIpv4));
     const turn = known.filter(({ kind }) => kind === 'turn');
     const common = { maxMessageSize: MAX_MESSAGE, mtu: this.#mtu };
-    if (route === 'relay' && mayRelay && turn.length > 0) {
+    if (route === 'relay' && turn.length > 0) {
       const port = await this.#ownPort();
       const config: RtcConfig = {
         ...common,
@@ -134,14 +134,14 @@ class MuxEngine implements Engine {
         iceServers: turn.map(turnServer),
         iceTransportPolicy: 'relay',
       };
-      return { config, isRelayed: true, candidates: [], stunOutcome: () => {} };
+      return { config, candidates: [], stunOutcome: () => {} };
     }
     const { server, outcome } = this.#stun.choose(known);
     const stun = server === undefined ? [] : [{ hostname: server.host, port: server.port }];
     const port = route === 'shared' ? this.#sharedPort() : await this.#ownPort();
     const candidates = addresses.map((address, index) => hostCandidate(address, port.portRangeBegin, index));
     const config = { ...common, ...port, iceServers: stun };
-    return { config, isRelayed: false, candidates, stunOutcome: outcome };
+    return { config, candidates, stunOutcome: outcome };
   }
 
   async #ownPort() {

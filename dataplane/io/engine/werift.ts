@@ -201,6 +201,7 @@ class WeriftConnection implements Connection {
       });
     });
     for (const name of Object.keys(channelStream) as ChannelName[]) this.#openChannel(peer, name);
+    closeOnShutdown(peer);
     this.#lastCandidate = setTimeout(() => peer.addIceCandidate(null).catch(() => {}), LAST_CANDIDATE_MS);
     return peer;
   }
@@ -263,6 +264,15 @@ class WeriftConnection implements Connection {
     if (this.#peer !== undefined) void shutDown(this.#peer, this.#gathered);
     this.#home.ended();
   }
+}
+
+/** A peer's SHUTDOWN (RFC 9260 9.2) leaves werift waiting for a message that it then ignores. */
+function closeOnShutdown(peer: RTCPeerConnection): void {
+  const sctp = peer.sctpTransport!.sctp;
+  const established = 4;
+  const closed = 1;
+  const setState = sctp.setState.bind(sctp);
+  sctp.setState = (state) => setState(state > established ? closed : state);
 }
 
 /** Tells the peer, then frees the sockets, once those that gathering still opens are there. Never rejects. */
