@@ -1,6 +1,7 @@
 /**
- * Broadcast over the mesh. A node delivers what is to it, hands straight on what is to one of its neighbors, and
- * passes everything else to all neighbors but the one it came from. A flood is known by the hash of its signed
+ * Broadcast over the mesh. A node delivers what is to it, hands straight on what is to one of its neighbors, sends what
+ * is to a node that it has heard of through a neighbor back that way, and passes everything else to all neighbors but
+ * the one it came from. Ways may be stale or lies: who asks again (`wide`) asks all neighbors. A flood is known by the hash of its signed
  * content, so each passes a node once: at most 2 · (edges between neighbors) messages in the whole mesh, and at most
  * one for each neighbor of a node.
  */
@@ -31,8 +32,9 @@ type Draft = Body extends infer B
     : never
   : never;
 
-/** Signs a body and sends it on its way to one node, or to everyone. */
-export function sendBody(turn: Turn, to: string, draft: Draft): void {
+/** Signs a body and sends it on its way to one node, or to everyone; with `wide` to all neighbors, whatever way is
+ *  known. */
+export function sendBody(turn: Turn, to: string, draft: Draft, wide = false): void {
   const { mesh, env } = turn;
   const content = encode({
     ...draft,
@@ -53,15 +55,17 @@ export function sendBody(turn: Turn, to: string, draft: Draft): void {
     ...(introduces ? { sender: mesh.membership.selfSigned } : {}),
   };
   remember(mesh.recent, keyOf(turn, message));
-  forward(turn, undefined, message);
+  forward(turn, undefined, message, wide);
 }
 
 /** True where this flood is seen for the first time; it is then passed on, where it is not to us alone. */
 export function passOn(turn: Turn, channel: Channel, message: FloodMessage): boolean {
   const { mesh } = turn;
   if (message.from === mesh.self.id || !remember(mesh.recent, keyOf(turn, message))) return false;
+  const teller = mesh.neighbors.get(channel)?.id;
+  if (teller !== undefined) learnRoute(turn, message.from, teller);
   if (message.to !== mesh.self.id && message.ttl > 0) {
-    forward(turn, channel, { ...message, ttl: message.ttl - 1 });
+    forward(turn, channel, { ...message, ttl: message.ttl - 1 }, false);
   }
   return true;
 }
@@ -94,13 +98,25 @@ export function open(turn: Turn, message: FloodMessage): Body | undefined {
   return accept(window, body.epoch, body.counter) ? body : undefined;
 }
 
-function forward(turn: Turn, from: Channel | undefined, message: FloodMessage): void {
+/** `node` is heard of through the neighbor `teller`. Only members have ways: there is a bound to those. */
+export function learnRoute(turn: Turn, node: string, teller: string): void {
+  const { mesh } = turn;
+  if (teller !== node && mesh.membership.members.has(node)) mesh.routes.set(node, teller);
+}
+
+function forward(turn: Turn, from: Channel | undefined, message: FloodMessage, wide: boolean): void {
   const { mesh, effects } = turn;
   const source = from === undefined ? undefined : mesh.neighbors.get(from)?.id;
   const channels = channelsByNeighbor(turn);
   const straight = channels.get(message.to);
   if (straight !== undefined) {
     effects.push({ type: 'send', channel: straight, message });
+    return;
+  }
+  const via = mesh.routes.get(message.to);
+  const way = via === undefined || via === source || via === message.from ? undefined : channels.get(via);
+  if (way !== undefined && !wide) {
+    effects.push({ type: 'send', channel: way, message });
     return;
   }
   for (const [id, channel] of channels) {

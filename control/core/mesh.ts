@@ -22,7 +22,7 @@ import {
 } from './gossip.ts';
 import { attemptOn } from './link.ts';
 import { leave } from './membership.ts';
-import { describe, endAttempt, ownCandidate, receiveBody, tend } from './negotiation.ts';
+import { describe, endAttempt, ownCandidate, receiveBody, retryOutstanding, tend } from './negotiation.ts';
 import { adopt, dropReports, forgetSilent, removeLink, takeReport } from './reports.ts';
 import { type Mesh, notice, type Turn } from './state.ts';
 
@@ -65,6 +65,7 @@ function take(turn: Turn, event: MeshEvent): void {
     case 'neighbor-up':
       mesh.neighbors.set(event.channel, { id: event.id });
       welcome(turn, event.channel);
+      retryOutstanding(turn);
       return;
     case 'neighbor-down':
       dropNeighbor(turn, event.channel);

@@ -17,6 +17,8 @@ export const negotiationTimeout = 10_000;
 
 /** Milliseconds after which an offer that the peer does not know of counts as lost. */
 const offerLifetime = 1000;
+/** And more for each node, as in `gossip.ts`. */
+const offerLifetimePerNode = 100;
 
 /** Milliseconds that the shared route has for itself before a relay is tried beside it. */
 const relayDelay = 1500;
@@ -29,6 +31,9 @@ const upgradeInterval = 120_000;
 
 /** Milliseconds to gather candidates into one message. */
 const candidateDelay = 15;
+
+/** Milliseconds over which links are tried again when a way to signal is found. */
+const retrySpread = 500;
 
 /** Candidates kept for a description that has not arrived. */
 const maxEarly = 64;
@@ -55,7 +60,7 @@ export function tend(turn: Turn, link: Link): void {
     else if (link.attempts.size === 0 && env.now >= link.retryAt) {
       link.failures++;
       link.retryAt = env.now + backoff(link.failures + 1, mesh.config.checkInterval, env.random());
-      sendBody(turn, link.peer, { kind: 'solicit' });
+      sendBody(turn, link.peer, { kind: 'solicit' }, true);
     }
   }
   show(turn, link);
@@ -103,7 +108,7 @@ export function describe(turn: Turn, peer: string, negotiation: string, sdp: str
   }
   if (link.offerer) {
     attempt.phase = 'offered';
-    sendBody(turn, peer, { kind: 'offer', negotiation, route: attempt.route, sdp });
+    sendBody(turn, peer, { kind: 'offer', negotiation, route: attempt.route, sdp }, link.failures > 0);
   } else {
     attempt.phase = 'connecting';
     sendBody(turn, peer, { kind: 'answer', negotiation, sdp });
@@ -128,6 +133,19 @@ export function endAttempt(turn: Turn, peer: string, negotiation: string, reason
   if (attempt.open) retryNow(turn, link, attempt.route);
   else fail(turn, link, attempt.route, reason);
   tend(turn, link);
+}
+
+/** A new way to signal is there: what could not be told before may be told now. */
+export function retryOutstanding(turn: Turn): void {
+  const { mesh, env } = turn;
+  for (const link of mesh.links.values()) {
+    if (isUp(link) || link.denied) continue;
+    for (const attempt of [...link.attempts.values()]) {
+      if (attempt.phase === 'offered' && isOverdue(turn, attempt)) closeAttempt(turn, link, attempt);
+    }
+    link.failures = 0;
+    link.retryAt = Math.min(link.retryAt, env.now + retrySpread * env.random());
+  }
 }
 
 /** What a solicited or lost link does: try at once, then back off. */
@@ -280,14 +298,19 @@ function receiveReject(turn: Turn, link: Link, reject: Body & { kind: 'reject' }
   }
 }
 
+/** Whether an offer that the peer says nothing of counts as lost. */
+function isOverdue(turn: Turn, attempt: Attempt): boolean {
+  const lifetime = offerLifetime + offerLifetimePerNode * turn.mesh.membership.members.size;
+  return turn.env.now - (attempt.deadline - negotiationTimeout) >= lifetime;
+}
+
 /** The peer has no link and no offer: neither have we, whatever we believed, unless this was said before its last
  *  answer, or our offer is still on its way. */
 function receiveSolicit(turn: Turn, link: Link, counter: number): void {
   if (!link.offerer) return;
   link.denied = false;
   for (const attempt of link.attempts.values()) {
-    const age = turn.env.now - (attempt.deadline - negotiationTimeout);
-    if (attempt.heardCounter > counter || (!attempt.open && age < offerLifetime)) return;
+    if (attempt.heardCounter > counter || (!attempt.open && !isOverdue(turn, attempt))) return;
   }
   for (const attempt of [...link.attempts.values()]) closeAttempt(turn, link, attempt);
   dropNeighbor(turn, `link:${link.peer}`);

@@ -107,6 +107,7 @@ export function forgetSilent(turn: Turn): void {
     if (link !== undefined && isUp(link)) member.heardAt = env.now;
     if (env.now - member.heardAt < forgetAfter) continue;
     mesh.membership.members.delete(id);
+    mesh.routes.delete(id);
     notice(turn, 'info', 'peer forgotten', { peer: id, silentSeconds: forgetAfter / 1000 });
     removeLink(turn, id);
   }

@@ -26,6 +26,8 @@ export interface Mesh {
   readonly links: Map<string, Link>;
   readonly windows: Map<string, ReplayWindow>;
   readonly recent: Recent;
+  /** By which neighbor to reach a node that is none: the one that brought the last flood, or the news, of it. */
+  readonly routes: Map<string, string>;
   /** Counts our bodies. */
   counter: number;
   /** Counts our offers. */
@@ -63,6 +65,7 @@ export function newMesh(
     links: new Map(),
     windows: new Map(),
     recent: newRecent(recentFloods),
+    routes: new Map(),
     counter: 0,
     offerCounter: 0,
     dataplaneUp: false,

@@ -1,19 +1,27 @@
 /** After the answer is here; enough for our first check to reach the peer before our candidates do. */
 const LEAD_MS = 25;
+/** After the answer, for a peer that has no candidates to tell. */
+const TURN_MS = 2_000;
 
 /**
  * Local candidates between their gathering and their telling.
  *
- * A host answers checks before it has the answer. If the answerer, who is the DTLS client, had the offerer's
- * candidates along with the offer, it would be connected first and send its ClientHello to a host that does not
- * listen yet, and the next ClientHello comes a second later (RFC 6347 4.2.4.1). In libdatachannel the handshake may
- * even be over before the remote fingerprint is stored, and then fails. So an offerer tells its candidates
- * only once it has the answer; its own checks are on the way by then.
+ * The answerer is the DTLS client, and speaks as soon as one of its checks has succeeded. If the offerer, the server,
+ * has no checked pair by then, that ClientHello is dropped, and the next one comes a second later (RFC 6347 4.2.4.1).
+ * So the offerer's check must come through first:
+ *
+ * - Hosts answer checks before they have the answer. So an offerer tells its candidates only once it has the answer;
+ *   its own checks are on the way by then. (In libdatachannel the handshake could else even be over before the
+ *   remote fingerprint is stored, and fails.)
+ * - A TURN server lets nobody in whom its client has not written to. So a relayed offerer tells its candidates at
+ *   once, and an answerer on that route tells its own after it has them: when the offerer begins, it is let in.
+ *   Here the order is vital: an early ClientHello can freeze libdatachannel's threads (see `node-datachannel.ts`).
  */
 export class CandidateHold {
   readonly #tell: (candidate: string) => void;
   #held: string[] | undefined = [];
   #timer: NodeJS.Timeout | undefined;
+  #isInTurn = false;
 
   constructor(tell: (candidate: string) => void) {
     this.#tell = tell;
@@ -24,14 +32,25 @@ export class CandidateHold {
     else this.#held.push(candidate);
   }
 
-  /** The answerer's way: as soon as its caller has the answer. */
+  /** As soon as our caller has the description: the answerer's way, and the relayed offerer's. */
   release(): void {
     setImmediate(() => this.#flush());
   }
 
-  /** The offerer's way: some milliseconds after the answer came. */
+  /** Some milliseconds after the answer came: the offerer's way. */
   releaseAfterLead(): void {
     this.#timer ??= setTimeout(() => this.#flush(), LEAD_MS);
+  }
+
+  /** At the peer's first candidate: the answerer's way on the relay route. */
+  releaseInTurn(): void {
+    this.#isInTurn = true;
+    this.#timer ??= setTimeout(() => this.#flush(), TURN_MS);
+  }
+
+  /** The peer's first candidate is being checked. */
+  peerTold(): void {
+    if (this.#isInTurn) this.release();
   }
 
   stop(): void {
@@ -40,6 +59,7 @@ export class CandidateHold {
   }
 
   #flush(): void {
+    clearTimeout(this.#timer);
     const held = this.#held ?? [];
     this.#held = undefined;
     for (const candidate of held) this.#tell(candidate);

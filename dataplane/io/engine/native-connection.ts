@@ -9,6 +9,7 @@ import {
   type ConnectionEvents,
   type ConnectionState,
   channelStream,
+  type Route,
 } from '../webrtc.ts';
 import { CandidateHold } from './candidate-hold.ts';
 import { EventGate } from './event-gate.ts';
@@ -27,6 +28,9 @@ import { parseCandidate, remoteCandidate, remoteDescription, withoutCandidates }
 /** What the engine gives a connection to start with. */
 export interface Start {
   readonly config: RtcConfig;
+  readonly route: Route;
+  /** Whether all goes through a TURN server of ours. */
+  readonly isRelayed: boolean;
   /** Our host candidates. */
   readonly candidates: readonly string[];
   /** Told once whether the STUN server asked gave us a candidate, as far as it had the time to. */
@@ -61,25 +65,27 @@ export class NativeConnection implements Connection {
   }
 
   async offer(): Promise<string> {
-    const peer = await this.#start();
+    const { peer, isRelayed } = await this.#start();
     const sdp = this.#negotiate(() => {
       this.#openChannels(peer);
       return peer.localDescription();
     });
     this.#stage = 'offered';
+    if (isRelayed) this.#hold.release();
     return sdp;
   }
 
   async answer(offer: string): Promise<string> {
     const description = remoteDescription(offer);
-    const peer = await this.#start();
+    const { peer, route } = await this.#start();
     const sdp = this.#negotiate(() => {
       peer.setRemoteDescription(description, 'offer');
       this.#openChannels(peer);
       return peer.localDescription();
     });
     this.#stage = 'negotiated';
-    this.#hold.release();
+    if (route === 'relay') this.#hold.releaseInTurn();
+    else this.#hold.release();
     return sdp;
   }
 
@@ -105,6 +111,7 @@ export class NativeConnection implements Connection {
     this.#remoteTypes.set(end, type);
     try {
       this.#peer!.addRemoteCandidate(line, '0');
+      this.#hold.peerTold();
     } catch {
       // The library ended the connection a moment ago; its event is on the way.
     }
@@ -155,21 +162,21 @@ export class NativeConnection implements Connection {
     this.#end();
   }
 
-  async #start(): Promise<PeerConnection> {
+  async #start(): Promise<Start & { peer: PeerConnection }> {
     if (this.#stage === 'ended') throw new CryonetError('connection_closed');
     if (this.#stage !== 'new') throw new CryonetError('bad_sdp', 'this connection was negotiated before');
     this.#stage = 'starting';
-    const { config, candidates, stunOutcome } = await this.#home.start();
+    const start = await this.#home.start();
     if (this.#hasEnded()) throw new CryonetError('connection_closed');
-    this.#stun = stunOutcome;
-    for (const candidate of candidates) this.#hold.add(candidate);
-    const peer = openPeer(config, (state) => this.#onState(state));
+    this.#stun = start.stunOutcome;
+    for (const candidate of start.candidates) this.#hold.add(candidate);
+    const peer = openPeer(start.config, (state) => this.#onState(state));
     this.#peer = peer;
     peer.onLocalCandidate((line) => this.#onCandidate(line.replace(/^a=/, '')));
     peer.onGatheringStateChange((state) => {
       if (state === 'complete') this.#tellStun(false);
     });
-    return peer;
+    return { ...start, peer };
   }
 
   #openChannels(peer: PeerConnection): void {

@@ -134,14 +134,14 @@ class MuxEngine implements Engine {
         iceServers: turn.map(turnServer),
         iceTransportPolicy: 'relay',
       };
-      return { config, candidates: [], stunOutcome: () => {} };
+      return { config, route, isRelayed: true, candidates: [], stunOutcome: () => {} };
     }
     const { server, outcome } = this.#stun.choose(known);
     const stun = server === undefined ? [] : [{ hostname: server.host, port: server.port }];
     const port = route === 'shared' ? this.#sharedPort() : await this.#ownPort();
     const candidates = addresses.map((address, index) => hostCandidate(address, port.portRangeBegin, index));
     const config = { ...common, ...port, iceServers: stun };
-    return { config, candidates, stunOutcome: outcome };
+    return { config, route, isRelayed: false, candidates, stunOutcome: outcome };
   }
 
   async #ownPort() {
