@@ -163,7 +163,7 @@ function resolve(given: Lookup, env: Environment, uid: number): ControlConfig {
     autoInterfaceName: read('auto-interface-name', boolean) ?? false,
     packetInformation: read('enable-packet-information', boolean) ?? false,
     bufSize,
-    mtu: read('mtu', (text) => integer(text, 1280, bufSize - 4)) ?? bufSize - 4,
+    mtu: read('mtu', (text) => integer(text, 1280, bufSize - 4))!,
     udpPort: read('udp-port', (text) => integer(text, 1, 65_535)) ?? null,
     allow: read('allow', (text) => list(text, glob)) ?? [],
     deny: read('deny', (text) => list(text, glob)) ?? [],

@@ -94,7 +94,8 @@ export const optionTable: readonly OptionRow[] = [
     flag: 'mtu',
     value: 'BYTES',
     takes: 'a number of bytes from 1280 to buf-size − 4',
-    help: 'MTU of the interfaces (default: buf-size − 4)',
+    fallback: '1280',
+    help: 'MTU of the interfaces; above 1376 a packet travels in pieces',
   },
   {
     flag: 'udp-port',

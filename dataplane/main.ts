@@ -32,14 +32,14 @@ const options = readOptions();
 process.title = 'cryonet-dataplane';
 const log = openLog('cryonet-dataplane', options.logLevel, options.logFormat);
 
-const openEngine: EngineFactory = async (udpPort, fixed) => {
+const openEngine: EngineFactory = async (udpPort, fixed, interfaceMtu) => {
   checkTunPermission();
   if (options.webrtc === 'werift') {
     const { openWerift } = await import('./io/engine/werift.ts');
     return openWerift();
   }
-  const { openNodeDatachannel } = await import('./io/engine/node-datachannel.ts');
-  return openNodeDatachannel({ udpPort, fixed });
+  const { openNodeDatachannel, pathMtu } = await import('./io/engine/node-datachannel.ts');
+  return openNodeDatachannel({ udpPort, fixed, mtu: pathMtu(interfaceMtu) });
 };
 
 const shell = new DataplaneShell({ log, tuns: nativeTunFactory, openEngine, child: options.child === true });

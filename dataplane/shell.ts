@@ -50,7 +50,7 @@ export interface OpenEngine extends Engine {
 }
 
 /** Throws `port_in_use` where a `fixed` port is taken. */
-export type EngineFactory = (udpPort: number, fixed: boolean) => Promise<OpenEngine>;
+export type EngineFactory = (udpPort: number, fixed: boolean, interfaceMtu: number) => Promise<OpenEngine>;
 
 interface LiveConnection {
   readonly connection: Connection;
@@ -171,7 +171,11 @@ export class DataplaneShell {
     this.close();
     this.#config = config;
     this.#links = newLinks({ packetInformation: config.packetInformation, mtu: config.mtu });
-    this.#engine = await this.#openEngine(config.udpPort ?? defaultUdpPort, config.udpPort !== null);
+    this.#engine = await this.#openEngine(
+      config.udpPort ?? defaultUdpPort,
+      config.udpPort !== null,
+      config.mtu,
+    );
     this.#portTaken = config.udpPort === null && this.#engine.udpPort !== defaultUdpPort;
     this.#pings = setInterval(() => this.#ping(), pingInterval);
   }

@@ -49,13 +49,13 @@ story('bad configuration is one line that names the option, and exit code 78', [
     [/--token-file/, ['--token-file', lab.directory]],
     [/--token-file/, ['--token-file', unreadable], bound],
   ];
-  const found = await Promise.all(
-    cases.map(async ([named, options, through], index) => {
-      const node = new CryonetNode(host, { id: `case${index}`, options, through }).start();
-      const { code, lines } = await lastWords(node.program);
-      return { options, code, clear: lines.length === 1 && named.test(lines[0]!) ? 'yes' : lines.join('\n') };
-    }),
-  );
+  const found: { options: string[]; code: number | null; clear: string }[] = [];
+  for (const [index, [named, options, through]] of cases.entries()) {
+    const node = new CryonetNode(host, { id: `case${index}`, options, through }).start();
+    const { code, lines } = await lastWords(node.program);
+    const clear = lines.length === 1 && named.test(lines[0]!) ? 'yes' : lines.join('\n');
+    found.push({ options, code, clear });
+  }
   assert.deepEqual(
     found,
     cases.map(([, options]) => ({ options, code: 78, clear: 'yes' })),

@@ -112,7 +112,7 @@ export const rows: readonly Row[] = [
   {
     flag: 'mtu',
     field: 'mtu',
-    initial: 1500,
+    initial: 1280,
     good: [
       ['1280', 1280],
       ['1400', 1400],

@@ -5,6 +5,7 @@ import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, suite, test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { ConnectionOptions, IceServer } from '../dataplane/io/webrtc.ts';
 import { connected } from './webrtc-end.ts';
 import { RemoteEngine } from './webrtc-remote.ts';
@@ -33,7 +34,7 @@ suite('node-datachannel with a TURN server', { skip: lack() }, () => {
   const folder = mkdtempSync(join(tmpdir(), 'cryonet-turn-'));
 
   before(async () => {
-    layOut();
+    await layOut();
     coturn = await startCoturn(folder);
     engines = {
       offerer: await RemoteEngine.open(['ip', 'netns', 'exec', west]),
@@ -84,7 +85,7 @@ suite('node-datachannel with a TURN server', { skip: lack() }, () => {
   }
 });
 
-function layOut(): void {
+async function layOut(): Promise<void> {
   for (const namespace of [west, middle, east]) {
     ip('netns', 'add', namespace);
     ip('-n', namespace, 'link', 'set', 'lo', 'up');
@@ -99,6 +100,12 @@ function layOut(): void {
     ip('-n', middle, 'link', 'set', near, 'up');
     ip('-n', namespace, 'link', 'set', 'uplink', 'up');
     ip('-n', namespace, 'route', 'add', 'default', 'via', `${network}.1`);
+  }
+  // Node lists an interface once the kernel says that it is running, up to a second after it is up.
+  for (const deadline = performance.now() + 5000; ; await delay(20)) {
+    if ([west, east].every((namespace) => /state UP/.test(ip('-n', namespace, 'link', 'show', 'uplink'))))
+      return;
+    assert.ok(performance.now() < deadline, 'the links do not come up');
   }
 }
 
@@ -126,8 +133,8 @@ async function startCoturn(folder: string): Promise<ChildProcess> {
   return child;
 }
 
-function ip(...args: readonly string[]): void {
-  execFileSync('ip', args, { stdio: ['ignore', 'ignore', 'pipe'] });
+function ip(...args: readonly string[]): string {
+  return execFileSync('ip', args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
 }
 
 function lack(): string | false {

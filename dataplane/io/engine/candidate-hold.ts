@@ -1,5 +1,8 @@
 /** After the answer is here; enough for our first check to reach the peer before our candidates do. */
 const LEAD_MS = 25;
+/** After the peer's first candidate: libjuice makes its checks 50 ms apart, one for each way to send, and asks the TURN
+ *  server to let the peer in with the first check that goes through it. */
+const LET_IN_MS = 150;
 /** After the answer, for a peer that has no candidates to tell. */
 const TURN_MS = 2_000;
 
@@ -42,15 +45,18 @@ export class CandidateHold {
     this.#timer ??= setTimeout(() => this.#flush(), LEAD_MS);
   }
 
-  /** At the peer's first candidate: the answerer's way on the relay route. */
+  /** Once the peer's first candidate has been checked: the answerer's way on the relay route. */
   releaseInTurn(): void {
     this.#isInTurn = true;
-    this.#timer ??= setTimeout(() => this.#flush(), TURN_MS);
+    this.#timer = setTimeout(() => this.#flush(), TURN_MS);
   }
 
-  /** The peer's first candidate is being checked. */
+  /** A candidate of the peer is being checked. */
   peerTold(): void {
-    if (this.#isInTurn) this.release();
+    if (!this.#isInTurn) return;
+    this.#isInTurn = false;
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#flush(), LET_IN_MS);
   }
 
   stop(): void {

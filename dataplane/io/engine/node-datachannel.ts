@@ -66,6 +66,18 @@ export async function openNodeDatachannel(options: NodeDatachannelOptions): Prom
 
 /** IPv6's least (RFC 8200 5): the one size that every path takes. */
 const SAFE_MTU = 1280;
+/** Ethernet's; more than that is for paths that are known to take it. */
+const USUAL_MTU = 1500;
+/** IPv6, UDP, DTLS, SCTP and its chunk around one message. */
+const OVERHEAD = 124;
+
+/** Bytes of a full packet such that one of `interfaceMtu` bytes travels whole, where the usual path takes that; else the
+ *  size that every path takes, and the packet in pieces. A single flow was a third faster whole. */
+export function pathMtu(interfaceMtu: number): number {
+  const whole = interfaceMtu + OVERHEAD;
+  return whole <= USUAL_MTU ? Math.max(whole, SAFE_MTU) : SAFE_MTU;
+}
+
 /** Bytes of one message. The library's buffers are never smaller than this. */
 const MAX_MESSAGE = 65_536;
 /** The library frees a closed connection's place in the mux in a thread of its own, well within this. */
