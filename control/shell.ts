@@ -352,23 +352,27 @@ export class ControlShell {
     this.#take({ type: 'neighbor-up', channel, id });
   }
 
-  #newClient(url: string): BootstrapClient {
+  #newClient(target: string): BootstrapClient {
     let shown: string | undefined;
-    const client: BootstrapClient = new BootstrapClient(url, this.#local, this.#config.checkInterval, {
+    const client: BootstrapClient = new BootstrapClient(target, this.#local, this.#config.checkInterval, {
       neighbor: (socket, proven) => {
         shown = undefined;
         const pinned = this.#kept.pins.get(proven.peer.id);
         if (proven.peer.id === this.#config.id || (pinned !== undefined && pinned !== hex(proven.peer.key))) {
           socket.close(4003, 'identity_mismatch');
           client.error = 'the server’s ID belongs to another identity key';
-          this.#log.warn('bootstrap server refused', { url, id: proven.peer.id, reason: client.error });
+          this.#log.warn('bootstrap server refused', {
+            url: client.url,
+            id: proven.peer.id,
+            reason: client.error,
+          });
           client.lost();
           return;
         }
         this.#keep(proven.peer.id, hex(proven.peer.key));
         this.#neighborUp(socket, proven, client);
       },
-      failed: (_url, cause) => {
+      failed: (url, cause) => {
         if (cause.code === 'self_connection') {
           client.state = 'waiting';
           return;

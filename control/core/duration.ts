@@ -1,4 +1,4 @@
-/** Durations as humans write them: `10s`, `1m30s`, `500ms`, `2h 15min`. The forms of the humantime crate. */
+/** Durations as humans write them: `10s`, `1m30s`, `500ms`, `2h 15min`. The forms of the humantime crate, weeks the longest unit. */
 
 const second = 1000;
 const units: Readonly<Record<string, number>> = {

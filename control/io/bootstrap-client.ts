@@ -16,7 +16,9 @@ export interface ClientEvents {
 }
 
 export class BootstrapClient {
+  /** As it may be shown: without credentials. */
   readonly url: string;
+  readonly #target: string;
   state: 'connecting' | 'connected' | 'waiting' = 'waiting';
   /** ID of the server, once it proved itself. */
   id: string | null = null;
@@ -31,7 +33,8 @@ export class BootstrapClient {
   #closed = false;
 
   constructor(url: string, local: Local, limit: number, events: ClientEvents) {
-    this.url = url;
+    this.#target = url;
+    this.url = withoutCredentials(url);
     this.#local = local;
     this.#limit = limit;
     this.#events = events;
@@ -54,7 +57,7 @@ export class BootstrapClient {
   #connect(): void {
     if (this.#closed) return;
     this.state = 'connecting';
-    const socket = new WebSocket(this.url, subprotocol, {
+    const socket = new WebSocket(this.#target, subprotocol, {
       handshakeTimeout: openTimeout,
       maxPayload: maxWebSocketFrame,
       perMessageDeflate: false,
@@ -112,4 +115,11 @@ function asError(thrown: unknown): CryonetError {
   return thrown instanceof CryonetError
     ? thrown
     : new CryonetError('connection_closed', reasonOf(thrown), { cause: thrown });
+}
+
+function withoutCredentials(text: string): string {
+  const url = new URL(text);
+  url.username = '';
+  url.password = '';
+  return url.href;
 }
