@@ -261,8 +261,12 @@ export class DataplaneShell {
     const tried = this.#filter.mayTry(candidate);
     this.#log.debug('remote candidate', { peer, negotiation, candidate, tried });
     if (!tried) return;
-    if (live.early === undefined) live.connection.addCandidate(candidate);
-    else if (live.early.length < maxEarlyCandidates) live.early.push(candidate);
+    if (live.early === undefined) {
+      live.connection.addCandidate(candidate);
+      // It may explain the peer's end of a pair that is selected already: a relay, say.
+      const link = this.#links.byPeer.get(peer);
+      if (link?.active === negotiation) this.#control?.notify('link', this.#report(link));
+    } else if (live.early.length < maxEarlyCandidates) live.early.push(candidate);
   }
 
   #releaseCandidates(live: LiveConnection): void {
