@@ -229,7 +229,8 @@ export class DataplaneShell {
         state: (state) => this.#connectionState(peer, negotiation, state),
         open: (channel) => {
           if (this.#leadsAstray(live)) this.#drop(peer, negotiation, throughTunnel);
-          else this.#take({ type: 'open', ...at, channel });
+          else
+            this.#take({ type: 'open', ...at, channel, relayed: connection.pair()?.local.type === 'relay' });
         },
         message: (channel, bytes) => {
           live.silentPings = 0;
@@ -393,6 +394,14 @@ export class DataplaneShell {
     return negotiation == null ? undefined : this.#live.get(key(peer, negotiation));
   }
 
+  /** The peer knows better whether its end is at a relay: a relay with many addresses may send from any. */
+  #pair(link: Link): LinkReport['pair'] {
+    const pair = this.#active(link.peer)?.connection.pair();
+    if (pair === undefined || link.active === null) return null;
+    const relayed = link.connections.get(link.active)?.peerRelayed === true;
+    return relayed ? { ...pair, remote: { ...pair.remote, type: 'relay' } } : pair;
+  }
+
   #report(link: Link): LinkReport {
     const active = this.#active(link.peer);
     return {
@@ -406,7 +415,7 @@ export class DataplaneShell {
         open: isOpen(connection),
       })),
       path: active === undefined ? null : 'datachannel',
-      pair: active?.connection.pair() ?? null,
+      pair: this.#pair(link),
       interface: this.#interfaces.statusOf(link.peer),
     };
   }

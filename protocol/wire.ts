@@ -7,6 +7,8 @@ export const wireMessage = z.discriminatedUnion('type', [
     type: z.literal('hello'),
     version: z.int(),
     packetInformation: z.boolean(),
+    /** The sender's end of this connection is at a TURN server; the receiver may see another address. */
+    relayed: z.optional(z.boolean()),
     /** Bytes of the largest packet the sender's interface takes. */
     mtu: z.int().check(z.minimum(1280), z.maximum(65_531)),
   }),

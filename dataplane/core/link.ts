@@ -24,6 +24,8 @@ export interface LinkConnection {
   readonly channels: Set<ChannelName>;
   /** MTU of the peer's interface, once its hello came. */
   peerMtu: number | null;
+  /** The peer's end is at a TURN server. */
+  peerRelayed: boolean;
 }
 
 export interface Link {
@@ -46,6 +48,8 @@ export type LinkEvent =
       readonly peer: string;
       readonly negotiation: string;
       readonly channel: ChannelName;
+      /** Our end is at a TURN server. */
+      readonly relayed?: boolean;
     }
   | {
       readonly type: 'wire';
@@ -121,7 +125,12 @@ export function step(links: Links, event: LinkEvent, now: number): LinkEffect[] 
       if (connection === undefined) break;
       connection.channels.add(event.channel);
       if (event.channel === 'wire') {
-        const message: WireMessage = { type: 'hello', version: wireVersion, ...links.config };
+        const message: WireMessage = {
+          type: 'hello',
+          version: wireVersion,
+          ...links.config,
+          ...(event.relayed === true ? { relayed: true } : {}),
+        };
         effects.push({ type: 'send-wire', peer: link.peer, negotiation: event.negotiation, message });
       }
       settle(links, link, effects);
@@ -181,6 +190,7 @@ function connect(
     deadline: now + connectTimeout,
     channels: new Set(),
     peerMtu: null,
+    peerRelayed: false,
   });
   settle(links, link, effects);
 }
@@ -206,6 +216,7 @@ function receiveWire(
     return;
   }
   connection.peerMtu = message.mtu;
+  connection.peerRelayed = message.relayed === true;
   settle(links, link, effects);
 }
 
