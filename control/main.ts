@@ -4,7 +4,8 @@ import { CommanderError } from 'commander';
 import { CryonetError, exitCode, reasonOf } from '../protocol/errors.ts';
 import { openLog } from '../protocol/log.ts';
 import { type ControlConfig, readConfig } from './config.ts';
-import { ControlShell } from './shell.ts';
+import { ensureDataplane, startOptions } from './io/dataplane-process.ts';
+import type { ControlShell } from './shell.ts';
 
 /** Milliseconds after which a stop that hangs is cut short. */
 const stopLimit = 1500;
@@ -17,6 +18,9 @@ const config = configuration();
 // The token may stand on the command line; from here on `ps` shows this instead.
 process.title = `cryonet ${config.id}`;
 const log = openLog('cryonet', config.logLevel, config.logFormat);
+// The dataplane starts on another core while this process loads the rest of itself.
+const early = config.dataplaneSocket === null ? ensureDataplane(startOptions(config)) : undefined;
+early?.catch(() => {});
 
 let stopping = false;
 async function stop(code: number): Promise<void> {
@@ -36,10 +40,12 @@ process.on('uncaughtException', (error) => {
 });
 
 try {
-  shell = new ControlShell(config, log, (cause) => {
+  const { ControlShell } = await import('./shell.ts');
+  const giveUp = (cause: CryonetError) => {
     log.error('giving up', { reason: cause.message });
     void stop(exitCode.config);
-  });
+  };
+  shell = new ControlShell(config, log, giveUp, early);
   await shell.start();
   // Node writes it at a clean exit only; the next start after a kill would be slow.
   setTimeout(flushCompileCache, cacheDelay).unref();
@@ -47,7 +53,18 @@ try {
   const code = error instanceof CryonetError ? error.code : 'internal';
   process.stderr.write(`cryonet: ${reasonOf(error)}\n`);
   const configuration = code === 'bad_config' || code === 'port_in_use' || code === 'socket_in_use';
+  await endEarly();
   await stop(configuration ? exitCode.config : exitCode.failure);
+}
+
+/** A dataplane that was started for a control that does not start is of no use. */
+async function endEarly(): Promise<void> {
+  try {
+    const pid = await early;
+    if (pid !== undefined) process.kill(pid, 'SIGTERM');
+  } catch {
+    // It did not start, or has ended by itself.
+  }
 }
 
 function configuration(): ControlConfig {

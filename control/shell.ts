@@ -8,7 +8,7 @@ import { CryonetError, reasonOf } from '../protocol/errors.ts';
 import type { Hello, RefuseCode } from '../protocol/handshake.ts';
 import type { Log } from '../protocol/log.ts';
 import { encode } from '../protocol/msgpack.ts';
-import { controlSocket, dataplaneSocket } from '../protocol/paths.ts';
+import { controlSocket } from '../protocol/paths.ts';
 import { parse } from '../protocol/schema.ts';
 import { neighborMessage } from '../protocol/signaling.ts';
 import type { StatusReport } from '../protocol/status.ts';
@@ -24,6 +24,7 @@ import { type BootstrapServer, openBootstrapServer } from './io/bootstrap-server
 import { type ControlSocket, openControlSocket } from './io/control-socket.ts';
 import { sha256, signWith, tokenKey, verifyWith } from './io/crypto.ts';
 import { DataplaneConnection } from './io/dataplane-connection.ts';
+import { startOptions } from './io/dataplane-process.ts';
 import type { Local, Proven } from './io/handshake.ts';
 import { NeighborSocket } from './io/neighbor-socket.ts';
 import { type KeptState, openStateDirectory } from './io/state-directory.ts';
@@ -54,14 +55,19 @@ export class ControlShell {
   #stopped = false;
 
   /** Throws `bad_config` where the state directory cannot be used. */
-  constructor(config: ControlConfig, log: Log, giveUp: (cause: CryonetError) => void) {
+  constructor(
+    config: ControlConfig,
+    log: Log,
+    giveUp: (cause: CryonetError) => void,
+    early?: Promise<number | undefined>,
+  ) {
     this.#config = config;
     this.#log = log;
     this.#giveUp = giveUp;
     this.#kept = openStateDirectory(config.stateDirectory, Date.now());
     const { identity, epoch, pins } = this.#kept;
     this.#local = { id: config.id, epoch, identity, tokenKey: tokenKey(config.token) };
-    this.#dataplane = this.#newDataplane();
+    this.#dataplane = this.#newDataplane(early);
     this.#mesh = newMesh(
       {
         id: config.id,
@@ -271,13 +277,13 @@ export class ControlShell {
     }
   }
 
-  #newDataplane(): DataplaneConnection {
+  #newDataplane(early: Promise<number | undefined> | undefined): DataplaneConnection {
     const { id, interfacePrefix, autoInterfaceName, packetInformation, mtu, udpPort } = this.#config;
-    const { dataplaneSocket: given, runtimeDirectory, webrtc, logLevel, logFormat } = this.#config;
     return new DataplaneConnection(
       {
-        start: { socket: given ?? dataplaneSocket(runtimeDirectory), webrtc, logLevel, logFormat },
-        mayStart: given === null,
+        start: startOptions(this.#config),
+        mayStart: this.#config.dataplaneSocket === null,
+        early,
         config: { node: id, interfacePrefix, autoInterfaceName, packetInformation, mtu, udpPort },
         log: this.#log,
       },

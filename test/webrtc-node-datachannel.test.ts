@@ -181,10 +181,31 @@ suite('a process with node-datachannel', () => {
   }
 });
 
-function runLoop(end: string): Promise<{ exitCode: unknown; stdout: string; stderr: string }> {
+test('it connects where there is nothing but loopback and IPv6 is off', { skip: needsRoot() }, async () => {
+  const off = 'ip link set lo up && echo 1 > /proc/sys/net/ipv6/conf/all/disable_ipv6 && exec "$@"';
+  const { exitCode, stdout, stderr } = await runLoop('close', ['unshare', '-n', 'sh', '-c', off, 'sh']);
+  assert.equal(exitCode, 0, stderr);
+  const { pair } = JSON.parse(stdout);
+  assert.deepEqual([pair.local.address, pair.remote.address], ['127.0.0.1', '127.0.0.1']);
+  assert.deepEqual([pair.local.type, pair.remote.type], ['host', 'host']);
+});
+
+function needsRoot(): string | false {
+  return process.getuid?.() === 0 ? false : 'needs root for a namespace';
+}
+
+interface Outcome {
+  readonly exitCode: unknown;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs `webrtc-loop.ts`, behind `command` where there is one. */
+function runLoop(end: string, command: readonly string[] = []): Promise<Outcome> {
   const program = fileURLToPath(new URL('webrtc-loop.ts', import.meta.url));
+  const [file, ...args] = [...command, process.execPath, program, end];
   return new Promise((resolve) => {
-    execFile(process.execPath, [program, end], { timeout: 30_000 }, (error, stdout, stderr) => {
+    execFile(file!, args, { timeout: 30_000 }, (error, stdout, stderr) => {
       resolve({ exitCode: error === null ? 0 : (error.code ?? error.signal), stdout, stderr });
     });
   });

@@ -28,6 +28,8 @@ export interface DataplaneOptions {
   readonly start: StartOptions;
   /** Whether a dataplane that is not there is started. */
   readonly mayStart: boolean;
+  /** A start that is under way already, and the process ID it ends with. */
+  readonly early: Promise<number | undefined> | undefined;
   readonly config: DataplaneConfig;
   readonly log: Log;
 }
@@ -39,10 +41,12 @@ export class DataplaneConnection {
   readonly #events: DataplaneEvents;
   #connection: RpcConnection | undefined;
   #timer: NodeJS.Timeout | undefined;
+  #early: Promise<number | undefined> | undefined;
   #closed = false;
 
   constructor(options: DataplaneOptions, events: DataplaneEvents) {
     this.#options = options;
+    this.#early = options.early;
     this.#events = events;
   }
 
@@ -107,8 +111,10 @@ export class DataplaneConnection {
   /** `started`: nobody served the socket before. */
   async #dial(): Promise<{ socket: Socket; started: boolean }> {
     const { start, mayStart } = this.#options;
+    const early = await this.#early;
+    this.#early = undefined;
     const running = await connectDataplane(start.socket);
-    if (running !== undefined) return { socket: running, started: false };
+    if (running !== undefined) return { socket: running, started: early !== undefined };
     if (mayStart) await startDataplane(start);
     const socket = mayStart ? await connectDataplane(start.socket) : undefined;
     if (socket === undefined) throw new CryonetError('no_dataplane', `no dataplane serves ${start.socket}`);

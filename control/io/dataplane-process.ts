@@ -6,6 +6,8 @@ import { spawn } from 'node:child_process';
 import { connect, type Socket } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { CryonetError, exitCode } from '../../protocol/errors.ts';
+import { dataplaneSocket } from '../../protocol/paths.ts';
+import type { ControlConfig } from '../config.ts';
 
 /** Milliseconds. */
 const startTimeout = 10_000;
@@ -17,6 +19,12 @@ export interface StartOptions {
   readonly webrtc: string;
   readonly logLevel: string;
   readonly logFormat: string;
+}
+
+/** Where the dataplane is, and how one is started. */
+export function startOptions(config: ControlConfig): StartOptions {
+  const { runtimeDirectory, webrtc, logLevel, logFormat } = config;
+  return { socket: config.dataplaneSocket ?? dataplaneSocket(runtimeDirectory), webrtc, logLevel, logFormat };
 }
 
 /** A connection to who serves `path`, or undefined where nobody does. */
@@ -31,9 +39,18 @@ export function connectDataplane(path: string): Promise<Socket | undefined> {
   });
 }
 
+/** Starts a dataplane unless one serves the socket, and gives the process ID of the one it started. Throws what
+ *  `startDataplane` throws. */
+export async function ensureDataplane(options: StartOptions): Promise<number | undefined> {
+  const running = await connectDataplane(options.socket);
+  if (running === undefined) return startDataplane(options);
+  running.destroy();
+  return undefined;
+}
+
 /** Starts a dataplane and waits until it says that it serves its socket. Throws `bad_config` where it refuses its
  *  configuration, else `no_dataplane`. */
-export async function startDataplane(options: StartOptions): Promise<void> {
+export async function startDataplane(options: StartOptions): Promise<number | undefined> {
   const { socket, webrtc, logLevel, logFormat } = options;
   const args = [...process.execArgv, program, '--socket', socket, '--child', '--webrtc', webrtc];
   const child = spawn(process.execPath, [...args, '--log-level', logLevel, '--log-format', logFormat], {
@@ -68,6 +85,7 @@ export async function startDataplane(options: StartOptions): Promise<void> {
   });
   running.destroy();
   child.unref();
+  return child.pid;
 }
 
 /** The dataplane needs neither the token nor the credentials of servers. */

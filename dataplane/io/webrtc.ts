@@ -83,7 +83,8 @@ export interface Connection {
   buffered(channel: ChannelName): number;
   /** The pair ICE selected, once connected. */
   pair(): CandidatePair | undefined;
-  /** Idempotent, never throws, no event afterwards. The shared port is free of this connection on return. */
+  /** Idempotent, never throws, no event afterwards. The next connection may be made at once. What was sent within the
+   *  last milliseconds may be lost. */
   close(): void;
 }
 

@@ -22,8 +22,11 @@ export async function sourceAddress(remote: string): Promise<string | undefined>
   const socket = dgram.createSocket(isIP(remote) === 6 ? 'udp6' : 'udp4');
   const { promise, resolve } = Promise.withResolvers<string | undefined>();
   socket.once('error', () => resolve(undefined));
-  // Port 9 is `discard`; connecting a UDP socket is only a look-up in the routing table.
-  socket.connect(9, remote, () => resolve(socket.address().address));
+  // Port 9 is `discard`; connecting a UDP socket is only a look-up in the routing table. Where that finds nothing
+  // Node calls back all the same, with an error that its types leave out.
+  socket.connect(9, remote, (...failure: unknown[]) => {
+    resolve(failure.length === 0 || failure[0] == null ? socket.address().address : undefined);
+  });
   try {
     return await promise;
   } finally {

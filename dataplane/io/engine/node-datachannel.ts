@@ -9,7 +9,9 @@
  * Traps of version 0.33.4, besides those in `native-peer.ts`: an exception in a callback ends the process
  * (`EventGate` takes them); `setLocalDescription` lets the library's exceptions through, which ends it too, so
  * descriptions are made by `createDataChannel` and `setRemoteDescription`; `cleanup()` hangs or crashes and is
- * never called.
+ * never called. And a relayed DTLS server that gets a ClientHello before its ICE has connected may freeze the process
+ * for good: the ICE thread holds the agent and waits for the handshake, which waits for the agent in order to send
+ * through the relay. `CandidateHold` keeps the order that avoids it.
  */
 
 import { setTimeout as delay } from 'node:timers/promises';
