@@ -2,10 +2,10 @@ import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import dgram from 'node:dgram';
 import { once } from 'node:events';
-import { after, before, suite, test } from 'node:test';
+import { suite, type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { retainedCount } from '../dataplane/io/engine/native-peer.ts';
-import { openNodeDatachannel } from '../dataplane/io/engine/node-datachannel.ts';
+import { type NodeDatachannelOptions, openNodeDatachannel } from '../dataplane/io/engine/node-datachannel.ts';
 import { freeUdpPort } from '../dataplane/io/engine/udp-port.ts';
 import type { Engine } from '../dataplane/io/webrtc.ts';
 import { conformance } from './webrtc-conformance.ts';
@@ -20,69 +20,59 @@ conformance('node-datachannel with node-datachannel', async () => ({
 }));
 
 suite('the shared port of node-datachannel', () => {
-  test('a fixed port is had, or refused where another program has it', async () => {
+  test('a fixed port is had, or refused where another program has it', async (t) => {
     const port = await freeUdpPort(0);
-    const engine = await openNodeDatachannel({ udpPort: port, fixed: true });
+    const engine = await open(t, { udpPort: port, fixed: true });
     assert.equal(engine.udpPort, port);
-    await assert.rejects(openNodeDatachannel({ udpPort: port, fixed: true }), { code: 'port_in_use' });
-    engine.close();
+    await assert.rejects(open(t, { udpPort: port, fixed: true }), { code: 'port_in_use' });
   });
 
   for (const address of ['127.0.0.1', '0.0.0.0']) {
-    test(`a port that is taken on ${address} alone is taken`, async () => {
+    test(`a port that is taken on ${address} alone is taken`, async (t) => {
       const socket = dgram.createSocket('udp4').bind(0, address);
+      t.after(() => socket.close());
       await once(socket, 'listening');
       const { port } = socket.address();
-      await assert.rejects(openNodeDatachannel({ udpPort: port, fixed: true }), { code: 'port_in_use' });
-      const engine = await openNodeDatachannel({ udpPort: port, fixed: false });
-      assert.notEqual(engine.udpPort, port);
-      engine.close();
-      socket.close();
+      await assert.rejects(open(t, { udpPort: port, fixed: true }), { code: 'port_in_use' });
+      assert.notEqual((await open(t, { udpPort: port, fixed: false })).udpPort, port);
     });
   }
 
-  test('the port is free again soon after close, twice over', async () => {
+  test('the port is free again soon after close, twice over', async (t) => {
     const port = await freeUdpPort(0);
     for (let round = 0; round < 2; round += 1) {
-      const engine = await openNodeDatachannel({ udpPort: port, fixed: true });
-      const other = await openNodeDatachannel(anyPort);
-      await connected({ offerer: engine, answerer: other });
+      const engine = await open(t, { udpPort: port, fixed: true });
+      await connected({ offerer: engine, answerer: await open(t) });
       engine.close();
       engine.close();
-      other.close();
       await within(2000, async () => (await freeUdpPort(port)) === port);
     }
   });
 
-  test('every connection uses it, and its candidates name it alone', async () => {
-    const [offerer, answerer] = [await openNodeDatachannel(anyPort), await openNodeDatachannel(anyPort)];
-    const ends = await connected({ offerer, answerer });
-    for (const line of ends.offerer.candidates) assert.equal(line.split(' ')[5], `${offerer.udpPort}`);
-    assert.equal(ends.answerer.connection.pair()!.remote.port, offerer.udpPort);
-    offerer.close();
-    answerer.close();
+  test('every connection uses it, and its candidates name it alone', async (t) => {
+    const engines = { offerer: await open(t), answerer: await open(t) };
+    const { offerer, answerer } = await connected(engines);
+    for (const line of offerer.candidates) assert.equal(line.split(' ')[5], `${engines.offerer.udpPort}`);
+    assert.equal(answerer.connection.pair()!.remote.port, engines.offerer.udpPort);
   });
 
-  test('every address is told, also beyond what libjuice would', async () => {
+  test('every address is told, also beyond what libjuice would', async (t) => {
     const many = Array.from({ length: 20 }, (_, i) => `198.18.0.${i + 1}`);
-    const engine = await openNodeDatachannel({ ...anyPort, hostAddresses: () => many });
-    const answerer = await openNodeDatachannel(anyPort);
-    const [a, b] = [new End(engine), new End(answerer)];
+    const a = new End(await open(t, { ...anyPort, hostAddresses: () => many }));
+    const b = new End(await open(t));
     await negotiate(a, b);
     await a.until('twenty candidates', () => a.candidates.length === 20);
     assert.deepEqual(
       a.candidates.map((line) => line.split(' ')[4]),
       many,
     );
-    engine.close();
-    answerer.close();
   });
 });
 
 suite('node-datachannel among many', () => {
-  test('one engine connects with ten others at once', async () => {
-    const one = await openNodeDatachannel(anyPort);
-    const others = await Promise.all(Array.from({ length: 10 }, () => openNodeDatachannel(anyPort)));
+  test('one engine connects with ten others at once', async (t) => {
+    const one = await open(t);
+    const others = await Promise.all(Array.from({ length: 10 }, () => open(t)));
     const all = await Promise.all(
       others.map((other, i) =>
         connected(i % 2 === 0 ? { offerer: one, answerer: other } : { offerer: other, answerer: one }),
@@ -99,19 +89,14 @@ suite('node-datachannel among many', () => {
     await within(2000, async () => retainedCount() === 0);
   });
 
-  test('fifty connections in a row to one peer all connect, and no first packet of DTLS is lost', async () => {
-    const engines = {
-      offerer: await openNodeDatachannel(anyPort),
-      answerer: await openNodeDatachannel(anyPort),
-    };
+  test('fifty connections in a row to one peer all connect, and no first packet of DTLS is lost', async (t) => {
+    const engines = { offerer: await open(t), answerer: await open(t) };
     const times: number[] = [];
     for (let i = 0; i < 50; i += 1) {
       const { ms, close } = await connected(engines);
       times.push(ms);
       close();
     }
-    engines.offerer.close();
-    engines.answerer.close();
     // A lost ClientHello costs 1000 ms, a check that went to the connection before 500 ms.
     const slow = times.filter((ms) => ms > 450).length;
     assert.ok(slow <= 2, `${slow} of 50 were slow: ${times.map(Math.round)}`);
@@ -119,48 +104,40 @@ suite('node-datachannel among many', () => {
 });
 
 suite('node-datachannel and its STUN servers', () => {
-  let answerer: Engine;
-  before(async () => {
-    answerer = await openNodeDatachannel(anyPort);
-  });
-  after(() => answerer.close());
-
   for (const route of ['shared', 'relay'] as const) {
-    test(`one that does not answer delays no ${route} connection`, async () => {
+    test(`one that does not answer delays no ${route} connection`, async (t) => {
       const stun = await stunServer(undefined);
-      const offerer = await openNodeDatachannel(anyPort);
+      t.after(stun.close);
       const options = { route, iceServers: [stun.server] };
-      const { ms } = await connected({ offerer, answerer }, { offerer: options, answerer: options });
+      const engines = { offerer: await open(t), answerer: await open(t) };
+      const { ms } = await connected(engines, { offerer: options, answerer: options });
       assert.ok(ms < 900, `${ms} ms`);
       assert.ok(stun.requests() > 0);
-      offerer.close();
-      stun.close();
     });
   }
 
-  test('one whose name is never resolved delays the first connection by 300 ms, no other', async () => {
-    const offerer = await openNodeDatachannel({ ...anyPort, lookup: () => new Promise(() => {}) });
+  test('one whose name is never resolved delays the first connection by 300 ms, no other', async (t) => {
+    const offerer = await open(t, { ...anyPort, lookup: () => new Promise(() => {}) });
+    const engines = { offerer, answerer: await open(t) };
     const iceServers = [{ kind: 'stun', host: 'stun.example', port: 3478 } as const];
     const options = { offerer: { route: 'shared' as const, iceServers } };
-    const first = await connected({ offerer, answerer }, options);
+    const first = await connected(engines, options);
     first.close();
-    const second = await connected({ offerer, answerer }, options);
-    offerer.close();
+    const second = await connected(engines, options);
     assert.ok(first.ms > 290 && first.ms < 1200, `${first.ms} ms`);
     assert.ok(second.ms < 900, `${second.ms} ms`);
   });
 
   for (const kind of ['stun', 'turn'] as const) {
-    test(`one given as ${kind} tells a shared connection its mapped address`, async () => {
+    test(`one given as ${kind} tells a shared connection its mapped address`, async (t) => {
       const stun = await stunServer({ address: '203.0.113.9', port: 4242 });
+      t.after(stun.close);
       const server = { ...stun.server, kind, user: 'u', credential: 'c' };
-      const offerer = await openNodeDatachannel(anyPort);
       const options = { route: 'shared' as const, iceServers: [server] };
-      const ends = await connected({ offerer, answerer }, { offerer: options });
+      const engines = { offerer: await open(t), answerer: await open(t) };
+      const { offerer } = await connected(engines, { offerer: options });
       const isMapped = (line: string) => /203\.0\.113\.9 4242 typ srflx/.test(line);
-      await ends.offerer.until('the mapped address', () => ends.offerer.candidates.some(isMapped));
-      offerer.close();
-      stun.close();
+      await offerer.until('the mapped address', () => offerer.candidates.some(isMapped));
     });
   }
 });
@@ -209,6 +186,13 @@ function runLoop(end: string, command: readonly string[] = []): Promise<Outcome>
       resolve({ exitCode: error === null ? 0 : (error.code ?? error.signal), stdout, stderr });
     });
   });
+}
+
+/** An engine that is closed with the test. */
+async function open(t: TestContext, options: NodeDatachannelOptions = anyPort): Promise<Engine> {
+  const engine = await openNodeDatachannel(options);
+  t.after(() => engine.close());
+  return engine;
 }
 
 /** Tries until it is true; what it throws counts as false. */

@@ -139,7 +139,7 @@ export function endAttempt(turn: Turn, peer: string, negotiation: string, reason
 export function retryOutstanding(turn: Turn): void {
   const { mesh, env } = turn;
   for (const link of mesh.links.values()) {
-    if (isUp(link) || link.denied) continue;
+    if (isUp(link) || link.denied || link.failures === 0) continue;
     for (const attempt of [...link.attempts.values()]) {
       if (attempt.phase === 'offered' && isOverdue(turn, attempt)) closeAttempt(turn, link, attempt);
     }

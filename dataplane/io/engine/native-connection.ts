@@ -9,7 +9,6 @@ import {
   type ConnectionEvents,
   type ConnectionState,
   channelStream,
-  type Route,
 } from '../webrtc.ts';
 import { CandidateHold } from './candidate-hold.ts';
 import { EventGate } from './event-gate.ts';
@@ -28,7 +27,6 @@ import { parseCandidate, remoteCandidate, remoteDescription, withoutCandidates }
 /** What the engine gives a connection to start with. */
 export interface Start {
   readonly config: RtcConfig;
-  readonly route: Route;
   /** Whether all goes through a TURN server of ours. */
   readonly isRelayed: boolean;
   /** Our host candidates. */
@@ -47,6 +45,9 @@ export interface Home {
 const LOW_WATER = 32_768;
 /** libjuice keeps 30 remote candidates, those it learns from checks among them. */
 const MAX_REMOTE_CANDIDATES = 20;
+/** In an offer: it comes through a TURN server. Other implementations pass over what they do not know (RFC 8866 5.13). */
+const RELAYED = 'a=x-cryonet-relayed';
+
 export class NativeConnection implements Connection {
   readonly #home: Home;
   readonly #gate: EventGate;
@@ -71,20 +72,21 @@ export class NativeConnection implements Connection {
       return peer.localDescription();
     });
     this.#stage = 'offered';
-    if (isRelayed) this.#hold.release();
-    return sdp;
+    if (!isRelayed) return sdp;
+    this.#hold.release();
+    return `${sdp}${RELAYED}\r\n`;
   }
 
   async answer(offer: string): Promise<string> {
     const description = remoteDescription(offer);
-    const { peer, route } = await this.#start();
+    const { peer } = await this.#start();
     const sdp = this.#negotiate(() => {
       peer.setRemoteDescription(description, 'offer');
       this.#openChannels(peer);
       return peer.localDescription();
     });
     this.#stage = 'negotiated';
-    if (route === 'relay') this.#hold.releaseInTurn();
+    if (description.includes(`\r\n${RELAYED}\r\n`)) this.#hold.releaseInTurn();
     else this.#hold.release();
     return sdp;
   }

@@ -148,14 +148,14 @@ class MuxEngine implements Engine {
         iceServers: turn.map(turnServer),
         iceTransportPolicy: 'relay',
       };
-      return { config, route, isRelayed: true, candidates: [], stunOutcome: () => {} };
+      return { config, isRelayed: true, candidates: [], stunOutcome: () => {} };
     }
     const { server, outcome } = this.#stun.choose(known);
     const stun = server === undefined ? [] : [{ hostname: server.host, port: server.port }];
     const port = route === 'shared' ? this.#sharedPort() : await this.#ownPort();
     const candidates = addresses.map((address, index) => hostCandidate(address, port.portRangeBegin, index));
     const config = { ...common, ...port, iceServers: stun };
-    return { config, route, isRelayed: false, candidates, stunOutcome: outcome };
+    return { config, isRelayed: false, candidates, stunOutcome: outcome };
   }
 
   async #ownPort() {
