@@ -176,7 +176,7 @@ export class DataplaneShell {
       config.udpPort !== null,
       config.mtu,
     );
-    this.#portTaken = config.udpPort === null && this.#engine.udpPort !== defaultUdpPort;
+    this.#portTaken = config.udpPort === null && ![0, defaultUdpPort].includes(this.#engine.udpPort);
     this.#pings = setInterval(() => this.#ping(), pingInterval);
   }
 

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { hostAddresses, sourceAddress } from '../dataplane/io/engine/host-addresses.ts';
 import { IceServerNames, StunChoice } from '../dataplane/io/engine/ice-servers.ts';
+import { FreshPorts } from '../dataplane/io/engine/udp-port.ts';
 import type { IceServer } from '../dataplane/io/webrtc.ts';
 
 const stun = (host: string): IceServer => ({ kind: 'stun', host, port: 3478 });
@@ -108,4 +109,21 @@ test('the source address towards loopback is loopback, and there is none where t
   assert.equal(await sourceAddress('127.0.0.1'), '127.0.0.1');
   // The kernel refuses it to sockets without SO_BROADCAST.
   assert.equal(await sourceAddress('255.255.255.255'), undefined);
+});
+
+test('a port is not taken again while a TURN server may remember it, unless there is no other', async () => {
+  let now = 0;
+  const offered = [5, 5, 6, 5, 6, 7];
+  const ports = new FreshPorts(
+    async () => offered.shift() ?? 5,
+    () => now,
+  );
+  assert.equal(await ports.take(), 5);
+  assert.equal(await ports.take(), 6);
+  assert.equal(await ports.take(), 7);
+  now = 10 * 60_000;
+  assert.equal(await ports.take(), 5, 'a hundred tries, then any');
+  now = 12 * 60_000;
+  offered.push(6);
+  assert.equal(await ports.take(), 6);
 });

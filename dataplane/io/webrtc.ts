@@ -57,7 +57,7 @@ export type ConnectionState = 'connecting' | 'connected' | 'disconnected' | 'fai
  *  after `close()`. */
 export interface ConnectionEvents {
   /** A local candidate, as the value of an SDP `a=` line without the `a=`: `candidate:1 1 UDP 2116 …`. Never before
-   *  the local description is there; on the offering side not before the answer is. */
+   *  the local description is there; on the offering side often only after the answer, which order DTLS is faster with. */
   candidate(candidate: string): void;
   state(state: ConnectionState): void;
   open(channel: ChannelName): void;

@@ -17,7 +17,8 @@ const TURN_MS = 2_000;
  *   its own checks are on the way by then. (In libdatachannel the handshake could else even be over before the
  *   remote fingerprint is stored, and fails.)
  * - A TURN server lets nobody in whom its client has not written to. So a relayed offerer tells its candidates at
- *   once, and its answerer tells its own after it has them: when the offerer begins, it is let in. Here the order is vital: an early ClientHello can freeze libdatachannel's threads (see `node-datachannel.ts`).
+ *   once, and its answerer tells its own after it has them: when the offerer begins, it is let in. Here the order is
+ *   vital: an early ClientHello can freeze libdatachannel's threads (see `node-datachannel.ts`).
  */
 export class CandidateHold {
   readonly #tell: (candidate: string) => void;

@@ -45,7 +45,8 @@ export interface NodeDatachannelOptions {
   readonly lookup?: Lookup;
 }
 
-/** The engine's `udpPort` may not be the one asked for. Rejects with `port_in_use` where the port is fixed and taken, with `bad_config` where it may not be bound. */
+/** The engine's `udpPort` may not be the one asked for. Rejects with `port_in_use` where the port is fixed and taken,
+ *  with `bad_config` where it may not be bound. */
 export async function openNodeDatachannel(options: NodeDatachannelOptions): Promise<Engine> {
   configureSctp();
   let port = await freeUdpPort(options.udpPort).catch((error: unknown) => {
