@@ -13,7 +13,7 @@ import { dataplaneVersion } from '../../protocol/dataplane.ts';
 import { CryonetError, reasonOf } from '../../protocol/errors.ts';
 import type { Log } from '../../protocol/log.ts';
 import { RpcConnection } from '../../protocol/rpc.ts';
-import { connectDataplane, type StartOptions, startDataplane } from './dataplane-process.ts';
+import { connectDataplane, ensureDataplane, type StartOptions } from './dataplane-process.ts';
 
 /** Milliseconds between two tries. */
 const redialDelay = 250;
@@ -111,14 +111,12 @@ export class DataplaneConnection {
   /** `started`: nobody served the socket before. */
   async #dial(): Promise<{ socket: Socket; started: boolean }> {
     const { start, mayStart } = this.#options;
-    const early = await this.#early;
+    const early = this.#early;
     this.#early = undefined;
-    const running = await connectDataplane(start.socket);
-    if (running !== undefined) return { socket: running, started: early !== undefined };
-    if (mayStart) await startDataplane(start);
-    const socket = mayStart ? await connectDataplane(start.socket) : undefined;
+    const pid = mayStart ? await (early ?? ensureDataplane(start)) : undefined;
+    const socket = await connectDataplane(start.socket);
     if (socket === undefined) throw new CryonetError('no_dataplane', `no dataplane serves ${start.socket}`);
-    return { socket, started: true };
+    return { socket, started: pid !== undefined };
   }
 
   #lost(rpc: RpcConnection, cause: CryonetError | undefined): void {

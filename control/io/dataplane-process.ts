@@ -50,7 +50,7 @@ export async function ensureDataplane(options: StartOptions): Promise<number | u
 
 /** Starts a dataplane and waits until it says that it serves its socket. Throws `bad_config` where it refuses its
  *  configuration, else `no_dataplane`. */
-export async function startDataplane(options: StartOptions): Promise<number | undefined> {
+async function startDataplane(options: StartOptions): Promise<number | undefined> {
   const { socket, webrtc, logLevel, logFormat } = options;
   const args = [...process.execArgv, program, '--socket', socket, '--child', '--webrtc', webrtc];
   const child = spawn(process.execPath, [...args, '--log-level', logLevel, '--log-format', logFormat], {
