@@ -26,6 +26,9 @@ const initialTtl = 32;
 
 const maxWindows = 4096;
 
+/** Nodes that we remember a way to. A node that forwards need not have heard of either end. */
+const maxRoutes = 4096;
+
 type Draft = Body extends infer B
   ? B extends Body
     ? Omit<B, 'from' | 'to' | 'epoch' | 'toEpoch' | 'counter'>
@@ -98,10 +101,16 @@ export function open(turn: Turn, message: FloodMessage): Body | undefined {
   return accept(window, body.epoch, body.counter) ? body : undefined;
 }
 
-/** `node` is heard of through the neighbor `teller`. Only members have ways: there is a bound to those. */
-export function learnRoute(turn: Turn, node: string, teller: string): void {
-  const { mesh } = turn;
-  if (teller !== node && mesh.membership.members.has(node)) mesh.routes.set(node, teller);
+/** `node` is heard of through the neighbor `teller`. The way learned longest ago gives way to new ones. */
+export function learnRoute({ mesh: { routes } }: Turn, node: string, teller: string): void {
+  if (teller === node) return;
+  routes.delete(node);
+  routes.set(node, teller);
+  if (routes.size <= maxRoutes) return;
+  for (const oldest of routes.keys()) {
+    routes.delete(oldest);
+    return;
+  }
 }
 
 function forward(turn: Turn, from: Channel | undefined, message: FloodMessage, wide: boolean): void {
