@@ -2,6 +2,7 @@
 import { writeSync } from 'node:fs';
 import { flushCompileCache } from 'node:module';
 import { createServer, type Socket } from 'node:net';
+import { networkInterfaces } from 'node:os';
 import { Command, CommanderError, Option } from 'commander';
 import { CryonetError, exitCode, reasonOf } from '../protocol/errors.ts';
 import { listenUnix } from '../protocol/listen.ts';
@@ -11,6 +12,7 @@ import { RpcConnection } from '../protocol/rpc.ts';
 import { version } from '../protocol/version.ts';
 import { nativeTunFactory } from './io/native-tun.ts';
 import { checkTunPermission } from './io/tun-permission.ts';
+import { startWatchdog } from './io/watchdog.ts';
 import { DataplaneShell, type EngineFactory } from './shell.ts';
 
 /** Milliseconds that a dataplane started by a control lives on without one. */
@@ -38,6 +40,9 @@ const openEngine: EngineFactory = async (udpPort, fixed, interfaceMtu) => {
     const { openWerift } = await import('./io/engine/werift.ts');
     return openWerift();
   }
+  if (!Object.values(networkInterfaces()).some((addresses) => addresses?.some(({ internal }) => internal))) {
+    log.warn('the loopback interface is down: no link can come up (ip link set lo up)');
+  }
   const { openNodeDatachannel, pathMtu } = await import('./io/engine/node-datachannel.ts');
   return openNodeDatachannel({ udpPort, fixed, mtu: pathMtu(interfaceMtu) });
 };
@@ -51,6 +56,7 @@ try {
   await listenUnix(server, options.socket);
   server.on('error', (error) => log.error('socket failed', { reason: error.message }));
   awaitControl();
+  guard();
   setTimeout(flushCompileCache, cacheDelay).unref();
   if (options.child) writeSync(3, 'running\n');
   log.debug('dataplane started', { socket: options.socket, pid: process.pid });
@@ -93,6 +99,15 @@ function serve(socket: Socket): void {
       awaitControl();
     },
   });
+}
+
+/** Without the addon no interface opens, which says so itself. */
+function guard(): void {
+  try {
+    startWatchdog();
+  } catch (error) {
+    log.debug('no watchdog', { reason: reasonOf(error) });
+  }
 }
 
 function awaitControl(): void {

@@ -104,6 +104,20 @@ test('a shared connection takes over from a relayed one without a gap, and back'
   assert.equal(links.byPeer.get('b')!.active, 'r');
 });
 
+test('each side says whether its end is relayed, and remembers it of the other', () => {
+  for (const relayed of [true, false]) {
+    const links = newLinks(config);
+    const feed = newFeed(links);
+    const at = { peer: 'b', negotiation: 'r' };
+    const opened = channels.map((channel): LinkEvent => ({ type: 'open', ...at, channel, relayed }));
+    const effects = feed(connect('b', 'r', 'relay'), ...opened);
+    const [said] = effects.flatMap((effect) => (effect.type === 'send-wire' ? [effect.message] : []));
+    assert.deepEqual(said, relayed ? { ...hello, relayed: true } : hello);
+    feed({ type: 'wire', ...at, message: { ...hello, relayed } });
+    assert.equal(links.byPeer.get('b')!.connections.get('r')!.peerRelayed, relayed);
+  }
+});
+
 test('a relayed connection that opens beside a shared one changes nothing', () => {
   const links = newLinks(config);
   const feed = newFeed(links);

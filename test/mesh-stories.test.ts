@@ -55,6 +55,17 @@ test('without the bootstrap node all other links stay, new ones are made, and lo
   comesBack(simulation, 2000);
 });
 
+test('an offer that cannot be answered is rejected, and tried again long before it would have timed out', () => {
+  const simulation = star(5, 2);
+  simulation.cannotAnswer.add('n0');
+  simulation.pass(500);
+  const link = nodeOf(simulation, 'n1').mesh.links.get('n0')!;
+  assert.ok(link.failures > 0 && link.attempts.size === 0, 'the offerer was told');
+  assert.equal(link.reason, 'the peer could not answer');
+  simulation.cannotAnswer.clear();
+  comesBack(simulation, 3000);
+});
+
 /**
  *    a0 ─ a1, a2         b0 ─ b1, b2
  *     └───────── cut ─────────┘

@@ -63,6 +63,8 @@ export class Simulation {
   faults: Faults;
   /** Pairs (`pairOf`) that no shared path connects. */
   readonly unreachable = new Set<string>();
+  /** Nodes whose dataplane cannot answer an offer. */
+  readonly cannotAnswer = new Set<string>();
   /** Pairs between which WebSockets cannot be dialed. */
   readonly cut = new Set<string>();
   /** Sees every step of every node. */
@@ -263,6 +265,12 @@ export class Simulation {
       case 'offer':
       case 'answer': {
         const { peer, negotiation, route } = effect;
+        if (effect.type === 'answer' && this.cannotAnswer.has(node.id)) {
+          this.at(5, () =>
+            this.happen(node, { type: 'ended', peer, negotiation, reason: 'bad description' }),
+          );
+          return;
+        }
         for (const old of this.#of(node, peer).filter((c) => c.route === route))
           this.#close(node, peer, old.negotiation);
         this.#of(node, peer).push({

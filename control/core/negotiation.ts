@@ -132,6 +132,10 @@ export function endAttempt(turn: Turn, peer: string, negotiation: string, reason
   link.attempts.delete(negotiation);
   if (attempt.open) retryNow(turn, link, attempt.route);
   else fail(turn, link, attempt.route, reason);
+  // The peer would wait for an answer until its offer times out.
+  if (!link.offerer && attempt.phase === 'opening') {
+    sendBody(turn, peer, { kind: 'reject', negotiation, reason: 'failed' });
+  }
   tend(turn, link);
 }
 

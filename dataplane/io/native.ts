@@ -6,7 +6,7 @@ import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { CryonetError, errorCodes, reasonOf } from '../../protocol/errors.ts';
 
-/** What `dataplane/native/src/tun_binding.c` exports. A device is a small number that closing gives back. A function
+/** What `tun_binding.c` and `watchdog_binding.c` in `dataplane/native/src/` export. A device is a small number that closing gives back. A function
  *  the kernel refuses throws an Error whose `code` is the errno's name and whose message is the step that failed. */
 export interface NativeAddon {
   /** Once, before the first `open`: `wake` is called when packets wait, and not again before `rest`. */
@@ -30,6 +30,9 @@ export interface NativeAddon {
   /** True: `wake` will be called for the next packet. False: an unpaused device has packets to take. */
   rest(): boolean;
   routeInterface(address: string): string | undefined;
+  /** From now on `beat` has to be called more often than that, or the process aborts. Once. */
+  watch(seconds: number): void;
+  beat(): void;
 }
 
 let loaded: NativeAddon | undefined;
