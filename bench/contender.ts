@@ -16,6 +16,8 @@ export interface OverlayOptions {
   readonly iceServers?: string;
   /** An empty cache for what the program compiles; only cryonet has one. */
   readonly cold?: boolean;
+  /** False: over datachannels only; only cryonet has any. */
+  readonly direct?: boolean;
 }
 
 export interface Overlay {

@@ -1,12 +1,17 @@
 /** The figures, in the order of the table, with what they must reach. */
 
+/** A bound of the value itself, or of its ratio to the value of each of these subjects in the same round. */
+type Target = ({ readonly atMost: number } | { readonly atLeast: number }) & {
+  readonly times?: readonly string[];
+};
+
 export interface Figure {
   readonly key: string;
   readonly label: string;
   readonly unit: string;
   readonly digits: number;
   /** What cryonet must reach. */
-  readonly target?: { readonly atMost: number } | { readonly atLeast: number };
+  readonly target?: Target;
   /** Why a contender has no value here, where it is not that it was left out. */
   readonly notes?: Readonly<Record<string, string>>;
   /** How it was measured, where the label does not say it. */
@@ -18,6 +23,11 @@ const wholeDaemon =
   'There is no part that could be restarted alone: the whole program is killed and started again.';
 const silentStun = 'Asks no STUN server.';
 const nothingCached = 'Keeps nothing between starts.';
+const noDatachannels = 'Has no datachannels.';
+const noJavaScript = 'Runs no JavaScript.';
+const onlyOwn = 'Not measured.';
+const pings =
+  'One ping every 5 ms, 600 of them; a round trip ends when the kernel has the answer, and one without an answer counts as a second. The flow goes the same way as the pings.';
 
 export const figures: readonly Figure[] = [
   {
@@ -52,14 +62,51 @@ export const figures: readonly Figure[] = [
     target: { atMost: 1 },
     notes: { 'wireguard-go': silentStun, nebula: silentStun, tinc: silentStun },
   },
-  { key: 'tcp', label: 'one TCP flow (iperf3)', unit: 'Mbit/s', digits: 0 },
+  {
+    key: 'tcp',
+    label: 'one TCP flow (iperf3)',
+    unit: 'Mbit/s',
+    digits: 0,
+    target: { atLeast: 8, times: ['wireguard-go', 'nebula', 'tinc'] },
+  },
+  { key: 'tcp-reverse', label: 'the same in reverse', unit: 'Mbit/s', digits: 0 },
+  {
+    key: 'tcp-balance',
+    label: 'the slower direction ÷ the faster',
+    unit: '×',
+    digits: 2,
+    target: { atLeast: 0.85 },
+  },
+  { key: 'tcp-both', label: 'one TCP flow each way at once, the sum', unit: 'Mbit/s', digits: 0 },
+  {
+    key: 'tcp-both-ratio',
+    label: 'the sum of both ÷ one flow alone',
+    unit: '×',
+    digits: 2,
+    target: { atLeast: 1 },
+  },
+  {
+    key: 'cpu-per-gb',
+    label: 'CPU time per 10⁹ bytes of that flow',
+    unit: 's',
+    digits: 2,
+    target: { atMost: 0.3, times: ['wireguard-go'] },
+    note: 'User and system time of the overlay’s processes at both ends. What the kernel does in its own threads and in soft interrupts cannot be laid to a program and is left out.',
+  },
+  {
+    key: 'tcp-datachannel',
+    label: 'one TCP flow over datachannels alone',
+    unit: 'Mbit/s',
+    digits: 0,
+    notes: { 'wireguard-go': noDatachannels, nebula: noDatachannels, tinc: noDatachannels },
+  },
   {
     key: 'tcp-ratio',
     label: 'one TCP flow ÷ two bare node-datachannel processes',
     unit: '×',
     digits: 2,
     target: { atLeast: 0.7 },
-    note: 'What two processes with nothing but node-datachannel move in 1200-byte messages over one unordered datachannel without retransmits, with the library’s defaults or the settings of cryonet’s engine, whichever is better; ratios are taken within each round.',
+    note: 'cryonet over datachannels alone. What two processes with nothing but node-datachannel move in 1200-byte messages over one unordered datachannel without retransmits, with the library’s defaults or the settings of cryonet’s engine, whichever is better; ratios are taken within each round.',
   },
   {
     key: 'tcp-ratio-wide',
@@ -67,6 +114,61 @@ export const figures: readonly Figure[] = [
     unit: '×',
     digits: 2,
     note: 'With the library’s default of 1280 a message of 1200 bytes takes two packets.',
+  },
+  {
+    key: 'udp',
+    label: 'highest rate of 1200-byte UDP packets with at most 0.1 % lost',
+    unit: 'Mbit/s',
+    digits: 0,
+    target: { atLeast: 2, times: ['wireguard-go'] },
+    note: 'Payload that arrived. Looked for in runs of two seconds of iperf3 -u -l 1200, to within 9 %; a rate at which more is lost twice in a row is too high.',
+  },
+  {
+    key: 'wake-ups',
+    label: 'wake-ups of JavaScript per packet at that rate',
+    unit: '',
+    digits: 3,
+    target: { atMost: 0.001 },
+    notes: { 'wireguard-go': noJavaScript, nebula: noJavaScript, tinc: noJavaScript },
+    note: 'Context switches of the main threads of control and dataplane, voluntary or not, at both ends: timers that have nothing to do with packets are among them.',
+  },
+  {
+    key: 'rtt-p50',
+    label: 'round trip, idle: median',
+    unit: 'ms',
+    digits: 3,
+    target: { atMost: 1, times: ['wireguard-go'] },
+    note: pings,
+  },
+  {
+    key: 'rtt-p99',
+    label: 'round trip, idle: 99th percentile',
+    unit: 'ms',
+    digits: 3,
+    target: { atMost: 1, times: ['wireguard-go'] },
+  },
+  {
+    key: 'rtt-load-p50',
+    label: 'round trip beside one TCP flow: median',
+    unit: 'ms',
+    digits: 2,
+    target: { atMost: 1, times: ['wireguard-go'] },
+    note: pings,
+  },
+  {
+    key: 'rtt-load-p99',
+    label: 'round trip beside one TCP flow: 99th percentile',
+    unit: 'ms',
+    digits: 2,
+    target: { atMost: 1, times: ['wireguard-go'] },
+  },
+  { key: 'fan', label: 'one TCP flow to each of ten peers at once, the sum', unit: 'Mbit/s', digits: 0 },
+  {
+    key: 'fan-ratio',
+    label: 'the sum to ten peers ÷ one flow to one of them',
+    unit: '×',
+    digits: 2,
+    target: { atLeast: 0.8 },
   },
   {
     key: 'idle-cpu',
@@ -89,6 +191,22 @@ export const figures: readonly Figure[] = [
     unit: 'MB',
     digits: 0,
     note: 'Pages that several processes share are divided among them; ten nodes run on the machine.',
+  },
+  {
+    key: 'link-rss',
+    label: 'idle dataplane with 100 links: resident memory per link',
+    unit: 'MB',
+    digits: 2,
+    target: { atMost: 0.5 },
+    notes: { 'wireguard-go': onlyOwn, nebula: onlyOwn, tinc: onlyOwn },
+    note: 'What its resident memory grows by from none to 100 links, over 100. What the kernel keeps for sockets and interfaces is not in it.',
+  },
+  {
+    key: 'links-rss',
+    label: 'the same: resident memory of the process',
+    unit: 'MB',
+    digits: 0,
+    notes: { 'wireguard-go': onlyOwn, nebula: onlyOwn, tinc: onlyOwn },
   },
   {
     key: 'restart',

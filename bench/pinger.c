@@ -7,7 +7,8 @@
  *
  * A target is `NETNS ADDRESS` or `NETNS link PREFIX COUNT`: NETNS is a path such as /run/netns/x; ADDRESS is IPv4;
  * `link` means COUNT interfaces whose names start with PREFIX, whichever they turn out to be: each is sent
- * an echo request to ff02::1 (all nodes on the link, without our own copy), which the one node at its other end answers.
+ * an echo request to ff02::1 (all nodes on the link, without our own copy), which the one node at its other end
+ * answers.
  *
  * Both print `ready TIME` and begin; TIME is CLOCK_MONOTONIC in nanoseconds, as node's process.hrtime is.
  *
@@ -15,7 +16,9 @@
  * answer, then `all TIME`; or `missing N` when the limit has passed.
  *
  * `stream` sends COUNT requests at a steady pace whatever happens, waits GRACE_MS for late answers and
- * prints one line of JSON: sent, refused (not accepted by the kernel), received, longestGapMs (between two answers).
+ * prints one line of JSON: sent, refused (not accepted by the kernel), received, longestGapMs (between two answers),
+ * rttP50Ms and rttP99Ms. A round trip ends when the kernel has the answer, not when this process is woken; one without
+ * an answer counts as GRACE_MS.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -69,11 +72,15 @@ static void fail(const char *what) {
   exit(2);
 }
 
-static int64_t now(void) {
+static int64_t nanoseconds(struct timespec t) { return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec; }
+
+static int64_t read_clock(clockid_t clock) {
   struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+  clock_gettime(clock, &t);
+  return nanoseconds(t);
 }
+
+static int64_t now(void) { return read_clock(CLOCK_MONOTONIC); }
 
 static void enter(const struct netns *n) {
   if (setns(n->fd, CLONE_NEWNET)) fail(n->path);
@@ -98,10 +105,12 @@ static int open_netns(const char *path) {
   struct icmp6_filter only6;
   ICMP6_FILTER_SETBLOCKALL(&only6);
   ICMP6_FILTER_SETPASS(ICMP6_ECHO_REPLY, &only6);
-  int no = 0, room = 4 << 20;
+  int no = 0, yes = 1, room = 4 << 20;
   if (setsockopt(n->v4, SOL_RAW, ICMP_FILTER, &only4, sizeof only4) ||
       setsockopt(n->v6, IPPROTO_ICMPV6, ICMP6_FILTER, &only6, sizeof only6) ||
       setsockopt(n->v6, IPPROTO_IPV6, IPV6_MULTICAST_LOOP, &no, sizeof no) ||
+      setsockopt(n->v4, SOL_SOCKET, SO_TIMESTAMPNS, &yes, sizeof yes) ||
+      setsockopt(n->v6, SOL_SOCKET, SO_TIMESTAMPNS, &yes, sizeof yes) ||
       setsockopt(n->v4, SOL_SOCKET, SO_RCVBUF, &room, sizeof room) ||
       setsockopt(n->v6, SOL_SOCKET, SO_RCVBUF, &room, sizeof room))
     fail("setsockopt");
@@ -152,27 +161,46 @@ static int send4(const struct target *t, uint32_t number) {
 }
 
 static int send6(const struct netns *n, unsigned ifindex, uint32_t number) {
-  struct echo echo = {.type = ICMP6_ECHO_REQUEST, .ident = ident, .sequence = htons((uint16_t)number), .number = number};
+  uint16_t sequence = htons((uint16_t)number);
+  struct echo echo = {.type = ICMP6_ECHO_REQUEST, .ident = ident, .sequence = sequence, .number = number};
   struct sockaddr_in6 to = {.sin6_family = AF_INET6, .sin6_scope_id = ifindex};
   inet_pton(AF_INET6, "ff02::1", &to.sin6_addr);
   return sendto(n->v6, &echo, sizeof echo, 0, (struct sockaddr *)&to, sizeof to) == sizeof echo;
 }
 
-/* True with the number and the interface (0 for IPv4) of an answer to us. */
-static int receive(int fd, int version, uint32_t *number, unsigned *ifindex) {
+struct answer {
+  uint32_t number;
+  unsigned ifindex; /* 0 for IPv4 */
+  int64_t at;       /* CLOCK_REALTIME, as the kernel stamps packets */
+};
+
+static int64_t stamp(struct msghdr *message) {
+  for (struct cmsghdr *c = CMSG_FIRSTHDR(message); c; c = CMSG_NXTHDR(message, c)) {
+    if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SO_TIMESTAMPNS) continue;
+    struct timespec t;
+    memcpy(&t, CMSG_DATA(c), sizeof t);
+    return nanoseconds(t);
+  }
+  return read_clock(CLOCK_REALTIME);
+}
+
+/* True with an answer to us. */
+static int receive(int fd, int version, struct answer *answer) {
   for (;;) {
     uint8_t packet[256];
     struct sockaddr_in6 from = {0};
-    socklen_t length = sizeof from;
-    ssize_t got = recvfrom(fd, packet, sizeof packet, 0, (struct sockaddr *)&from, &length);
+    struct iovec bytes = {packet, sizeof packet};
+    char control[CMSG_SPACE(sizeof(struct timespec))] __attribute__((aligned(sizeof(size_t))));
+    struct msghdr message = {.msg_name = &from, .msg_namelen = sizeof from, .msg_iov = &bytes, .msg_iovlen = 1,
+                             .msg_control = control, .msg_controllen = sizeof control};
+    ssize_t got = recvmsg(fd, &message, 0);
     if (got < 0) return 0;
     size_t skip = version == 4 ? (size_t)(packet[0] & 15) * 4 : 0;
     struct echo echo;
     if ((size_t)got < skip + sizeof echo) continue;
     memcpy(&echo, packet + skip, sizeof echo);
     if (echo.ident != ident) continue;
-    *number = echo.number;
-    *ifindex = version == 4 ? 0 : from.sin6_scope_id;
+    *answer = (struct answer){echo.number, version == 4 ? 0 : from.sin6_scope_id, stamp(&message)};
     return 1;
   }
 }
@@ -244,16 +272,15 @@ static int reach(int64_t interval, int64_t limit) {
     poll(list, count, rest > 0 ? (int)((rest + 999999) / 1000000) : 0);
     for (int i = 0; i < netns_count; i++) {
       struct netns *n = &netns[i];
-      uint32_t number;
-      unsigned ifindex;
-      while (receive(n->v4, 4, &number, &ifindex)) {
-        if (number >= (uint32_t)target_count || targets[number].answered) continue;
-        targets[number].answered = 1;
+      struct answer answer;
+      while (receive(n->v4, 4, &answer)) {
+        if (answer.number >= (uint32_t)target_count || targets[answer.number].answered) continue;
+        targets[answer.number].answered = 1;
         printf("%d %lld\n", i, (long long)(last = now()));
       }
-      while (receive(n->v6, 6, &number, &ifindex)) {
+      while (receive(n->v6, 6, &answer)) {
         for (int k = 0; k < n->links_known; k++) {
-          if (n->link[k] != ifindex || n->link_answered[k]) continue;
+          if (n->link[k] != answer.ifindex || n->link_answered[k]) continue;
           n->link_answered[k] = 1;
           n->links_answered++;
           printf("%d %lld\n", i, (long long)(last = now()));
@@ -265,6 +292,17 @@ static int reach(int64_t interval, int64_t limit) {
   return 0;
 }
 
+static int ascending(const void *a, const void *b) {
+  int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+  return (x > y) - (x < y);
+}
+
+/* The least of the sorted values that this share of them does not exceed, in milliseconds. */
+static double percentile(const int64_t *sorted, uint32_t count, double share) {
+  uint32_t rank = (uint32_t)((double)count * share + 0.999999);
+  return (double)sorted[rank > 0 ? rank - 1 : 0] / 1e6;
+}
+
 static int stream(int64_t interval, uint32_t total, int64_t grace) {
   struct netns *n = &netns[0];
   unsigned ifindex = 0;
@@ -272,8 +310,8 @@ static int stream(int64_t interval, uint32_t total, int64_t grace) {
     find_links(n);
     ifindex = n->link[0];
   }
-  uint8_t *seen = calloc(total, 1);
-  if (!seen) fail("memory");
+  int64_t *left = calloc(total, sizeof *left), *trip = calloc(total, sizeof *trip);
+  if (total == 0 || !left || !trip) fail("memory");
   uint32_t sent = 0, refused = 0, received = 0;
   int64_t start = now(), last = start, gap = 0;
   nfds_t count;
@@ -281,6 +319,7 @@ static int stream(int64_t interval, uint32_t total, int64_t grace) {
   for (;;) {
     int64_t time = now(), due = start + (int64_t)sent * interval;
     if (sent < total && time >= due) {
+      left[sent] = read_clock(CLOCK_REALTIME);
       if (!(ifindex ? send6(n, ifindex, sent) : send4(&targets[0], sent))) refused++;
       sent++;
       continue;
@@ -290,20 +329,25 @@ static int stream(int64_t interval, uint32_t total, int64_t grace) {
     int64_t rest = until - time;
     struct timespec wait = {rest / 1000000000, rest % 1000000000};
     ppoll(list, count, &wait, NULL);
-    uint32_t number;
-    unsigned from;
-    while (receive(ifindex ? n->v6 : n->v4, ifindex ? 6 : 4, &number, &from)) {
-      if (number >= total || seen[number]) continue;
-      seen[number] = 1;
+    struct answer answer;
+    while (receive(ifindex ? n->v6 : n->v4, ifindex ? 6 : 4, &answer)) {
+      if (answer.number >= sent || trip[answer.number]) continue;
+      /* Never 0, which stands for no answer. */
+      trip[answer.number] = answer.at > left[answer.number] ? answer.at - left[answer.number] : 1;
       received++;
       int64_t at = now();
       if (at - last > gap) gap = at - last;
       last = at;
     }
   }
-  free(seen);
-  printf("{\"sent\":%u,\"refused\":%u,\"received\":%u,\"longestGapMs\":%.1f}\n", sent, refused, received,
+  for (uint32_t i = 0; i < total; i++)
+    if (!trip[i]) trip[i] = grace;
+  qsort(trip, total, sizeof *trip, ascending);
+  printf("{\"sent\":%u,\"refused\":%u,\"received\":%u,\"longestGapMs\":%.1f,", sent, refused, received,
          (double)gap / 1e6);
+  printf("\"rttP50Ms\":%.4f,\"rttP99Ms\":%.4f}\n", percentile(trip, total, 0.5), percentile(trip, total, 0.99));
+  free(left);
+  free(trip);
   return 0;
 }
 

@@ -10,6 +10,9 @@ export interface Stream {
   readonly received: number;
   /** Between two answers. */
   readonly longestGapMs: number;
+  /** Round-trip times that half, and 99 of 100, of those sent did not exceed; one without an answer counts as `grace`. */
+  readonly rttP50Ms: number;
+  readonly rttP99Ms: number;
 }
 
 export class Pinger {

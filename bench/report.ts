@@ -1,5 +1,6 @@
 /** The results as a Markdown table with footnotes. */
 import { type Figure, figures, reaches } from './figures.ts';
+import { ratioKey } from './ratios.ts';
 import { type Summary, summarize } from './statistics.ts';
 
 /** Values by figure, then by subject; one per round, undefined where a take failed. */
@@ -28,7 +29,7 @@ export function markdown(results: Results, columns: readonly Column[], own: stri
         const note = figure.notes?.[name];
         return `${summary ? shown(summary, figure) : '–'}${note ? mark(note) : ''}`;
       });
-      return [label, wanted(figure), ...cells, verdict(results, figure, own)];
+      return [label, wanted(figure), ...cells, cell(verdict(results, figure, own))];
     });
   const table = [
     ['', 'must reach', ...heads, ''],
@@ -47,7 +48,9 @@ export function verdicts(results: Results, own: string): string[] {
     .map((figure) => {
       const summary = summaryOf(results, figure, own);
       const got = summary ? `${shown(summary, figure)} ${figure.unit}`.trim() : '–';
-      return `${verdict(results, figure, own).padEnd(8)} ${figure.label}: ${got} (must be ${wanted(figure)})`;
+      const { word, ratios } = verdict(results, figure, own);
+      const all = [got, ...ratios].join('; ');
+      return `${word.padEnd(8)} ${figure.label}: ${all} (must be ${wanted(figure)})`;
     });
 }
 
@@ -72,12 +75,30 @@ export function summaryOf(
 
 function wanted({ target, unit }: Figure): string {
   if (!target) return '';
-  return 'atMost' in target ? `≤ ${target.atMost} ${unit}`.trim() : `≥ ${target.atLeast} ${unit}`.trim();
+  const bound = 'atMost' in target ? `≤ ${target.atMost}` : `≥ ${target.atLeast}`;
+  return target.times ? `${bound} × ${target.times.join(', ')}` : `${bound} ${unit}`.trim();
 }
 
-function verdict(results: Results, figure: Figure, own: string): string {
-  const summary = summaryOf(results, figure, own);
-  if (!figure.target) return '';
-  if (!summary) return 'no value';
-  return reaches(figure, summary.median) ? 'reached' : 'missed';
+interface Verdict {
+  readonly word: 'reached' | 'missed' | 'no value' | '';
+  /** Where these are what is asked for. */
+  readonly ratios: readonly string[];
+}
+
+function verdict(results: Results, figure: Figure, own: string): Verdict {
+  const { key, target } = figure;
+  if (!target) return { word: '', ratios: [] };
+  const keys = target.times ? target.times.map((other) => ratioKey(key, other)) : [key];
+  const medians = keys.map((each) => summaryOf(results, { key: each }, own)?.median);
+  const reached = medians.map((median) => median !== undefined && reaches(figure, median));
+  const isMissed = medians.some((median, index) => median !== undefined && !reached[index]);
+  const word = isMissed ? 'missed' : reached.every(Boolean) ? 'reached' : 'no value';
+  const ratios = (target.times ?? []).map(
+    (other, index) => `${medians[index]?.toFixed(2) ?? '–'} × ${other}`,
+  );
+  return { word, ratios };
+}
+
+function cell({ word, ratios }: Verdict): string {
+  return ratios.length > 0 ? `${word}: ${ratios.join(', ')}` : word;
 }

@@ -2,7 +2,8 @@
  * npm run bench: the project's figures, and those of its peers, measured in turns on one machine.
  *
  *   --runs N      takes of each figure, default 5; --quick means 1, with shorter windows
- *   --only NAME   one measurement (repeatable): mesh-10, mesh-30, first-packet, throughput, idle, restart, startup
+ *   --only NAME   one measurement (repeatable): startup, mesh-10, mesh-30, first-packet, throughput, udp, round-trip, fan,
+ *                 idle, links, restart
  *   --with NAME   one subject (repeatable): cryonet, wireguard-go, nebula, tinc, cable, bare node-datachannel
  *   --json FILE   every value, for other programs
  *
@@ -21,14 +22,19 @@ import { cryonet } from './contenders/cryonet.ts';
 import { nebula } from './contenders/nebula.ts';
 import { tinc } from './contenders/tinc.ts';
 import { wireguardGo } from './contenders/wireguard-go.ts';
+import { fan } from './measure/fan.ts';
 import { firstPacket } from './measure/first-packet.ts';
 import { idle } from './measure/idle.ts';
+import { links } from './measure/links.ts';
 import { mesh } from './measure/mesh.ts';
 import { restart } from './measure/restart.ts';
+import { roundTrip } from './measure/round-trip.ts';
 import { startup } from './measure/startup.ts';
 import { bare, bareWide, cable, throughput } from './measure/throughput.ts';
+import { udpRate } from './measure/udp.ts';
 import type { Measurement, Readings, Subject } from './measurement.ts';
 import { Pinger } from './pinger.ts';
+import { addTargetRatios, addThroughputRatios, record, type Table } from './ratios.ts';
 import { type Column, markdown, shown, summaryOf, verdicts } from './report.ts';
 
 const defaultRuns = 5;
@@ -48,8 +54,6 @@ interface Failure {
   readonly message: string;
 }
 
-type Table = Map<string, Map<string, (number | undefined)[]>>;
-
 async function main(): Promise<number> {
   const choice = choose();
   const missing = lacks(['nft', 'iperf3', 'cc']);
@@ -65,8 +69,12 @@ async function main(): Promise<number> {
     mesh(discovering, 10),
     mesh(discovering, 30),
     firstPacket(present),
-    throughput(present),
+    throughput(present, cryonet),
+    udpRate(present, cryonet),
+    roundTrip(present),
+    fan(present),
     idle(present),
+    links(cryonet),
     restart(present),
   ];
   const chosen = all.filter(({ name }) => choice.only.length === 0 || choice.only.includes(name));
@@ -78,8 +86,9 @@ async function main(): Promise<number> {
   });
   const started = machine();
   const { results, failures } = await measure(chosen, choice, pinger);
-  addRatios(results, 'tcp-ratio', bare);
-  addRatios(results, 'tcp-ratio-wide', bareWide);
+  addThroughputRatios(results, 'tcp-ratio', bare);
+  addThroughputRatios(results, 'tcp-ratio-wide', bareWide);
+  addTargetRatios(results, cryonet.name);
   const takes = choice.runs === 1 ? 'one take' : `medians of ${choice.runs}, in turns`;
   console.log(`${started}; ${takes}\n`);
   const shownColumns = columns.filter((column) => column !== undefined);
@@ -176,26 +185,6 @@ async function take(
   } finally {
     clearTimeout(timer);
     pinger.close();
-  }
-}
-
-function record(results: Table, key: string, subject: string, run: number, value: number): void {
-  if (!results.has(key)) results.set(key, new Map());
-  const bySubject = results.get(key)!;
-  if (!bySubject.has(subject)) bySubject.set(subject, []);
-  bySubject.get(subject)![run] = value;
-}
-
-/** Each run's throughputs over that run's of the divisor. */
-function addRatios(results: Table, key: string, divisor: string): void {
-  const throughputs = results.get('tcp');
-  const base = throughputs?.get(divisor);
-  if (!throughputs || !base) return;
-  for (const [subject, values] of throughputs) {
-    for (const [run, value] of values.entries()) {
-      const unit = base[run];
-      if (value !== undefined && unit) record(results, key, subject, run, value / unit);
-    }
   }
 }
 

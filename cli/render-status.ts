@@ -54,7 +54,7 @@ function cells(peer: PeerStatus, now: number): string[] {
   return [
     peer.id,
     `${peer.state}${since}${peer.reason === '' ? '' : ` (${peer.reason})`}`,
-    peer.path === null ? '-' : peer.relayed ? `${peer.path}, relayed` : peer.path,
+    pathCell(peer),
     rtt === null ? '-' : `${rtt.toFixed(1)}ms`,
     device === null ? '-' : device.carrier ? device.name : `${device.name} (no carrier)`,
     device === null ? '-' : device.peerAddress,
@@ -62,6 +62,13 @@ function cells(peer: PeerStatus, now: number): string[] {
     counters === null ? '-' : bytes(counters.rxBytes),
     counters === null ? '-' : bytes(counters.txBytes),
   ];
+}
+
+/** A relayed link is not meant to be direct; any other says why it is not. */
+function pathCell({ path, relayed, direct }: PeerStatus): string {
+  if (path === null) return '-';
+  if (relayed) return `${path}, relayed`;
+  return path === 'datachannel' && direct?.reason ? `${path} (${direct.reason})` : path;
 }
 
 function end({ type, address, port }: { type: string; address: string; port: number }): string {

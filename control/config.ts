@@ -3,6 +3,7 @@
  * configuration file, that over the default.
  */
 import { readFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { InvalidArgumentError } from 'commander';
 import { parse as parseToml } from 'smol-toml';
 import type { IceServer } from '../protocol/dataplane.ts';
@@ -28,9 +29,16 @@ export interface ControlConfig {
   readonly autoInterfaceName: boolean;
   readonly packetInformation: boolean;
   readonly bufSize: number;
+  /** Bytes; with `autoMtu` the upper limit. */
   readonly mtu: number;
+  readonly autoMtu: boolean;
   /** Null: the default with its fallback. */
   readonly udpPort: number | null;
+  /** 0: none. */
+  readonly fwmark: number;
+  readonly direct: boolean;
+  /** Threads each way. */
+  readonly workers: number;
   readonly allow: readonly string[];
   readonly deny: readonly string[];
   readonly stateDirectory: string;
@@ -40,6 +48,11 @@ export interface ControlConfig {
   readonly webrtc: string;
   readonly logLevel: LogLevel;
   readonly logFormat: LogFormat;
+}
+
+/** Threads each way where nothing else is asked for: the other half of the processors is the other way's. */
+export function defaultWorkers(processors: number): number {
+  return Math.min(4, Math.max(1, Math.floor(processors / 2)));
 }
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -140,6 +153,9 @@ function resolve(given: Lookup, env: Environment, uid: number): ControlConfig {
     throw new CryonetError('bad_config', 'the node needs an ID: cryonet --token <TOKEN> <ID>, or set ID');
   }
   const bufSize = read('buf-size', (text) => integer(text, 1284, 65_535))!;
+  const mtu = read<number | 'auto'>('mtu', (text) =>
+    text === 'auto' ? text : integer(text, 1280, bufSize - 4),
+  )!;
   const certificate = read('tls-cert', readable);
   const key = read('tls-key', readable);
   if ((certificate === undefined) !== (key === undefined)) {
@@ -163,8 +179,14 @@ function resolve(given: Lookup, env: Environment, uid: number): ControlConfig {
     autoInterfaceName: read('auto-interface-name', boolean) ?? false,
     packetInformation: read('enable-packet-information', boolean) ?? false,
     bufSize,
-    mtu: read('mtu', (text) => integer(text, 1280, bufSize - 4))!,
+    mtu: mtu === 'auto' ? bufSize - 4 : mtu,
+    autoMtu: mtu === 'auto',
     udpPort: read('udp-port', (text) => integer(text, 1, 65_535)) ?? null,
+    fwmark: read('fwmark', mark)!,
+    direct: !(read('no-direct', boolean) ?? false),
+    workers: read('workers', (text) =>
+      text === 'auto' ? defaultWorkers(availableParallelism()) : integer(text, 1, 16),
+    )!,
     allow: read('allow', (text) => list(text, glob)) ?? [],
     deny: read('deny', (text) => list(text, glob)) ?? [],
     stateDirectory: read('state-dir', path) ?? defaultStateDirectory(env, uid),
@@ -251,6 +273,12 @@ function integer(text: string, min: number, max: number): number | undefined {
   if (!/^\d{1,9}$/.test(text)) return undefined;
   const value = Number(text);
   return value >= min && value <= max ? value : undefined;
+}
+
+function mark(text: string): number | undefined {
+  if (!/^(\d{1,10}|0x[\da-f]{1,8})$/i.test(text)) return undefined;
+  const value = Number(text);
+  return value <= 0xffff_ffff ? value : undefined;
 }
 
 function positiveDuration(text: string): number | undefined {

@@ -93,15 +93,34 @@ export const optionTable: readonly OptionRow[] = [
   {
     flag: 'mtu',
     value: 'BYTES',
-    takes: 'a number of bytes from 1280 to buf-size − 4',
-    fallback: '1280',
-    help: 'MTU of the interfaces; above 1376 a packet travels in pieces',
+    fallback: 'auto',
+    takes: 'auto or a number of bytes from 1280 to buf-size − 4',
+    help: 'MTU of the interfaces; auto starts at 1280 and follows what the path carries, up to buf-size − 4: for jumbo paths give a larger --buf-size',
   },
   {
     flag: 'udp-port',
     value: 'PORT',
     takes: 'a port from 1 to 65535',
     help: 'UDP port of the node (default: 2333, or any where that is taken)',
+  },
+  {
+    flag: 'fwmark',
+    value: 'MARK',
+    fallback: '0',
+    takes: 'a number from 0 to 4294967295, decimal or hexadecimal after 0x',
+    help: 'mark (SO_MARK) on the UDP packets of the node, for policy routing; not on bootstrap connections; 0 is none',
+  },
+  {
+    flag: 'no-direct',
+    takes: 'true or false',
+    help: 'carry packets by datachannels alone, without the direct path',
+  },
+  {
+    flag: 'workers',
+    value: 'N',
+    fallback: 'auto',
+    takes: 'auto or a number from 1 to 16',
+    help: 'threads each way for the direct path; auto is half of the processors, from 1 to 4',
   },
   {
     flag: 'allow',
@@ -195,6 +214,8 @@ See cryonet(1), cryoc(1).`,
     const name = row.value === undefined ? `--${row.flag}` : `--${row.flag} <${row.value}>`;
     const note = row.fallback === undefined ? '' : `; default ${row.fallback}`;
     const option = new Option(name, `${row.help} (env: ${environmentName(row.flag)}${note})`);
+    // A switch called no-… is one like all others: off until it is given.
+    option.negate = false;
     if (row.list) option.argParser((text: string, before: string[] | undefined) => [...(before ?? []), text]);
     program.addOption(option);
   }

@@ -194,6 +194,7 @@ export class ControlShell {
         this.#negotiate(peer, negotiation, 'offer', {
           peer,
           negotiation,
+          identity: this.#identityOf(peer),
           route,
           iceServers: [...this.#config.iceServers],
         });
@@ -204,6 +205,7 @@ export class ControlShell {
         this.#negotiate(peer, negotiation, 'answer', {
           peer,
           negotiation,
+          identity: this.#identityOf(peer),
           route,
           sdp,
           iceServers: [...this.#config.iceServers],
@@ -236,6 +238,12 @@ export class ControlShell {
       case 'notice':
         this.#log[effect.level](effect.message, effect.fields);
     }
+  }
+
+  /** The key pinned for `peer`. No bytes where there was no room for it: the dataplane refuses that, which ends the
+   *  attempt. */
+  #identityOf(peer: string): Uint8Array {
+    return Buffer.from(this.#mesh.membership.pins.get(peer) ?? '', 'hex');
   }
 
   #negotiate(
@@ -278,13 +286,26 @@ export class ControlShell {
   }
 
   #newDataplane(early: Promise<number | undefined> | undefined): DataplaneConnection {
-    const { id, interfacePrefix, autoInterfaceName, packetInformation, mtu, udpPort } = this.#config;
+    const { id, interfacePrefix, autoInterfaceName, packetInformation, mtu, autoMtu } = this.#config;
+    const { udpPort, fwmark, direct, workers } = this.#config;
     return new DataplaneConnection(
       {
         start: startOptions(this.#config),
         mayStart: this.#config.dataplaneSocket === null,
         early,
-        config: { node: id, interfacePrefix, autoInterfaceName, packetInformation, mtu, udpPort },
+        config: {
+          node: id,
+          interfacePrefix,
+          autoInterfaceName,
+          packetInformation,
+          identity: this.#local.identity.publicKey,
+          mtu,
+          autoMtu,
+          udpPort,
+          fwmark,
+          direct,
+          workers,
+        },
         log: this.#log,
       },
       {

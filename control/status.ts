@@ -38,17 +38,23 @@ function peerStatus(mesh: Mesh, id: string, stats: LinkStats | undefined): PeerS
   const identity = member === undefined ? Buffer.from(key ?? '', 'hex') : Buffer.from(member.record.key);
   const { state, reason } = stateAndReason(mesh, id, link);
   const pair = link?.report?.pair ?? null;
+  const measured = link !== undefined && isUp(link) ? stats : undefined;
   return {
     id,
     identity: identity.toString('base64url'),
     state,
     reason,
     path: link?.report?.path ?? null,
+    direct: link?.report?.direct ?? null,
     relayed: pair !== null && (pair.local.type === 'relay' || pair.remote.type === 'relay'),
     pair,
-    rtt: link !== undefined && isUp(link) ? (stats?.rtt ?? null) : null,
+    rtt: measured?.rtt ?? null,
+    minRtt: measured?.minRtt ?? null,
+    loss: measured?.loss ?? null,
+    pathMtu: measured?.pathMtu ?? null,
     interface: link?.report?.interface ?? null,
     counters: stats?.counters ?? null,
+    dropped: stats?.dropped ?? null,
     since: Math.round(link?.since ?? member?.heardAt ?? 0),
     offerer: offers(mesh.self.id, id) ? 'self' : 'peer',
   };

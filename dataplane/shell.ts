@@ -15,12 +15,10 @@ import type {
 import { dataplaneVersion } from '../protocol/dataplane.ts';
 import { CryonetError, reasonOf } from '../protocol/errors.ts';
 import type { Log } from '../protocol/log.ts';
-import { encode } from '../protocol/msgpack.ts';
 import { parse } from '../protocol/schema.ts';
 import { maxNeighborFrame } from '../protocol/signaling.ts';
 import { maxWireFrame, type WireMessage, wireMessage } from '../protocol/wire.ts';
 import {
-  isOpen,
   type Link,
   type LinkEffect,
   type LinkEvent,
@@ -29,21 +27,25 @@ import {
   nextDeadline,
   step,
 } from './core/link.ts';
+import { isRelayed, pairOf, reportOf } from './core/report.ts';
+import { DirectShell } from './direct-shell.ts';
 import { CandidateFilter } from './io/candidate-filter.ts';
+import { sumCounters } from './io/direct.ts';
+import { fingerprintOf } from './io/engine/sdp.ts';
 import { Interfaces } from './io/interfaces.ts';
-import { RoundTrip } from './io/round-trip.ts';
+import { LiveConnection, LiveConnections } from './io/live-connection.ts';
 import type { TunFactory } from './io/tun.ts';
-import type { Connection, ConnectionState, Engine, IceServer, Route } from './io/webrtc.ts';
+import type { ConnectionState, Engine } from './io/webrtc.ts';
 
 /** Milliseconds between pings on a link's `wire` channel. */
 const pingInterval = 2000;
 
+/** Intervals between two pings where a direct path carries the packets: only to know that there is another one. */
+const restingPings = 10;
+
 /** Pings in a row, without a word of any kind from the peer, after which a link is lost. ICE alone notices after half
  *  a minute, and SCTP sends less and less often into a path that was interrupted. */
 const maxSilentPings = 3;
-
-/** Candidates kept while the remote description is being applied. */
-const maxEarlyCandidates = 64;
 
 export interface OpenEngine extends Engine {
   readonly udpPort: number;
@@ -51,16 +53,6 @@ export interface OpenEngine extends Engine {
 
 /** Throws `port_in_use` where a `fixed` port is taken. */
 export type EngineFactory = (udpPort: number, fixed: boolean, interfaceMtu: number) => Promise<OpenEngine>;
-
-interface LiveConnection {
-  readonly connection: Connection;
-  readonly route: Route;
-  readonly roundTrip: RoundTrip;
-  /** Pings since the peer was heard of last. */
-  silentPings: number;
-  /** Candidates of the peer, until the remote description is there. */
-  early: string[] | undefined;
-}
 
 interface ControlSide {
   notify<N extends Notification>(name: N, params: NotificationParams<N>): void;
@@ -71,9 +63,11 @@ export class DataplaneShell {
   readonly #openEngine: EngineFactory;
   readonly #child: boolean;
   readonly #filter: CandidateFilter;
-  readonly #live = new Map<string, LiveConnection>();
+  readonly #live = new LiveConnections();
   readonly #interfaces: Interfaces;
-  #links: Links = newLinks({ packetInformation: false, mtu: 1280 });
+  readonly #tuns: TunFactory;
+  readonly #direct: DirectShell;
+  #links: Links = newLinks({ packetInformation: false, mtu: 1280, autoMtu: true });
   #config: DataplaneConfig | undefined;
   #engine: OpenEngine | undefined;
   #portTaken = false;
@@ -81,14 +75,25 @@ export class DataplaneShell {
   #control: ControlSide | undefined;
   #timer: NodeJS.Timeout | undefined;
   #pings: NodeJS.Timeout | undefined;
+  #pingCount = 0;
 
   constructor(options: { log: Log; tuns: TunFactory; openEngine: EngineFactory; child: boolean }) {
     this.#log = options.log;
     this.#openEngine = options.openEngine;
     this.#child = options.child;
-    this.#interfaces = new Interfaces(options.tuns, options.log, (peer, reason) =>
-      this.#take({ type: 'interface-failed', peer, reason }),
-    );
+    this.#tuns = options.tuns;
+    this.#interfaces = new Interfaces(options.tuns, options.log, (peer, reason) => {
+      this.#direct.forget(peer);
+      this.#take({ type: 'interface-failed', peer, reason });
+    });
+    this.#direct = new DirectShell({
+      log: options.log,
+      tuns: options.tuns,
+      link: (peer) => this.#interfaces.directOf(peer),
+      send: (peer, negotiation, message) => this.#live.get(peer, negotiation)?.sendWire(message),
+      changed: (peer, up) => this.#directChanged(peer, up),
+      fits: (peer, bytes) => this.#take({ type: 'fits', peer, bytes }),
+    });
     this.#filter = new CandidateFilter(options.tuns, () => this.#interfaces.names);
   }
 
@@ -115,6 +120,7 @@ export class DataplaneShell {
   close(): void {
     clearTimeout(this.#timer);
     clearInterval(this.#pings);
+    this.#direct.close();
     for (const peer of [...this.#links.byPeer.keys()]) this.#take({ type: 'remove', peer });
     this.#engine?.close();
     this.#engine = undefined;
@@ -170,51 +176,55 @@ export class DataplaneShell {
       this.#log.warn('another configuration: every link is closed', { node: config.node });
     this.close();
     this.#config = config;
-    this.#links = newLinks({ packetInformation: config.packetInformation, mtu: config.mtu });
+    const { packetInformation, mtu, autoMtu } = config;
+    this.#links = newLinks({ packetInformation, mtu, autoMtu });
     this.#engine = await this.#openEngine(
       config.udpPort ?? defaultUdpPort,
       config.udpPort !== null,
-      config.mtu,
+      autoMtu ? leastMtu : mtu,
     );
+    this.#mark();
+    this.#direct.open(config, this.#engine.udpPort);
     this.#portTaken = config.udpPort === null && ![0, defaultUdpPort].includes(this.#engine.udpPort);
     this.#pings = setInterval(() => this.#ping(), pingInterval);
   }
 
-  async #offer({ peer, negotiation, route, iceServers }: Params<'offer'>): Promise<Result<'offer'>> {
-    const { connection } = this.#connect(peer, negotiation, route, iceServers);
-    return { sdp: await this.#orEnd(peer, negotiation, connection.offer()) };
+  async #offer(params: Params<'offer'>): Promise<Result<'offer'>> {
+    const live = this.#connect(params, true);
+    const offered = live.connection.offer();
+    this.#mark();
+    const sdp = await this.#orEnd(params.peer, params.negotiation, offered);
+    live.fingerprints.ours = fingerprintOf(sdp);
+    return { sdp };
   }
 
-  async #answerOffer({
-    peer,
-    negotiation,
-    route,
-    iceServers,
-    sdp,
-  }: Params<'answer'>): Promise<Result<'answer'>> {
-    const live = this.#connect(peer, negotiation, route, iceServers);
-    const answer = await this.#orEnd(peer, negotiation, live.connection.answer(sdp));
-    this.#releaseCandidates(live);
-    return { sdp: answer };
+  async #answerOffer(params: Params<'answer'>): Promise<Result<'answer'>> {
+    const live = this.#connect(params, false);
+    const answered = live.connection.answer(params.sdp);
+    this.#mark();
+    const sdp = await this.#orEnd(params.peer, params.negotiation, answered);
+    live.fingerprints.theirs = fingerprintOf(params.sdp);
+    live.fingerprints.ours = fingerprintOf(sdp);
+    live.releaseCandidates();
+    return { sdp };
   }
 
   async #accept({ peer, negotiation, sdp }: Params<'accept'>): Promise<Result<'accept'>> {
-    const live = this.#live.get(key(peer, negotiation));
+    const live = this.#live.get(peer, negotiation);
     if (live === undefined) throw new CryonetError('unknown_link');
     await this.#orEnd(peer, negotiation, live.connection.accept(sdp));
-    this.#releaseCandidates(live);
+    live.fingerprints.theirs = fingerprintOf(sdp);
+    live.releaseCandidates();
     return {};
   }
 
   #connect(
-    peer: string,
-    negotiation: string,
-    route: Route,
-    iceServers: readonly IceServer[],
+    { peer, negotiation, identity, route, iceServers }: Params<'offer'>,
+    offered: boolean,
   ): LiveConnection {
     const engine = this.#engine;
     if (engine === undefined) throw new CryonetError('bad_message', 'hello comes first');
-    if (this.#live.has(key(peer, negotiation)))
+    if (this.#live.get(peer, negotiation) !== undefined)
       throw new CryonetError('bad_message', 'this negotiation exists');
     this.#take({ type: 'connect', peer, negotiation, route });
     const at = { peer, negotiation };
@@ -222,6 +232,7 @@ export class DataplaneShell {
       { route, iceServers },
       {
         candidate: (candidate) => {
+          if (route === 'relay') this.#mark();
           const told = this.#filter.mayTell(candidate);
           this.#log.debug('candidate', { ...at, candidate, told });
           if (told) this.#control?.notify('candidate', { ...at, candidate });
@@ -241,8 +252,8 @@ export class DataplaneShell {
         drain: () => this.#interfaces.change(peer, (device) => device.drained(connection)),
       },
     );
-    const live: LiveConnection = { connection, route, roundTrip: new RoundTrip(), silentPings: 0, early: [] };
-    this.#live.set(key(peer, negotiation), live);
+    const live = new LiveConnection(connection, { route, offered, identity });
+    this.#live.add(peer, negotiation, live);
     return live;
   }
 
@@ -257,23 +268,13 @@ export class DataplaneShell {
   }
 
   #addCandidate({ peer, negotiation, candidate }: NotificationParams<'candidate'>): void {
-    const live = this.#live.get(key(peer, negotiation));
+    const live = this.#live.get(peer, negotiation);
     if (live === undefined) return;
     const tried = this.#filter.mayTry(candidate);
     this.#log.debug('remote candidate', { peer, negotiation, candidate, tried });
-    if (!tried) return;
-    if (live.early === undefined) {
-      live.connection.addCandidate(candidate);
-      // It may explain the peer's end of a pair that is selected already: a relay, say.
-      const link = this.#links.byPeer.get(peer);
-      if (link?.active === negotiation) this.#control?.notify('link', this.#report(link));
-    } else if (live.early.length < maxEarlyCandidates) live.early.push(candidate);
-  }
-
-  #releaseCandidates(live: LiveConnection): void {
-    const early = live.early ?? [];
-    live.early = undefined;
-    for (const candidate of early) live.connection.addCandidate(candidate);
+    // It may explain the peer's end of a pair that is selected already: a relay, say.
+    if (tried && live.addCandidate(candidate) && this.#links.byPeer.get(peer)?.active === negotiation)
+      this.#tell(peer);
   }
 
   #connectionState(peer: string, negotiation: string, state: ConnectionState): void {
@@ -283,10 +284,8 @@ export class DataplaneShell {
   }
 
   #drop(peer: string, negotiation: string, reason: string): void {
-    const live = this.#live.get(key(peer, negotiation));
-    if (live === undefined) return;
-    live.connection.close();
-    this.#live.delete(key(peer, negotiation));
+    if (!this.#live.close(peer, negotiation)) return;
+    this.#direct.ended(peer, negotiation);
     this.#take({ type: 'ended', peer, negotiation, reason });
   }
 
@@ -297,7 +296,7 @@ export class DataplaneShell {
   }
 
   #wire(peer: string, negotiation: string, bytes: Uint8Array): void {
-    const live = this.#live.get(key(peer, negotiation));
+    const live = this.#live.get(peer, negotiation);
     if (live === undefined) return;
     let message: WireMessage;
     try {
@@ -308,17 +307,20 @@ export class DataplaneShell {
       this.#log.debug('wire message not understood', { peer, reason: reasonOf(error) });
       return;
     }
-    if (message.type === 'ping')
-      live.connection.send('wire', encode({ type: 'pong', number: message.number }));
+    if (message.type === 'ping') live.sendWire({ type: 'pong', number: message.number });
     else if (message.type === 'pong') live.roundTrip.answered(message.number, performance.now());
+    else if (message.type === 'direct') this.#direct.receive(peer, negotiation, message);
     else this.#take({ type: 'wire', peer, negotiation, message });
   }
 
   #ping(): void {
+    this.#pingCount++;
     for (const peer of [...this.#links.byPeer.keys()]) {
       this.#interfaces.probe(peer);
+      if (this.#direct.isUp(peer) && !this.#direct.isDoubtful(peer) && this.#pingCount % restingPings !== 0)
+        continue;
       this.#watch(peer);
-      this.#pingLink(peer);
+      this.#active(peer)?.ping();
     }
   }
 
@@ -330,11 +332,10 @@ export class DataplaneShell {
     else if (this.#leadsAstray(live)) this.#drop(peer, negotiation, throughTunnel);
   }
 
-  #pingLink(peer: string): void {
-    const live = this.#active(peer);
-    if (live === undefined) return;
-    live.silentPings++;
-    live.connection.send('wire', encode({ type: 'ping', number: live.roundTrip.asked(performance.now()) }));
+  /** What is dead for probes most often is dead for the datachannel as well: that is asked at once. */
+  #directChanged(peer: string, up: boolean): void {
+    this.#take({ type: 'direct', peer, up });
+    if (!up) this.#active(peer)?.ping();
   }
 
   #take(event: LinkEvent): void {
@@ -352,25 +353,25 @@ export class DataplaneShell {
   #run(effect: LinkEffect): void {
     const { peer } = effect;
     switch (effect.type) {
-      case 'close-connection': {
-        const at = key(peer, effect.negotiation);
-        this.#live.get(at)?.connection.close();
-        this.#live.delete(at);
+      case 'close-connection':
+        this.#live.close(peer, effect.negotiation);
+        this.#direct.ended(peer, effect.negotiation);
         return;
-      }
       case 'send-wire':
-        this.#live.get(key(peer, effect.negotiation))?.connection.send('wire', encode(effect.message));
+        this.#live.get(peer, effect.negotiation)?.sendWire(effect.message);
         return;
       case 'open-interface':
         this.#interfaces.open(peer, effect.mtu, this.#config!, this.#engine!.udpPort);
         return;
       case 'set-mtu':
         this.#interfaces.change(peer, (device) => device.setMtu(effect.mtu));
+        this.#tell(peer);
         return;
       case 'set-carrier':
         this.#interfaces.change(peer, (device) => device.setCarrier(effect.up));
         return;
       case 'close-interface':
+        this.#direct.forget(peer);
         this.#interfaces.close(peer);
         return;
       case 'tell-ended': {
@@ -383,54 +384,68 @@ export class DataplaneShell {
         if (link === undefined) return;
         const active = this.#active(peer);
         this.#interfaces.change(peer, (device) => device.use(active?.connection));
-        if (active?.roundTrip.latest === null) this.#pingLink(peer);
-        this.#control?.notify('link', this.#report(link));
+        if (active?.roundTrip.latest === null) active.ping();
+        if (active !== undefined) this.#beginDirect(link, active);
+        this.#tell(peer);
       }
+    }
+  }
+
+  #tell(peer: string): void {
+    const link = this.#links.byPeer.get(peer);
+    if (link !== undefined) this.#control?.notify('link', this.#report(link));
+  }
+
+  #beginDirect(link: Link, live: LiveConnection): void {
+    const { ours, theirs } = live.fingerprints;
+    const pair = this.#pair(link);
+    if (live.route !== 'shared' || pair === null || ours === undefined || theirs === undefined) return;
+    if (isRelayed(pair)) return;
+    const { offered, identity } = live;
+    const carrier = { negotiation: link.active!, offered, identity, remote: pair.remote };
+    this.#direct.begin(link.peer, { ...carrier, fingerprints: { ours, theirs } });
+  }
+
+  #mark(): void {
+    const { fwmark } = this.#config!;
+    if (fwmark === 0) return;
+    try {
+      this.#tuns.mark(fwmark);
+    } catch (error) {
+      this.#log.warn('packets are not marked', { fwmark, reason: reasonOf(error) });
     }
   }
 
   #active(peer: string): LiveConnection | undefined {
     const negotiation = this.#links.byPeer.get(peer)?.active;
-    return negotiation == null ? undefined : this.#live.get(key(peer, negotiation));
+    return negotiation == null ? undefined : this.#live.get(peer, negotiation);
   }
 
-  /** The peer knows better whether its end is at a relay: a relay with many addresses may send from any. */
   #pair(link: Link): LinkReport['pair'] {
-    const pair = this.#active(link.peer)?.connection.pair();
-    if (pair === undefined || link.active === null) return null;
-    const relayed = link.connections.get(link.active)?.peerRelayed === true;
-    return relayed ? { ...pair, remote: { ...pair.remote, type: 'relay' } } : pair;
+    return pairOf(link, this.#active(link.peer)?.connection.pair());
   }
 
   #report(link: Link): LinkReport {
-    const active = this.#active(link.peer);
-    return {
-      peer: link.peer,
-      state: active !== undefined ? 'up' : link.hasInterface ? 'lost' : 'connecting',
-      reason: link.reason,
-      active: link.active,
-      connections: [...link.connections.values()].map((connection) => ({
-        negotiation: connection.negotiation,
-        route: connection.route,
-        open: isOpen(connection),
-      })),
-      path: active === undefined ? null : 'datachannel',
-      pair: this.#pair(link),
+    const pair = this.#pair(link);
+    return reportOf(link, {
+      direct: this.#direct.statusOf(link.peer, isRelayed(pair)),
+      pair,
       interface: this.#interfaces.statusOf(link.peer),
-    };
+    });
   }
 
   #stats(peer: string): Result<'stats'>['links'] {
-    const counters = this.#interfaces.countersOf(peer);
-    if (counters === undefined) return [];
-    return [{ peer, rtt: this.#active(peer)?.roundTrip.latest ?? null, counters }];
+    const datachannel = this.#interfaces.countersOf(peer);
+    if (datachannel === undefined) return [];
+    const rtt = this.#active(peer)?.roundTrip.latest ?? null;
+    const { counters, dropped } = sumCounters(datachannel, this.#direct.countersOf(peer));
+    return [{ peer, rtt, ...this.#direct.statsOf(peer), counters, dropped }];
   }
 }
 
 const defaultUdpPort = 2333;
 
-const throughTunnel = 'the path leads through our own tunnel';
+/** What every interface takes, and one with `autoMtu` begins with; RFC 8200 section 5. */
+const leastMtu = 1280;
 
-function key(peer: string, negotiation: string): string {
-  return `${peer} ${negotiation}`;
-}
+const throughTunnel = 'the path leads through our own tunnel';

@@ -10,8 +10,8 @@
  * a time: a new one replaces the old.
  */
 import * as z from 'zod/mini';
-import { candidateLine, negotiationId, nodeId, route, sdp } from './schema.ts';
-import { candidatePair, counters, interfaceStatus } from './status.ts';
+import { bytes, candidateLine, negotiationId, nodeId, route, sdp } from './schema.ts';
+import { candidatePair, counters, directStatus, dropCounts, interfaceStatus, lossShare } from './status.ts';
 
 export const dataplaneVersion = 1;
 
@@ -19,6 +19,9 @@ export const dataplaneVersion = 1;
 export const maxRpcFrame = 4_194_304;
 
 const port = z.int().check(z.minimum(0), z.maximum(65_535));
+
+/** An Ed25519 public key, RFC 8032. */
+const identity = bytes(32, 32);
 
 const iceServer = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('stun'), host: z.string(), port }),
@@ -30,10 +33,20 @@ const dataplaneConfig = z.object({
   interfacePrefix: z.string(),
   autoInterfaceName: z.boolean(),
   packetInformation: z.boolean(),
-  /** Bytes of the largest packet on an interface, without packet information. */
+  /** Our own. */
+  identity,
+  /** Bytes of the largest packet on an interface, without packet information; with `autoMtu` the upper limit. */
   mtu: z.int().check(z.minimum(1280), z.maximum(65_531)),
+  /** An interface starts at 1280 and follows what its path carries. */
+  autoMtu: z.boolean(),
   /** Null: 2333 where it is free, else any. */
   udpPort: z.nullable(port),
+  /** SO_MARK of the UDP sockets; 0: none. */
+  fwmark: z.int().check(z.minimum(0), z.maximum(0xffff_ffff)),
+  /** Whether packets may take the direct path. */
+  direct: z.boolean(),
+  /** Threads each way for the direct path. */
+  workers: z.int().check(z.minimum(1), z.maximum(16)),
 });
 
 const linkReport = z.object({
@@ -45,11 +58,21 @@ const linkReport = z.object({
   /** Every connection there is, the active one included. */
   connections: z.array(z.object({ negotiation: negotiationId, route, open: z.boolean() })),
   path: z.nullable(z.enum(['direct', 'datachannel'])),
+  direct: z.optional(directStatus),
   pair: z.nullable(candidatePair),
   interface: z.nullable(interfaceStatus),
 });
 
-export const linkStats = z.object({ peer: nodeId, rtt: z.nullable(z.number()), counters });
+/** Null: not measured yet. */
+export const linkStats = z.object({
+  peer: nodeId,
+  rtt: z.nullable(z.number()),
+  minRtt: z.optional(z.nullable(z.number())),
+  loss: z.optional(z.nullable(lossShare)),
+  pathMtu: z.optional(z.nullable(z.int())),
+  counters,
+  dropped: z.optional(dropCounts),
+});
 
 const helloReply = z.object({
   version: z.int(),
@@ -64,21 +87,17 @@ const helloReply = z.object({
 });
 
 const attempt = { peer: nodeId, negotiation: negotiationId };
+/** What a new connection needs; `identity` is the peer's. */
+const beginning = { ...attempt, identity, route, iceServers: z.array(iceServer) };
 const nothing = z.object({});
 
 /** Requests: control asks, the dataplane answers. */
 export const requests = {
   /** Another configuration than the one in force closes every link first. */
   hello: { params: z.object({ version: z.int(), config: dataplaneConfig }), result: helloReply },
-  offer: {
-    params: z.object({ ...attempt, route, iceServers: z.array(iceServer) }),
-    result: z.object({ sdp }),
-  },
+  offer: { params: z.object(beginning), result: z.object({ sdp }) },
   /** A connection of the same route is closed first. */
-  answer: {
-    params: z.object({ ...attempt, route, iceServers: z.array(iceServer), sdp }),
-    result: z.object({ sdp }),
-  },
+  answer: { params: z.object({ ...beginning, sdp }), result: z.object({ sdp }) },
   accept: { params: z.object({ ...attempt, sdp }), result: nothing },
   /** Closes one connection; the link and its interface stay. */
   close: { params: z.object(attempt), result: nothing },

@@ -11,6 +11,7 @@ export const errorCodes = {
   tun_denied: 'no permission to make TUN devices: needs root or CAP_NET_ADMIN',
   tun_exists: 'an interface of that name exists and is not ours',
   tun_failed: 'the kernel refused the TUN device',
+  direct_refused: 'the kernel refused what direct paths need',
   port_in_use: 'another program has that port',
   socket_in_use: 'another cryonet serves that socket',
   no_dataplane: 'the dataplane does not answer',

@@ -31,6 +31,15 @@ export const counters = z.object({
   txDropped: z.int(),
 });
 
+/** Whether the direct path carries a link's packets; `reason` says in a few words why not, and is empty while `up`. */
+export const directStatus = z.object({ state: z.enum(['up', 'trying', 'off']), reason: z.string() });
+
+/** Share of the latest probes that were not answered, from 0 to 1. */
+export const lossShare = z.number().check(z.minimum(0), z.maximum(1));
+
+/** Packets dropped since the link is there, by cause. */
+export const dropCounts = z.record(z.string(), z.int());
+
 export const linkStates = ['idle', 'negotiating', 'connecting', 'up', 'lost', 'denied', 'refused'] as const;
 
 const peerStatus = z.object({
@@ -41,13 +50,22 @@ const peerStatus = z.object({
   /** Why the state is what it is, where a word more helps; else empty. */
   reason: z.string(),
   path: z.nullable(z.enum(['direct', 'datachannel'])),
+  /** Null while nothing is known of it. */
+  direct: z.optional(z.nullable(directStatus)),
   /** True where the selected pair goes through a TURN server. */
   relayed: z.boolean(),
   pair: z.nullable(candidatePair),
   /** Milliseconds; null until measured. */
   rtt: z.nullable(z.number()),
+  /** The least of late; milliseconds; null until measured. */
+  minRtt: z.optional(z.nullable(z.number())),
+  /** Null until measured. */
+  loss: z.optional(z.nullable(lossShare)),
+  /** Bytes of the largest IP packet between the nodes that is known to arrive; null until measured. */
+  pathMtu: z.optional(z.nullable(z.int())),
   interface: z.nullable(interfaceStatus),
   counters: z.nullable(counters),
+  dropped: z.optional(z.nullable(dropCounts)),
   /** Milliseconds since the Unix epoch at which `state` was entered. */
   since: z.int(),
   /** Which side sends the offers. */

@@ -1,5 +1,6 @@
 /** What two dataplanes say to each other over a link's `wire` datachannel: one MessagePack map each. */
 import * as z from 'zod/mini';
+import { directMessage } from './direct.ts';
 
 export const wireMessage = z.discriminatedUnion('type', [
   /** First on every connection, both ways. The link is up once both hellos agree. */
@@ -14,6 +15,7 @@ export const wireMessage = z.discriminatedUnion('type', [
   }),
   z.object({ type: z.literal('ping'), number: z.int() }),
   z.object({ type: z.literal('pong'), number: z.int() }),
+  directMessage,
 ]);
 
 export const wireVersion = 1;

@@ -115,7 +115,7 @@ test('only a shell and a main see both core and io', () => {
     const both =
       targets.some((target) => target.includes('/core/')) &&
       targets.some((target) => target.includes('/io/'));
-    if (both) assert.match(file, /^(control|dataplane)\/(shell|main)\.ts$/);
+    if (both) assert.match(file, /^(control|dataplane)\/((direct-)?shell|main)\.ts$/);
   }
 });
 

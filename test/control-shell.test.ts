@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { connect } from 'node:net';
 import { type TestContext, test } from 'node:test';
 import { renderStatus } from '../cli/render-status.ts';
+import { dataplaneVersion, type Method, type Params } from '../protocol/dataplane.ts';
 import { numbersOf, packet } from './dataplane-pair.ts';
 import { waitFor } from './native/wait.ts';
 import { Lab, type LabNode } from './node-lab.ts';
@@ -42,6 +43,38 @@ test('five nodes that know one bootstrap node are a full mesh, and packets cross
     [[`${nodes[0]!.url}/`, 'connected', 'n0', null]],
   );
   assert.match(renderStatus(report, {}), /peers {6}4 of 4 up/);
+});
+
+test('the dataplane is told of our options and identity, and of the identity of each peer that it is to connect to', async (context) => {
+  const lab = new Lab(context);
+  const options = ['--no-direct', '--workers', '3', '--fwmark', '0x2a', '--mtu', '1400'];
+  const n0 = await lab.add('n0', [], options);
+  const n1 = await lab.add('n1', [n0], ['--buf-size', '9000', '--workers', '2']);
+  await lab.fullMesh();
+  const asked = ({ dataplane }: LabNode, method: Method) =>
+    dataplane.asked.find((each) => each.method === method)!.params;
+  const keys = await Promise.all(
+    [n0, n1].map(
+      async (node) => new Uint8Array(Buffer.from((await node.status()).node.identity, 'base64url')),
+    ),
+  );
+  const common = { interfacePrefix: 'cn', autoInterfaceName: false, packetInformation: false, udpPort: null };
+  assert.deepEqual(asked(n0, 'hello'), {
+    version: dataplaneVersion,
+    config: {
+      ...{ ...common, node: 'n0', identity: keys[0], mtu: 1400, autoMtu: false },
+      ...{ fwmark: 42, direct: false, workers: 3 },
+    },
+  });
+  assert.deepEqual(asked(n1, 'hello'), {
+    version: dataplaneVersion,
+    config: {
+      ...{ ...common, node: 'n1', identity: keys[1], mtu: 8996, autoMtu: true },
+      ...{ fwmark: 0, direct: true, workers: 2 },
+    },
+  });
+  assert.deepEqual((asked(n1, 'offer') as Params<'offer'>).identity, keys[0]);
+  assert.deepEqual((asked(n0, 'answer') as Params<'answer'>).identity, keys[1]);
 });
 
 test('a control that starts again adopts its links: packets cross all the while, nothing is negotiated anew', async (context) => {

@@ -1,4 +1,5 @@
 /** Dataplane shells on one fake network, and a control that plays both sides of every negotiation. */
+import { createHash } from 'node:crypto';
 import type { TestContext } from 'node:test';
 import { FakeNetwork } from '../dataplane/io/engine/fake.ts';
 import { type MemoryTun, MemoryTunFactory } from '../dataplane/io/memory-tun.ts';
@@ -9,6 +10,7 @@ import type {
   LinkReport,
   Notification,
   NotificationParams,
+  Params,
 } from '../protocol/dataplane.ts';
 import type { Route } from '../protocol/signaling.ts';
 import { type LogLine, newLogLines } from './log-lines.ts';
@@ -85,8 +87,8 @@ export class Pairs {
   /** Offer, answer, accept; resolves with the negotiation once both descriptions are exchanged. */
   async negotiate(a: Side, b: Side, route: Route = 'shared'): Promise<string> {
     const negotiation = `t-${++this.#negotiations}`;
-    const { sdp } = await a.shell.request('offer', { peer: b.id, negotiation, route, iceServers: [] });
-    const answer = await b.shell.request('answer', { peer: a.id, negotiation, route, iceServers: [], sdp });
+    const { sdp } = await a.shell.request('offer', attemptWith(b.id, negotiation, route));
+    const answer = await b.shell.request('answer', { ...attemptWith(a.id, negotiation, route), sdp });
     await a.shell.request('accept', { peer: b.id, negotiation, sdp: answer.sdp });
     return negotiation;
   }
@@ -119,10 +121,25 @@ function configOf(node: string, changes: Partial<DataplaneConfig> = {}): Datapla
     interfacePrefix: 'cn',
     autoInterfaceName: false,
     packetInformation: false,
+    identity: identityOf(node),
     mtu: 1500,
+    autoMtu: false,
     udpPort: null,
+    fwmark: 0,
+    direct: false,
+    workers: 1,
     ...changes,
   };
+}
+
+/** What control asks for an attempt to connect to `peer`. */
+export function attemptWith(peer: string, negotiation: string, route: Route = 'shared'): Params<'offer'> {
+  return { peer, negotiation, identity: identityOf(peer), route, iceServers: [] };
+}
+
+/** A public key for each ID, of which nobody has the private one. */
+function identityOf(id: string): Uint8Array {
+  return new Uint8Array(createHash('sha256').update(id).digest());
 }
 
 /** An IPv4 packet, as far as an interface looks: the version, and a number to tell it by. */

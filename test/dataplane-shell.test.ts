@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { FakeNetwork } from '../dataplane/io/engine/fake.ts';
 import { requests } from '../protocol/dataplane.ts';
 import { check } from '../protocol/schema.ts';
-import { closeAfter, Pairs, packet, packetsOf, type Side, twoOf } from './dataplane-pair.ts';
+import { attemptWith, closeAfter, Pairs, packet, packetsOf, type Side, twoOf } from './dataplane-pair.ts';
 import { waitFor } from './native/wait.ts';
 
 test('two dataplanes that exchange descriptions and candidates have a link: an interface with carrier at either end', async (context) => {
@@ -271,9 +271,8 @@ test('five dataplanes in a full mesh carry a packet over each link', async (cont
 test('candidates that come before the answer wait for it, at most sixty-four of them', async (context) => {
   const { pairs, a, b } = await twoOf(context);
   pairs.mute.add('a').add('b');
-  const attempt = { negotiation: 'early', route: 'shared', iceServers: [] } as const;
-  const { sdp } = await a.shell.request('offer', { ...attempt, iceServers: [], peer: 'b' });
-  const answer = await b.shell.request('answer', { ...attempt, iceServers: [], peer: 'a', sdp });
+  const { sdp } = await a.shell.request('offer', attemptWith('b', 'early'));
+  const answer = await b.shell.request('answer', { ...attemptWith('a', 'early'), sdp });
   await waitFor('the candidate', () => b.candidates.length > 0);
   const { candidate } = b.candidates[0]!;
   const tell = (line: string) =>

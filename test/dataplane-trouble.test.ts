@@ -1,11 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Connection } from '../dataplane/io/webrtc.ts';
-import type { Params } from '../protocol/dataplane.ts';
 import { encode } from '../protocol/msgpack.ts';
 import { parse } from '../protocol/schema.ts';
 import { type WireMessage, wireMessage } from '../protocol/wire.ts';
-import { closeAfter, Pairs, packet, type Side, twoOf } from './dataplane-pair.ts';
+import { attemptWith, closeAfter, Pairs, packet, type Side, twoOf } from './dataplane-pair.ts';
 import { waitFor } from './native/wait.ts';
 
 test('only one end has packet information: neither has an interface, and both say why', async (context) => {
@@ -21,7 +20,7 @@ test('only one end has packet information: neither has an interface, and both sa
 
 test('a description that the engine refuses is bad_sdp, ends its connection alone, and the next attempt works', async (context) => {
   const { pairs, a, b } = await twoOf(context);
-  const attempt: Params<'offer'> = { peer: 'b', negotiation: 'x', route: 'shared', iceServers: [] };
+  const attempt = attemptWith('b', 'x');
   for (const sdp of ['nonsense', 'v=0\r\n', '\u0000']) {
     await assert.rejects(a.shell.request('answer', { ...attempt, sdp }), { code: 'bad_sdp' });
   }
@@ -35,7 +34,7 @@ test('a description that the engine refuses is bad_sdp, ends its connection alon
 
 test('what control may not ask is refused by code', async (context) => {
   const { a } = await twoOf(context);
-  const attempt: Params<'offer'> = { peer: 'b', negotiation: 'x', route: 'shared', iceServers: [] };
+  const attempt = attemptWith('b', 'x');
   await assert.rejects(a.shell.request('accept', { peer: 'b', negotiation: 'x', sdp: 'v=0' }), {
     code: 'unknown_link',
   });
@@ -149,12 +148,7 @@ async function rawPeer(pairs: Pairs, a: Side): Promise<{ connection: Connection;
       drain: () => {},
     },
   );
-  const { sdp } = await a.shell.request('offer', {
-    peer: 'raw',
-    negotiation: 'r',
-    route: 'shared',
-    iceServers: [],
-  });
+  const { sdp } = await a.shell.request('offer', attemptWith('raw', 'r'));
   await a.shell.request('accept', { peer: 'raw', negotiation: 'r', sdp: await connection.answer(sdp) });
   await waitFor('the channels', () => open === 3 && heard.length > 0);
   return { connection, heard };

@@ -14,7 +14,7 @@ import {
 import type { Route } from '../protocol/signaling.ts';
 import { type ChannelName, type WireMessage, wireVersion } from '../protocol/wire.ts';
 
-const config: LinkConfig = { packetInformation: false, mtu: 1500 };
+const config: LinkConfig = { packetInformation: false, mtu: 1500, autoMtu: false };
 const channels: readonly ChannelName[] = ['signal', 'wire', 'data'];
 const hello: WireMessage = { type: 'hello', version: wireVersion, packetInformation: false, mtu: 1500 };
 
@@ -183,7 +183,9 @@ test('an interface that cannot be opened ends every connection of the link, and 
     peer: 'b',
     connections: new Map(),
     active: null,
+    direct: false,
     hasInterface: false,
+    peerMtu: 1500,
     reason: 'no permission',
   });
   feed(connect('b', '2'));

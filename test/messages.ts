@@ -18,6 +18,8 @@ export interface Example {
   readonly value: object;
   /** Fields that may be missing. */
   readonly optional?: readonly string[];
+  /** Objects of which every key is a value, so that they have no fields of a later version. */
+  readonly records?: readonly string[];
 }
 
 /** `first`, `first` + 1, … */
@@ -161,6 +163,7 @@ const linkReport: NotificationParams<'link'> = {
     { negotiation: 'mid0a1-2', route: 'relay', open: false },
   ],
   path: 'datachannel',
+  direct: { state: 'trying', reason: 'no answer' },
   pair: {
     local: { type: 'host', address: '192.0.2.7', port: 2333 },
     remote: { type: 'srflx', address: '2001:db8::7', port: 61_234 },
@@ -202,8 +205,13 @@ export const calls: { readonly [M in Method]: { readonly params: Params<M>; read
         interfacePrefix: 'cn',
         autoInterfaceName: false,
         packetInformation: true,
+        identity: bytesFrom(0, 32),
         mtu: 1500,
+        autoMtu: true,
         udpPort: null,
+        fwmark: 0xca6c,
+        direct: true,
+        workers: 2,
       },
     },
     result: {
@@ -216,8 +224,14 @@ export const calls: { readonly [M in Method]: { readonly params: Params<M>; read
       links: [linkReport, lostLink],
     },
   },
-  offer: { params: { ...attempt, route: 'shared', iceServers }, result: { sdp } },
-  answer: { params: { ...attempt, route: 'relay', iceServers: [], sdp }, result: { sdp } },
+  offer: {
+    params: { ...attempt, identity: bytesFrom(32, 32), route: 'shared', iceServers },
+    result: { sdp },
+  },
+  answer: {
+    params: { ...attempt, identity: bytesFrom(64, 32), route: 'relay', iceServers: [], sdp },
+    result: { sdp },
+  },
   accept: { params: { ...attempt, sdp }, result: {} },
   close: { params: attempt, result: {} },
   remove: { params: { peer: 'ams-1' }, result: {} },
@@ -228,6 +242,9 @@ export const calls: { readonly [M in Method]: { readonly params: Params<M>; read
         {
           peer: 'ams-1',
           rtt: 12.345,
+          minRtt: 11.5,
+          loss: 0.25,
+          pathMtu: 1500,
           counters: {
             rxPackets: 1,
             rxBytes: 1500,
@@ -236,6 +253,7 @@ export const calls: { readonly [M in Method]: { readonly params: Params<M>; read
             rxDropped: 0,
             txDropped: 70_000,
           },
+          dropped: { replayed: 3, 'not authentic': 300 },
         },
         {
           peer: 'oslo',
@@ -253,6 +271,15 @@ export const notices: { readonly [N in Notification]: NotificationParams<N> } = 
   signal: { peer: 'ams-1', frame: bytesFrom(0, 5) },
   link: linkReport,
   ended: { ...attempt, route: 'shared', reason: 'no path' },
+};
+
+const measurements = ['minRtt', 'loss', 'pathMtu', 'dropped', 'dropped.replayed', 'dropped.not authentic'];
+
+/** What there is to say of the fields of some of these, by the names of the vectors. */
+export const peculiar: Readonly<Record<string, Pick<Example, 'optional' | 'records'>>> = {
+  'reply hello': { optional: ['links.0.direct'] },
+  'reply stats': { optional: measurements.map((name) => `links.0.${name}`), records: ['links.0.dropped'] },
+  'notification link': { optional: ['direct'] },
 };
 
 /** The error reply to a request that nobody knows. */

@@ -8,6 +8,7 @@ import { ControlShell } from '../control/shell.ts';
 import { FakeNetwork } from '../dataplane/io/engine/fake.ts';
 import { type MemoryTun, MemoryTunFactory } from '../dataplane/io/memory-tun.ts';
 import { DataplaneShell, type OpenEngine } from '../dataplane/shell.ts';
+import type { Method } from '../protocol/dataplane.ts';
 import { CryonetError } from '../protocol/errors.ts';
 import { listenUnix } from '../protocol/listen.ts';
 import { RpcConnection } from '../protocol/rpc.ts';
@@ -18,6 +19,8 @@ import { temporaryFolder } from './socket-pair.ts';
 
 /** A dataplane behind its socket: whoever says hello drives it. */
 class DataplaneHost {
+  /** What control asked of it. */
+  readonly asked: { readonly method: Method; readonly params: unknown }[] = [];
   readonly tuns = new MemoryTunFactory();
   readonly lines: LogLine[];
   readonly #shell: DataplaneShell;
@@ -37,6 +40,7 @@ class DataplaneHost {
     this.#server = createServer((socket) => {
       const connection: RpcConnection = new RpcConnection(socket, {
         request: async (method, params) => {
+          this.asked.push({ method, params });
           if (method === 'hello') {
             if (this.#current !== connection) this.#current?.close();
             this.#current = connection;

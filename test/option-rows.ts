@@ -1,5 +1,6 @@
 /** The options that hold values: what they take, what they mean, what they refuse. */
-import type { ControlConfig } from '../control/config.ts';
+import { availableParallelism } from 'node:os';
+import { type ControlConfig, defaultWorkers } from '../control/config.ts';
 
 type Given = readonly [text: string, value: unknown];
 
@@ -112,13 +113,13 @@ export const rows: readonly Row[] = [
   {
     flag: 'mtu',
     field: 'mtu',
-    initial: 1280,
+    initial: 1500,
     good: [
       ['1280', 1280],
       ['1400', 1400],
       ['1499', 1499],
     ],
-    bad: ['1279', '1501', 'auto', '1400 '],
+    bad: ['1279', '1501', 'Auto', '1400 ', '0x500'],
   },
   {
     flag: 'udp-port',
@@ -130,6 +131,28 @@ export const rows: readonly Row[] = [
       ['2333', 2333],
     ],
     bad: ['0', '65536', 'any', '-5', '23 33'],
+  },
+  {
+    flag: 'fwmark',
+    field: 'fwmark',
+    initial: 0,
+    good: [
+      ['51820', 51_820],
+      ['0xca6c', 0xca6c],
+      ['0XFFFFFFFF', 4_294_967_295],
+    ],
+    bad: ['4294967296', '0x100000000', '0x', 'ca6c', '-1', '1.5', '1e3', '0x1/0xff', '0b1'],
+  },
+  {
+    flag: 'workers',
+    field: 'workers',
+    initial: defaultWorkers(availableParallelism()),
+    good: [
+      ['16', 16],
+      ['5', 5],
+      ['12', 12],
+    ],
+    bad: ['0', '17', '-1', '2.5', 'all', '0x2'],
   },
   {
     flag: 'allow',
@@ -207,7 +230,9 @@ export const rows: readonly Row[] = [
   },
 ];
 
-export const switches: readonly { flag: string; field: keyof ControlConfig }[] = [
-  { flag: 'auto-interface-name', field: 'autoInterfaceName' },
-  { flag: 'enable-packet-information', field: 'packetInformation' },
+/** `on`: what the field is when the switch is given. */
+export const switches: readonly { flag: string; field: keyof ControlConfig; on: boolean }[] = [
+  { flag: 'auto-interface-name', field: 'autoInterfaceName', on: true },
+  { flag: 'enable-packet-information', field: 'packetInformation', on: true },
+  { flag: 'no-direct', field: 'direct', on: false },
 ];

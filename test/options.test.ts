@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { CommanderError } from 'commander';
 import fc from 'fast-check';
-import { type ControlConfig, readConfig } from '../control/config.ts';
+import { type ControlConfig, defaultWorkers, readConfig } from '../control/config.ts';
 import { controlProgram, environmentName, optionTable } from '../control/options.ts';
 import { CryonetError, reasonOf } from '../protocol/errors.ts';
 import { rows, switches } from './option-rows.ts';
@@ -106,19 +106,18 @@ for (const { flag, field, initial, good, bad } of rows) {
   }
 }
 
-for (const { flag, field } of switches) {
+for (const { flag, field, on } of switches) {
   test(`--${flag}: off, unless the flag, the variable or the file says on`, (context) => {
     const variable = environmentName(flag);
-    const on = tomlFile(context, `${flag} = true\n`);
-    assert.equal(configOf([])[field], false);
-    assert.equal(configOf([`--${flag}`])[field], true);
-    assert.equal(configOf(['--config', on])[field], true);
-    assert.equal(configOf(['--config', on], { [variable]: 'no' })[field], false);
-    assert.equal(configOf([`--${flag}`], { [variable]: 'false' })[field], true);
-    for (const yes of ['true', '1', 'yes', 'on'])
-      assert.equal(configOf([], { [variable]: yes })[field], true);
+    const file = tomlFile(context, `${flag} = true\n`);
+    assert.equal(configOf([])[field], !on);
+    assert.equal(configOf([`--${flag}`])[field], on);
+    assert.equal(configOf(['--config', file])[field], on);
+    assert.equal(configOf(['--config', file], { [variable]: 'no' })[field], !on);
+    assert.equal(configOf([`--${flag}`], { [variable]: 'false' })[field], on);
+    for (const yes of ['true', '1', 'yes', 'on']) assert.equal(configOf([], { [variable]: yes })[field], on);
     for (const no of ['false', '0', 'no', 'off', ''])
-      assert.equal(configOf([], { [variable]: no })[field], false);
+      assert.equal(configOf([], { [variable]: no })[field], !on);
     assert.equal(
       refusal(['--token', 's', 'n'], { [variable]: 'maybe' }),
       `${variable} takes true or false, not "maybe"`,
@@ -204,13 +203,34 @@ test('certificate and key are read, and go together', (context) => {
   );
 });
 
-test('the MTU never exceeds the buffer less the packet information', () => {
-  assert.equal(configOf(['--buf-size', '1284']).mtu, 1280);
-  assert.equal(configOf(['--buf-size', '9000', '--mtu', '8996']).mtu, 8996);
+test('the MTU follows the path, unless it is a number, and never exceeds the buffer less the packet information', () => {
+  const mtuOf = (...argv: string[]) => {
+    const { mtu, autoMtu } = configOf(argv);
+    return { mtu, autoMtu };
+  };
+  assert.deepEqual(mtuOf(), { mtu: 1500, autoMtu: true });
+  assert.deepEqual(mtuOf('--mtu', 'auto', '--buf-size', '9004'), { mtu: 9000, autoMtu: true });
+  assert.deepEqual(mtuOf('--buf-size', '1284'), { mtu: 1280, autoMtu: true });
+  assert.deepEqual(mtuOf('--buf-size', '65535'), { mtu: 65_531, autoMtu: true });
+  assert.deepEqual(mtuOf('--mtu', '1500'), { mtu: 1500, autoMtu: false });
+  assert.deepEqual(mtuOf('--buf-size', '9000', '--mtu', '8996'), { mtu: 8996, autoMtu: false });
+  const { mtu, autoMtu } = configOf(['--mtu', 'auto'], { MTU: '1400' });
+  assert.deepEqual({ mtu, autoMtu }, { mtu: 1500, autoMtu: true });
   assert.match(
     refusal(['--token', 's', '--buf-size', '1400', '--mtu', '1397', 'n']),
     /^--mtu takes .*buf-size − 4, not "1397"$/,
   );
+});
+
+test('half of the processors work each way, one at least and four at most, unless a number is given', () => {
+  const workers = [1, 2, 3, 4, 5, 7, 8, 9, 128].map((processors) => defaultWorkers(processors));
+  assert.deepEqual(workers, [1, 1, 1, 2, 2, 3, 4, 4, 4]);
+  assert.equal(configOf(['--workers', 'auto'], { WORKERS: '9' }).workers, configOf([]).workers);
+  assert.equal(configOf(['--workers', '1']).workers, 1);
+});
+
+test('no mark is 0, given or not', () => {
+  for (const none of ['0', '0x0', '0x00000000']) assert.equal(configOf(['--fwmark', none]).fwmark, 0);
 });
 
 test('a list may be given by repeating its flag', () => {
@@ -225,12 +245,12 @@ test('a list may be given by repeating its flag', () => {
 test('a file may use the types of TOML', (context) => {
   const config = tomlFile(
     context,
-    'buf-size = 2000\nallow = ["a", "b"]\nudp-port = 5\ncheck-interval = "2s"\n',
+    'buf-size = 2000\nallow = ["a", "b"]\nudp-port = 5\ncheck-interval = "2s"\nfwmark = 0xca6c\n',
   );
-  const { bufSize, allow, udpPort, checkInterval } = configOf(['--config', config]);
+  const { bufSize, allow, udpPort, checkInterval, fwmark } = configOf(['--config', config]);
   assert.deepEqual(
-    { bufSize, allow, udpPort, checkInterval },
-    { bufSize: 2000, allow: ['a', 'b'], udpPort: 5, checkInterval: 2000 },
+    { bufSize, allow, udpPort, checkInterval, fwmark },
+    { bufSize: 2000, allow: ['a', 'b'], udpPort: 5, checkInterval: 2000, fwmark: 0xca6c },
   );
 });
 
@@ -300,6 +320,8 @@ test('whatever is given: a configuration or one line, in which no secret is', (c
     '',
     '-1',
     '1400',
+    'auto',
+    '0x10',
     'a,b',
     'ws://a',
     'stun:s',

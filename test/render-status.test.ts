@@ -117,6 +117,36 @@ x      idle               -                     -       -                    -  
   );
 });
 
+const paths: readonly [what: string, peer: Partial<PeerStatus>, cell: string][] = [
+  ['a link on the direct path', { path: 'direct', direct: { state: 'up', reason: '' } }, 'direct'],
+  [
+    'one that tries it still',
+    { path: 'datachannel', direct: { state: 'trying', reason: '' } },
+    'datachannel',
+  ],
+  [
+    'one that cannot use it',
+    { path: 'datachannel', direct: { state: 'off', reason: 'no answer' } },
+    'datachannel (no answer)',
+  ],
+  [
+    'a relayed one, which is not meant to',
+    { path: 'datachannel', relayed: true, direct: { state: 'off', reason: 'relayed' } },
+    'datachannel, relayed',
+  ],
+  ['one of which nothing is known', { path: 'datachannel', direct: null }, 'datachannel'],
+  ['one without a path', { path: null, direct: { state: 'trying', reason: 'no answer' } }, '-'],
+];
+
+for (const [what, peer, cell] of paths) {
+  test(`the path of a link: ${what}`, () => {
+    const [header, line] = renderStatus(reportOf([peerOf('a', peer)]), {}, now)
+      .split('\n')
+      .slice(-3, -1);
+    assert.equal(line!.slice(header!.indexOf('PATH'), header!.indexOf('RTT')).trim(), cell);
+  });
+}
+
 test('a node alone, without a dataplane', () => {
   const report = {
     ...reportOf([]),
@@ -192,9 +222,19 @@ test('any report that has the shape is written: one line for each peer, every co
     state: fc.constantFrom(...linkStates),
     reason: fc.constantFrom('', 'noPath'),
     path: fc.constantFrom(null, 'direct', 'datachannel'),
+    direct: fc.option(
+      fc.record({
+        state: fc.constantFrom('up', 'trying', 'off'),
+        reason: fc.constantFrom('', 'noAnswer'),
+      }),
+    ),
     relayed: fc.boolean(),
     pair: fc.option(fc.record({ local: end, remote: end })),
     rtt: fc.option(fc.double({ min: 0, max: 1e6, noNaN: true })),
+    minRtt: fc.option(fc.double({ min: 0, max: 1e6, noNaN: true })),
+    loss: fc.option(fc.double({ min: 0, max: 1, noNaN: true })),
+    pathMtu: fc.option(fc.nat(65_535)),
+    dropped: fc.option(fc.dictionary(text, count)),
     interface: fc.option(
       fc.record({
         name: text,

@@ -1,25 +1,43 @@
 /** This project's own programs, with their defaults. */
+import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import type { Namespace } from '../../netns-tests/lab/namespace.ts';
-import { CryonetNode } from '../../netns-tests/lab/node.ts';
+import { CryonetNode, programs } from '../../netns-tests/lab/node.ts';
 import { waitFor } from '../../netns-tests/lab/wait.ts';
+import type { PeerStatus } from '../../protocol/status.ts';
 import { type Contender, innerAddress, monotonic, type Overlay, type OverlayOptions } from '../contender.ts';
 
 const joinMilliseconds = 20_000;
 const upMilliseconds = 20_000;
+/** For the path to be the one that lasts, and its MTU to be found. */
+const steadyMilliseconds = 1_500;
+const noDirect = '--no-direct';
+let help: string | undefined;
+
+/** Whether this checkout has another path than datachannels. */
+function knowsDirect(): boolean {
+  help ??= execFileSync(join(programs, 'cryonet'), ['--help'], { encoding: 'utf8' });
+  return help.includes(noDirect);
+}
 
 class Cryonet implements Overlay {
   readonly hosts: readonly Namespace[];
   readonly listening = { protocol: 'tcp', port: 2333 } as const;
   readonly #nodes: readonly CryonetNode[];
+  readonly #direct: boolean;
 
-  constructor(hosts: readonly Namespace[], { iceServers, cold }: OverlayOptions) {
+  constructor(hosts: readonly Namespace[], { iceServers, cold, direct = true }: OverlayOptions) {
     this.hosts = hosts;
+    this.#direct = direct;
     const { lab } = hosts[0]!;
     const cache = ['env', `NODE_COMPILE_CACHE=${join(lab.directory, 'compile-cache')}`];
     const options = {
       listen: true,
-      options: ['--log-level', 'info', ...(iceServers ? ['--ice-servers', iceServers] : [])],
+      options: [
+        ...['--log-level', 'info'],
+        ...(iceServers ? ['--ice-servers', iceServers] : []),
+        ...(direct || !knowsDirect() ? [] : [noDirect]),
+      ],
       through: cold ? cache : [],
     };
     const first = new CryonetNode(hosts[0]!, options);
@@ -65,18 +83,29 @@ class Cryonet implements Overlay {
   }
 
   async #assign(host: number, peer: number): Promise<void> {
-    const device = await waitFor(
-      `a link from ${this.#nodes[host]!.id} to ${this.#nodes[peer]!.id}`,
+    const [node, other] = [this.#nodes[host]!, this.#nodes[peer]!];
+    let seen = '';
+    let since = 0;
+    const { device } = await waitFor(
+      `a link from ${node.id} to ${other.id} that stays as it is`,
       upMilliseconds,
       async () => {
-        const found = await this.#nodes[host]!.peer(this.#nodes[peer]!.id);
-        return found?.state === 'up' ? found.interface?.name : undefined;
+        const found = await node.peer(other.id);
+        const now = `${found?.path} ${found?.interface?.name} ${found?.interface?.mtu}`;
+        if (now !== seen) since = performance.now();
+        seen = now;
+        return { found, device: found?.interface?.name, steady: performance.now() - since };
       },
-      (name) => name !== undefined,
+      ({ found, steady }) => steady >= steadyMilliseconds && this.#isWhole(found),
     );
     await this.hosts[host]!.configure(
       `addr replace ${innerAddress(host)} peer ${innerAddress(peer)} dev ${device}`,
     );
+  }
+
+  #isWhole(peer: PeerStatus | undefined): boolean {
+    if (peer?.state !== 'up' || peer.interface === null) return false;
+    return this.#direct ? (peer.direct?.state ?? 'up') === 'up' : peer.path === 'datachannel';
   }
 }
 

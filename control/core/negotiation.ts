@@ -208,7 +208,8 @@ function fail(turn: Turn, link: Link, route: Route, reason: string): void {
     }
     return;
   }
-  if (isUp(link)) {
+  // A link that has another connection is in no hurry; one that only its direct path holds up is.
+  if (isUp(link) && [...link.attempts.values()].some(({ open }) => open)) {
     link.retryAt = env.now + upgradeInterval * (1 - env.random() / 2);
     return;
   }

@@ -64,7 +64,9 @@ export function takeReport(turn: Turn, report: LinkReport): void {
       link.relayAt = null;
       if (attemptOn(link, 'relay') !== undefined) link.retireAt ??= env.now + retireDelay;
     }
-    if (!mesh.neighbors.has(channel)) {
+    // The direct path alone carries no signaling.
+    if (report.active === null) dropNeighbor(turn, channel);
+    else if (!mesh.neighbors.has(channel)) {
       mesh.neighbors.set(channel, { id: report.peer });
       // A control that has just started knows nobody; its links tell it.
       if (!mesh.membership.members.has(report.peer)) welcome(turn, channel);

@@ -14,8 +14,14 @@ const connectTimeout = 60_000;
 
 export interface LinkConfig {
   readonly packetInformation: boolean;
+  /** Bytes; what our interfaces take at most. */
   readonly mtu: number;
+  /** Interfaces begin at the least MTU, and follow what their paths carry. */
+  readonly autoMtu: boolean;
 }
+
+/** The least MTU of IPv6, RFC 8200 section 5. */
+const leastMtu = 1280;
 
 export interface LinkConnection {
   readonly negotiation: string;
@@ -32,7 +38,11 @@ export interface Link {
   readonly peer: string;
   readonly connections: Map<string, LinkConnection>;
   active: string | null;
+  /** The direct path carries packets, whether a connection is open or not. */
+  direct: boolean;
   hasInterface: boolean;
+  /** Of the peer's interface, as it said last. */
+  peerMtu: number;
   reason: string;
 }
 
@@ -60,6 +70,9 @@ export type LinkEvent =
   | { readonly type: 'ended'; readonly peer: string; readonly negotiation: string; readonly reason: string }
   /** Control wants one connection closed. */
   | { readonly type: 'close'; readonly peer: string; readonly negotiation: string }
+  | { readonly type: 'direct'; readonly peer: string; readonly up: boolean }
+  /** The direct path takes packets of up to so many bytes. */
+  | { readonly type: 'fits'; readonly peer: string; readonly bytes: number }
   | { readonly type: 'interface-failed'; readonly peer: string; readonly reason: string }
   | { readonly type: 'remove'; readonly peer: string }
   | { readonly type: 'tick' };
@@ -88,6 +101,10 @@ export type LinkEffect =
 
 export function newLinks(config: LinkConfig): Links {
   return { config, byPeer: new Map() };
+}
+
+export function isUp(link: Link): boolean {
+  return link.active !== null || link.direct;
 }
 
 export function isOpen(connection: LinkConnection): boolean {
@@ -128,7 +145,8 @@ export function step(links: Links, event: LinkEvent, now: number): LinkEffect[] 
         const message: WireMessage = {
           type: 'hello',
           version: wireVersion,
-          ...links.config,
+          packetInformation: links.config.packetInformation,
+          mtu: links.config.mtu,
           ...(event.relayed === true ? { relayed: true } : {}),
         };
         effects.push({ type: 'send-wire', peer: link.peer, negotiation: event.negotiation, message });
@@ -147,8 +165,22 @@ export function step(links: Links, event: LinkEvent, now: number): LinkEffect[] 
       effects.push({ type: 'close-connection', peer: link.peer, negotiation: event.negotiation });
       settle(links, link, effects);
       break;
+    case 'direct':
+      if (link.direct === event.up) break;
+      settle(links, link, effects, () => {
+        link.direct = event.up;
+      });
+      break;
+    case 'fits': {
+      const { autoMtu, mtu } = links.config;
+      if (!autoMtu || !link.hasInterface) break;
+      const fitting = Math.max(leastMtu, Math.min(event.bytes, mtu, link.peerMtu));
+      effects.push({ type: 'set-mtu', peer: link.peer, mtu: fitting });
+      break;
+    }
     case 'interface-failed':
       link.hasInterface = false;
+      link.direct = false;
       link.reason = event.reason;
       for (const { negotiation, route } of link.connections.values()) {
         effects.push({ type: 'close-connection', peer: link.peer, negotiation });
@@ -175,7 +207,15 @@ function connect(
 ): void {
   let link = links.byPeer.get(event.peer);
   if (link === undefined) {
-    link = { peer: event.peer, connections: new Map(), active: null, hasInterface: false, reason: '' };
+    link = {
+      peer: event.peer,
+      connections: new Map(),
+      active: null,
+      direct: false,
+      hasInterface: false,
+      peerMtu: leastMtu,
+      reason: '',
+    };
     links.byPeer.set(event.peer, link);
   }
   for (const old of [...link.connections.values()]) {
@@ -237,20 +277,24 @@ function timeOut(links: Links, link: Link, now: number, effects: LinkEffect[]): 
   }
 }
 
-/** Picks the connection that carries the packets, and lets the interface follow. */
-function settle(links: Links, link: Link, effects: LinkEffect[]): void {
+/** Picks the connection that carries the packets, after what `change` does, and lets the interface follow. */
+function settle(links: Links, link: Link, effects: LinkEffect[], change?: () => void): void {
+  const wasUp = isUp(link);
+  const before = link.active;
+  change?.();
   const open = [...link.connections.values()].filter(isOpen);
   const best = open.find(({ route }) => route === 'shared') ?? open[0];
-  const before = link.active;
   link.active = best?.negotiation ?? null;
   if (best !== undefined && link.active !== before) {
-    const mtu = Math.min(links.config.mtu, best.peerMtu!);
-    effects.push({ type: link.hasInterface ? 'set-mtu' : 'open-interface', peer: link.peer, mtu });
+    const { mtu, autoMtu } = links.config;
+    link.peerMtu = best.peerMtu!;
+    const least = autoMtu ? leastMtu : Math.min(mtu, link.peerMtu);
+    if (!link.hasInterface) effects.push({ type: 'open-interface', peer: link.peer, mtu: least });
+    else if (!autoMtu) effects.push({ type: 'set-mtu', peer: link.peer, mtu: least });
     link.hasInterface = true;
-    if (before === null) effects.push({ type: 'set-carrier', peer: link.peer, up: true });
-    link.reason = '';
   }
-  if (best === undefined && before !== null)
-    effects.push({ type: 'set-carrier', peer: link.peer, up: false });
+  const up = isUp(link);
+  if (up) link.reason = '';
+  if (up !== wasUp) effects.push({ type: 'set-carrier', peer: link.peer, up });
   effects.push({ type: 'tell-link', peer: link.peer });
 }

@@ -4,6 +4,7 @@ import { reasonOf } from '../../protocol/errors.ts';
 import type { Log } from '../../protocol/log.ts';
 import { interfaceName } from '../core/interface-name.ts';
 import { Device } from './device.ts';
+import type { DirectLink } from './direct.ts';
 import { linkLocal } from './link-local.ts';
 import { OuterPackets } from './outer-packet.ts';
 import type { TunFactory } from './tun.ts';
@@ -96,6 +97,10 @@ export class Interfaces {
       address: device.linkLocal,
       peerAddress: device.peerLinkLocal,
     };
+  }
+
+  directOf(peer: string): DirectLink | undefined {
+    return this.#devices.get(peer)?.tun.direct();
   }
 
   countersOf(peer: string): Result<'stats'>['links'][number]['counters'] | undefined {

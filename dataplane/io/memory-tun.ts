@@ -38,6 +38,14 @@ export class MemoryTunFactory implements TunFactory {
     return this.routes.get(address);
   }
 
+  openDirect(): void {
+    throw new CryonetError('direct_refused', 'no direct paths in memory');
+  }
+
+  closeDirect(): void {}
+
+  mark(): void {}
+
   #freeName(): string {
     let number = 0;
     while (this.devices.has(`tun${number}`)) number += 1;
@@ -108,6 +116,10 @@ export class MemoryTun implements Tun {
     const taken = packets.filter((packet) => this.#fits(packet) && this.#isKnown(packet));
     for (const packet of taken) this.written.push(packet.slice());
     return taken.length;
+  }
+
+  direct(): undefined {
+    return undefined;
   }
 
   pause(): void {

@@ -6,8 +6,10 @@
  *     asleep ──wake (a packet came)──▶ turn ──setImmediate──▶ turn ── … ──rest()──▶ asleep
  */
 import { isIP } from 'node:net';
-import { CryonetError, type ErrorCode, errorCodes } from '../../protocol/errors.ts';
+import { CryonetError, type ErrorCode, errorCodes, reasonOf } from '../../protocol/errors.ts';
+import type { DirectEvents, DirectLink } from './direct.ts';
 import { loadAddon, type NativeAddon } from './native.ts';
+import { directLink, emitDirectEvents } from './native-direct.ts';
 import type { PacketSink, Tun, TunFactory, TunOptions } from './tun.ts';
 
 /** Packets per batch: what a sink that needs 5 µs for each works off in less than a millisecond. */
@@ -19,12 +21,7 @@ const ipv6MinimumMtu = 1280;
 
 export const nativeTunFactory: TunFactory = {
   open(options, sink) {
-    const addon = loadAddon();
-    if (!listening) {
-      addon.listen(schedule);
-      listening = true;
-    }
-    return new NativeTun(addon, options, sink);
+    return new NativeTun(listeningAddon(), options, sink);
   },
 
   routeInterface(address) {
@@ -35,16 +32,50 @@ export const nativeTunFactory: TunFactory = {
       return undefined;
     }
   },
+
+  openDirect({ port, workers, mark }, events) {
+    const addon = listeningAddon();
+    refuseDirect(() => addon.directOpen(port, workers, mark));
+    directEvents = events;
+  },
+
+  closeDirect() {
+    if (directEvents === undefined) return;
+    directEvents = undefined;
+    loadAddon().directClose();
+  },
+
+  mark(value) {
+    const addon = loadAddon();
+    refuseDirect(() => addon.mark(value));
+  },
 };
 
 const open = new Set<NativeTun>();
 let listening = false;
 let scheduled = false;
+let directEvents: DirectEvents | undefined;
+
+function listeningAddon(): NativeAddon {
+  const addon = loadAddon();
+  if (!listening) addon.listen(schedule);
+  listening = true;
+  return addon;
+}
+
+function refuseDirect(open: () => void): void {
+  try {
+    open();
+  } catch (cause) {
+    throw new CryonetError('direct_refused', `${reasonOf(cause)}: ${errnoOf(cause)}`, { cause });
+  }
+}
 
 function turn(): void {
   scheduled = false;
   let busy = true;
   try {
+    if (directEvents !== undefined) emitDirectEvents(loadAddon(), directEvents);
     busy = takeFromEach();
   } finally {
     // Also where a sink threw: the addon wakes nobody before it was told to rest.
@@ -131,6 +162,10 @@ class NativeTun implements Tun {
     this.#paused = false;
     this.#change(() => this.#addon.resume(this.#device));
     schedule();
+  }
+
+  direct(): DirectLink | undefined {
+    return directEvents === undefined || this.#closed ? undefined : directLink(this.#addon, this.#device);
   }
 
   close(): void {

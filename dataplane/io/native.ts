@@ -6,7 +6,7 @@ import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { CryonetError, errorCodes, reasonOf } from '../../protocol/errors.ts';
 
-/** What `tun_binding.c` and `watchdog_binding.c` in `dataplane/native/src/` export. A device is a small number that closing gives back. A function
+/** What the `*_binding.c` in `dataplane/native/src/` export. A device is a small number that closing gives back. A function
  *  the kernel refuses throws an Error whose `code` is the errno's name and whose message is the step that failed. */
 export interface NativeAddon {
   /** Once, before the first `open`: `wake` is called when packets wait, and not again before `rest`. */
@@ -30,6 +30,41 @@ export interface NativeAddon {
   /** True: `wake` will be called for the next packet. False: an unpaused device has packets to take. */
   rest(): boolean;
   routeInterface(address: string): string | undefined;
+  /** Direct paths, after `listen`, whose `wake` is also called for events: sockets on ICE's UDP port, and `receivers`
+   *  threads. `mark` 0: none. */
+  directOpen(port: number, receivers: number, mark: number): void;
+  /** Every link loses its direct path. */
+  directClose(): void;
+  /** Fills one number for each of `enum link_counter` in `session.h`. */
+  directCounters(device: number, numbers: Float64Array): void;
+  /** Records of no session, and datagrams that are no record. */
+  directStrays(): [unknown: number, malformed: number];
+  /** Four numbers for each event, float64: `enum event_type` in `event.h`, index, probe, round trip in milliseconds.
+   *  Undefined: none, `wake` will be called for the next. */
+  directEvents(): ArrayBuffer | undefined;
+  /** SO_MARK on every UDP socket of this process. */
+  mark(value: number): void;
+  /** False for an address that our sockets cannot reach. */
+  setEndpoint(device: number, address: string, port: number): boolean;
+  /** `overhead`: bytes of IP and UDP header in front of a record. */
+  endpoint(device: number): [address: string, port: number, overhead: number];
+  /** Bytes of the longest packet that goes by the direct path, packet information included. */
+  setLimit(device: number, bytes: number): void;
+  /** `cipher`: `enum record_cipher` in `record.h`. EEXIST where the index is taken. */
+  addSession(
+    device: number,
+    index: number,
+    peerIndex: number,
+    cipher: number,
+    seal: Uint8Array,
+    open: Uint8Array,
+  ): void;
+  /** 0: none, packets come by `take`. */
+  useSession(device: number, index: number): void;
+  /** One that is not in use. */
+  removeSession(index: number): void;
+  /** An IP packet of `size` bytes. False where the kernel refuses it, or there is no such session. */
+  probe(index: number, number: number, size: number): boolean;
   /** From now on `beat` has to be called more often than that, or the process aborts. Once. */
   watch(seconds: number): void;
   beat(): void;

@@ -3,6 +3,8 @@
  * for tests.
  */
 
+import type { DirectEvents, DirectLink, DirectOptions } from './direct.ts';
+
 export interface TunOptions {
   /** At most 15 bytes; '' lets the kernel choose (`tun0`, …). */
   readonly name: string;
@@ -27,6 +29,8 @@ export interface Tun {
   /** Stop and start reading; while stopped the kernel's queue fills and then drops. */
   pause(): void;
   resume(): void;
+  /** Undefined where the factory has no direct paths open. */
+  direct(): DirectLink | undefined;
   /** Removes the device. Idempotent, never throws. */
   close(): void;
 }
@@ -41,4 +45,10 @@ export interface TunFactory {
   /** Name of the interface that the kernel would send a packet for `address` (IPv4 or IPv6) out of, or undefined
    *  where there is no route. RTM_GETROUTE. */
   routeInterface(address: string): string | undefined;
+  /** Opens the way for direct paths. Throws a `CryonetError` `direct_refused` that says what the kernel refused. */
+  openDirect(options: DirectOptions, events: DirectEvents): void;
+  /** Every device loses its direct path. Idempotent. */
+  closeDirect(): void;
+  /** SO_MARK on every UDP socket of this process. Throws `direct_refused`. */
+  mark(value: number): void;
 }

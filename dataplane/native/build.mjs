@@ -22,17 +22,17 @@ const sources = join(native, 'src');
 const target = join(native, 'build', `linux-${process.arch}${sanitize ? '-sanitize' : ''}`);
 const compiler = process.env.CC || 'cc';
 
-/** The folder with node_api.h: a development dependency, else what comes with the Node that is installed. */
+/** The folder with node_api.h and OpenSSL's headers: what comes with a Node, the one that is installed last. */
 function findHeaders() {
   const { resolve } = createRequire(import.meta.url);
-  const folders = [join(dirname(process.execPath), '..', 'include', 'node')];
-  for (const name of [`node-linux-${process.arch}/include/node`, 'node-api-headers/include']) {
-    const [root, ...rest] = name.split('/');
-    try {
-      folders.unshift(join(dirname(resolve(`${root}/package.json`)), ...rest));
-    } catch {}
-  }
-  return folders.find((folder) => existsSync(join(folder, 'node_api.h')));
+  const folders = [];
+  try {
+    folders.push(join(dirname(resolve(`node-linux-${process.arch}/package.json`)), 'include/node'));
+  } catch {}
+  folders.push(join(dirname(process.execPath), '..', 'include', 'node'));
+  return folders.find((folder) =>
+    ['node_api.h', 'openssl/evp.h'].every((name) => existsSync(join(folder, name))),
+  );
 }
 
 const hardened = [
@@ -54,7 +54,7 @@ const sanitized = [
 /** Returns why there is no addon, in one line, or undefined. */
 function build() {
   const headers = findHeaders();
-  if (headers === undefined) return 'node_api.h is not there';
+  if (headers === undefined) return 'the headers of Node are not there';
   mkdirSync(target, { recursive: true });
   const output = join(target, `.cryonet-${process.pid}.node`);
   const files = readdirSync(sources)

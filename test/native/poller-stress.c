@@ -19,7 +19,8 @@
 #define ROUNDS 3
 #define PACKETS 4000u
 #define SHORT 1500u
-#define LONGEST 65539u /* the largest MTU and the header of packet information */
+#define LONGEST 65535u
+#define HEADER sizeof(struct virtio_net_hdr)
 #define PATIENCE_S 10
 
 struct pair {
@@ -66,13 +67,14 @@ static unsigned length_of(const struct pair *pair, unsigned number) { return 4 +
 /* Every hundredth packet is longer than the limit: the thread drops it. */
 static void *send_packets(void *argument) {
   struct pair *pair = argument;
-  static const unsigned char too_long[LONGEST + 1];
-  unsigned char packet[LONGEST];
+  static const unsigned char too_long[HEADER + LONGEST + 1];
+  unsigned char packet[HEADER + LONGEST] = {0};
+  unsigned char *bytes = packet + HEADER;
   for (unsigned number = 0; number < PACKETS; number++) {
-    memset(packet, (int)(number & 0xff), sizeof packet);
-    memcpy(packet, &number, sizeof number);
-    if (number % 100 == 0 && send(pair->far, too_long, pair->longest + 1, MSG_NOSIGNAL) < 0) return NULL;
-    if (send(pair->far, packet, length_of(pair, number), MSG_NOSIGNAL) < 0) return NULL;
+    memset(bytes, (int)(number & 0xff), LONGEST);
+    memcpy(bytes, &number, sizeof number);
+    if (number % 100 == 0 && send(pair->far, too_long, HEADER + pair->longest + 1, MSG_NOSIGNAL) < 0) return NULL;
+    if (send(pair->far, packet, HEADER + length_of(pair, number), MSG_NOSIGNAL) < 0) return NULL;
   }
   return NULL;
 }
@@ -113,7 +115,7 @@ static void open_pair(struct poller *poller, struct pair *pair, unsigned longest
   fcntl(ends[0], F_SETFL, O_NONBLOCK);
   struct timeval patience = {.tv_sec = PATIENCE_S};
   setsockopt(ends[1], SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
-  pair->device = poller_add(poller, ends[0]);
+  pair->device = poller_add(poller, ends[0], false);
   if (pair->device == NULL) fail("poller_add", 1, 0);
   pair->far = ends[1];
   pair->longest = longest;

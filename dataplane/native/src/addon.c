@@ -1,9 +1,11 @@
 /* What the addon exports, one binding per noun. */
+#include "direct_binding.h"
 #include "tun_binding.h"
 #include "watchdog_binding.h"
 
 NAPI_MODULE_INIT() {
-  tun_binding_register(env, exports);
+  struct tuns *tuns = tun_binding_register(env, exports);
+  if (tuns != NULL) direct_binding_register(env, exports, tuns);
   watchdog_binding_register(env, exports);
   return exports;
 }

@@ -3,14 +3,22 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/if_tun.h>
+#include <linux/virtio_net.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "thread.h"
+
+/* Linux 6.2; the headers of Debian 12 are older. */
+#ifndef TUN_F_USO4
+#define TUN_F_USO4 0x20
+#define TUN_F_USO6 0x40
+#endif
 
 struct closing {
   struct closing *next;
@@ -19,8 +27,15 @@ struct closing {
   atomic_bool done;
 };
 
-int tun_open(const char *name, bool packet_information, char chosen[IFNAMSIZ], const char **step) {
-  struct ifreq request = {.ifr_flags = IFF_TUN | IFF_TUN_EXCL};
+/* 0 or errno. */
+static int set_offloads(int fd, bool *udp) {
+  unsigned tcp = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN;
+  *udp = ioctl(fd, TUNSETOFFLOAD, tcp | TUN_F_USO4 | TUN_F_USO6) == 0;
+  return *udp || ioctl(fd, TUNSETOFFLOAD, tcp) == 0 ? 0 : errno;
+}
+
+int tun_open(const char *name, bool packet_information, char chosen[IFNAMSIZ], bool *udp, const char **step) {
+  struct ifreq request = {.ifr_flags = IFF_TUN | IFF_TUN_EXCL | IFF_VNET_HDR};
   if (!packet_information) request.ifr_flags |= IFF_NO_PI;
   *step = "TUNSETIFF";
   if (strlen(name) >= IFNAMSIZ) {
@@ -34,6 +49,10 @@ int tun_open(const char *name, bool packet_information, char chosen[IFNAMSIZ], c
   if (fd < 0) return -1;
   *step = "TUNSETIFF";
   int error = ioctl(fd, TUNSETIFF, &request) == 0 ? 0 : errno;
+  if (error == 0) {
+    *step = "TUNSETOFFLOAD";
+    error = set_offloads(fd, udp);
+  }
   if (error == 0) {
     *step = "TUNSETCARRIER";
     error = tun_set_carrier(fd, false);
@@ -92,4 +111,13 @@ int tun_set_carrier(int fd, bool up) {
   return ioctl(fd, TUNSETCARRIER, &carrier) == 0 ? 0 : errno;
 }
 
-bool tun_write(int fd, const void *packet, size_t length) { return write(fd, packet, length) == (ssize_t)length; }
+bool tun_write(int fd, bool packet_information, const uint8_t *packet, size_t length) {
+  struct virtio_net_hdr header = {0};
+  size_t pi = packet_information ? sizeof(struct tun_pi) : 0;
+  struct iovec parts[] = {
+      {(uint8_t *)packet, pi},
+      {&header, sizeof header},
+      {(uint8_t *)packet + pi, length - pi},
+  };
+  return writev(fd, parts, 3) == (ssize_t)(length + sizeof header);
+}

@@ -7,12 +7,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The header in front of every packet of a device with packet information: flags u16, ethertype u16 (big-endian). */
-#define TUN_HEADER 4u
-
 /* Makes the device `name` ("" lets the kernel choose), down and without carrier, refusing one that exists (EBUSY).
- * Returns a non-blocking descriptor and fills `chosen`; or -1 with errno set and `step` naming what failed. */
-int tun_open(const char *name, bool packet_information, char chosen[IFNAMSIZ], const char **step);
+ * Every packet has struct virtio_net_hdr in front, after struct tun_pi. The kernel may hand over and take TCP in
+ * super-packets, and UDP where `udp` comes back true (6.2 and later). Returns a non-blocking descriptor and fills
+ * `chosen`; or -1 with errno set and `step` naming what failed. */
+int tun_open(const char *name, bool packet_information, char chosen[IFNAMSIZ], bool *udp, const char **step);
 /* The devices whose closing the kernel has not finished. */
 struct closing;
 
@@ -24,7 +23,8 @@ void tun_join(struct closing **list, bool all);
 
 /* 0 or errno. */
 int tun_set_carrier(int fd, bool up);
-/* True when the kernel took the whole packet, its header included. Never blocks. */
-bool tun_write(int fd, const void *packet, size_t length);
+/* Writes one packet that is no super-packet, struct tun_pi first where `packet_information` says so. True when the
+ * kernel took it. Never blocks. */
+bool tun_write(int fd, bool packet_information, const uint8_t *packet, size_t length);
 
 #endif

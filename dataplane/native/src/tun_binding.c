@@ -3,7 +3,7 @@
  * place of its `struct tun` below; the wrapper uses none after closing it.
  *
  * Teardown, also when the environment ends with devices open: devices removed, reader thread joined, closing threads
- * joined, then (by Node, whose own hook runs after ours) the bell.
+ * joined, direct paths closed, then (by Node, whose own hook runs after ours) the bell.
  */
 #include "tun_binding.h"
 
@@ -15,32 +15,16 @@
 #include <unistd.h>
 
 #include "netlink.h"
-#include "poller.h"
-#include "tun.h"
 
-struct tun {
-  struct device *device; /* NULL: a free place */
-  unsigned ifindex;
-  uint32_t header;
-  uint32_t limit; /* bytes of the longest packet, header included */
-};
-
-struct tuns {
-  struct poller *poller; /* exists while a device is open */
-  napi_threadsafe_function bell;
-  struct closing *closing;
-  struct tun *places;
-  uint32_t size;
-  uint32_t open;
-};
-
-static void ring_bell(void *context) {
+void tun_ring_bell(void *context) {
   struct tuns *tuns = context;
   napi_call_threadsafe_function(tuns->bell, NULL, napi_tsfn_nonblocking);
 }
 
 static void close_place(struct tuns *tuns, struct tun *tun) {
   tun_join(&tuns->closing, false);
+  if (tun->link != NULL) link_free(tun->link);
+  tun->link = NULL;
   tun_close(&tuns->closing, poller_remove(tuns->poller, tun->device), tun->ifindex);
   tun->device = NULL;
   tuns->open--;
@@ -55,6 +39,8 @@ static void close_all(void *context) {
     if (tuns->places[i].device != NULL) close_place(tuns, &tuns->places[i]);
   }
   tun_join(&tuns->closing, true);
+  if (tuns->direct != NULL) direct_close(tuns->direct);
+  tuns->direct = NULL;
 }
 
 static void free_tuns(void *context) {
@@ -63,9 +49,8 @@ static void free_tuns(void *context) {
   free(tuns);
 }
 
-/* The arguments of a function whose first is a device; NULL after throwing. */
-static struct tun *device_arguments(napi_env env, napi_callback_info info, size_t count, napi_value *values,
-                                    struct tuns **tuns) {
+struct tun *tun_arguments(napi_env env, napi_callback_info info, size_t count, napi_value *values,
+                          struct tuns **tuns) {
   void *context;
   uint32_t place;
   if (!binding_arguments(env, info, count, values, &context) || !binding_u32(env, values[0], &place)) return NULL;
@@ -128,15 +113,16 @@ static napi_value open_tun(napi_env env, napi_callback_info info) {
   struct tun *tun = take_place(tuns, &place);
   if (tuns->bell == NULL || tun == NULL) return binding_throw(env, "open", tun == NULL ? ENOMEM : EINVAL);
   const char *step;
-  int fd = tun_open(name, packet_information, chosen, &step);
+  bool udp;
+  int fd = tun_open(name, packet_information, chosen, &udp, &step);
   if (fd < 0) return binding_throw(env, step, errno);
   unsigned ifindex = if_nametoindex(chosen);
   step = "if_nametoindex";
   if (ifindex != 0 && tuns->poller == NULL) {
     step = "starting the reader thread";
-    tuns->poller = poller_start(ring_bell, tuns);
+    tuns->poller = poller_start(tun_ring_bell, tuns);
   }
-  struct device *device = ifindex == 0 || tuns->poller == NULL ? NULL : poller_add(tuns->poller, fd);
+  struct device *device = ifindex == 0 || tuns->poller == NULL ? NULL : poller_add(tuns->poller, fd, packet_information);
   if (device == NULL) {
     int error = errno;
     close(fd);
@@ -146,8 +132,13 @@ static napi_value open_tun(napi_env env, napi_callback_info info) {
     }
     return binding_throw(env, step, error);
   }
-  uint32_t header = packet_information ? TUN_HEADER : 0;
-  *tun = (struct tun){.device = device, .ifindex = ifindex, .header = header, .limit = header};
+  *tun = (struct tun){
+      .device = device,
+      .ifindex = ifindex,
+      .pi = packet_information,
+      .udp = udp,
+      .limit = packet_information ? POLLER_PI : 0,
+  };
   if (tuns->open++ == 0) napi_ref_threadsafe_function(env, tuns->bell);
 
   napi_value result;
@@ -164,7 +155,7 @@ static napi_value open_tun(napi_env env, napi_callback_info info) {
 static napi_value close_tun(napi_env env, napi_callback_info info) {
   napi_value values[1];
   struct tuns *tuns;
-  struct tun *tun = device_arguments(env, info, 1, values, &tuns);
+  struct tun *tun = tun_arguments(env, info, 1, values, &tuns);
   if (tun == NULL) return NULL;
   close_place(tuns, tun);
   if (tuns->open == 0) napi_unref_threadsafe_function(env, tuns->bell);
@@ -176,7 +167,7 @@ static napi_value set_carrier(napi_env env, napi_callback_info info) {
   napi_value values[2];
   struct tuns *tuns;
   bool up;
-  struct tun *tun = device_arguments(env, info, 2, values, &tuns);
+  struct tun *tun = tun_arguments(env, info, 2, values, &tuns);
   if (tun == NULL || !binding_bool(env, values[1], &up)) return NULL;
   return done(env, "TUNSETCARRIER", tun_set_carrier(device_fd(tun->device), up));
 }
@@ -186,14 +177,15 @@ static napi_value set_mtu(napi_env env, napi_callback_info info) {
   napi_value values[2];
   struct tuns *tuns;
   uint32_t bytes;
-  struct tun *tun = device_arguments(env, info, 2, values, &tuns);
+  struct tun *tun = tun_arguments(env, info, 2, values, &tuns);
   if (tun == NULL || !binding_u32(env, values[1], &bytes)) return NULL;
   if (bytes > UINT16_MAX) return binding_throw(env, "setting the MTU", EINVAL);
+  uint32_t limit = bytes + (tun->pi ? POLLER_PI : 0);
   /* Before the kernel may send longer ones; and never less, since longer ones may still wait in its queue. */
-  device_raise_limit(tun->device, bytes + tun->header);
+  device_raise_limit(tun->device, limit);
   int error = netlink_set_mtu(tun->ifindex, bytes);
   if (error != 0) return binding_throw(env, "setting the MTU", error);
-  tun->limit = bytes + tun->header;
+  tun->limit = limit;
   return NULL;
 }
 
@@ -202,7 +194,7 @@ static napi_value set_queue_length(napi_env env, napi_callback_info info) {
   napi_value values[2];
   struct tuns *tuns;
   uint32_t packets;
-  struct tun *tun = device_arguments(env, info, 2, values, &tuns);
+  struct tun *tun = tun_arguments(env, info, 2, values, &tuns);
   if (tun == NULL || !binding_u32(env, values[1], &packets)) return NULL;
   return done(env, "setting the queue length", netlink_set_queue_length(tun->ifindex, packets));
 }
@@ -212,7 +204,7 @@ static napi_value set_alias(napi_env env, napi_callback_info info) {
   napi_value values[2];
   struct tuns *tuns;
   char alias[1024];
-  struct tun *tun = device_arguments(env, info, 2, values, &tuns);
+  struct tun *tun = tun_arguments(env, info, 2, values, &tuns);
   if (tun == NULL || !binding_string(env, values[1], alias, sizeof alias)) return NULL;
   return done(env, "setting the alias", netlink_set_alias(tun->ifindex, alias));
 }
@@ -221,7 +213,7 @@ static napi_value set_alias(napi_env env, napi_callback_info info) {
 static napi_value set_up(napi_env env, napi_callback_info info) {
   napi_value values[1];
   struct tuns *tuns;
-  struct tun *tun = device_arguments(env, info, 1, values, &tuns);
+  struct tun *tun = tun_arguments(env, info, 1, values, &tuns);
   if (tun == NULL) return NULL;
   return done(env, "setting the interface up", netlink_set_up(tun->ifindex));
 }
@@ -230,7 +222,7 @@ static napi_value set_up(napi_env env, napi_callback_info info) {
 static napi_value stop_address_generation(napi_env env, napi_callback_info info) {
   napi_value values[1];
   struct tuns *tuns;
-  struct tun *tun = device_arguments(env, info, 1, values, &tuns);
+  struct tun *tun = tun_arguments(env, info, 1, values, &tuns);
   if (tun == NULL) return NULL;
   return done(env, "setting the address generation mode", netlink_stop_address_generation(tun->ifindex));
 }
@@ -242,7 +234,7 @@ static napi_value set_address(napi_env env, napi_callback_info info) {
   char text[INET6_ADDRSTRLEN];
   struct in6_addr address;
   uint32_t prefix_length;
-  struct tun *tun = device_arguments(env, info, 3, values, &tuns);
+  struct tun *tun = tun_arguments(env, info, 3, values, &tuns);
   if (tun == NULL || !binding_string(env, values[1], text, sizeof text) ||
       !binding_u32(env, values[2], &prefix_length)) {
     return NULL;
@@ -260,7 +252,7 @@ static napi_value write_packets(napi_env env, napi_callback_info info) {
   struct tuns *tuns;
   uint32_t count;
   uint32_t taken = 0;
-  struct tun *tun = device_arguments(env, info, 2, values, &tuns);
+  struct tun *tun = tun_arguments(env, info, 2, values, &tuns);
   if (tun == NULL) return NULL;
   if (napi_get_array_length(env, values[1], &count) != napi_ok) {
     napi_throw_type_error(env, NULL, "not an array");
@@ -274,8 +266,8 @@ static napi_value write_packets(napi_env env, napi_callback_info info) {
     size_t length;
     if (napi_open_handle_scope(env, &scope) != napi_ok) break;
     if (napi_get_element(env, values[1], i, &packet) == napi_ok &&
-        napi_get_buffer_info(env, packet, &bytes, &length) == napi_ok && length > tun->header &&
-        length <= tun->limit && tun_write(fd, bytes, length)) {
+        napi_get_buffer_info(env, packet, &bytes, &length) == napi_ok && length > (tun->pi ? POLLER_PI : 0) &&
+        length <= tun->limit && tun_write(fd, tun->pi, bytes, length)) {
       taken++;
     }
     napi_close_handle_scope(env, scope);
@@ -288,7 +280,7 @@ static napi_value take_packets(napi_env env, napi_callback_info info) {
   napi_value values[2];
   struct tuns *tuns;
   uint32_t packets;
-  struct tun *tun = device_arguments(env, info, 2, values, &tuns);
+  struct tun *tun = tun_arguments(env, info, 2, values, &tuns);
   if (tun == NULL || !binding_u32(env, values[1], &packets)) return NULL;
   const uint8_t *records;
   uint32_t length = device_peek(tun->device, packets, &records);
@@ -305,7 +297,7 @@ static napi_value take_packets(napi_env env, napi_callback_info info) {
 static napi_value pause_tun(napi_env env, napi_callback_info info) {
   napi_value values[1];
   struct tuns *tuns;
-  struct tun *tun = device_arguments(env, info, 1, values, &tuns);
+  struct tun *tun = tun_arguments(env, info, 1, values, &tuns);
   if (tun != NULL) device_pause(tun->device);
   return NULL;
 }
@@ -314,7 +306,7 @@ static napi_value pause_tun(napi_env env, napi_callback_info info) {
 static napi_value resume_tun(napi_env env, napi_callback_info info) {
   napi_value values[1];
   struct tuns *tuns;
-  struct tun *tun = device_arguments(env, info, 1, values, &tuns);
+  struct tun *tun = tun_arguments(env, info, 1, values, &tuns);
   if (tun == NULL) return NULL;
   return done(env, "watching the device", device_resume(tun->device));
 }
@@ -344,9 +336,9 @@ static napi_value route_interface(napi_env env, napi_callback_info info) {
   return result;
 }
 
-void tun_binding_register(napi_env env, napi_value exports) {
+struct tuns *tun_binding_register(napi_env env, napi_value exports) {
   struct tuns *tuns = calloc(1, sizeof *tuns);
-  if (tuns == NULL) return;
+  if (tuns == NULL) return NULL;
   napi_add_env_cleanup_hook(env, free_tuns, tuns);
   binding_function(env, exports, "listen", listen_bell, tuns);
   binding_function(env, exports, "open", open_tun, tuns);
@@ -364,4 +356,5 @@ void tun_binding_register(napi_env env, napi_value exports) {
   binding_function(env, exports, "resume", resume_tun, tuns);
   binding_function(env, exports, "rest", rest, tuns);
   binding_function(env, exports, "routeInterface", route_interface, tuns);
+  return tuns;
 }

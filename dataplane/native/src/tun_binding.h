@@ -1,9 +1,37 @@
+/* The open TUN devices, which other bindings work on as well. */
 #ifndef CRYONET_TUN_BINDING_H
 #define CRYONET_TUN_BINDING_H
 
 #include "binding.h"
+#include "direct.h"
+#include "poller.h"
+#include "tun.h"
 
-/* Adds the functions that dataplane/io/native.ts describes. */
-void tun_binding_register(napi_env env, napi_value exports);
+struct tun {
+  struct device *device; /* NULL: a free place */
+  struct link *link;     /* NULL until it has a direct path */
+  unsigned ifindex;
+  bool pi;
+  bool udp;       /* takes super-packets of UDP */
+  uint32_t limit; /* bytes of the longest packet, struct tun_pi included */
+};
+
+struct tuns {
+  struct poller *poller; /* exists while a device is open */
+  struct direct *direct; /* NULL where there are no direct paths */
+  napi_threadsafe_function bell;
+  struct closing *closing;
+  struct tun *places;
+  uint32_t size;
+  uint32_t open;
+};
+
+/* Adds the functions that dataplane/io/native.ts describes. NULL without memory. */
+struct tuns *tun_binding_register(napi_env env, napi_value exports);
+
+/* The arguments of a function whose first is a device; NULL after throwing. */
+struct tun *tun_arguments(napi_env env, napi_callback_info info, size_t count, napi_value *values, struct tuns **tuns);
+/* Rings the bell given to `listen`; `context` is a struct tuns. On any thread. */
+void tun_ring_bell(void *context);
 
 #endif

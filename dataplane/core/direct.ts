@@ -1,0 +1,297 @@
+/**
+ * The direct path of one link: a reducer over `DirectEvent`, whose effects the shell runs. Keys are agreed on over the
+ * `wire` of a connection and outlive it (`protocol/direct.ts`).
+ *
+ *        keys agreed on          a probe answered               probes unanswered
+ *   off ───────────────► trying ────────────────► up ────────────────────────────► trying ──three answers──► up
+ *
+ *   next      installed, not proven: the peer may not have it yet
+ *   using     what our packets are sealed with, while the path is up
+ *   previous  still opened, for what is under way
+ */
+import {
+  type Liveness,
+  nextDeadline as livenessDeadline,
+  newLiveness,
+  step as stepLiveness,
+} from './liveness.ts';
+import {
+  confirmed,
+  nextDeadline as mtuDeadline,
+  newPathMtu,
+  type PathMtu,
+  step as stepPathMtu,
+} from './path-mtu.ts';
+
+/** Milliseconds that keys serve (WireGuard's REKEY_AFTER_TIME). */
+const renewAfter = 120_000;
+
+/** Records after which keys are renewed however young they are. */
+const renewAfterRecords = 2 ** 40;
+
+/** Milliseconds between probes by which a session is proven. */
+const proveInterval = 400;
+
+/** Probes of the path MTU have this bit in their number, and one that proves a session has none at all. */
+const mtuProbe = 0x8000_0000;
+
+/** The kernel tells by refusing what its interface does not take. */
+const longestPacket = 65_535;
+
+export interface Session {
+  /** Our receiver index. */
+  readonly index: number;
+  readonly generation: number;
+  /** Records sent and received before it was in use, and when that was. */
+  since: { readonly at: number; readonly records: number };
+}
+
+/** What is being agreed on, or was last, over one connection. */
+interface Agreement {
+  readonly negotiation: string;
+  /** We made its offer: we begin a renewal. */
+  readonly offered: boolean;
+  generation: number;
+  installed: boolean;
+}
+
+export interface Direct {
+  phase: 'off' | 'trying' | 'up';
+  reason: string;
+  agreement: Agreement | null;
+  next: Session | null;
+  using: Session | null;
+  previous: Session | null;
+  liveness: Liveness;
+  mtu: PathMtu | null;
+  records: number;
+  proveAt: number;
+}
+
+/** As counted by the engine since the device was opened. */
+export interface Traffic {
+  readonly sent: number;
+  readonly received: number;
+  /** Both ways, probes included. */
+  readonly records: number;
+}
+
+export type DirectEvent =
+  /** A connection of both ends' shared ports is open. */
+  | { readonly type: 'begin'; readonly negotiation: string; readonly offered: boolean }
+  /** Records to `index` are opened from now on. */
+  | {
+      readonly type: 'installed';
+      readonly negotiation: string;
+      readonly generation: number;
+      readonly index: number;
+    }
+  | { readonly type: 'ended'; readonly negotiation: string }
+  | { readonly type: 'heard'; readonly index: number }
+  | { readonly type: 'answered'; readonly index: number; readonly number: number; readonly rtt: number }
+  /** The kernel did not take that probe. */
+  | { readonly type: 'refused'; readonly number: number }
+  | { readonly type: 'roamed' }
+  | ({ readonly type: 'tick' } & Traffic);
+
+export type DirectEffect =
+  /** Make keys for this generation, and tell the peer of them. */
+  | { readonly type: 'agree'; readonly negotiation: string; readonly generation: number }
+  /** `bytes` of the IP packet; 0: as few as it can be. */
+  | { readonly type: 'probe'; readonly index: number; readonly number: number; readonly bytes: number }
+  | { readonly type: 'use'; readonly index: number | null }
+  | { readonly type: 'remove'; readonly index: number }
+  /** Bytes of the longest IP packet that passes. */
+  | { readonly type: 'fit'; readonly bytes: number }
+  /** The path went up or down. */
+  | { readonly type: 'tell' };
+
+export function newDirect(now: number): Direct {
+  return {
+    phase: 'off',
+    reason: '',
+    agreement: null,
+    next: null,
+    using: null,
+    previous: null,
+    liveness: newLiveness(now),
+    mtu: null,
+    records: 0,
+    proveAt: now,
+  };
+}
+
+/** Bytes of the longest IP packet known to pass; null before the path was up. */
+export function fittingPacket(direct: Direct): number | null {
+  return direct.mtu === null ? null : confirmed(direct.mtu);
+}
+
+/** When to `step` with a `tick` next; undefined where nothing is to be done. */
+export function nextDeadline(direct: Direct): number | undefined {
+  const { using, next, phase, mtu } = direct;
+  const times: number[] = [];
+  if (next !== null) times.push(direct.proveAt);
+  if (using !== null) times.push(livenessDeadline(direct.liveness).at);
+  if (phase === 'up' && mtu !== null) times.push(mtuDeadline(mtu).at);
+  return times.length === 0 ? undefined : Math.min(...times);
+}
+
+/** Changes `direct` in place. */
+export function step(direct: Direct, event: DirectEvent, now: number): DirectEffect[] {
+  const effects: DirectEffect[] = [];
+  switch (event.type) {
+    case 'begin': {
+      const { negotiation, offered } = event;
+      direct.agreement = { negotiation, offered, generation: 0, installed: false };
+      effects.push({ type: 'agree', negotiation, generation: 0 });
+      break;
+    }
+    case 'installed':
+      install(direct, event, now, effects);
+      break;
+    case 'ended':
+      if (direct.agreement?.negotiation === event.negotiation) direct.agreement = null;
+      break;
+    case 'heard':
+      if (direct.next?.index !== event.index) break;
+      // A path that is up is proven both ways; only a first one has to be answered as well.
+      if (direct.phase === 'up') promote(direct, now, effects);
+      break;
+    case 'answered':
+      answered(direct, event, now, effects);
+      break;
+    case 'refused':
+      if (event.number >= mtuProbe)
+        takeMtu(direct, { type: 'refused', number: event.number - mtuProbe }, now, effects);
+      break;
+    case 'roamed':
+      takeMtu(direct, { type: 'path', limit: longestPacket }, now, effects);
+      break;
+    case 'tick':
+      tick(direct, event, now, effects);
+  }
+  return effects;
+}
+
+function install(
+  direct: Direct,
+  { negotiation, generation, index }: DirectEvent & { type: 'installed' },
+  now: number,
+  effects: DirectEffect[],
+): void {
+  const { agreement } = direct;
+  if (agreement?.negotiation === negotiation) {
+    agreement.generation = generation;
+    agreement.installed = true;
+  }
+  if (direct.next !== null) effects.push({ type: 'remove', index: direct.next.index });
+  direct.next = { index, generation, since: { at: now, records: direct.records } };
+  if (direct.phase === 'off') {
+    direct.phase = 'trying';
+    direct.liveness = newLiveness(now);
+  }
+  // The answer to a renewal tells that the peer opens what is sealed with it.
+  if (generation > 0 && agreement?.offered === true) promote(direct, now, effects);
+  prove(direct, index, now, effects);
+}
+
+/** Also how the peer hears of keys that it offered. */
+function prove(direct: Direct, index: number, now: number, effects: DirectEffect[]): void {
+  direct.proveAt = now + proveInterval;
+  effects.push({ type: 'probe', index, number: 0, bytes: 0 });
+}
+
+function promote(direct: Direct, now: number, effects: DirectEffect[]): void {
+  const { next } = direct;
+  if (next === null) return;
+  if (direct.previous !== null) effects.push({ type: 'remove', index: direct.previous.index });
+  direct.previous = direct.using;
+  next.since = { at: now, records: direct.records };
+  direct.using = next;
+  direct.next = null;
+  if (direct.phase === 'up') effects.push({ type: 'use', index: next.index });
+}
+
+function answered(
+  direct: Direct,
+  { index, number, rtt }: DirectEvent & { type: 'answered' },
+  now: number,
+  effects: DirectEffect[],
+): void {
+  if (direct.next?.index === index) promote(direct, now, effects);
+  if (direct.using?.index !== index && direct.previous?.index !== index) return;
+  if (number >= mtuProbe) takeMtu(direct, { type: 'answered', number: number - mtuProbe }, now, effects);
+  else if (number > 0) takeLiveness(direct, { type: 'answered', number, rtt }, now, effects);
+  // Nothing was known of this path: its first answer is as good as that to a probe of its liveness.
+  else if (direct.liveness.phase.name === 'trying') rise(direct, now, effects);
+}
+
+function tick(
+  direct: Direct,
+  event: DirectEvent & { type: 'tick' },
+  now: number,
+  effects: DirectEffect[],
+): void {
+  direct.records = event.records;
+  const { next, using, agreement } = direct;
+  if (next !== null && now >= direct.proveAt) prove(direct, next.index, now, effects);
+  if (using === null) return;
+  takeLiveness(direct, { type: 'tick', sent: event.sent, received: event.received }, now, effects);
+  if (direct.phase === 'up') takeMtu(direct, { type: 'tick' }, now, effects);
+  if (agreement?.offered !== true || !agreement.installed || next !== null) return;
+  const { at, records } = using.since;
+  if (now - at < renewAfter && event.records - records < renewAfterRecords) return;
+  agreement.installed = false;
+  const { negotiation, generation } = agreement;
+  effects.push({ type: 'agree', negotiation, generation: generation + 1 });
+}
+
+function rise(direct: Direct, now: number, effects: DirectEffect[]): void {
+  if (direct.phase === 'up' || direct.using === null) return;
+  direct.phase = 'up';
+  direct.reason = '';
+  if (direct.liveness.phase.name === 'trying') direct.liveness.phase = { name: 'alive' };
+  if (direct.mtu === null) {
+    direct.mtu = newPathMtu({ limit: longestPacket, rtt: direct.liveness.roundTrips.smoothed }, now);
+    effects.push({ type: 'fit', bytes: confirmed(direct.mtu) });
+  } else {
+    takeMtu(direct, { type: 'path', limit: longestPacket }, now, effects);
+  }
+  effects.push({ type: 'use', index: direct.using.index }, { type: 'tell' });
+  takeMtu(direct, { type: 'tick' }, now, effects);
+}
+
+function takeLiveness(
+  direct: Direct,
+  event: Parameters<typeof stepLiveness>[1],
+  now: number,
+  effects: DirectEffect[],
+): void {
+  for (const effect of stepLiveness(direct.liveness, event, now)) {
+    if (effect.type === 'alive') rise(direct, now, effects);
+    else if (effect.type === 'probe')
+      effects.push({ type: 'probe', index: direct.using!.index, number: effect.number, bytes: 0 });
+    else {
+      direct.phase = 'trying';
+      direct.reason = 'the peer does not answer probes';
+      effects.push({ type: 'use', index: null }, { type: 'tell' });
+    }
+  }
+}
+
+function takeMtu(
+  direct: Direct,
+  event: Parameters<typeof stepPathMtu>[1],
+  now: number,
+  effects: DirectEffect[],
+): void {
+  if (direct.mtu === null || direct.using === null) return;
+  for (const effect of stepPathMtu(direct.mtu, event, now)) {
+    if (effect.type === 'confirmed') effects.push({ type: 'fit', bytes: effect.bytes });
+    else {
+      const { bytes } = effect;
+      const number = mtuProbe + effect.number;
+      effects.push({ type: 'probe', index: direct.using.index, number, bytes });
+    }
+  }
+}

@@ -1,0 +1,352 @@
+/**
+ * The shell's part for direct paths: their reducers, keys and sessions, by peer. It stands beside `shell.ts`, which
+ * tells it of connections and interfaces and hands on what comes over `wire`.
+ */
+import { randomInt } from 'node:crypto';
+import type { DataplaneConfig, Result } from '../protocol/dataplane.ts';
+import { type DirectMessage, directVersion } from '../protocol/direct.ts';
+import { CryonetError, reasonOf } from '../protocol/errors.ts';
+import type { Log } from '../protocol/log.ts';
+import type { PeerStatus } from '../protocol/status.ts';
+import {
+  type Direct,
+  type DirectEffect,
+  type DirectEvent,
+  fittingPacket,
+  newDirect,
+  nextDeadline,
+  step,
+} from './core/direct.ts';
+import { quality } from './core/liveness.ts';
+import { type DirectCounters, type DirectLink, recordOverhead } from './io/direct.ts';
+import { type DirectKeyPair, deriveDirectKeys, newDirectKeyPair, ownCiphers } from './io/direct-keys.ts';
+import type { TunFactory } from './io/tun.ts';
+import type { CandidateEnd } from './io/webrtc.ts';
+
+/** Milliseconds by which ticks of several links are put together. */
+const tickSlack = 40;
+
+type LinkStats = Result<'stats'>['links'][number];
+
+/** An open connection over which keys may be agreed on. */
+export interface Carrier {
+  readonly negotiation: string;
+  /** We made its offer. */
+  readonly offered: boolean;
+  /** The peer's Ed25519 key. */
+  readonly identity: Uint8Array;
+  /** Of both DTLS certificates. */
+  readonly fingerprints: { readonly ours: string; readonly theirs: string };
+  readonly remote: CandidateEnd;
+}
+
+export interface DirectShellOptions {
+  readonly log: Log;
+  readonly tuns: TunFactory;
+  /** The direct side of the interface of `peer`; undefined where there is none. */
+  link(peer: string): DirectLink | undefined;
+  send(peer: string, negotiation: string, message: DirectMessage): void;
+  /** The path of `peer` went up or down. */
+  changed(peer: string, up: boolean): void;
+  /** Packets of up to so many bytes, without packet information, pass. */
+  fits(peer: string, bytes: number): void;
+}
+
+/** One agreement on keys: both messages, as they come. */
+interface Exchange {
+  readonly pair: DirectKeyPair;
+  readonly ours: DirectMessage;
+}
+
+interface Path {
+  readonly direct: Direct;
+  readonly link: DirectLink;
+  carrier: Carrier | undefined;
+  exchange: Exchange | undefined;
+  /** The peer's first message, where it came before the connection was open at our end. */
+  early: { readonly negotiation: string; readonly message: DirectMessage } | undefined;
+}
+
+export class DirectShell {
+  readonly #options: DirectShellOptions;
+  readonly #paths = new Map<string, Path>();
+  /** Whose session an index is. */
+  readonly #owners = new Map<number, string>();
+  #config: DataplaneConfig | undefined;
+  /** Why there are no direct paths at all. */
+  #unavailable: string | undefined;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(options: DirectShellOptions) {
+    this.#options = options;
+  }
+
+  /** `port` is that of ICE, 0 where it has one for each connection. A kernel that refuses leaves all links on their
+   *  datachannels, and is told of once. */
+  open(config: DataplaneConfig, port: number): void {
+    this.#config = config;
+    this.#unavailable = undefined;
+    if (!config.direct) this.#unavailable = 'switched off';
+    else if (port === 0) this.#unavailable = 'not with this WebRTC engine';
+    if (this.#unavailable !== undefined) return;
+    try {
+      this.#options.tuns.openDirect(
+        { port, workers: config.workers, mark: config.fwmark },
+        {
+          heard: (index) => this.#ofSession(index, { type: 'heard', index }),
+          answered: (index, number, rtt) => this.#ofSession(index, { type: 'answered', index, number, rtt }),
+          roamed: (index) => this.#roamed(index),
+        },
+      );
+    } catch (error) {
+      this.#unavailable = reasonOf(error);
+      this.#options.log.warn('no direct paths: packets go by datachannels', { reason: this.#unavailable });
+    }
+  }
+
+  /** Idempotent. Before the UDP port of ICE is closed. */
+  close(): void {
+    clearTimeout(this.#timer);
+    for (const peer of [...this.#paths.keys()]) this.forget(peer);
+    this.#options.tuns.closeDirect();
+  }
+
+  /** A connection is open that the peers' shared ports have; nothing happens where there is one already. */
+  begin(peer: string, carrier: Carrier): void {
+    if (this.#unavailable !== undefined) return;
+    let path = this.#paths.get(peer);
+    if (path?.carrier?.negotiation === carrier.negotiation) return;
+    if (path?.carrier === undefined) {
+      const link = this.#options.link(peer);
+      if (link === undefined) return;
+      path ??= this.#add(peer, link);
+    }
+    path.carrier = carrier;
+    path.exchange = undefined;
+    const { negotiation, offered } = carrier;
+    this.#take(peer, path, { type: 'begin', negotiation, offered });
+    const { early } = path;
+    path.early = undefined;
+    if (early?.negotiation === negotiation) this.receive(peer, negotiation, early.message);
+  }
+
+  receive(peer: string, negotiation: string, message: DirectMessage): void {
+    if (this.#unavailable !== undefined) return;
+    let path = this.#paths.get(peer);
+    if (path === undefined || path.carrier?.negotiation !== negotiation) {
+      const link = this.#options.link(peer);
+      if (path === undefined && link !== undefined) path = this.#add(peer, link);
+      if (path !== undefined) path.early = { negotiation, message };
+      return;
+    }
+    try {
+      this.#agree(peer, path, path.carrier, message);
+    } catch (error) {
+      if (!(error instanceof CryonetError)) throw error;
+      path.direct.reason = 'the keys do not agree';
+      this.#options.log.warn('no keys for a direct path', { peer, reason: error.message });
+    }
+  }
+
+  ended(peer: string, negotiation: string): void {
+    const path = this.#paths.get(peer);
+    if (path === undefined) return;
+    if (path.carrier?.negotiation === negotiation) path.carrier = path.exchange = undefined;
+    this.#take(peer, path, { type: 'ended', negotiation });
+  }
+
+  /** The interface of `peer` is gone, and its sessions with it. */
+  forget(peer: string): void {
+    const path = this.#paths.get(peer);
+    if (path === undefined) return;
+    this.#paths.delete(peer);
+    for (const [index, owner] of this.#owners) if (owner === peer) this.#owners.delete(index);
+    if (path.direct.phase === 'up') this.#options.changed(peer, false);
+  }
+
+  isUp(peer: string): boolean {
+    return this.#paths.get(peer)?.direct.phase === 'up';
+  }
+
+  /** A probe is unanswered: the datachannel is worth a look. */
+  isDoubtful(peer: string): boolean {
+    return this.#paths.get(peer)?.direct.liveness.probes.at(-1)?.answer === 'missed';
+  }
+
+  /** `relayed`: the connection goes through a TURN server. */
+  statusOf(peer: string, relayed: boolean): NonNullable<PeerStatus['direct']> {
+    if (this.#unavailable !== undefined) return { state: 'off', reason: this.#unavailable };
+    const direct = this.#paths.get(peer)?.direct;
+    if (direct?.phase === 'up') return { state: 'up', reason: '' };
+    if (relayed) return { state: 'off', reason: 'relayed' };
+    return { state: direct?.phase ?? 'off', reason: direct?.reason ?? '' };
+  }
+
+  /** Undefined where its probes say nothing yet. */
+  statsOf(peer: string): Pick<LinkStats, 'rtt' | 'minRtt' | 'loss' | 'pathMtu'> | undefined {
+    const path = this.#paths.get(peer);
+    if (path === undefined || path.direct.phase === 'off') return undefined;
+    const { rtt, minimum, lossPercent } = quality(path.direct.liveness);
+    return {
+      rtt,
+      minRtt: minimum,
+      loss: lossPercent === null ? null : lossPercent / 100,
+      pathMtu: fittingPacket(path.direct),
+    };
+  }
+
+  countersOf(peer: string): DirectCounters | undefined {
+    return this.#paths.get(peer)?.link.counters();
+  }
+
+  /** Where the peer's records come from. */
+  endpointOf(peer: string): { readonly address: string; readonly port: number } | undefined {
+    return this.#paths.get(peer)?.link.endpoint();
+  }
+
+  #add(peer: string, link: DirectLink): Path {
+    const direct = newDirect(performance.now());
+    const path: Path = { direct, link, carrier: undefined, exchange: undefined, early: undefined };
+    this.#paths.set(peer, path);
+    return path;
+  }
+
+  #agree(peer: string, path: Path, carrier: Carrier, theirs: DirectMessage): void {
+    const { generation } = theirs;
+    if (generation > 0 && !carrier.offered) {
+      if (generation !== (path.direct.agreement?.generation ?? -1) + 1) return;
+      const exchange = this.#newExchange(generation, theirs.key);
+      this.#install(peer, path, carrier, exchange, theirs);
+      this.#options.send(peer, carrier.negotiation, exchange.ours);
+      return;
+    }
+    const { exchange } = path;
+    if (exchange === undefined || exchange.ours.generation !== generation) return;
+    if (generation > 0 && Buffer.compare(theirs.echo ?? new Uint8Array(), exchange.ours.key) !== 0) return;
+    path.exchange = undefined;
+    this.#install(peer, path, carrier, exchange, theirs);
+  }
+
+  #newExchange(generation: number, echo: Uint8Array | undefined): Exchange {
+    const pair = newDirectKeyPair();
+    let index = 0;
+    while (index === 0 || this.#owners.has(index)) index = randomInt(1, 2 ** 32);
+    const ours: DirectMessage = {
+      type: 'direct',
+      version: directVersion,
+      generation,
+      index,
+      key: pair.publicKey,
+      ciphers: [...ownCiphers()],
+      ...(echo === undefined ? {} : { echo }),
+    };
+    return { pair, ours };
+  }
+
+  #install(
+    peer: string,
+    path: Path,
+    carrier: Carrier,
+    { pair, ours }: Exchange,
+    theirs: DirectMessage,
+  ): void {
+    const { fingerprints, identity, remote, negotiation } = carrier;
+    const { cipher, sendKey, receiveKey } = deriveDirectKeys(
+      pair.agree(theirs.key),
+      { identity: this.#config!.identity, fingerprint: fingerprints.ours, message: ours },
+      { identity, fingerprint: fingerprints.theirs, message: theirs },
+      carrier.offered,
+    );
+    const { index, generation } = ours;
+    try {
+      if (generation === 0 && !path.link.setEndpoint(remote.address, remote.port)) {
+        path.direct.reason = 'unreachable address';
+        return;
+      }
+      if (!path.link.add({ index, peerIndex: theirs.index, cipher, sendKey, receiveKey })) return;
+    } finally {
+      sendKey.fill(0);
+      receiveKey.fill(0);
+    }
+    this.#owners.set(index, peer);
+    this.#options.log.debug('direct keys', { peer, generation, cipher });
+    this.#take(peer, path, { type: 'installed', negotiation, generation, index });
+  }
+
+  #ofSession(index: number, event: DirectEvent): void {
+    const peer = this.#owners.get(index);
+    const path = peer === undefined ? undefined : this.#paths.get(peer);
+    if (path !== undefined) this.#take(peer!, path, event);
+  }
+
+  #roamed(index: number): void {
+    const peer = this.#owners.get(index);
+    const path = peer === undefined ? undefined : this.#paths.get(peer);
+    if (path === undefined) return;
+    const { address, port } = path.link.endpoint();
+    this.#options.log.info('peer roamed', { peer, address, port });
+    this.#take(peer!, path, { type: 'roamed' });
+  }
+
+  #take(peer: string, path: Path, event: DirectEvent): void {
+    for (const effect of step(path.direct, event, performance.now())) this.#run(peer, path, effect);
+    this.#schedule();
+  }
+
+  #run(peer: string, path: Path, effect: DirectEffect): void {
+    switch (effect.type) {
+      case 'agree': {
+        const exchange = this.#newExchange(effect.generation, undefined);
+        path.exchange = exchange;
+        this.#options.send(peer, effect.negotiation, exchange.ours);
+        return;
+      }
+      case 'probe':
+        if (path.link.probe(effect.index, effect.number, effect.bytes)) return;
+        this.#take(peer, path, { type: 'refused', number: effect.number });
+        return;
+      case 'use':
+        path.link.use(effect.index);
+        return;
+      case 'remove':
+        path.link.remove(effect.index);
+        this.#owners.delete(effect.index);
+        return;
+      case 'fit': {
+        const bytes = effect.bytes - path.link.endpoint().overhead - recordOverhead;
+        path.link.setLimit(bytes);
+        this.#options.fits(peer, bytes - (this.#config!.packetInformation ? packetInformationSize : 0));
+        return;
+      }
+      case 'tell':
+        this.#options.changed(peer, path.direct.phase === 'up');
+    }
+  }
+
+  /** One timer for all links; those that are due soon are done together. */
+  #schedule(): void {
+    let next: number | undefined;
+    for (const { direct } of this.#paths.values()) {
+      const at = nextDeadline(direct);
+      if (at !== undefined && (next === undefined || at < next)) next = at;
+    }
+    clearTimeout(this.#timer);
+    if (next === undefined) return;
+    this.#timer = setTimeout(() => this.#tick(), Math.max(1, Math.ceil(next - performance.now())));
+  }
+
+  #tick(): void {
+    const until = performance.now() + tickSlack;
+    for (const [peer, path] of [...this.#paths]) {
+      const at = nextDeadline(path.direct);
+      if (at === undefined || at > until) continue;
+      const { txPackets, txRefused, rxPackets, txRecords, rxRecords } = path.link.counters();
+      const records = txRecords + rxRecords;
+      this.#take(peer, path, { type: 'tick', sent: txPackets + txRefused, received: rxPackets, records });
+    }
+    this.#schedule();
+  }
+}
+
+/** Bytes, linux/if_tun.h: struct tun_pi. */
+const packetInformationSize = 4;

@@ -1,0 +1,106 @@
+/** The edge to direct paths: packets of a TUN device as records over UDP, without this process's JavaScript. */
+import type { DirectCipher } from '../../protocol/direct.ts';
+import type { Counters } from './device.ts';
+
+export interface DirectOptions {
+  /** ICE's UDP port, which the records share. */
+  readonly port: number;
+  readonly workers: number;
+  /** SO_MARK; 0: none. */
+  readonly mark: number;
+}
+
+/** One pair of keys under one receiver index. */
+export interface DirectSession {
+  /** Ours, not 0. */
+  readonly index: number;
+  readonly peerIndex: number;
+  readonly cipher: DirectCipher;
+  /** 32 bytes each; copied. */
+  readonly sendKey: Uint8Array;
+  readonly receiveKey: Uint8Array;
+}
+
+export interface DirectEvents {
+  /** The first record of a session was opened. */
+  heard(index: number): void;
+  /** A probe was answered; `rtt` in milliseconds. */
+  answered(index: number, number: number, rtt: number): void;
+  /** Records come from another address: the path follows. */
+  roamed(index: number): void;
+}
+
+/** Since the device was opened. Bytes are those of packets. */
+export interface DirectCounters {
+  readonly txPackets: number;
+  readonly txBytes: number;
+  readonly rxPackets: number;
+  readonly rxBytes: number;
+  readonly txRecords: number;
+  readonly rxRecords: number;
+  /** Packets that the kernel had no room or no way for. */
+  readonly txRefused: number;
+  /** Packets longer than the outgoing interface takes. */
+  readonly txTooLong: number;
+  /** What the kernel handed over at once and did not fit the path: it went by the datachannel. */
+  readonly txAside: number;
+  /** Packets that the interface did not take. */
+  readonly rxRefused: number;
+  /** Records that are not from the peer, or were changed. */
+  readonly rxForged: number;
+  readonly rxReplayed: number;
+  readonly rxMalformed: number;
+  /** System calls. */
+  readonly txWrites: number;
+  readonly rxWrites: number;
+}
+
+/** The direct path of one device. Nothing here throws for what a peer or the network does. */
+export interface DirectLink {
+  /** False for an address that our sockets cannot reach. */
+  setEndpoint(address: string, port: number): boolean;
+  /** Where records go now; `overhead` in bytes of IP and UDP header. */
+  endpoint(): { readonly address: string; readonly port: number; readonly overhead: number };
+  /** Bytes of the longest packet that goes by this path, packet information included; longer ones come to the sink. */
+  setLimit(bytes: number): void;
+  /** False where the index is taken. */
+  add(session: DirectSession): boolean;
+  /** Packets go by this session from now on; null: to the sink. */
+  use(index: number | null): void;
+  /** A session that is not in use; its keys are wiped. */
+  remove(index: number): void;
+  /** In an IP packet of `size` bytes, or the smallest. False where the kernel refuses its length. */
+  probe(index: number, number: number, size: number): boolean;
+  counters(): DirectCounters;
+}
+
+/** Bytes of a record around a packet: `dataplane/native/src/record.h`. */
+export const recordOverhead = 32;
+
+/** Packets of both ways of a link, and those dropped by cause. */
+export function sumCounters(
+  datachannel: Counters,
+  direct: DirectCounters | undefined,
+): { readonly counters: Counters; readonly dropped: Record<string, number> } {
+  const dropped: Record<string, number> = {};
+  const note = (cause: string, packets: number) => {
+    if (packets > 0) dropped[cause] = packets;
+  };
+  note('datachannel', datachannel.txDropped);
+  note('interface', datachannel.rxDropped + (direct?.rxRefused ?? 0));
+  if (direct === undefined) return { counters: { ...datachannel }, dropped };
+  note('socket', direct.txRefused);
+  note('tooLong', direct.txTooLong);
+  note('forged', direct.rxForged);
+  note('replayed', direct.rxReplayed);
+  note('malformed', direct.rxMalformed);
+  const counters = {
+    rxPackets: datachannel.rxPackets + direct.rxPackets,
+    rxBytes: datachannel.rxBytes + direct.rxBytes,
+    txPackets: datachannel.txPackets + direct.txPackets,
+    txBytes: datachannel.txBytes + direct.txBytes,
+    rxDropped: datachannel.rxDropped + direct.rxRefused,
+    txDropped: datachannel.txDropped + direct.txRefused + direct.txTooLong,
+  };
+  return { counters, dropped };
+}

@@ -1,0 +1,74 @@
+/** The connections of all links, with what the shell keeps about each. */
+import { encode } from '../../protocol/msgpack.ts';
+import type { WireMessage } from '../../protocol/wire.ts';
+import { RoundTrip } from './round-trip.ts';
+import type { Connection, Route } from './webrtc.ts';
+
+/** Candidates kept while the remote description is being applied. */
+const maxEarlyCandidates = 64;
+
+export class LiveConnection {
+  readonly connection: Connection;
+  readonly route: Route;
+  /** We made its offer. */
+  readonly offered: boolean;
+  /** The peer's Ed25519 key. */
+  readonly identity: Uint8Array;
+  /** Of the DTLS certificates, once the descriptions are there. */
+  readonly fingerprints: { ours?: string; theirs?: string } = {};
+  readonly roundTrip = new RoundTrip();
+  /** Pings since the peer was heard of last. */
+  silentPings = 0;
+  #early: string[] | undefined = [];
+
+  constructor(connection: Connection, about: { route: Route; offered: boolean; identity: Uint8Array }) {
+    this.connection = connection;
+    this.route = about.route;
+    this.offered = about.offered;
+    this.identity = about.identity;
+  }
+
+  sendWire(message: WireMessage): void {
+    this.connection.send('wire', encode(message));
+  }
+
+  ping(): void {
+    this.silentPings++;
+    this.sendWire({ type: 'ping', number: this.roundTrip.asked(performance.now()) });
+  }
+
+  /** True where the connection has it; until the remote description is there it is kept. */
+  addCandidate(candidate: string): boolean {
+    if (this.#early === undefined) this.connection.addCandidate(candidate);
+    else if (this.#early.length < maxEarlyCandidates) this.#early.push(candidate);
+    return this.#early === undefined;
+  }
+
+  releaseCandidates(): void {
+    const early = this.#early ?? [];
+    this.#early = undefined;
+    for (const candidate of early) this.connection.addCandidate(candidate);
+  }
+}
+
+export class LiveConnections {
+  readonly #byName = new Map<string, LiveConnection>();
+
+  get(peer: string, negotiation: string): LiveConnection | undefined {
+    return this.#byName.get(nameOf(peer, negotiation));
+  }
+
+  add(peer: string, negotiation: string, live: LiveConnection): void {
+    this.#byName.set(nameOf(peer, negotiation), live);
+  }
+
+  /** False where there is none. */
+  close(peer: string, negotiation: string): boolean {
+    this.get(peer, negotiation)?.connection.close();
+    return this.#byName.delete(nameOf(peer, negotiation));
+  }
+}
+
+function nameOf(peer: string, negotiation: string): string {
+  return `${peer} ${negotiation}`;
+}

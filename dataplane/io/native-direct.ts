@@ -1,0 +1,74 @@
+/** Direct paths by the native addon. */
+import type { DirectCounters, DirectEvents, DirectLink } from './direct.ts';
+import type { NativeAddon } from './native.ts';
+
+/** `enum record_cipher` in `record.h`. */
+const cipherNumbers = { 'aes-256-gcm': 1, 'chacha20-poly1305': 2 } as const;
+
+/** `enum event_type` in `event.h`. */
+const heard = 1;
+const answered = 2;
+const eventNumbers = 4;
+
+/** `enum link_counter` in `session.h`, in its order. */
+const counterNames = [
+  'txPackets',
+  'txBytes',
+  'rxPackets',
+  'rxBytes',
+  'txRecords',
+  'rxRecords',
+  'txRefused',
+  'txTooLong',
+  'txAside',
+  'rxRefused',
+  'rxForged',
+  'rxReplayed',
+  'rxMalformed',
+  'txWrites',
+  'rxWrites',
+] as const satisfies readonly (keyof DirectCounters)[];
+
+/** Tells all events there are. */
+export function emitDirectEvents(addon: NativeAddon, events: DirectEvents): void {
+  for (let batch = addon.directEvents(); batch !== undefined; batch = addon.directEvents()) {
+    const numbers = new Float64Array(batch);
+    for (let at = 0; at < numbers.length; at += eventNumbers) {
+      const [type, index, number, rtt] = numbers.subarray(at, at + eventNumbers);
+      if (type === heard) events.heard(index!);
+      else if (type === answered) events.answered(index!, number!, rtt!);
+      else events.roamed(index!);
+    }
+  }
+}
+
+/** `device` must stay open while this is used. */
+export function directLink(addon: NativeAddon, device: number): DirectLink {
+  const numbers = new Float64Array(counterNames.length);
+  return {
+    setEndpoint: (address, port) => addon.setEndpoint(device, address, port),
+    endpoint() {
+      const [address, port, overhead] = addon.endpoint(device);
+      return { address, port, overhead };
+    },
+    setLimit: (bytes) => addon.setLimit(device, bytes),
+    add({ index, peerIndex, cipher, sendKey, receiveKey }) {
+      try {
+        addon.addSession(device, index, peerIndex, cipherNumbers[cipher], sendKey, receiveKey);
+        return true;
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
+        throw error;
+      }
+    },
+    use: (index) => addon.useSession(device, index ?? 0),
+    remove: (index) => addon.removeSession(index),
+    probe: (index, number, size) => addon.probe(index, number, size),
+    counters() {
+      addon.directCounters(device, numbers);
+      return Object.fromEntries(
+        counterNames.map((name, i) => [name, numbers[i]!]),
+      ) as unknown as DirectCounters;
+    },
+  };
+}

@@ -1,0 +1,96 @@
+#include "direct.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "receiver.h"
+#include "sender.h"
+
+static void stop(struct direct *direct) {
+  for (unsigned i = 0; i < OUTER_MAX; i++) {
+    if (direct->receivers[i] != NULL) receiver_stop(direct->receivers[i]);
+  }
+  sender_free(direct->sender);
+  events_close(&direct->events);
+  pthread_rwlock_destroy(&direct->lock);
+  free(direct);
+}
+
+struct direct *direct_open(uint16_t port, unsigned receivers, uint32_t mark, void (*bell)(void *context),
+                           void *context, const char **step) {
+  *step = "memory";
+  struct direct *direct = calloc(1, sizeof *direct);
+  if (direct == NULL) return NULL;
+  direct->port = port;
+  events_open(&direct->events, bell, context);
+  pthread_rwlockattr_t fair;
+  pthread_rwlockattr_init(&fair);
+  /* Else busy receivers would keep the owner waiting. */
+  pthread_rwlockattr_setkind_np(&fair, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+  pthread_rwlock_init(&direct->lock, &fair);
+  pthread_rwlockattr_destroy(&fair);
+  direct->sender = sender_new(direct);
+  int error = direct->sender == NULL ? ENOMEM : 0;
+  if (error == 0) error = outer_open(&direct->outer, port, receivers, mark, step);
+  bool opened = error == 0;
+  for (unsigned i = 0; i < receivers && error == 0; i++) {
+    *step = "starting a thread";
+    direct->receivers[i] = receiver_start(direct, direct->outer.sockets[i]);
+    if (direct->receivers[i] == NULL) error = errno;
+  }
+  if (error == 0) return direct;
+  struct outer outer = direct->outer;
+  stop(direct);
+  if (opened) outer_close(&outer);
+  errno = error;
+  return NULL;
+}
+
+void direct_close(struct direct *direct) {
+  struct outer outer = direct->outer;
+  stop(direct);
+  outer_close(&outer);
+}
+
+struct link *link_new(struct direct *direct, struct device *device, bool pi, bool udp) {
+  struct link *link = calloc(1, sizeof *link);
+  if (link == NULL) return NULL;
+  link->direct = direct;
+  link->device = device;
+  link->tun = device_fd(device);
+  link->pi = pi;
+  link->udp = udp;
+  pthread_mutex_init(&link->lock, NULL);
+  return link;
+}
+
+void link_free(struct link *link) {
+  link_use(link, NULL);
+  for (unsigned i = 0; i < SESSION_BUCKETS; i++) {
+    for (struct session *session = link->direct->table[i], *next; session != NULL; session = next) {
+      next = session->next;
+      if (session->link == link) session_remove(session);
+    }
+  }
+  pthread_mutex_destroy(&link->lock);
+  free(link);
+}
+
+void link_set_endpoint(struct link *link, const struct endpoint *endpoint) {
+  pthread_mutex_lock(&link->lock);
+  link->endpoint = *endpoint;
+  link->followed = false;
+  pthread_mutex_unlock(&link->lock);
+}
+
+void link_get_endpoint(struct link *link, struct endpoint *endpoint) {
+  pthread_mutex_lock(&link->lock);
+  *endpoint = link->endpoint;
+  pthread_mutex_unlock(&link->lock);
+}
+
+void link_set_limit(struct link *link, uint32_t bytes) { atomic_store(&link->limit, bytes); }
+
+void link_use(struct link *link, struct session *session) {
+  device_set_outlet(link->device, session == NULL ? NULL : &session->outlet);
+}

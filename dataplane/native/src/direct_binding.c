@@ -1,0 +1,252 @@
+/* Direct paths for JavaScript: the functions that dataplane/io/native.ts describes. A session is named by our receiver
+ * index, which is never 0. */
+#include "direct_binding.h"
+
+#include <errno.h>
+
+#include "probe.h"
+
+/* Numbers of each event that directEvents returns. */
+#define EVENT_NUMBERS 4u
+
+static bool key_argument(napi_env env, napi_value value, const uint8_t **key) {
+  void *bytes;
+  size_t length;
+  *key = NULL;
+  if (napi_get_buffer_info(env, value, &bytes, &length) == napi_ok && length == RECORD_KEY) {
+    *key = bytes;
+    return true;
+  }
+  napi_throw_type_error(env, NULL, "not a key");
+  return false;
+}
+
+/* The link of a device, made where it has none yet; NULL after throwing. */
+static struct link *link_arguments(napi_env env, napi_callback_info info, size_t count, napi_value *values) {
+  struct tuns *tuns;
+  struct tun *tun = tun_arguments(env, info, count, values, &tuns);
+  if (tun == NULL) return NULL;
+  if (tuns->direct == NULL) {
+    binding_throw(env, "direct paths", ENOTCONN);
+    return NULL;
+  }
+  if (tun->link == NULL) tun->link = link_new(tuns->direct, tun->device, tun->pi, tun->udp);
+  if (tun->link == NULL) binding_throw(env, "direct paths", ENOMEM);
+  return tun->link;
+}
+
+/* The session named by the first argument; NULL, maybe after throwing. */
+static struct session *session_arguments(napi_env env, napi_callback_info info, size_t count, napi_value *values) {
+  void *context;
+  uint32_t index;
+  if (!binding_arguments(env, info, count, values, &context) || !binding_u32(env, values[0], &index)) return NULL;
+  struct tuns *tuns = context;
+  return tuns->direct == NULL ? NULL : session_find(tuns->direct, index);
+}
+
+/* directOpen(port, receivers, mark): called after listen, whose bell also rings for events. */
+static napi_value open_direct(napi_env env, napi_callback_info info) {
+  napi_value values[3];
+  void *context;
+  uint32_t port;
+  uint32_t receivers;
+  uint32_t mark;
+  if (!binding_arguments(env, info, 3, values, &context) || !binding_u32(env, values[0], &port) ||
+      !binding_u32(env, values[1], &receivers) || !binding_u32(env, values[2], &mark)) {
+    return NULL;
+  }
+  struct tuns *tuns = context;
+  bool usable = tuns->bell != NULL && tuns->direct == NULL && receivers > 0 && receivers <= OUTER_MAX;
+  if (!usable) return binding_throw(env, "direct paths", EINVAL);
+  const char *step;
+  tuns->direct = direct_open((uint16_t)port, receivers, mark, tun_ring_bell, tuns, &step);
+  return tuns->direct == NULL ? binding_throw(env, step, errno) : NULL;
+}
+
+/* directClose(): links lose their direct paths. */
+static napi_value close_direct(napi_env env, napi_callback_info info) {
+  void *context;
+  if (!binding_arguments(env, info, 0, NULL, &context)) return NULL;
+  struct tuns *tuns = context;
+  if (tuns->direct == NULL) return NULL;
+  for (uint32_t i = 0; i < tuns->size; i++) {
+    if (tuns->places[i].link != NULL) link_free(tuns->places[i].link);
+    tuns->places[i].link = NULL;
+  }
+  direct_close(tuns->direct);
+  tuns->direct = NULL;
+  return NULL;
+}
+
+/* mark(value): SO_MARK on every UDP socket of this process. */
+static napi_value mark_sockets(napi_env env, napi_callback_info info) {
+  napi_value value;
+  uint32_t mark;
+  if (!binding_arguments(env, info, 1, &value, NULL) || !binding_u32(env, value, &mark)) return NULL;
+  int error = outer_mark(mark);
+  return error == 0 ? NULL : binding_throw(env, "SO_MARK", error);
+}
+
+/* directCounters(device, numbers): fills a Float64Array (session.h, enum link_counter). */
+static napi_value link_counters(napi_env env, napi_callback_info info) {
+  napi_value values[2];
+  napi_typedarray_type type;
+  size_t length;
+  void *bytes;
+  struct link *link = link_arguments(env, info, 2, values);
+  if (link == NULL) return NULL;
+  if (napi_get_typedarray_info(env, values[1], &type, &length, &bytes, NULL, NULL) != napi_ok ||
+      type != napi_float64_array || length != LINK_COUNTERS) {
+    napi_throw_type_error(env, NULL, "not a Float64Array of a number for each counter");
+    return NULL;
+  }
+  for (unsigned i = 0; i < LINK_COUNTERS; i++) ((double *)bytes)[i] = (double)atomic_load(&link->counters[i]);
+  return NULL;
+}
+
+/* directStrays(): [records of no session, datagrams that are no record] */
+static napi_value strays(napi_env env, napi_callback_info info) {
+  void *context;
+  napi_value result;
+  if (!binding_arguments(env, info, 0, NULL, &context)) return NULL;
+  struct tuns *tuns = context;
+  napi_create_array_with_length(env, 2, &result);
+  for (unsigned i = 0; i < 2; i++) {
+    napi_value number;
+    double total = tuns->direct == NULL ? 0 : (double)atomic_load(&tuns->direct->counters[i]);
+    napi_create_double(env, total, &number);
+    napi_set_element(env, result, i, number);
+  }
+  return result;
+}
+
+/* setEndpoint(device, address, port): false for an address that the sockets cannot reach. */
+static napi_value set_endpoint(napi_env env, napi_callback_info info) {
+  napi_value values[3];
+  char text[64];
+  uint32_t port;
+  struct endpoint endpoint;
+  struct link *link = link_arguments(env, info, 3, values);
+  if (link == NULL || !binding_string(env, values[1], text, sizeof text) || !binding_u32(env, values[2], &port)) {
+    return NULL;
+  }
+  bool valid = outer_endpoint(&link->direct->outer, text, (uint16_t)port, &endpoint);
+  if (valid) link_set_endpoint(link, &endpoint);
+  return binding_new_bool(env, valid);
+}
+
+/* endpoint(device): [address, port, bytes of IP and UDP header] */
+static napi_value get_endpoint(napi_env env, napi_callback_info info) {
+  napi_value values[1];
+  char text[64];
+  struct endpoint endpoint;
+  napi_value result;
+  napi_value address;
+  struct link *link = link_arguments(env, info, 1, values);
+  if (link == NULL) return NULL;
+  link_get_endpoint(link, &endpoint);
+  uint32_t port = endpoint_text(&endpoint, text);
+  napi_create_array_with_length(env, 3, &result);
+  napi_create_string_utf8(env, text, NAPI_AUTO_LENGTH, &address);
+  napi_set_element(env, result, 0, address);
+  napi_set_element(env, result, 1, binding_new_u32(env, port));
+  napi_set_element(env, result, 2, binding_new_u32(env, endpoint_overhead(&endpoint)));
+  return result;
+}
+
+/* setLimit(device, bytes): the longest packet, struct tun_pi included, that goes by the direct path. */
+static napi_value set_limit(napi_env env, napi_callback_info info) {
+  napi_value values[2];
+  uint32_t bytes;
+  struct link *link = link_arguments(env, info, 2, values);
+  if (link != NULL && binding_u32(env, values[1], &bytes)) link_set_limit(link, bytes);
+  return NULL;
+}
+
+/* addSession(device, index, peerIndex, cipher, seal, open): EEXIST where the index is taken. */
+static napi_value add_session(napi_env env, napi_callback_info info) {
+  napi_value values[6];
+  uint32_t index;
+  uint32_t peer_index;
+  uint32_t cipher;
+  const uint8_t *seal;
+  const uint8_t *open;
+  struct link *link = link_arguments(env, info, 6, values);
+  if (link == NULL || !binding_u32(env, values[1], &index) || !binding_u32(env, values[2], &peer_index) ||
+      !binding_u32(env, values[3], &cipher) || !key_argument(env, values[4], &seal) ||
+      !key_argument(env, values[5], &open)) {
+    return NULL;
+  }
+  struct session *session = session_add(link, index, peer_index, (enum record_cipher)cipher, seal, open);
+  return session == NULL ? binding_throw(env, "adding a session", errno) : NULL;
+}
+
+/* useSession(device, index): 0 for none. */
+static napi_value use_session(napi_env env, napi_callback_info info) {
+  napi_value values[2];
+  uint32_t index;
+  struct link *link = link_arguments(env, info, 2, values);
+  if (link == NULL || !binding_u32(env, values[1], &index)) return NULL;
+  struct session *session = index == 0 ? NULL : session_find(link->direct, index);
+  if (index != 0 && (session == NULL || session->link != link)) return binding_throw(env, "using a session", ENOENT);
+  link_use(link, session);
+  return NULL;
+}
+
+/* removeSession(index): one that is not in use. */
+static napi_value remove_session(napi_env env, napi_callback_info info) {
+  napi_value values[1];
+  struct session *session = session_arguments(env, info, 1, values);
+  if (session != NULL) session_remove(session);
+  return NULL;
+}
+
+/* probe(index, number, size): false where the kernel refuses an IP packet of this size, or there is no such session. */
+static napi_value send_probe(napi_env env, napi_callback_info info) {
+  napi_value values[3];
+  uint32_t number;
+  uint32_t size;
+  struct session *session = session_arguments(env, info, 3, values);
+  if (session == NULL) return binding_new_bool(env, false);
+  if (!binding_u32(env, values[1], &number) || !binding_u32(env, values[2], &size)) return NULL;
+  return binding_new_bool(env, probe_send(session, number, size));
+}
+
+/* directEvents(): a Float64Array's worth of bytes, four numbers for each: type, index, number, round trip in
+ * milliseconds. Undefined for none; the bell rings for the next. */
+static napi_value take_events(napi_env env, napi_callback_info info) {
+  void *context;
+  double numbers[EVENTS_MAX * EVENT_NUMBERS];
+  unsigned used = 0;
+  struct event event;
+  if (!binding_arguments(env, info, 0, NULL, &context)) return NULL;
+  struct tuns *tuns = context;
+  if (tuns->direct == NULL) return NULL;
+  while (used < EVENTS_MAX * EVENT_NUMBERS && events_take(&tuns->direct->events, &event)) {
+    numbers[used++] = event.type;
+    numbers[used++] = event.index;
+    numbers[used++] = event.number;
+    numbers[used++] = (double)event.rtt / 1e6;
+  }
+  void *bytes;
+  napi_value buffer;
+  if (used == 0 || napi_create_arraybuffer(env, used * sizeof numbers[0], &bytes, &buffer) != napi_ok) return NULL;
+  for (unsigned i = 0; i < used; i++) ((double *)bytes)[i] = numbers[i];
+  return buffer;
+}
+
+void direct_binding_register(napi_env env, napi_value exports, struct tuns *tuns) {
+  binding_function(env, exports, "directOpen", open_direct, tuns);
+  binding_function(env, exports, "directClose", close_direct, tuns);
+  binding_function(env, exports, "directCounters", link_counters, tuns);
+  binding_function(env, exports, "directStrays", strays, tuns);
+  binding_function(env, exports, "directEvents", take_events, tuns);
+  binding_function(env, exports, "mark", mark_sockets, tuns);
+  binding_function(env, exports, "setEndpoint", set_endpoint, tuns);
+  binding_function(env, exports, "endpoint", get_endpoint, tuns);
+  binding_function(env, exports, "setLimit", set_limit, tuns);
+  binding_function(env, exports, "addSession", add_session, tuns);
+  binding_function(env, exports, "useSession", use_session, tuns);
+  binding_function(env, exports, "removeSession", remove_session, tuns);
+  binding_function(env, exports, "probe", send_probe, tuns);
+}

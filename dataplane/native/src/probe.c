@@ -1,0 +1,48 @@
+#include "probe.h"
+
+#include <endian.h>
+#include <string.h>
+#include <time.h>
+
+static uint64_t nanoseconds(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+bool probe_send(struct session *session, uint32_t number, uint32_t size) {
+  uint8_t record[RECORD_OVERHEAD + SEGMENT_MAX] = {0};
+  pthread_mutex_lock(&session->link->lock);
+  struct endpoint to = session->link->endpoint;
+  pthread_mutex_unlock(&session->link->lock);
+  uint32_t overhead = endpoint_overhead(&to) + RECORD_OVERHEAD;
+  uint32_t length = size < overhead + PROBE_LENGTH ? PROBE_LENGTH : size - overhead;
+  if (length > SEGMENT_MAX - overhead) length = SEGMENT_MAX - overhead;
+  uint32_t wire_number = htobe32(number);
+  uint64_t time = htobe64(nanoseconds());
+  memcpy(record + RECORD_HEADER, &wire_number, sizeof wire_number);
+  memcpy(record + RECORD_HEADER + sizeof wire_number, &time, sizeof time);
+  return session_send(session, RECORD_PROBE, record, length, &to);
+}
+
+bool probe_take(struct session *session, uint8_t kind, const uint8_t *content, size_t length,
+                const struct endpoint *source) {
+  if (length < PROBE_LENGTH) return false;
+  if (kind == RECORD_PROBE) {
+    uint8_t record[RECORD_OVERHEAD + PROBE_LENGTH];
+    memcpy(record + RECORD_HEADER, content, PROBE_LENGTH);
+    session_send(session, RECORD_REPLY, record, PROBE_LENGTH, source);
+    return true;
+  }
+  uint32_t number;
+  uint64_t sent;
+  memcpy(&number, content, sizeof number);
+  memcpy(&sent, content + sizeof number, sizeof sent);
+  uint64_t now = nanoseconds();
+  sent = be64toh(sent);
+  if (sent > now) return false;
+  struct event event = {
+      .type = EVENT_REPLY, .index = session->index, .number = be32toh(number), .rtt = now - sent};
+  events_add(&session->link->direct->events, event);
+  return true;
+}

@@ -1,0 +1,21 @@
+/*
+ * Probes: records that ask for an answer, padded to the size that is asked about. In clear:
+ *
+ *   │ number u32 │ time u64, the sender's own clock in nanoseconds │ zeros … │        the answer has the first twelve bytes
+ */
+#ifndef CRYONET_PROBE_H
+#define CRYONET_PROBE_H
+
+#include "session.h"
+
+#define PROBE_LENGTH 12u
+
+/* Sends a probe in an IP packet of `size` bytes, or of as few as it can be. False where the kernel refuses it for its
+ * length. On any thread. */
+bool probe_send(struct session *session, uint32_t number, uint32_t size);
+/* Answers a probe at once, at the address that it came from; tells the owner of an answer. On a receiver, under
+ * direct->lock. False for one that makes no sense. */
+bool probe_take(struct session *session, uint8_t kind, const uint8_t *content, size_t length,
+                const struct endpoint *source);
+
+#endif

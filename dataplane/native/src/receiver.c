@@ -1,0 +1,220 @@
+#include "receiver.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/udp.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "coalesce.h"
+#include "probe.h"
+#include "thread.h"
+
+#ifndef UDP_GRO
+#define UDP_GRO 104
+#endif
+
+/* What the kernel joined, and how many of that are taken in one call. */
+#define DATAGRAM 65536u
+#define BATCH 8u
+
+struct receiver {
+  struct direct *direct;
+  int socket;
+  int wake; /* eventfd: stop */
+  pthread_t thread;
+  struct coalesce *coalesce;
+  struct link *pending;    /* whose packets lie in it */
+  struct session *current; /* found last; of this batch only */
+  struct mmsghdr messages[BATCH];
+  struct iovec parts[BATCH];
+  struct sockaddr_storage sources[BATCH];
+  char control[BATCH][CMSG_SPACE(sizeof(int))];
+  uint8_t *datagrams;
+};
+
+static void write_packet(void *context, const struct iovec *parts, int parts_count, unsigned packets) {
+  struct link *link = context;
+  uint64_t bytes = 0;
+  for (int i = 0; i < parts_count; i++) bytes += parts[i].iov_len;
+  ssize_t written;
+  do {
+    written = writev(link->tun, parts, parts_count);
+  } while (written < 0 && errno == EINTR);
+  count(link->counters, COUNTER_RX_WRITES, 1);
+  if (written < 0) {
+    count(link->counters, COUNTER_RX_REFUSED, packets);
+    return;
+  }
+  count(link->counters, COUNTER_RX_PACKETS, packets);
+  count(link->counters, COUNTER_RX_BYTES, bytes - sizeof(struct virtio_net_hdr));
+}
+
+static void flush(struct receiver *receiver) {
+  if (receiver->pending != NULL) coalesce_flush(receiver->coalesce, write_packet, receiver->pending);
+  receiver->pending = NULL;
+}
+
+static void take_packet(struct receiver *receiver, struct link *link, uint8_t *packet, size_t length) {
+  if (length == 0) return; /* only a sign of life */
+  if (length <= (link->pi ? POLLER_PI : 0)) {
+    count(link->counters, COUNTER_RX_MALFORMED, 1);
+    return;
+  }
+  struct coalesce_options options = {.udp = link->udp, .packet_information = link->pi};
+  if (receiver->pending != link) flush(receiver);
+  receiver->pending = link;
+  if (coalesce_add(receiver->coalesce, packet, length, options)) return;
+  flush(receiver);
+  receiver->pending = link;
+  coalesce_add(receiver->coalesce, packet, length, options);
+}
+
+/* A record that opened is from who has the key, wherever it came from; with the first one a peer with many addresses
+ * only says which it sends from. */
+static void follow(struct session *session, const struct endpoint *source) {
+  struct link *link = session->link;
+  pthread_mutex_lock(&link->lock);
+  bool moved = !endpoint_equals(&link->endpoint, source);
+  bool told = moved && link->followed;
+  if (moved) link->endpoint = *source;
+  link->followed = true;
+  pthread_mutex_unlock(&link->lock);
+  if (told) events_add(&link->direct->events, (struct event){.type = EVENT_ROAMED, .index = session->index});
+}
+
+/* Its session, where it is the newest of that; an older one may have been held back by somebody. */
+static struct session *take_record(struct receiver *receiver, uint8_t *record, size_t length,
+                                   const struct endpoint *source) {
+  struct direct *direct = receiver->direct;
+  struct record_header header;
+  if (!record_parse(record, length, &header)) {
+    count(direct->counters, COUNTER_NO_RECORD, 1);
+    return NULL;
+  }
+  struct session *session = receiver->current;
+  if (session == NULL || session->index != header.index) session = session_find(direct, header.index);
+  if (session == NULL) {
+    count(direct->counters, COUNTER_UNKNOWN, 1);
+    return NULL;
+  }
+  receiver->current = session;
+  struct link *link = session->link;
+  if (!replay_is_new(&session->replay, header.counter)) {
+    count(link->counters, COUNTER_RX_REPLAYED, 1);
+    return NULL;
+  }
+  int64_t opened = record_open(session->open, record, length, &header);
+  if (opened < 0) {
+    count(link->counters, COUNTER_RX_FORGED, 1);
+    return NULL;
+  }
+  replay_accept(&session->replay, header.counter);
+  count(link->counters, COUNTER_RX_RECORDS, 1);
+  if (!session->heard) {
+    session->heard = true;
+    events_add(&direct->events, (struct event){.type = EVENT_HEARD, .index = session->index});
+  }
+  uint8_t *content = record + RECORD_HEADER;
+  if (header.kind == RECORD_PACKET) take_packet(receiver, link, content, (size_t)opened);
+  else if (!probe_take(session, header.kind, content, (size_t)opened, source)) {
+    count(link->counters, COUNTER_RX_MALFORMED, 1);
+  }
+  return header.counter + 1 == session->replay.next ? session : NULL;
+}
+
+/* Bytes of each datagram that the kernel joined, or of the one. */
+static size_t segment_of(struct msghdr *message, size_t length) {
+  for (struct cmsghdr *part = CMSG_FIRSTHDR(message); part != NULL; part = CMSG_NXTHDR(message, part)) {
+    if (part->cmsg_level != SOL_UDP || part->cmsg_type != UDP_GRO) continue;
+    int size;
+    memcpy(&size, CMSG_DATA(part), sizeof size);
+    if (size > 0) return (size_t)size;
+  }
+  return length;
+}
+
+static void take_message(struct receiver *receiver, unsigned i) {
+  struct msghdr *message = &receiver->messages[i].msg_hdr;
+  size_t length = receiver->messages[i].msg_len;
+  size_t segment = segment_of(message, length);
+  struct endpoint source = {.length = message->msg_namelen};
+  memcpy(&source.address, &receiver->sources[i], sizeof source.address);
+  uint8_t *bytes = receiver->parts[i].iov_base;
+  struct session *newest = NULL;
+  for (size_t at = 0; at < length; at += segment) {
+    newest = take_record(receiver, bytes + at, length - at < segment ? length - at : segment, &source);
+  }
+  if (newest != NULL) follow(newest, &source);
+}
+
+static void receive(struct receiver *receiver) {
+  for (unsigned i = 0; i < BATCH; i++) {
+    struct msghdr *message = &receiver->messages[i].msg_hdr;
+    message->msg_namelen = sizeof receiver->sources[i];
+    message->msg_controllen = sizeof receiver->control[i];
+  }
+  int got = recvmmsg(receiver->socket, receiver->messages, BATCH, MSG_DONTWAIT, NULL);
+  if (got <= 0) return;
+  pthread_rwlock_rdlock(&receiver->direct->lock);
+  for (int i = 0; i < got; i++) take_message(receiver, (unsigned)i);
+  flush(receiver);
+  receiver->current = NULL;
+  pthread_rwlock_unlock(&receiver->direct->lock);
+}
+
+static void *run(void *argument) {
+  struct receiver *receiver = argument;
+  struct pollfd wanted[] = {{.fd = receiver->socket, .events = POLLIN}, {.fd = receiver->wake, .events = POLLIN}};
+  for (;;) {
+    if (poll(wanted, 2, -1) < 0) continue;
+    if (wanted[1].revents != 0) return NULL;
+    if (wanted[0].revents != 0) receive(receiver);
+  }
+}
+
+static void free_receiver(struct receiver *receiver) {
+  if (receiver->wake >= 0) close(receiver->wake);
+  coalesce_free(receiver->coalesce);
+  free(receiver->datagrams);
+  free(receiver);
+}
+
+struct receiver *receiver_start(struct direct *direct, int socket) {
+  struct receiver *receiver = calloc(1, sizeof *receiver);
+  if (receiver == NULL) return NULL;
+  receiver->direct = direct;
+  receiver->socket = socket;
+  receiver->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  receiver->coalesce = coalesce_new();
+  receiver->datagrams = malloc(BATCH * DATAGRAM);
+  int error = receiver->wake < 0 ? errno : receiver->coalesce == NULL || receiver->datagrams == NULL ? ENOMEM : 0;
+  if (error == 0) {
+    for (unsigned i = 0; i < BATCH; i++) {
+      receiver->parts[i] = (struct iovec){receiver->datagrams + i * DATAGRAM, DATAGRAM};
+      receiver->messages[i].msg_hdr = (struct msghdr){
+          .msg_name = &receiver->sources[i],
+          .msg_iov = &receiver->parts[i],
+          .msg_iovlen = 1,
+          .msg_control = receiver->control[i],
+      };
+    }
+    error = thread_start(&receiver->thread, "cryonet-receive", run, receiver);
+  }
+  if (error == 0) return receiver;
+  free_receiver(receiver);
+  errno = error;
+  return NULL;
+}
+
+void receiver_stop(struct receiver *receiver) {
+  uint64_t one = 1;
+  while (write(receiver->wake, &one, sizeof one) < 0 && errno == EINTR) {
+  }
+  pthread_join(receiver->thread, NULL);
+  free_receiver(receiver);
+}

@@ -1,0 +1,148 @@
+#include "sender.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/udp.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Bytes: what one UDP datagram may have over IPv6 and over IPv4, and the kernel takes in one call. */
+#define BUFFER 65000u
+/* UDP_MAX_SEGMENTS before Linux 6.9. */
+#define RECORDS 64u
+
+struct sender {
+  struct direct *direct;
+  struct session *session; /* whose records lie in the buffer */
+  uint32_t used;
+  uint32_t size; /* of each record but the last */
+  uint32_t records;
+  uint64_t packet_bytes;
+  bool ended; /* the last one is shorter */
+  bool single; /* the kernel cannot cut: one call for each */
+  uint8_t buffer[BUFFER];
+};
+
+struct sender *sender_new(struct direct *direct) {
+  struct sender *sender = calloc(1, sizeof *sender);
+  if (sender != NULL) sender->direct = direct;
+  return sender;
+}
+
+void sender_free(struct sender *sender) { free(sender); }
+
+/* 0 or errno. */
+static int transmit(struct sender *sender, const struct endpoint *to, uint8_t *bytes, size_t length, uint32_t size) {
+  struct iovec part = {bytes, length};
+  union {
+    struct cmsghdr header;
+    char space[CMSG_SPACE(sizeof(uint16_t))];
+  } control = {0};
+  struct msghdr message = {
+      .msg_name = (void *)&to->address,
+      .msg_namelen = to->length,
+      .msg_iov = &part,
+      .msg_iovlen = 1,
+  };
+  if (length > size) {
+    message.msg_control = control.space;
+    message.msg_controllen = sizeof control.space;
+    control.header = (struct cmsghdr){.cmsg_level = SOL_UDP, .cmsg_type = UDP_SEGMENT,
+                                      .cmsg_len = CMSG_LEN(sizeof(uint16_t))};
+    uint16_t segment = (uint16_t)size;
+    memcpy(CMSG_DATA(&control.header), &segment, sizeof segment);
+  }
+  while (sendmsg(sender->direct->outer.sockets[0], &message, MSG_DONTWAIT) < 0) {
+    if (errno != EINTR) return errno;
+  }
+  return 0;
+}
+
+static void account(struct link *link, int error, uint32_t records, uint64_t packet_bytes) {
+  count(link->counters, COUNTER_TX_WRITES, 1);
+  if (error == 0) {
+    count(link->counters, COUNTER_TX_PACKETS, records);
+    count(link->counters, COUNTER_TX_BYTES, packet_bytes);
+    count(link->counters, COUNTER_TX_RECORDS, records);
+  } else {
+    count(link->counters, error == EMSGSIZE || error == EINVAL ? COUNTER_TX_TOO_LONG : COUNTER_TX_REFUSED, records);
+  }
+}
+
+static void transmit_singly(struct sender *sender, struct link *link, const struct endpoint *to) {
+  for (uint32_t at = 0; at < sender->used; at += sender->size) {
+    uint32_t length = sender->used - at < sender->size ? sender->used - at : sender->size;
+    int error = transmit(sender, to, sender->buffer + at, length, length);
+    account(link, error, 1, length - RECORD_OVERHEAD);
+  }
+}
+
+static void flush(struct sender *sender) {
+  if (sender->records == 0) return;
+  struct link *link = sender->session->link;
+  pthread_mutex_lock(&link->lock);
+  struct endpoint to = link->endpoint;
+  pthread_mutex_unlock(&link->lock);
+  int error = sender->single ? EIO : transmit(sender, &to, sender->buffer, sender->used, sender->size);
+  /* An interface that leaves checksums to us cannot cut either. */
+  if (error == EIO && sender->records > 1) sender->single = true;
+  if (error == EIO) transmit_singly(sender, link, &to);
+  else account(link, error, sender->records, sender->packet_bytes);
+  sender->used = sender->records = 0;
+  sender->packet_bytes = 0;
+  sender->ended = false;
+}
+
+void sender_flush(struct outlet *outlet) {
+  struct session *session = (struct session *)outlet;
+  flush(session->link->direct->sender);
+}
+
+/* Whether it may be a packet of the tunnels themselves, by its source port: the owner knows more (outer-packet.ts). */
+static bool may_be_outer(const struct direct *direct, const struct segment_cut *cut) {
+  const uint8_t *packet = cut->packet;
+  uint32_t ports = packet[0] >> 4 == 4 ? (packet[0] & 15u) * 4u : 40u;
+  if (ports + 2u > cut->length || packet[packet[0] >> 4 == 4 ? 9 : 6] != IPPROTO_UDP) return false;
+  return packet[ports] * 256u + packet[ports + 1] == direct->port;
+}
+
+bool sender_send(struct outlet *outlet, const uint8_t *pi, struct segment_cut *cut) {
+  struct session *session = (struct session *)outlet;
+  struct link *link = session->link;
+  struct sender *sender = link->direct->sender;
+  uint32_t prefix = pi == NULL ? 0 : POLLER_PI;
+  uint32_t largest = prefix + segment_largest(cut);
+  if (largest > atomic_load_explicit(&link->limit, memory_order_relaxed)) {
+    count(link->counters, COUNTER_TX_ASIDE, 1);
+    return false;
+  }
+  if (may_be_outer(link->direct, cut)) return false;
+  uint32_t size = largest + RECORD_OVERHEAD;
+  for (;;) {
+    if (sender->records > 0 && (sender->session != session || sender->size != size || sender->ended ||
+                                sender->records == RECORDS || sender->used + size > BUFFER)) {
+      flush(sender);
+    }
+    uint8_t *record = sender->buffer + sender->used;
+    uint32_t length = segment_next(cut, record + RECORD_HEADER + prefix);
+    if (length == 0) return true;
+    if (pi != NULL) memcpy(record + RECORD_HEADER, pi, POLLER_PI);
+    length += prefix;
+    struct record_header header = {
+        .kind = RECORD_PACKET,
+        .index = session->peer_index,
+        .counter = atomic_fetch_add_explicit(&session->counter, 1, memory_order_relaxed),
+    };
+    if (!record_seal(session->seal, record, length, header)) {
+      count(link->counters, COUNTER_TX_REFUSED, 1);
+      continue;
+    }
+    sender->session = session;
+    sender->size = size;
+    sender->used += length + RECORD_OVERHEAD;
+    sender->records++;
+    sender->packet_bytes += length;
+    sender->ended = length < largest;
+  }
+}

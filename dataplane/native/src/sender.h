@@ -1,0 +1,20 @@
+/*
+ * Sealed packets on their way out. Records of one length follow each other in one buffer, which goes to the kernel in one
+ * call and leaves it in pieces (UDP_SEGMENT); a shorter one ends it. One sender for one reader thread.
+ */
+#ifndef CRYONET_SENDER_H
+#define CRYONET_SENDER_H
+
+#include "session.h"
+
+struct sender;
+
+/* NULL without memory. */
+struct sender *sender_new(struct direct *direct);
+void sender_free(struct sender *sender);
+
+/* The outlet of a session. */
+bool sender_send(struct outlet *outlet, const uint8_t *pi, struct segment_cut *cut);
+void sender_flush(struct outlet *outlet);
+
+#endif

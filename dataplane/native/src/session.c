@@ -1,0 +1,86 @@
+#include "session.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "direct.h"
+#include "sender.h"
+
+static struct session **bucket_of(struct direct *direct, uint32_t index) {
+  return &direct->table[index % SESSION_BUCKETS];
+}
+
+struct session *session_find(struct direct *direct, uint32_t index) {
+  struct session *session = *bucket_of(direct, index);
+  while (session != NULL && session->index != index) session = session->next;
+  return session;
+}
+
+static void free_session(struct session *session) {
+  record_key_free(session->seal);
+  record_key_free(session->reply);
+  record_key_free(session->open);
+  pthread_mutex_destroy(&session->lock);
+  free(session);
+}
+
+struct session *session_add(struct link *link, uint32_t index, uint32_t peer_index, enum record_cipher cipher,
+                            const uint8_t seal[RECORD_KEY], const uint8_t open[RECORD_KEY]) {
+  struct direct *direct = link->direct;
+  if (session_find(direct, index) != NULL) {
+    errno = EEXIST;
+    return NULL;
+  }
+  struct session *session = calloc(1, sizeof *session);
+  if (session == NULL) return NULL;
+  pthread_mutex_init(&session->lock, NULL);
+  session->outlet = (struct outlet){.send = sender_send, .flush = sender_flush};
+  session->link = link;
+  session->index = index;
+  session->peer_index = peer_index;
+  session->seal = record_key_new(cipher, seal, true);
+  session->reply = record_key_new(cipher, seal, true);
+  session->open = record_key_new(cipher, open, false);
+  if (session->seal == NULL || session->reply == NULL || session->open == NULL) {
+    free_session(session);
+    errno = ENOMEM;
+    return NULL;
+  }
+  struct session **bucket = bucket_of(direct, index);
+  pthread_rwlock_wrlock(&direct->lock);
+  session->next = *bucket;
+  *bucket = session;
+  pthread_rwlock_unlock(&direct->lock);
+  return session;
+}
+
+void session_remove(struct session *session) {
+  struct direct *direct = session->link->direct;
+  struct session **at = bucket_of(direct, session->index);
+  pthread_rwlock_wrlock(&direct->lock);
+  while (*at != session) at = &(*at)->next;
+  *at = session->next;
+  pthread_rwlock_unlock(&direct->lock);
+  free_session(session);
+}
+
+bool session_send(struct session *session, enum record_kind kind, uint8_t *record, size_t length,
+                  const struct endpoint *to) {
+  struct link *link = session->link;
+  struct record_header header = {
+      .kind = (uint8_t)kind,
+      .index = session->peer_index,
+      .counter = atomic_fetch_add_explicit(&session->counter, 1, memory_order_relaxed),
+  };
+  pthread_mutex_lock(&session->lock);
+  bool sealed = record_seal(session->reply, record, length, header);
+  pthread_mutex_unlock(&session->lock);
+  if (!sealed) return true;
+  ssize_t sent;
+  do {
+    sent = sendto(link->direct->outer.sockets[0], record, length + RECORD_OVERHEAD, MSG_DONTWAIT,
+                  (const struct sockaddr *)&to->address, to->length);
+  } while (sent < 0 && errno == EINTR);
+  if (sent >= 0) count(link->counters, COUNTER_TX_RECORDS, 1);
+  return sent >= 0 || errno != EMSGSIZE;
+}

@@ -1,0 +1,101 @@
+/*
+ * Sessions of direct paths, and the links that they belong to. A link is one TUN device's; a session is one pair of
+ * keys under one receiver index. A link that renews its keys has two sessions for a while: records of either are
+ * opened, and one of them seals.
+ *
+ *   struct direct   rwlock `lock`: held for reading by a receiver for a batch, for writing by the owner to add and
+ *                   remove sessions; so whatever a receiver has found in the table stays until it lets go
+ *   struct link     `endpoint` under its own mutex
+ *   struct session  `counter` is shared by all that seal; `seal` is the reader thread's, `reply` under its mutex,
+ *                   `open` and `replay` the one receiver's that this receiver index leads to (outer.h)
+ */
+#ifndef CRYONET_SESSION_H
+#define CRYONET_SESSION_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "event.h"
+#include "outer.h"
+#include "poller.h"
+#include "record.h"
+
+/* Places in a link's counters. dataplane/io/direct-path.ts has the same list. */
+enum link_counter {
+  COUNTER_TX_PACKETS,
+  COUNTER_TX_BYTES,
+  COUNTER_RX_PACKETS,
+  COUNTER_RX_BYTES,
+  COUNTER_TX_RECORDS, /* probes included */
+  COUNTER_RX_RECORDS,
+  COUNTER_TX_REFUSED,   /* packets: the kernel's queue was full, or it had no way */
+  COUNTER_TX_TOO_LONG,  /* packets: longer than the outgoing interface takes */
+  COUNTER_TX_ASIDE,     /* super-packets that do not fit the path and went to the ring */
+  COUNTER_RX_REFUSED,   /* packets that the TUN device did not take */
+  COUNTER_RX_FORGED,    /* records that did not open */
+  COUNTER_RX_REPLAYED,  /* records */
+  COUNTER_RX_MALFORMED, /* records that opened and make no sense */
+  COUNTER_TX_WRITES,    /* system calls */
+  COUNTER_RX_WRITES,
+  LINK_COUNTERS,
+};
+
+/* Of all links: records that belong to none. */
+enum direct_counter { COUNTER_UNKNOWN, COUNTER_NO_RECORD, DIRECT_COUNTERS };
+
+#define SESSION_BUCKETS 1024u
+
+struct session;
+
+struct direct {
+  struct outer outer;
+  uint16_t port;
+  struct receiver *receivers[OUTER_MAX];
+  struct sender *sender;
+  pthread_rwlock_t lock;
+  struct session *table[SESSION_BUCKETS];
+  struct events events;
+  _Atomic uint64_t counters[DIRECT_COUNTERS];
+};
+
+struct link {
+  struct direct *direct;
+  struct device *device;
+  int tun;
+  bool pi;
+  bool udp;
+  _Atomic uint32_t limit; /* bytes of the longest packet that fits the path, struct tun_pi included */
+  pthread_mutex_t lock;
+  struct endpoint endpoint;
+  bool followed; /* a record came from there */
+  _Atomic uint64_t counters[LINK_COUNTERS];
+};
+
+struct session {
+  struct outlet outlet;
+  struct session *next; /* in its bucket */
+  struct link *link;
+  uint32_t index;
+  uint32_t peer_index;
+  _Atomic uint64_t counter;
+  struct record_key *seal;
+  pthread_mutex_t lock;
+  struct record_key *reply;
+  struct record_key *open;
+  struct replay replay;
+  bool heard;
+};
+
+static inline void count(_Atomic uint64_t *counters, unsigned which, uint64_t more) {
+  atomic_fetch_add_explicit(&counters[which], more, memory_order_relaxed);
+}
+
+/* Under direct->lock. NULL where there is none. */
+struct session *session_find(struct direct *direct, uint32_t index);
+/* Seals and sends one record that is no packet. False where the kernel refuses it for its length. */
+bool session_send(struct session *session, enum record_kind kind, uint8_t *record, size_t length,
+                  const struct endpoint *to);
+
+#endif
