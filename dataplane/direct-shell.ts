@@ -21,7 +21,7 @@ import { quality } from './core/liveness.ts';
 import { type DirectCounters, type DirectLink, recordOverhead } from './io/direct.ts';
 import { type DirectKeyPair, deriveDirectKeys, newDirectKeyPair, ownCiphers } from './io/direct-keys.ts';
 import type { TunFactory } from './io/tun.ts';
-import type { CandidateEnd } from './io/webrtc.ts';
+import type { CandidatePair } from './io/webrtc.ts';
 
 /** Milliseconds by which ticks of several links are put together. */
 const tickSlack = 40;
@@ -37,7 +37,8 @@ export interface Carrier {
   readonly identity: Uint8Array;
   /** Of both DTLS certificates. */
   readonly fingerprints: { readonly ours: string; readonly theirs: string };
-  readonly remote: CandidateEnd;
+  /** What ICE selected. */
+  readonly pair: CandidatePair;
 }
 
 export interface DirectShellOptions {
@@ -62,9 +63,9 @@ interface Path {
   readonly direct: Direct;
   readonly link: DirectLink;
   carrier: Carrier | undefined;
+  /** Of the connection that the keys were agreed on over last. */
+  ends: CandidatePair | undefined;
   exchange: Exchange | undefined;
-  /** The peer's first message, where it came before the connection was open at our end. */
-  early: { readonly negotiation: string; readonly message: DirectMessage } | undefined;
 }
 
 export class DirectShell {
@@ -72,6 +73,8 @@ export class DirectShell {
   readonly #paths = new Map<string, Path>();
   /** Whose session an index is. */
   readonly #owners = new Map<number, string>();
+  /** By peer, its first message where that came before the connection was open at our end. */
+  readonly #early = new Map<string, { readonly negotiation: string; readonly message: DirectMessage }>();
   #config: DataplaneConfig | undefined;
   /** Why there are no direct paths at all. */
   #unavailable: string | undefined;
@@ -122,21 +125,20 @@ export class DirectShell {
       path ??= this.#add(peer, link);
     }
     path.carrier = carrier;
+    path.ends = carrier.pair;
     path.exchange = undefined;
     const { negotiation, offered } = carrier;
     this.#take(peer, path, { type: 'begin', negotiation, offered });
-    const { early } = path;
-    path.early = undefined;
+    const early = this.#early.get(peer);
+    this.#early.delete(peer);
     if (early?.negotiation === negotiation) this.receive(peer, negotiation, early.message);
   }
 
   receive(peer: string, negotiation: string, message: DirectMessage): void {
     if (this.#unavailable !== undefined) return;
-    let path = this.#paths.get(peer);
-    if (path === undefined || path.carrier?.negotiation !== negotiation) {
-      const link = this.#options.link(peer);
-      if (path === undefined && link !== undefined) path = this.#add(peer, link);
-      if (path !== undefined) path.early = { negotiation, message };
+    const path = this.#paths.get(peer);
+    if (path?.carrier?.negotiation !== negotiation) {
+      this.#early.set(peer, { negotiation, message });
       return;
     }
     try {
@@ -149,6 +151,7 @@ export class DirectShell {
   }
 
   ended(peer: string, negotiation: string): void {
+    if (this.#early.get(peer)?.negotiation === negotiation) this.#early.delete(peer);
     const path = this.#paths.get(peer);
     if (path === undefined) return;
     if (path.carrier?.negotiation === negotiation) path.carrier = path.exchange = undefined;
@@ -199,14 +202,23 @@ export class DirectShell {
     return this.#paths.get(peer)?.link.counters();
   }
 
-  /** Where the peer's records come from. */
-  endpointOf(peer: string): { readonly address: string; readonly port: number } | undefined {
-    return this.#paths.get(peer)?.link.endpoint();
+  /** The ends of the path: what ICE selected, and where the peer's records come from since. */
+  pairOf(peer: string): CandidatePair | undefined {
+    const path = this.#paths.get(peer);
+    if (path?.ends === undefined) return undefined;
+    const { address, port } = path.link.endpoint();
+    return { local: path.ends.local, remote: { ...path.ends.remote, address, port } };
   }
 
   #add(peer: string, link: DirectLink): Path {
     const direct = newDirect(performance.now());
-    const path: Path = { direct, link, carrier: undefined, exchange: undefined, early: undefined };
+    const path: Path = {
+      direct,
+      link,
+      carrier: undefined,
+      ends: undefined,
+      exchange: undefined,
+    };
     this.#paths.set(peer, path);
     return path;
   }
@@ -250,7 +262,7 @@ export class DirectShell {
     { pair, ours }: Exchange,
     theirs: DirectMessage,
   ): void {
-    const { fingerprints, identity, remote, negotiation } = carrier;
+    const { fingerprints, identity, pair: ends, negotiation } = carrier;
     const { cipher, sendKey, receiveKey } = deriveDirectKeys(
       pair.agree(theirs.key),
       { identity: this.#config!.identity, fingerprint: fingerprints.ours, message: ours },
@@ -259,7 +271,7 @@ export class DirectShell {
     );
     const { index, generation } = ours;
     try {
-      if (generation === 0 && !path.link.setEndpoint(remote.address, remote.port)) {
+      if (generation === 0 && !path.link.setEndpoint(ends.remote.address, ends.remote.port)) {
         path.direct.reason = 'unreachable address';
         return;
       }

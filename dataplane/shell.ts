@@ -398,11 +398,11 @@ export class DataplaneShell {
 
   #beginDirect(link: Link, live: LiveConnection): void {
     const { ours, theirs } = live.fingerprints;
-    const pair = this.#pair(link);
+    const pair = pairOf(link, live.connection.pair());
     if (live.route !== 'shared' || pair === null || ours === undefined || theirs === undefined) return;
     if (isRelayed(pair)) return;
     const { offered, identity } = live;
-    const carrier = { negotiation: link.active!, offered, identity, remote: pair.remote };
+    const carrier = { negotiation: link.active!, offered, identity, pair };
     this.#direct.begin(link.peer, { ...carrier, fingerprints: { ours, theirs } });
   }
 
@@ -422,6 +422,7 @@ export class DataplaneShell {
   }
 
   #pair(link: Link): LinkReport['pair'] {
+    if (link.direct) return this.#direct.pairOf(link.peer) ?? null;
     return pairOf(link, this.#active(link.peer)?.connection.pair());
   }
 

@@ -65,6 +65,8 @@ export interface Direct {
   liveness: Liveness;
   mtu: PathMtu | null;
   records: number;
+  /** Both ways, at the last tick. */
+  packets: number;
   proveAt: number;
 }
 
@@ -117,6 +119,7 @@ export function newDirect(now: number): Direct {
     liveness: newLiveness(now),
     mtu: null,
     records: 0,
+    packets: 0,
     proveAt: now,
   };
 }
@@ -237,6 +240,9 @@ function tick(
   if (next !== null && now >= direct.proveAt) prove(direct, next.index, now, effects);
   if (using === null) return;
   takeLiveness(direct, { type: 'tick', sent: event.sent, received: event.received }, now, effects);
+  const packets = event.sent + event.received;
+  takeMtu(direct, { type: 'active', active: packets !== direct.packets }, now, effects);
+  direct.packets = packets;
   if (direct.phase === 'up') takeMtu(direct, { type: 'tick' }, now, effects);
   if (agreement?.offered !== true || !agreement.installed || next !== null) return;
   const { at, records } = using.since;

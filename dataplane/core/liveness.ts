@@ -12,8 +12,9 @@
  * of an idle path would keep each other awake.
  */
 
-/** Milliseconds between looks at the counters. Two make `activeInterval`, so that packets which begin to flow over an
- *  idle path have their first probe soon, and three probes and the wait for the third end within 3 s. */
+/** Milliseconds between looks at the counters, so that packets which begin to flow over an idle path have their first
+ *  probe soon. Also the least wait for an answer: a dead path is lost after three `activeInterval` and that, within
+ *  3 s; later only where round trips take more than 150 ms. */
 const lookInterval = 400;
 /** Milliseconds between probes of an active path, and of one whose last probe is not answered. */
 const activeInterval = 800;
@@ -22,12 +23,15 @@ const idleInterval = 25_000;
 /** Milliseconds between probes of a path that does not carry packets. */
 const lostInterval = 1000;
 
+/** Milliseconds to wait for an answer at most. */
+const mostWait = 3000;
+
 const missesUntilLost = 3;
 const answersUntilAlive = 3;
 /** Probes that loss, minimum and jitter are told of. */
 const remembered = 100;
 
-export interface Probe {
+interface Probe {
   readonly number: number;
   readonly sentAt: number;
   /** Milliseconds; 'waiting' until `patience` is over, then 'missed'. An answer counts however late. */
@@ -166,7 +170,6 @@ function tick(
 ): void {
   if (received !== state.atLook.received) state.heardAt = now;
   state.atLook = { sent, received };
-  state.lookAt = now + lookInterval;
   giveUp(state, now, effects);
 
   const last = state.probes.at(-1);
@@ -178,12 +181,14 @@ function tick(
     effects.push({ type: 'probe', number });
   }
   state.probeAt = state.probes.at(-1)!.sentAt + intervalNow(state);
+  const waiting = state.probes.filter(({ answer }) => answer === 'waiting');
+  state.lookAt = Math.min(now + lookInterval, ...waiting.map(({ sentAt }) => sentAt + waitOf(state)));
 }
 
 /** What `patience` has run out for; the path is lost where it was too much. */
 function giveUp(state: Liveness, now: number, effects: LivenessEffect[]): void {
   const { probes, phase } = state;
-  const wait = patience(state.roundTrips, lookInterval, 3000);
+  const wait = waitOf(state);
   for (const probe of probes) {
     if (probe.answer !== 'waiting' || now < probe.sentAt + wait) continue;
     probe.answer = 'missed';
@@ -194,6 +199,11 @@ function giveUp(state: Liveness, now: number, effects: LivenessEffect[]): void {
   if (phase.name !== 'alive' || misses.length < missesUntilLost) return;
   state.phase = { name: 'lost', before: probes.at(-1)!.number, answers: 0 };
   effects.push({ type: 'lost' });
+}
+
+/** Milliseconds. */
+function waitOf({ roundTrips }: Liveness): number {
+  return patience(roundTrips, lookInterval, mostWait);
 }
 
 function intervalNow({ phase, atProbe, atLook, probes }: Liveness): number {

@@ -44,7 +44,7 @@ const firstWait = 1000;
 /** Rounds of which nothing is answered take twice as long each, up to this. Milliseconds. */
 const mostSilence = 8000;
 /** Milliseconds from a proof that the confirmed size passes to the next. An idle path has less to lose. */
-const validateInterval = { active: 10_000, idle: 60_000 };
+const validateInterval = { active: 2000, idle: 60_000 };
 /** Milliseconds from a search that found nothing to the next. The first ones make good a search that lost what would
  *  have passed; then PMTU_RAISE_TIMER of RFC 8899 section 5.1.1. */
 const raiseIntervals = [10_000, 60_000, 600_000];

@@ -57,6 +57,11 @@ export class Switch {
     await this.#filter([`numgen random mod 10000 < ${Math.round(share * 10_000)} drop`]);
   }
 
+  /** Loses what matches, in the words of nftables. */
+  async drop(...matches: readonly string[]): Promise<void> {
+    await this.#filter(matches.map((match) => `${match} drop`));
+  }
+
   /** Everything passes again. */
   async heal(): Promise<void> {
     await this.#filter([]);

@@ -47,7 +47,7 @@ static void check(const uint8_t *source, size_t length) {
   if (memory == NULL || copy == NULL) abort();
   uint8_t *bytes = memory + shift;
   if (length > 0) memcpy(bytes, source, length);
-  uint64_t before = random_number();
+  uint64_t before = random_number() | (length % 3 == 0 ? UINT64_MAX << 8 : 0); /* about to overflow */
   uint32_t start = ntohs(checksum_fold(before));
   uint32_t expected = naive(start, bytes, length);
   expect("sum", length, checksum_add(before, bytes, length), expected);

@@ -84,7 +84,7 @@ const protocol = (kind: Kind) => (udp(kind) ? 17 : 6);
 /** Bytes of the IP header, without options. */
 export const ipLength = (kind: Kind) => (ipv6(kind) ? 40 : 20);
 /** Where the transport header has its checksum. */
-export const checksumAt = (kind: Kind) => (udp(kind) ? 6 : 16);
+const checksumAt = (kind: Kind) => (udp(kind) ? 6 : 16);
 
 function ipv4Header(fields: Fields, length: number): Buffer {
   const header = Buffer.alloc(20 + fields.ipOptions.length);
@@ -258,7 +258,12 @@ export const deviations: readonly Deviation[] = [
   { name: 'the reserved IP flag', of: ipv4Only, joined: 'unknown', change: () => ({ fragment: 0xc000 }) },
   { name: 'fragments after it', of: ipv4Only, joined: 'unknown', change: () => ({ fragment: 0x2000 }) },
   { name: 'fragments before it', of: ipv4Only, joined: 'unknown', change: () => ({ fragment: 185 }) },
-  { name: 'IP options', of: ipv4Only, joined: 'unknown', change: () => ({ ipOptions: [1, 1, 1, 0] }) },
+  {
+    name: 'IP options',
+    of: ipv4Only,
+    joined: 'unknown',
+    change: () => ({ ipOptions: [1, 1, 1, 0], acknowledgment: 0x50100000 }),
+  },
   { name: 'an extension header', of: ipv6, joined: 'unknown', spoil: hopByHop },
   { name: 'no payload', of: any, joined: 'never', change: () => ({ payload: new Uint8Array() }) },
   {
@@ -354,9 +359,9 @@ export const deviations: readonly Deviation[] = [
     },
   },
   {
-    name: 'half of its transport header',
+    name: 'the ports only in part',
     of: any,
     joined: 'unknown',
-    spoil: (packet, kind) => cutTo(packet, kind, ipLength(kind) + 6),
+    spoil: (packet, kind) => cutTo(packet, kind, ipLength(kind) + 3),
   },
 ];

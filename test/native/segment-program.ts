@@ -9,7 +9,7 @@ export interface WrittenPacket {
 }
 
 /** Undefined for a packet that was refused. */
-export type Pieces = readonly Buffer[] | undefined;
+type Pieces = readonly Buffer[] | undefined;
 
 const refused = 0xffffffff;
 

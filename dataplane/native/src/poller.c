@@ -18,6 +18,8 @@
 #define EVENTS 64
 /* Room in the ring for whatever one read may yield: 64 KiB in pieces, with what a record adds to each. */
 #define RING_ROOM (96u * 1024u)
+/* What the ring adds to a packet at most. */
+#define RECORD_EXTRA (RING_HEADER + 3u)
 
 struct device {
   struct ring ring;
@@ -85,14 +87,14 @@ static bool fill_ring(struct device *device, const uint8_t *pi, struct segment_c
   uint32_t prefix = pi == NULL ? 0 : POLLER_PI;
   uint32_t longest = prefix + segment_largest(cut);
   if (longest > atomic_load(&device->limit)) return false;
-  for (;;) {
-    uint8_t *slot = ring_reserve(&device->ring, longest);
-    uint32_t length = slot == NULL ? 0 : segment_next(cut, slot + prefix);
-    if (length == 0) return got;
+  for (uint32_t left = segment_pieces(cut); left > 0; left--) {
+    uint8_t *slot = ring_reserve(&device->ring, longest, (left - 1) * (longest + RECORD_EXTRA));
+    if (slot == NULL) break;
     if (pi != NULL) memcpy(slot, pi, POLLER_PI);
-    ring_commit(&device->ring, prefix + length);
+    ring_commit(&device->ring, prefix + segment_next(cut, slot + prefix));
     got = true;
   }
+  return got;
 }
 
 /* Whether there are new packets for the owner. */

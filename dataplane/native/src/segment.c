@@ -176,6 +176,10 @@ bool segment_begin(struct segment_cut *cut, const struct virtio_net_hdr *header,
   return true;
 }
 
+uint32_t segment_pieces(const struct segment_cut *cut) {
+  return (cut->length - cut->header + cut->payload - 1) / cut->payload;
+}
+
 uint32_t segment_largest(const struct segment_cut *cut) { return cut->header + cut->payload; }
 
 uint32_t segment_next(struct segment_cut *cut, uint8_t *out) {

@@ -39,6 +39,7 @@ struct segment_cut {
 /* Begins to cut `packet`, which must stay until the last piece is written; its checksum may be written into it. False
  * for one that contradicts its header: it is to be dropped. */
 bool segment_begin(struct segment_cut *cut, const struct virtio_net_hdr *header, uint8_t *packet, size_t length);
+uint32_t segment_pieces(const struct segment_cut *cut);
 /* Bytes of the longest piece: every piece has this length but the last, which may be shorter. */
 uint32_t segment_largest(const struct segment_cut *cut);
 /* Writes the next piece to `out`, which has room for segment_largest bytes. Its length, or 0 after the last. */

@@ -1,0 +1,66 @@
+/** Links on their direct path: waiting for it, and what its packets look like from outside. */
+import type { PeerStatus } from '../../protocol/status.ts';
+import type { Lab } from './lab.ts';
+import { linkTo, type UpPeer } from './mesh.ts';
+import type { Namespace } from './namespace.ts';
+import { CryonetNode } from './node.ts';
+import { lan } from './topology.ts';
+import { waitFor } from './wait.ts';
+
+/** Matches of nftables, by the first byte of a datagram (RFC 7983 section 7). */
+export const records = 'meta l4proto udp @th,64,8 >= 192';
+/** STUN, DTLS and what TURN wraps. */
+export const notRecords = 'meta l4proto udp @th,64,8 < 192';
+
+/** `a`, which serves bootstrap, and `b` on one switch; not started. */
+export async function directPair(
+  lab: Lab,
+  { family = 'ipv4', options = [] }: { family?: 'ipv4' | 'ipv6'; options?: readonly string[] } = {},
+) {
+  const { hosts, wires } = await lan(lab, ['a', 'b'], family);
+  const a = new CryonetNode(hosts[0]!, { listen: true, options });
+  const b = new CryonetNode(hosts[1]!, { bootstrap: [a], options });
+  return { a, b, wires };
+}
+
+/** Waits until the links of each node to all others go by this path. Resolves with what the first says of the second. */
+export async function onPath(
+  path: 'direct' | 'datachannel',
+  nodes: readonly CryonetNode[],
+  bound: number,
+): Promise<UpPeer> {
+  await waitFor(
+    `${nodes.map(({ id }) => id).join(', ')} to go by ${path}`,
+    bound,
+    async () => {
+      const reports = await Promise.all(nodes.map((node) => node.status()));
+      return reports.flatMap(({ node, peers }) =>
+        nodes
+          .filter(({ id }) => id !== node.id)
+          .map(({ id }) => peers.find((peer) => peer.id === id))
+          .filter((peer) => peer?.state !== 'up' || peer.path !== path)
+          .map((peer) => `${node.id}: ${shown(peer)}`),
+      );
+    },
+    (others) => others.length === 0,
+  );
+  return linkTo(await nodes[0]!.status(), nodes[1]!.id);
+}
+
+function shown(peer: PeerStatus | undefined): string {
+  if (peer === undefined) return 'not known';
+  const { id, state, reason, path, direct } = peer;
+  return `${id} ${state} ${reason}, ${path}, direct ${direct?.state} ${direct?.reason}`;
+}
+
+/** Gives both ends of a link inner IPv4 addresses: 10.9.<n>.1 and .2. */
+export async function addressLink(
+  [left, leftDevice]: readonly [Namespace, string],
+  [right, rightDevice]: readonly [Namespace, string],
+  n = 0,
+): Promise<readonly [string, string]> {
+  const ends = [`10.9.${n}.1`, `10.9.${n}.2`] as const;
+  await left.configure(`addr add ${ends[0]} peer ${ends[1]}/32 dev ${leftDevice}`);
+  await right.configure(`addr add ${ends[1]} peer ${ends[0]}/32 dev ${rightDevice}`);
+  return ends;
+}
