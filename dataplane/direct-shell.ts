@@ -110,6 +110,7 @@ export class DirectShell {
   /** Idempotent. Before the UDP port of ICE is closed. */
   close(): void {
     clearTimeout(this.#timer);
+    this.#unavailable = 'closed';
     for (const peer of [...this.#paths.keys()]) this.forget(peer);
     this.#options.tuns.closeDirect();
   }
@@ -226,7 +227,8 @@ export class DirectShell {
   #agree(peer: string, path: Path, carrier: Carrier, theirs: DirectMessage): void {
     const { generation } = theirs;
     if (generation > 0 && !carrier.offered) {
-      if (generation !== (path.direct.agreement?.generation ?? -1) + 1) return;
+      const { agreement } = path.direct;
+      if (agreement?.installed !== true || generation !== agreement.generation + 1) return;
       const exchange = this.#newExchange(generation, theirs.key);
       this.#install(peer, path, carrier, exchange, theirs);
       this.#options.send(peer, carrier.negotiation, exchange.ours);
@@ -301,7 +303,10 @@ export class DirectShell {
   }
 
   #take(peer: string, path: Path, event: DirectEvent): void {
-    for (const effect of step(path.direct, event, performance.now())) this.#run(peer, path, effect);
+    for (const effect of step(path.direct, event, performance.now())) {
+      // An effect before may have shown that the interface is gone.
+      if (this.#paths.get(peer) === path) this.#run(peer, path, effect);
+    }
     this.#schedule();
   }
 

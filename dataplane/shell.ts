@@ -334,6 +334,7 @@ export class DataplaneShell {
 
   /** What is dead for probes most often is dead for the datachannel as well: that is asked at once. */
   #directChanged(peer: string, up: boolean): void {
+    this.#interfaces.change(peer, (device) => device.setDirect(up));
     this.#take({ type: 'direct', peer, up });
     if (!up) this.#active(peer)?.ping();
   }

@@ -1,18 +1,10 @@
 /** How a link comes to its direct path, and what keeps it from there. */
 import assert from 'node:assert/strict';
-import { join } from 'node:path';
 import { linkLocal } from '../dataplane/io/link-local.ts';
-import { directPair, onPath } from './lab/direct.ts';
-import { type CryonetNode, programs } from './lab/node.ts';
+import { directPair, onPath, printedStatus } from './lab/direct.ts';
 import { story } from './lab/story.ts';
 import { Train } from './lab/train.ts';
 import { waitFor } from './lab/wait.ts';
-
-async function printed(node: CryonetNode): Promise<string> {
-  const { stdout } = await node.namespace
-    .$`${join(programs, 'cryoc')} --runtime-dir ${node.runtimeDirectory} status`;
-  return stdout;
-}
 
 /*
  *   a  bootstrap ──┐ switch, of one family alone
@@ -41,7 +33,7 @@ for (const [family, mtu] of [
       assert.deepEqual(end.direct, { state: 'up', reason: '' });
       assert.deepEqual(end.dropped, {});
     }
-    assert.match(await printed(a), /\bb\b.*\bdirect\b/);
+    assert.match(await printedStatus(a), /\bb\b.*\bdirect\b/);
     lab.figures.push(`${journey.sent} pings, the first answered is number ${journey.first}`);
   });
 }

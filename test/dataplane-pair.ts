@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import type { TestContext } from 'node:test';
 import { FakeNetwork } from '../dataplane/io/engine/fake.ts';
+import { MemoryDirectNetwork } from '../dataplane/io/memory-direct.ts';
 import { type MemoryTun, MemoryTunFactory } from '../dataplane/io/memory-tun.ts';
 import { DataplaneShell, type OpenEngine } from '../dataplane/shell.ts';
 import type {
@@ -37,6 +38,8 @@ export interface Side {
 
 export class Pairs {
   readonly network: FakeNetwork;
+  /** Of direct paths. */
+  readonly records = new MemoryDirectNetwork();
   /** IDs whose candidates do not reach their peers. */
   readonly mute = new Set<string>();
   readonly #sides = new Map<string, Side>();
@@ -66,7 +69,9 @@ export class Pairs {
         openEngine: async () => {
           side.engines++;
           await null;
-          return this.network.engine(id) as OpenEngine;
+          const engine = this.network.engine(id) as OpenEngine;
+          tuns.join({ network: this.records, node: id, address: this.network.addressOf(id) });
+          return engine;
         },
       }),
       report: (peer) => side.reports.findLast((report) => report.peer === peer),

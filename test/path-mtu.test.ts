@@ -327,6 +327,17 @@ test('an interface that takes less than what was confirmed: back to the base, an
   assert.ok(sizes.includes(8900) && !sizes.includes(9000), `${sizes}`);
 });
 
+test('a path that shrank and fell quiet over it is known all the same', () => {
+  let shrunkAt = Number.POSITIVE_INFINITY;
+  const path = new SimulatedPath({ limit: 1500, mtu: (now) => (now < shrunkAt ? 1500 : 1350) });
+  path.run(5000);
+  assert.equal(confirmed(path.state), 1500);
+  shrunkAt = path.now;
+  path.run(60_000, () => path.state.misses > 0);
+  path.feed({ type: 'active', active: false });
+  assert.ok(path.run(path.now + 2000, () => confirmed(path.state) <= 1350));
+});
+
 test('an idle path is asked each minute, and at once when it is active again', () => {
   const path = new SimulatedPath({ limit: 1500, mtu: () => 1500 });
   path.run(1500);

@@ -65,6 +65,8 @@ export class Simulation {
   readonly unreachable = new Set<string>();
   /** Nodes whose dataplane cannot answer an offer. */
   readonly cannotAnswer = new Set<string>();
+  /** Pairs whose packets have a direct path, whatever becomes of their connections. */
+  readonly direct = new Set<string>();
   /** Pairs between which WebSockets cannot be dialed. */
   readonly cut = new Set<string>();
   /** Sees every step of every node. */
@@ -401,13 +403,14 @@ export class Simulation {
 
   #reportOf(node: SimulatedNode, peer: string): LinkReport {
     const active = this.#active(node, peer);
+    const direct = node.interfaces.has(peer) && this.direct.has(pairOf(node.id, peer));
     return {
       peer,
-      state: active !== undefined ? 'up' : node.interfaces.has(peer) ? 'lost' : 'connecting',
+      state: active !== undefined || direct ? 'up' : node.interfaces.has(peer) ? 'lost' : 'connecting',
       reason: '',
       active: active?.negotiation ?? null,
       connections: this.#of(node, peer).map(({ negotiation, route, open }) => ({ negotiation, route, open })),
-      path: active === undefined ? null : 'datachannel',
+      path: direct ? 'direct' : active === undefined ? null : 'datachannel',
       pair: null,
       interface: null,
     };

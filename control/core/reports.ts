@@ -58,8 +58,8 @@ export function takeReport(turn: Turn, report: LinkReport): void {
   if (report.state === 'up') {
     link.everUp = true;
     link.reason = '';
-    link.failures = 0;
-    link.relayFailures = 0;
+    // What its direct path alone holds up is still without a connection, and tries in vain may be many.
+    if (report.active !== null) link.failures = link.relayFailures = 0;
     if (attemptOn(link, 'shared')?.open === true) {
       link.relayAt = null;
       if (attemptOn(link, 'relay') !== undefined) link.retireAt ??= env.now + retireDelay;

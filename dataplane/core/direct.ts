@@ -12,6 +12,7 @@
 import {
   type Liveness,
   nextDeadline as livenessDeadline,
+  measure,
   newLiveness,
   step as stepLiveness,
 } from './liveness.ts';
@@ -38,7 +39,7 @@ const mtuProbe = 0x8000_0000;
 /** The kernel tells by refusing what its interface does not take. */
 const longestPacket = 65_535;
 
-export interface Session {
+interface Session {
   /** Our receiver index. */
   readonly index: number;
   readonly generation: number;
@@ -71,7 +72,7 @@ export interface Direct {
 }
 
 /** As counted by the engine since the device was opened. */
-export interface Traffic {
+interface Traffic {
   readonly sent: number;
   readonly received: number;
   /** Both ways, probes included. */
@@ -156,9 +157,8 @@ export function step(direct: Direct, event: DirectEvent, now: number): DirectEff
       if (direct.agreement?.negotiation === event.negotiation) direct.agreement = null;
       break;
     case 'heard':
-      if (direct.next?.index !== event.index) break;
-      // A path that is up is proven both ways; only a first one has to be answered as well.
-      if (direct.phase === 'up') promote(direct, now, effects);
+      // The peer has these keys. Whether it hears us as well is another matter: `phase`.
+      if (direct.next?.index === event.index) promote(direct, now, effects);
       break;
     case 'answered':
       answered(direct, event, now, effects);
@@ -168,7 +168,7 @@ export function step(direct: Direct, event: DirectEvent, now: number): DirectEff
         takeMtu(direct, { type: 'refused', number: event.number - mtuProbe }, now, effects);
       break;
     case 'roamed':
-      takeMtu(direct, { type: 'path', limit: longestPacket }, now, effects);
+      follow(direct, now, effects);
       break;
     case 'tick':
       tick(direct, event, now, effects);
@@ -193,9 +193,18 @@ function install(
     direct.phase = 'trying';
     direct.liveness = newLiveness(now);
   }
+  // Another connection, and maybe another way.
+  if (generation === 0) follow(direct, now, effects);
   // The answer to a renewal tells that the peer opens what is sealed with it.
   if (generation > 0 && agreement?.offered === true) promote(direct, now, effects);
   prove(direct, index, now, effects);
+}
+
+/** Records go to another address: the packet that fits it is another one, if only for its longer or shorter header. */
+function follow(direct: Direct, now: number, effects: DirectEffect[]): void {
+  if (direct.mtu === null) return;
+  effects.push({ type: 'fit', bytes: confirmed(direct.mtu) });
+  takeMtu(direct, { type: 'path', limit: longestPacket }, now, effects);
 }
 
 /** Also how the peer hears of keys that it offered. */
@@ -226,7 +235,10 @@ function answered(
   if (number >= mtuProbe) takeMtu(direct, { type: 'answered', number: number - mtuProbe }, now, effects);
   else if (number > 0) takeLiveness(direct, { type: 'answered', number, rtt }, now, effects);
   // Nothing was known of this path: its first answer is as good as that to a probe of its liveness.
-  else if (direct.liveness.phase.name === 'trying') rise(direct, now, effects);
+  else if (direct.liveness.phase.name === 'trying') {
+    measure(direct.liveness.roundTrips, rtt);
+    rise(direct, now, effects);
+  }
 }
 
 function tick(

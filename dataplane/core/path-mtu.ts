@@ -267,7 +267,8 @@ function nextRound(state: PathMtu, now: number, effects: PathMtuEffect[]): void 
     state.vain += 1;
     state.phase = { name: 'settled', raiseAt: now + interval };
   }
-  if (above.length === 0 && state.silent === 0 && now < validationOf(state)) return;
+  const waits = state.silent === 0 && state.misses === 0 && now < validationOf(state);
+  if (above.length === 0 && waits) return;
   const waiting = new Map<number, Sent>();
   for (const bytes of new Set([base, state.confirmed, ...above])) {
     state.number += 1;

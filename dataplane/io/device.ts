@@ -24,6 +24,8 @@ export class Device {
   readonly peerLinkLocal: string;
   mtu: number;
   carrier = false;
+  /** The direct path carries packets: those that come here it cannot take, and they must not hold up the others. */
+  #direct = false;
   readonly counters: Counters = {
     rxPackets: 0,
     rxBytes: 0,
@@ -60,6 +62,11 @@ export class Device {
   use(connection: Connection | undefined): void {
     this.#connection = connection;
     this.#resume();
+  }
+
+  setDirect(up: boolean): void {
+    this.#direct = up;
+    if (up) this.#resume();
   }
 
   setCarrier(up: boolean): void {
@@ -109,15 +116,17 @@ export class Device {
 
   #fromKernel(batch: readonly Uint8Array[]): void {
     const connection = this.#connection;
+    const isFull = () => connection !== undefined && connection.buffered('data') > highWater;
     for (const packet of batch) {
-      if (this.#mayCarry(packet) && connection?.send('data', packet) === true) {
+      const room = !this.#direct || !isFull();
+      if (room && this.#mayCarry(packet) && connection?.send('data', packet) === true) {
         this.counters.txPackets++;
         this.counters.txBytes += packet.length;
       } else {
         this.counters.txDropped++;
       }
     }
-    if (!this.#paused && connection !== undefined && connection.buffered('data') > highWater) {
+    if (!this.#paused && !this.#direct && isFull()) {
       this.#paused = true;
       this.tun.pause();
     }

@@ -5,11 +5,26 @@
  */
 import { isIPv6 } from 'node:net';
 import { CryonetError, type ErrorCode, errorCodes } from '../../protocol/errors.ts';
+import type { DirectEvents, DirectLink, DirectOptions } from './direct.ts';
+import { type MemoryDirect, MemoryDirectLink, type MemoryDirectNetwork } from './memory-direct.ts';
 import type { PacketSink, Tun, TunFactory, TunOptions } from './tun.ts';
 
 const headerBytes = 4;
 const batchPackets = 128;
 const queueLength = 500;
+
+/** Where a node is in a network of direct paths. */
+interface Place {
+  readonly network: MemoryDirectNetwork;
+  readonly node: string;
+  readonly address: string;
+}
+
+/** What a device asks of its factory, and tells it. */
+interface Owner {
+  readonly direct: () => MemoryDirect | undefined;
+  readonly closed: () => void;
+}
 
 export class MemoryTunFactory implements TunFactory {
   /** The open devices by name. */
@@ -18,7 +33,11 @@ export class MemoryTunFactory implements TunFactory {
   readonly routes = new Map<string, string>();
   /** Set it to have `open` throw this. */
   refusal: ErrorCode | undefined;
+  /** Set it to have `openDirect` refused for this reason. */
+  directRefusal: string | undefined;
   #ifindex = 1;
+  #place: Place | undefined;
+  #direct: MemoryDirect | undefined;
 
   open(options: TunOptions, sink: PacketSink): MemoryTun {
     if (this.refusal !== undefined) throw new CryonetError(this.refusal);
@@ -29,7 +48,10 @@ export class MemoryTunFactory implements TunFactory {
     if (!isIPv6(options.linkLocal)) throw failure(name, 'link-local address');
     if (!isMtu(options.mtu)) throw failure(name, 'MTU');
     this.#ifindex += 1;
-    const tun = new MemoryTun(name, this.#ifindex, options, sink, () => this.devices.delete(name));
+    const tun = new MemoryTun(name, this.#ifindex, options, sink, {
+      direct: () => this.#direct,
+      closed: () => this.devices.delete(name),
+    });
     this.devices.set(name, tun);
     return tun;
   }
@@ -38,11 +60,27 @@ export class MemoryTunFactory implements TunFactory {
     return this.routes.get(address);
   }
 
-  openDirect(): void {
-    throw new CryonetError('direct_refused', 'no direct paths in memory');
+  /** Direct paths that are opened from now on go by a network; without one they are refused. */
+  join(place: Place): void {
+    this.#place = place;
   }
 
-  closeDirect(): void {}
+  /** This node sends from another address now, and hears nothing at the old one. */
+  move(address: string): void {
+    if (this.#direct !== undefined) this.#direct.end = { ...this.#direct.end, address };
+  }
+
+  openDirect(options: DirectOptions, events: DirectEvents): void {
+    if (this.#place === undefined || this.directRefusal !== undefined)
+      throw new CryonetError('direct_refused', this.directRefusal ?? 'no direct paths in memory');
+    const { network, node, address } = this.#place;
+    this.#direct = network.open(node, address, options, events);
+  }
+
+  closeDirect(): void {
+    this.#direct?.close();
+    this.#direct = undefined;
+  }
 
   mark(): void {}
 
@@ -61,7 +99,8 @@ export class MemoryTun implements Tun {
   readonly written: Uint8Array[] = [];
   readonly #header: number;
   readonly #sink: PacketSink;
-  readonly #onClose: () => void;
+  readonly #owner: Owner;
+  #link: MemoryDirectLink | undefined;
   #queue: Uint8Array[] = [];
   #scheduled = false;
   #carrier = false;
@@ -69,14 +108,14 @@ export class MemoryTun implements Tun {
   #paused = false;
   #closed = false;
 
-  constructor(name: string, ifindex: number, options: TunOptions, sink: PacketSink, onClose: () => void) {
+  constructor(name: string, ifindex: number, options: TunOptions, sink: PacketSink, owner: Owner) {
     this.name = name;
     this.ifindex = ifindex;
     this.options = options;
     this.#header = options.packetInformation ? headerBytes : 0;
     this.#mtu = options.mtu;
     this.#sink = sink;
-    this.#onClose = onClose;
+    this.#owner = owner;
   }
 
   get carrier(): boolean {
@@ -118,8 +157,12 @@ export class MemoryTun implements Tun {
     return taken.length;
   }
 
-  direct(): undefined {
-    return undefined;
+  direct(): DirectLink | undefined {
+    const direct = this.#owner.direct();
+    if (direct === undefined || this.#closed) return undefined;
+    if (this.#link?.closed !== false)
+      this.#link = new MemoryDirectLink(direct, (packet) => this.write([packet]) === 1);
+    return this.#link;
   }
 
   pause(): void {
@@ -135,7 +178,8 @@ export class MemoryTun implements Tun {
     if (this.#closed) return;
     this.#closed = true;
     this.#queue = [];
-    this.#onClose();
+    this.#link?.close();
+    this.#owner.closed();
   }
 
   #fits(packet: Uint8Array): boolean {
@@ -159,7 +203,8 @@ export class MemoryTun implements Tun {
     if (this.#paused || this.#closed) return;
     const batch = this.#queue.splice(0, batchPackets);
     this.#schedule();
-    this.#sink(batch);
+    const aside = batch.filter((packet) => this.#link?.offer(packet) !== true);
+    if (aside.length > 0) this.#sink(aside);
   }
 }
 

@@ -1,9 +1,10 @@
 /** Links on their direct path: waiting for it, and what its packets look like from outside. */
+import { join } from 'node:path';
 import type { PeerStatus } from '../../protocol/status.ts';
 import type { Lab } from './lab.ts';
-import { linkTo, type UpPeer } from './mesh.ts';
+import { farEnd, linkTo, type UpPeer } from './mesh.ts';
 import type { Namespace } from './namespace.ts';
-import { CryonetNode } from './node.ts';
+import { CryonetNode, programs } from './node.ts';
 import { lan } from './topology.ts';
 import { waitFor } from './wait.ts';
 
@@ -21,6 +22,15 @@ export async function directPair(
   const a = new CryonetNode(hosts[0]!, { listen: true, options });
   const b = new CryonetNode(hosts[1]!, { bootstrap: [a], options });
   return { a, b, wires };
+}
+
+/** The same once the link is on its direct path, with the far end of it for either (`farEnd`). */
+export async function runningPair(lab: Lab, options: Parameters<typeof directPair>[1] = {}) {
+  const { a, b, wires } = await directPair(lab, options);
+  a.start();
+  b.start();
+  const link = await onPath('direct', [a, b], 30_000);
+  return { a, b, wires, there: farEnd(link), back: farEnd(await onPath('direct', [b, a], 1_000)) };
 }
 
 /** Waits until the links of each node to all others go by this path. Resolves with what the first says of the second. */
@@ -45,6 +55,12 @@ export async function onPath(
     (others) => others.length === 0,
   );
   return linkTo(await nodes[0]!.status(), nodes[1]!.id);
+}
+
+/** What `cryoc status` prints. */
+export async function printedStatus({ namespace, runtimeDirectory }: CryonetNode): Promise<string> {
+  const { stdout } = await namespace.$`${join(programs, 'cryoc')} --runtime-dir ${runtimeDirectory} status`;
+  return stdout;
 }
 
 function shown(peer: PeerStatus | undefined): string {

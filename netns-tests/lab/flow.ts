@@ -42,7 +42,14 @@ export class Flow {
     receiver: Namespace,
     { seconds, rate = '0', port = 5201 }: FlowOptions,
   ): Promise<Flow> {
-    const server = sender.start(`iperf-server-${port}`, ['iperf3', '-s', '-1', '-p', `${port}`, '--forceflush']);
+    const server = sender.start(`iperf-server-${port}`, [
+      'iperf3',
+      '-s',
+      '-1',
+      '-p',
+      `${port}`,
+      '--forceflush',
+    ]);
     await server.says(/Server listening/);
     const client = receiver.start(`iperf-${sender.label}-${port}`, [
       ...['iperf3', '-c', address, '-p', `${port}`, '-R', '-J'],

@@ -33,9 +33,9 @@ export class Train {
     this.#program = program;
   }
 
-  /** A hundred a second, unless told otherwise. Does not wait for an answer. */
+  /** More than a hundred a second, unless told otherwise. Does not wait for an answer. */
   static start(from: Namespace, target: string, options: TrainOptions = {}): Train {
-    const { interval = 0.01, size = 56, afterCarrier } = options;
+    const { interval = 0.008, size = 56, afterCarrier } = options;
     const carrier = `{ read -r up </sys/class/net/${afterCarrier}/carrier; } 2>/dev/null && [ "$up" = 1 ]`;
     const wait = afterCarrier === undefined ? '' : `until ${carrier}; do sleep 0.002; done;`;
     const command = `${wait} exec ping -n -D -i ${interval} -s ${size} ${target}`;

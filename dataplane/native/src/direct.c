@@ -35,7 +35,7 @@ struct direct *direct_open(uint16_t port, unsigned receivers, uint32_t mark, voi
   bool opened = error == 0;
   for (unsigned i = 0; i < receivers && error == 0; i++) {
     *step = "starting a thread";
-    direct->receivers[i] = receiver_start(direct, direct->outer.sockets[i]);
+    direct->receivers[i] = receiver_start(direct, i);
     if (direct->receivers[i] == NULL) error = errno;
   }
   if (error == 0) return direct;
@@ -79,7 +79,7 @@ void link_free(struct link *link) {
 void link_set_endpoint(struct link *link, const struct endpoint *endpoint) {
   pthread_mutex_lock(&link->lock);
   link->endpoint = *endpoint;
-  link->followed = false;
+  link->followed = link->uncut = false;
   pthread_mutex_unlock(&link->lock);
 }
 

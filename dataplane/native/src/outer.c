@@ -145,6 +145,10 @@ static int steer(int ice, unsigned receivers) {
       BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 0),
       BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, FIRST_RECORD_BYTE, 1, 0),
       BPF_STMT(BPF_RET | BPF_K, 0),
+      /* Loading what is not there would end the program with 0. */
+      BPF_STMT(BPF_LD | BPF_W | BPF_LEN, 0),
+      BPF_JUMP(BPF_JMP | BPF_JGT | BPF_K, INDEX_LOW_BYTE, 1, 0),
+      BPF_STMT(BPF_RET | BPF_K, 1),
       BPF_STMT(BPF_LD | BPF_B | BPF_ABS, INDEX_LOW_BYTE),
       BPF_STMT(BPF_ALU | BPF_MOD | BPF_K, receivers),
       BPF_STMT(BPF_ALU | BPF_ADD | BPF_K, 1),

@@ -41,6 +41,10 @@ int outer_mark(uint32_t mark);
 /* The endpoint for a numeric address, as a socket of `outer` takes it. False where it is none, or of a family that the
  * socket has not. */
 bool outer_endpoint(const struct outer *outer, const char *address, uint16_t port, struct endpoint *endpoint);
+/* Which of them gets records of this receiver index. */
+static inline unsigned outer_receiver(const struct outer *outer, uint32_t index) {
+  return (index & 0xffu) % outer->count;
+}
 bool endpoint_equals(const struct endpoint *a, const struct endpoint *b);
 /* Bytes of IP and UDP header in front of a record to it. */
 uint32_t endpoint_overhead(const struct endpoint *endpoint);

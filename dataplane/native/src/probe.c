@@ -11,13 +11,14 @@ static uint64_t nanoseconds(void) {
 }
 
 bool probe_send(struct session *session, uint32_t number, uint32_t size) {
-  uint8_t record[RECORD_OVERHEAD + SEGMENT_MAX] = {0};
+  uint8_t record[RECORD_OVERHEAD + SEGMENT_MAX];
   pthread_mutex_lock(&session->link->lock);
   struct endpoint to = session->link->endpoint;
   pthread_mutex_unlock(&session->link->lock);
   uint32_t overhead = endpoint_overhead(&to) + RECORD_OVERHEAD;
   uint32_t length = size < overhead + PROBE_LENGTH ? PROBE_LENGTH : size - overhead;
   if (length > SEGMENT_MAX - overhead) length = SEGMENT_MAX - overhead;
+  memset(record + RECORD_HEADER + PROBE_LENGTH, 0, length - PROBE_LENGTH);
   uint32_t wire_number = htobe32(number);
   uint64_t time = htobe64(nanoseconds());
   memcpy(record + RECORD_HEADER, &wire_number, sizeof wire_number);

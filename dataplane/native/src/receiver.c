@@ -24,6 +24,7 @@
 
 struct receiver {
   struct direct *direct;
+  unsigned number; /* among direct->outer's */
   int socket;
   int wake; /* eventfd: stop */
   pthread_t thread;
@@ -39,7 +40,9 @@ struct receiver {
 
 static void write_packet(void *context, const struct iovec *parts, int parts_count, unsigned packets) {
   struct link *link = context;
-  uint64_t bytes = 0;
+  const struct virtio_net_hdr *joined = parts[link->pi ? 1 : 0].iov_base;
+  /* The headers that joining left out were received, too. */
+  uint64_t bytes = (packets - 1) * ((link->pi ? POLLER_PI : 0) + (uint64_t)joined->hdr_len);
   for (int i = 0; i < parts_count; i++) bytes += parts[i].iov_len;
   ssize_t written;
   do {
@@ -81,7 +84,10 @@ static void follow(struct session *session, const struct endpoint *source) {
   pthread_mutex_lock(&link->lock);
   bool moved = !endpoint_equals(&link->endpoint, source);
   bool told = moved && link->followed;
-  if (moved) link->endpoint = *source;
+  if (moved) {
+    link->endpoint = *source;
+    link->uncut = false;
+  }
   link->followed = true;
   pthread_mutex_unlock(&link->lock);
   if (told) events_add(&link->direct->events, (struct event){.type = EVENT_ROAMED, .index = session->index});
@@ -97,7 +103,11 @@ static struct session *take_record(struct receiver *receiver, uint8_t *record, s
     return NULL;
   }
   struct session *session = receiver->current;
-  if (session == NULL || session->index != header.index) session = session_find(direct, header.index);
+  if (session == NULL || session->index != header.index) {
+    /* Behind the record that the kernel chose us by there may be others in one message: not ours to open. */
+    bool ours = outer_receiver(&direct->outer, header.index) == receiver->number;
+    session = ours ? session_find(direct, header.index) : NULL;
+  }
   if (session == NULL) {
     count(direct->counters, COUNTER_UNKNOWN, 1);
     return NULL;
@@ -184,11 +194,12 @@ static void free_receiver(struct receiver *receiver) {
   free(receiver);
 }
 
-struct receiver *receiver_start(struct direct *direct, int socket) {
+struct receiver *receiver_start(struct direct *direct, unsigned number) {
   struct receiver *receiver = calloc(1, sizeof *receiver);
   if (receiver == NULL) return NULL;
   receiver->direct = direct;
-  receiver->socket = socket;
+  receiver->number = number;
+  receiver->socket = direct->outer.sockets[number];
   receiver->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   receiver->coalesce = coalesce_new();
   receiver->datagrams = malloc(BATCH * DATAGRAM);

@@ -9,8 +9,8 @@
 
 struct receiver;
 
-/* Starts the thread on one of direct->outer's sockets. NULL with errno set on failure. */
-struct receiver *receiver_start(struct direct *direct, int socket);
+/* Starts the thread on direct->outer's socket of that number. NULL with errno set on failure. */
+struct receiver *receiver_start(struct direct *direct, unsigned number);
 /* Stops and joins the thread. */
 void receiver_stop(struct receiver *receiver);
 

@@ -7,8 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Bytes: what one UDP datagram may have over IPv6 and over IPv4, and the kernel takes in one call. */
-#define BUFFER 65000u
+/* Bytes that the kernel takes in one call, over IPv6 and over IPv4. */
+#define CALL 65000u
+/* One record may be longer than that: the kernel then says so. */
+#define BUFFER (POLLER_PI + SEGMENT_MAX + RECORD_OVERHEAD)
 /* UDP_MAX_SEGMENTS before Linux 6.9. */
 #define RECORDS 64u
 
@@ -20,7 +22,6 @@ struct sender {
   uint32_t records;
   uint64_t packet_bytes;
   bool ended; /* the last one is shorter */
-  bool single; /* the kernel cannot cut: one call for each */
   uint8_t buffer[BUFFER];
 };
 
@@ -83,10 +84,14 @@ static void flush(struct sender *sender) {
   struct link *link = sender->session->link;
   pthread_mutex_lock(&link->lock);
   struct endpoint to = link->endpoint;
+  bool uncut = link->uncut;
   pthread_mutex_unlock(&link->lock);
-  int error = sender->single ? EIO : transmit(sender, &to, sender->buffer, sender->used, sender->size);
-  /* An interface that leaves checksums to us cannot cut either. */
-  if (error == EIO && sender->records > 1) sender->single = true;
+  int error = uncut ? EIO : transmit(sender, &to, sender->buffer, sender->used, sender->size);
+  if (error == EIO && !uncut && sender->records > 1) {
+    pthread_mutex_lock(&link->lock);
+    link->uncut = endpoint_equals(&link->endpoint, &to);
+    pthread_mutex_unlock(&link->lock);
+  }
   if (error == EIO) transmit_singly(sender, link, &to);
   else account(link, error, sender->records, sender->packet_bytes);
   sender->used = sender->records = 0;
@@ -121,7 +126,7 @@ bool sender_send(struct outlet *outlet, const uint8_t *pi, struct segment_cut *c
   uint32_t size = largest + RECORD_OVERHEAD;
   for (;;) {
     if (sender->records > 0 && (sender->session != session || sender->size != size || sender->ended ||
-                                sender->records == RECORDS || sender->used + size > BUFFER)) {
+                                sender->records == RECORDS || sender->used + size > CALL)) {
       flush(sender);
     }
     uint8_t *record = sender->buffer + sender->used;

@@ -5,7 +5,7 @@
  *
  *   struct direct   rwlock `lock`: held for reading by a receiver for a batch, for writing by the owner to add and
  *                   remove sessions; so whatever a receiver has found in the table stays until it lets go
- *   struct link     `endpoint` under its own mutex
+ *   struct link     `endpoint`, and what is known of it, under its own mutex
  *   struct session  `counter` is shared by all that seal; `seal` is the reader thread's, `reply` under its mutex,
  *                   `open` and `replay` the one receiver's that this receiver index leads to (outer.h)
  */
@@ -70,6 +70,7 @@ struct link {
   pthread_mutex_t lock;
   struct endpoint endpoint;
   bool followed; /* a record came from there */
+  bool uncut;    /* the interface on the way there cannot cut: one call for each record */
   _Atomic uint64_t counters[LINK_COUNTERS];
 };
 

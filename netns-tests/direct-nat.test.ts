@@ -1,0 +1,64 @@
+/** Direct paths through NATs, and none through a relay. */
+import assert from 'node:assert/strict';
+import { onPath } from './lab/direct.ts';
+import type { Lab } from './lab/lab.ts';
+import { farEnd, linked } from './lab/mesh.ts';
+import { coneNat, type NatKind, symmetricNat } from './lab/nat.ts';
+import { CryonetNode } from './lab/node.ts';
+import { ping } from './lab/ping.ts';
+import { story } from './lab/story.ts';
+import { Internet } from './lab/topology.ts';
+import { startTurnServer } from './lab/turn.ts';
+
+/** A bootstrap node and a STUN and TURN server in public, and one node behind each NAT. */
+async function behind(lab: Lab, kinds: readonly [NatKind, NatKind], servers: readonly ('stun' | 'turn')[]) {
+  const internet = await Internet.make(lab);
+  const server = await startTurnServer(await internet.publicHost('server', 2));
+  const options = ['--ice-servers', servers.map((kind) => server[kind]).join(',')];
+  const boot = new CryonetNode(await internet.publicHost('boot'), { listen: true, options }).start();
+  const nodes: CryonetNode[] = [];
+  for (const [index, kind] of kinds.entries()) {
+    const [host] = await internet.home(kind, `n${index}`);
+    nodes.push(new CryonetNode(host!, { bootstrap: [boot], options }).start());
+  }
+  const [left, right] = nodes as [CryonetNode, CryonetNode];
+  return { boot, left, right };
+}
+
+/*
+ *   n0 ── cone NAT ──┬── boot
+ *                    ├── server (STUN)
+ *   n1 ── cone NAT ──┘
+ */
+story(
+  'two nodes behind cone NATs have a direct path through both',
+  ['turnserver', 'nft', 'ping'],
+  async (lab) => {
+    const { left, right } = await behind(lab, [coneNat(), coneNat('address-dependent')], ['stun']);
+    const link = await onPath('direct', [left, right], 40_000);
+    assert.match(link.pair?.remote.address ?? '', /^203\.0\.113\./);
+    const { sent, received } = await ping(left.namespace, farEnd(link), { count: 200, interval: 0.01 });
+    assert.equal(received, sent);
+    const { path, dropped } = (await left.peer(right.id))!;
+    assert.deepEqual([path, dropped], ['direct', {}]);
+  },
+);
+
+/*
+ *   n0 ── symmetric NAT ──┬── boot
+ *                         ├── server (STUN, TURN)
+ *   n1 ── symmetric NAT ──┘
+ */
+story('a relayed pair stays on its datachannel and says why', ['turnserver', 'nft', 'ping'], async (lab) => {
+  const { boot, left, right } = await behind(lab, [symmetricNat(), symmetricNat()], ['stun', 'turn']);
+  const link = await linked(left, right, 60_000);
+  await onPath('direct', [left, boot], 20_000);
+  const { sent, received } = await ping(left.namespace, farEnd(link), { count: 100, interval: 0.02 });
+  assert.equal(received, sent);
+  for (const peer of [await left.peer(right.id), await right.peer(left.id)]) {
+    assert.deepEqual(
+      [peer?.path, peer?.relayed, peer?.direct],
+      ['datachannel', true, { state: 'off', reason: 'relayed' }],
+    );
+  }
+});

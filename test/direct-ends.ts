@@ -1,0 +1,268 @@
+/** Two reducers of one direct path in virtual time: a reliable `wire` between them, and records that are lost, late and
+ *  out of order. Each end is the shell and the engine of its reducer; whatever its effects ask for is checked. */
+import assert from 'node:assert/strict';
+import { type Direct, type DirectEffect, newDirect, nextDeadline, step } from '../dataplane/core/direct.ts';
+import { EventQueue } from './event-queue.ts';
+
+export interface Faults {
+  /** Probability that a record is lost, in [0, 1]. */
+  readonly loss: number;
+  /** Milliseconds that a record takes at least and at most: they overtake each other. */
+  readonly delay: readonly [number, number];
+}
+
+interface Keys {
+  readonly peerIndex: number;
+  /** Which agreement they are of. */
+  readonly name: string;
+  heard: boolean;
+}
+
+interface KeyMessage {
+  readonly negotiation: string;
+  readonly generation: number;
+  readonly index: number;
+  readonly answers: boolean;
+}
+
+interface Sealed {
+  readonly index: number;
+  readonly name: string;
+  readonly content:
+    | { readonly kind: 'packet' }
+    | { readonly kind: 'probe' | 'reply'; readonly number: number; readonly sentAt: number };
+}
+
+export class DirectEnd {
+  readonly direct: Direct = newDirect(0);
+  readonly sessions = new Map<number, Keys>();
+  used: number | null = null;
+  /** What was told of the path: up or not. */
+  readonly told: { readonly at: number; readonly up: boolean }[] = [];
+  /** Packets by what became of them. Those for which there were no keys any more were lost by us. */
+  readonly packets = { sent: 0, received: 0, withoutKeys: 0 };
+  exchange: KeyMessage | undefined;
+  early: KeyMessage | undefined;
+  carrier: { readonly negotiation: string; readonly offered: boolean } | undefined;
+  records = 0;
+
+  /** Which keys packets are sealed with while the path is up. */
+  get using(): string | undefined {
+    const { using } = this.direct;
+    return using === null ? undefined : this.sessions.get(using.index)?.name;
+  }
+}
+
+export class DirectEnds {
+  now = 0;
+  faults: Faults;
+  /** Bytes of the longest IP packet that passes. */
+  mtu = 1500;
+  readonly a = new DirectEnd();
+  readonly b = new DirectEnd();
+  /** Ends that no record reaches. */
+  readonly deaf = new Set<DirectEnd>();
+  /** Every effect of `a`, as it was run. */
+  readonly log: { readonly at: number; readonly effect: DirectEffect }[] = [];
+  readonly #queue = new EventQueue();
+  #seed: number;
+  #indices = 0;
+  /** Names of connections that are there. */
+  readonly #connections = new Set<string>();
+
+  constructor(seed = 1, faults: Faults = { loss: 0, delay: [10, 10] }) {
+    this.#seed = seed | 0;
+    this.faults = faults;
+  }
+
+  /** A connection opens, at either end after a while of its own; the one before it is closed. */
+  connect(negotiation: string, { offering = this.a, apart = 0 } = {}): void {
+    for (const old of this.#connections) this.disconnect(old);
+    this.#connections.add(negotiation);
+    for (const [end, wait] of [[this.a, 0] as const, [this.b, apart] as const]) {
+      this.at(Math.max(0, wait), () => this.#begin(end, negotiation, end === offering));
+    }
+  }
+
+  disconnect(negotiation: string): void {
+    this.#connections.delete(negotiation);
+    for (const end of [this.a, this.b]) {
+      if (end.carrier?.negotiation === negotiation) end.carrier = end.exchange = undefined;
+      this.happen(end, { type: 'ended', negotiation });
+    }
+  }
+
+  /** Both ends send a packet now and then each so many milliseconds. */
+  traffic(interval: number): void {
+    this.at(interval, () => {
+      for (const end of [this.a, this.b]) this.#sendPacket(end);
+      this.traffic(interval);
+    });
+  }
+
+  at(delay: number, run: () => void): void {
+    this.#queue.add(this.now + delay, run);
+  }
+
+  happen(end: DirectEnd, event: Parameters<typeof step>[1]): void {
+    for (const effect of step(end.direct, event, this.now)) this.#run(end, effect);
+    const { next, using, previous } = end.direct;
+    const kept = [next, using, previous].flatMap((each) => (each === null ? [] : [each.index]));
+    assert.deepEqual([...end.sessions.keys()].sort(), kept.sort(), 'the sessions there are, and no more');
+  }
+
+  pass(milliseconds: number): void {
+    const until = this.now + milliseconds;
+    for (;;) {
+      const [end, deadline] = this.#nextTick();
+      const at = Math.min(this.#queue.next, deadline);
+      if (at > until) break;
+      this.now = Math.max(this.now, at);
+      if (this.#queue.next <= at) this.#queue.take()!();
+      else this.#tick(end);
+    }
+    this.now = until;
+  }
+
+  /** mulberry32. */
+  chance(): number {
+    this.#seed = (this.#seed + 0x6d2b79f5) | 0;
+    let x = Math.imul(this.#seed ^ (this.#seed >>> 15), this.#seed | 1);
+    x ^= x + Math.imul(x ^ (x >>> 7), x | 61);
+    return ((x ^ (x >>> 14)) >>> 0) / 2 ** 32;
+  }
+
+  #nextTick(): [DirectEnd, number] {
+    const of = ({ direct }: DirectEnd) => nextDeadline(direct) ?? Number.POSITIVE_INFINITY;
+    const end = of(this.a) <= of(this.b) ? this.a : this.b;
+    return [end, of(end)];
+  }
+
+  #tick(end: DirectEnd): void {
+    const { packets, records } = end;
+    this.happen(end, { type: 'tick', sent: packets.sent, received: packets.received, records });
+    const next = nextDeadline(end.direct);
+    assert.ok(next === undefined || next > this.now, 'time stands still');
+  }
+
+  #run(end: DirectEnd, effect: DirectEffect): void {
+    if (end === this.a) this.log.push({ at: this.now, effect });
+    switch (effect.type) {
+      case 'agree': {
+        const { negotiation, generation } = effect;
+        assert.equal(end.carrier?.negotiation, negotiation, 'keys over a connection that is there');
+        end.exchange = { negotiation, generation, index: ++this.#indices, answers: false };
+        this.#tellKeys(end, end.exchange);
+        return;
+      }
+      case 'probe': {
+        const { index, number, bytes } = effect;
+        const content = { kind: 'probe', number, sentAt: this.now } as const;
+        assert.ok(end.sessions.has(index), 'a probe under keys that are there');
+        if (bytes <= this.mtu) this.#send(end, index, content);
+        return;
+      }
+      case 'use':
+        assert.ok(effect.index === null || end.sessions.has(effect.index), 'keys in use that are there');
+        end.used = effect.index;
+        return;
+      case 'remove':
+        assert.notEqual(end.used, effect.index, 'keys in use removed');
+        assert.ok(end.sessions.delete(effect.index), 'keys removed that are there');
+        return;
+      case 'fit':
+        assert.ok(effect.bytes >= 1280 && effect.bytes <= this.mtu);
+        return;
+      case 'tell': {
+        const up = end.direct.phase === 'up';
+        assert.notEqual(end.told.at(-1)?.up ?? false, up, 'only changes are told');
+        assert.equal(end.used !== null, up, 'packets go by the path while it is up');
+        end.told.push({ at: this.now, up });
+      }
+    }
+  }
+
+  #begin(end: DirectEnd, negotiation: string, offered: boolean): void {
+    if (!this.#connections.has(negotiation)) return;
+    end.carrier = { negotiation, offered };
+    end.exchange = undefined;
+    this.happen(end, { type: 'begin', negotiation, offered });
+    const { early } = end;
+    end.early = undefined;
+    if (early?.negotiation === negotiation) this.#hearKeys(end, early);
+  }
+
+  /** Reliable, and in order: all of them take the same time. */
+  #tellKeys(from: DirectEnd, message: KeyMessage): void {
+    const to = this.#other(from);
+    this.at(this.faults.delay[1], () => {
+      if (!this.#connections.has(message.negotiation)) return;
+      if (to.carrier?.negotiation === message.negotiation) this.#hearKeys(to, message);
+      else to.early = message;
+    });
+  }
+
+  #hearKeys(end: DirectEnd, theirs: KeyMessage): void {
+    const { negotiation, generation } = theirs;
+    if (generation > 0 && end.carrier?.offered === false) {
+      assert.equal(generation, end.direct.agreement!.generation + 1);
+      const ours = { negotiation, generation, index: ++this.#indices, answers: true };
+      this.#install(end, ours, theirs);
+      this.#tellKeys(end, ours);
+      return;
+    }
+    const { exchange } = end;
+    assert.equal(exchange?.generation, generation, 'an answer to what was asked');
+    end.exchange = undefined;
+    this.#install(end, exchange!, theirs);
+  }
+
+  #install(end: DirectEnd, { negotiation, generation, index }: KeyMessage, theirs: KeyMessage): void {
+    const name = `${negotiation} ${generation}`;
+    end.sessions.set(index, { peerIndex: theirs.index, name, heard: false });
+    this.happen(end, { type: 'installed', negotiation, generation, index });
+  }
+
+  #sendPacket(end: DirectEnd): void {
+    if (end.used === null) return;
+    end.packets.sent++;
+    this.#send(end, end.used, { kind: 'packet' });
+  }
+
+  #send(from: DirectEnd, index: number, content: Sealed['content']): void {
+    const { peerIndex, name } = from.sessions.get(index)!;
+    from.records++;
+    const to = this.#other(from);
+    const [least, most] = this.faults.delay;
+    if (this.chance() < this.faults.loss) return;
+    this.at(least + (most - least) * this.chance(), () => {
+      if (!this.deaf.has(to)) this.#receive(to, { index: peerIndex, name, content });
+    });
+  }
+
+  #receive(end: DirectEnd, { index, name, content }: Sealed): void {
+    const keys = end.sessions.get(index);
+    if (keys === undefined) {
+      if (content.kind === 'packet') end.packets.withoutKeys++;
+      return;
+    }
+    assert.equal(keys.name, name, 'both ends mean the same keys');
+    end.records++;
+    if (content.kind === 'packet') end.packets.received++;
+    const first = !keys.heard;
+    keys.heard = true;
+    if (content.kind === 'probe') this.#send(end, index, { ...content, kind: 'reply' });
+    if (first) this.happen(end, { type: 'heard', index });
+    if (content.kind === 'reply')
+      this.happen(end, {
+        type: 'answered',
+        index,
+        number: content.number,
+        rtt: this.now - content.sentAt,
+      });
+  }
+
+  #other(end: DirectEnd): DirectEnd {
+    return end === this.a ? this.b : this.a;
+  }
+}

@@ -1,0 +1,251 @@
+/*
+ * What the kernel does not take is counted by its cause, packet for packet, and costs the others nothing. Exits 0 when
+ * every count was exact.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "direct-flow.h"
+#include "direct-lab.h"
+
+/* What one UDP datagram over IPv4 takes, less what a record adds: a path as that of loopback. */
+#define LONGEST (65535u - 20u - 8u - RECORD_OVERHEAD)
+#define PAYLOAD 1000u
+#define TOGETHER 40u
+#define FIRST_INDEX 0x100u
+
+/* Where the kernel cannot cut: before Linux 6.11, behind an interface that leaves checksums to the sender. */
+static _Atomic uint16_t uncut_port;
+
+ssize_t sendmsg(int fd, const struct msghdr *message, int flags) {
+  const struct sockaddr_in *to = message->msg_name;
+  if (to != NULL && message->msg_controllen > 0 && to->sin_port == htons(uncut_port)) {
+    errno = EIO;
+    return -1;
+  }
+  return syscall(SYS_sendmsg, fd, message, flags);
+}
+
+struct pair {
+  struct end ends[2];
+  struct session *session; /* of the first */
+  struct flow flow;
+  uint32_t next; /* number that comes next at the second */
+  bool holes; /* others may come */
+};
+
+static struct node nodes[2];
+static uint32_t last_index = FIRST_INDEX;
+
+static void open_pair(struct pair *pair, bool pi, bool tcp) {
+  *pair = (struct pair){.flow = {.port = 1, .tcp = tcp}};
+  uint32_t index = last_index++;
+  for (unsigned i = 0; i < 2; i++) {
+    end_open(&pair->ends[i], &nodes[i], pi, nodes[1 - i].port);
+    struct session *session = add_session(&pair->ends[i], index, index, (uint8_t)index, i == 0);
+    if (i == 0) pair->session = session;
+  }
+  link_use(pair->ends[0].link, pair->session);
+}
+
+static void close_pair(struct pair *pair) {
+  for (unsigned i = 0; i < 2; i++) end_close(&pair->ends[i]);
+}
+
+static void write_packets(struct pair *pair, uint32_t packets, uint32_t payload) {
+  static uint8_t bytes[FLOW_ROOM];
+  size_t length = flow_write(&pair->flow, bytes, pair->ends[0].pi, packets, payload, payload);
+  expect("bytes to the device", (uint64_t)send(pair->ends[0].far, bytes, length, 0), length);
+}
+
+static void take(void *context, uint16_t port, uint32_t number) {
+  struct pair *pair = context;
+  expect("flow", port, 1);
+  if (number < pair->next || (number > pair->next && !pair->holes)) fail("number", number, pair->next);
+  pair->next = number + 1;
+}
+
+static void read_packets(struct pair *pair) {
+  static uint8_t bytes[FLOW_ROOM];
+  while (pair->next < pair->flow.next) {
+    size_t length = await_far(&pair->ends[1], bytes, sizeof bytes);
+    flow_read(bytes, length, pair->ends[1].pi, true, take, pair);
+  }
+}
+
+struct awaited {
+  const struct end *end;
+  uint64_t count;
+  unsigned whiches;
+  enum link_counter which[3];
+};
+
+static bool has_counted(void *context) {
+  const struct awaited *awaited = context;
+  uint64_t sum = 0;
+  for (unsigned i = 0; i < awaited->whiches; i++) sum += end_count(awaited->end, awaited->which[i]);
+  return sum >= awaited->count;
+}
+
+static void await_count(const struct end *end, enum link_counter which, uint64_t count) {
+  struct awaited awaited = {end, count, 1, {which}};
+  await("packets counted", has_counted, &awaited);
+  expect("packets counted", end_count(end, which), count);
+}
+
+/* The longest that fits goes, with everything around it; what is longer is told of. */
+static void check_longest(bool pi) {
+  struct pair pair;
+  open_pair(&pair, pi, false);
+  uint32_t most = LONGEST - (pi ? POLLER_PI : 0) - flow_header(false);
+  write_packets(&pair, 1, 10);
+  write_packets(&pair, 1, most);
+  write_packets(&pair, 1, most - 1);
+  write_packets(&pair, 1, 10);
+  read_packets(&pair);
+  for (uint32_t more = 1; more <= SEGMENT_MAX - flow_header(false) - most; more += 7) {
+    write_packets(&pair, 1, most + more);
+    await_count(&pair.ends[0], COUNTER_TX_TOO_LONG, 1 + more / 7);
+  }
+  pair.next = pair.flow.next;
+  write_packets(&pair, 1, 10);
+  read_packets(&pair);
+  await_count(&pair.ends[0], COUNTER_TX_PACKETS, 5);
+  await_count(&pair.ends[1], COUNTER_RX_PACKETS, 5);
+  close_pair(&pair);
+}
+
+/* One link goes by an interface that cannot cut: its packets go one by one, those of the other as before. */
+static void check_uncut(bool tcp) {
+  struct pair cut;
+  struct pair uncut;
+  uint16_t port;
+  int other = open_udp("127.0.0.1", &port);
+  open_pair(&cut, false, tcp);
+  open_pair(&uncut, false, tcp);
+  struct endpoint there = node_endpoint(&nodes[0], port);
+  link_set_endpoint(uncut.ends[0].link, &there);
+  uncut_port = port;
+  for (unsigned turn = 0; turn < 3; turn++) {
+    write_packets(&uncut, TOGETHER, PAYLOAD);
+    write_packets(&cut, TOGETHER, PAYLOAD);
+    read_packets(&cut);
+    uint8_t record[2 * PAYLOAD];
+    for (unsigned i = 0; i < TOGETHER; i++) {
+      ssize_t length = recv(other, record, sizeof record, 0);
+      expect("bytes of a record", (uint64_t)length, flow_header(tcp) + PAYLOAD + RECORD_OVERHEAD);
+    }
+  }
+  await_count(&uncut.ends[0], COUNTER_TX_PACKETS, 3 * TOGETHER);
+  await_count(&uncut.ends[0], COUNTER_TX_WRITES, 3 * TOGETHER);
+  await_count(&cut.ends[0], COUNTER_TX_WRITES, 3);
+  /* Another way, where it can. */
+  there = node_endpoint(&nodes[0], nodes[1].port);
+  link_set_endpoint(uncut.ends[0].link, &there);
+  uncut.next = uncut.flow.next;
+  write_packets(&uncut, TOGETHER, PAYLOAD);
+  read_packets(&uncut);
+  await_count(&uncut.ends[0], COUNTER_TX_WRITES, 3 * TOGETHER + 1);
+  uncut_port = 0;
+  close(other);
+  close_pair(&cut);
+  close_pair(&uncut);
+}
+
+/* An endpoint that is none. */
+static void check_nowhere(void) {
+  struct pair pair;
+  open_pair(&pair, false, true);
+  struct endpoint nowhere = {.length = 0};
+  link_set_endpoint(pair.ends[0].link, &nowhere);
+  write_packets(&pair, TOGETHER, PAYLOAD);
+  await_count(&pair.ends[0], COUNTER_TX_REFUSED, TOGETHER);
+  expect("packets sent", end_count(&pair.ends[0], COUNTER_TX_PACKETS), 0);
+  close_pair(&pair);
+}
+
+/* A device that nobody empties. */
+static void check_full(void) {
+  struct pair pair;
+  open_pair(&pair, false, false);
+  struct awaited taken = {&pair.ends[1], 0, 2, {COUNTER_RX_PACKETS, COUNTER_RX_REFUSED}};
+  while (end_count(&pair.ends[1], COUNTER_RX_REFUSED) < 100) {
+    write_packets(&pair, TOGETHER, PAYLOAD);
+    taken.count += TOGETHER;
+    await("packets counted", has_counted, &taken);
+  }
+  pair.holes = true;
+  uint64_t passed = end_count(&pair.ends[1], COUNTER_RX_PACKETS);
+  await_count(&pair.ends[0], COUNTER_TX_PACKETS, pair.flow.next);
+  expect("packets counted", passed + end_count(&pair.ends[1], COUNTER_RX_REFUSED), pair.flow.next);
+  uint64_t read = 0;
+  static uint8_t bytes[FLOW_ROOM];
+  for (size_t length; (length = read_far(&pair.ends[1], bytes, sizeof bytes)) > 0;) {
+    struct virtio_net_hdr header;
+    memcpy(&header, bytes, sizeof header);
+    size_t payload = length - sizeof header - flow_header(false);
+    read += header.gso_size == 0 ? 1 : (payload + header.gso_size - 1) / header.gso_size;
+    flow_read(bytes, length, false, true, take, &pair);
+  }
+  expect("packets that came out of the device", read, passed);
+  close_pair(&pair);
+}
+
+static uint32_t empty_ring(const struct pair *pair, uint32_t packets) {
+  const uint8_t *records;
+  uint32_t got = 0;
+  for (; got < packets; got++) {
+    uint32_t bytes = device_peek(pair->ends[0].device, 1, &records);
+    if (bytes == 0) break;
+    device_release(pair->ends[0].device, bytes);
+  }
+  return got;
+}
+
+static bool has_ring(void *context) {
+  struct pair *pair = context;
+  pair->next += empty_ring(pair, pair->flow.next - pair->next);
+  return pair->next == pair->flow.next;
+}
+
+/* What does not fit the path, and what may be the tunnels' own, goes to the owner. */
+static void check_aside(void) {
+  struct pair pair;
+  open_pair(&pair, true, false);
+  link_set_limit(pair.ends[0].link, POLLER_PI + flow_header(false) + PAYLOAD - 1);
+  write_packets(&pair, TOGETHER, PAYLOAD);
+  await("packets in the ring", has_ring, &pair);
+  expect("super-packets aside", end_count(&pair.ends[0], COUNTER_TX_ASIDE), 1);
+  link_set_limit(pair.ends[0].link, POLLER_PI + flow_header(false) + PAYLOAD);
+  pair.flow.port = nodes[0].port;
+  write_packets(&pair, 1, PAYLOAD);
+  await("packets in the ring", has_ring, &pair);
+  expect("packets sent", end_count(&pair.ends[0], COUNTER_TX_PACKETS), 0);
+  pair.flow.port = 1;
+  write_packets(&pair, TOGETHER, PAYLOAD);
+  read_packets(&pair);
+  await_count(&pair.ends[0], COUNTER_TX_PACKETS, TOGETHER);
+  await_count(&pair.ends[0], COUNTER_TX_WRITES, 1);
+  close_pair(&pair);
+}
+
+int main(void) {
+  for (unsigned i = 0; i < 2; i++) node_open(&nodes[i], "127.0.0.1", 1);
+  check_longest(false);
+  check_longest(true);
+  check_uncut(true);
+  check_uncut(false);
+  check_nowhere();
+  check_full();
+  check_aside();
+  for (unsigned i = 0; i < 2; i++) {
+    expect("records of no session", atomic_load(&nodes[i].direct->counters[COUNTER_UNKNOWN]), 0);
+    node_close(&nodes[i]);
+  }
+  puts("all refusals counted");
+  return 0;
+}
