@@ -24,7 +24,7 @@ import type { TunFactory } from './io/tun.ts';
 import type { CandidatePair } from './io/webrtc.ts';
 
 /** Milliseconds by which ticks of several links are put together. */
-const tickSlack = 40;
+const tickSlack = 200;
 
 type LinkStats = Result<'stats'>['links'][number];
 
@@ -49,6 +49,8 @@ export interface DirectShellOptions {
   send(peer: string, negotiation: string, message: DirectMessage): void;
   /** The path of `peer` went up or down. */
   changed(peer: string, up: boolean): void;
+  /** The latest probe of `peer` is not answered. */
+  doubtful(peer: string): void;
   /** Packets of up to so many bytes, without packet information, pass. */
   fits(peer: string, bytes: number): void;
 }
@@ -60,6 +62,9 @@ interface Exchange {
 }
 
 interface Path {
+  /** The low byte of each of its receiver indices, by which the engine picks the thread that receives: records of old
+   *  and of new keys stay in order. */
+  readonly lane: number;
   readonly direct: Direct;
   readonly link: DirectLink;
   carrier: Carrier | undefined;
@@ -214,6 +219,7 @@ export class DirectShell {
   #add(peer: string, link: DirectLink): Path {
     const direct = newDirect(performance.now());
     const path: Path = {
+      lane: randomInt(256),
       direct,
       link,
       carrier: undefined,
@@ -229,7 +235,7 @@ export class DirectShell {
     if (generation > 0 && !carrier.offered) {
       const { agreement } = path.direct;
       if (agreement?.installed !== true || generation !== agreement.generation + 1) return;
-      const exchange = this.#newExchange(generation, theirs.key);
+      const exchange = this.#newExchange(path, generation, theirs.key);
       this.#install(peer, path, carrier, exchange, theirs);
       this.#options.send(peer, carrier.negotiation, exchange.ours);
       return;
@@ -241,10 +247,10 @@ export class DirectShell {
     this.#install(peer, path, carrier, exchange, theirs);
   }
 
-  #newExchange(generation: number, echo: Uint8Array | undefined): Exchange {
+  #newExchange({ lane }: Path, generation: number, echo: Uint8Array | undefined): Exchange {
     const pair = newDirectKeyPair();
     let index = 0;
-    while (index === 0 || this.#owners.has(index)) index = randomInt(1, 2 ** 32);
+    while (index === 0 || this.#owners.has(index)) index = randomInt(2 ** 24) * 256 + lane;
     const ours: DirectMessage = {
       type: 'direct',
       version: directVersion,
@@ -313,7 +319,7 @@ export class DirectShell {
   #run(peer: string, path: Path, effect: DirectEffect): void {
     switch (effect.type) {
       case 'agree': {
-        const exchange = this.#newExchange(effect.generation, undefined);
+        const exchange = this.#newExchange(path, effect.generation, undefined);
         path.exchange = exchange;
         this.#options.send(peer, effect.negotiation, exchange.ours);
         return;
@@ -360,6 +366,7 @@ export class DirectShell {
       const { txPackets, txRefused, rxPackets, txRecords, rxRecords } = path.link.counters();
       const records = txRecords + rxRecords;
       this.#take(peer, path, { type: 'tick', sent: txPackets + txRefused, received: rxPackets, records });
+      if (path.direct.phase === 'up' && this.isDoubtful(peer)) this.#options.doubtful(peer);
     }
     this.#schedule();
   }

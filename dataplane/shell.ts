@@ -47,6 +47,9 @@ const restingPings = 10;
  *  a minute, and SCTP sends less and less often into a path that was interrupted. */
 const maxSilentPings = 3;
 
+/** Pings, likewise, of which the second is sent a probe's time before a direct path is lost. */
+const doubts = 2;
+
 export interface OpenEngine extends Engine {
   readonly udpPort: number;
 }
@@ -92,6 +95,7 @@ export class DataplaneShell {
       link: (peer) => this.#interfaces.directOf(peer),
       send: (peer, negotiation, message) => this.#live.get(peer, negotiation)?.sendWire(message),
       changed: (peer, up) => this.#directChanged(peer, up),
+      doubtful: (peer) => this.#directDoubtful(peer),
       fits: (peer, bytes) => this.#take({ type: 'fits', peer, bytes }),
     });
     this.#filter = new CandidateFilter(options.tuns, () => this.#interfaces.names);
@@ -178,11 +182,7 @@ export class DataplaneShell {
     this.#config = config;
     const { packetInformation, mtu, autoMtu } = config;
     this.#links = newLinks({ packetInformation, mtu, autoMtu });
-    this.#engine = await this.#openEngine(
-      config.udpPort ?? defaultUdpPort,
-      config.udpPort !== null,
-      autoMtu ? leastMtu : mtu,
-    );
+    this.#engine = await this.#openEngine(config.udpPort ?? defaultUdpPort, config.udpPort !== null, mtu);
     this.#mark();
     this.#direct.open(config, this.#engine.udpPort);
     this.#portTaken = config.udpPort === null && ![0, defaultUdpPort].includes(this.#engine.udpPort);
@@ -336,7 +336,17 @@ export class DataplaneShell {
   #directChanged(peer: string, up: boolean): void {
     this.#interfaces.change(peer, (device) => device.setDirect(up));
     this.#take({ type: 'direct', peer, up });
-    if (!up) this.#active(peer)?.ping();
+    const live = this.#active(peer);
+    if (up || live === undefined) return;
+    const negotiation = this.#links.byPeer.get(peer)!.active!;
+    if (live.silentPings >= doubts) this.#drop(peer, negotiation, 'the peer does not answer');
+    else live.ping();
+  }
+
+  /** A probe is unanswered. What is dead for probes most often is dead for the datachannel as well: that is asked at
+   *  once, and has as long to answer as the direct path has until it is lost. */
+  #directDoubtful(peer: string): void {
+    this.#active(peer)?.ping();
   }
 
   #take(event: LinkEvent): void {
@@ -446,8 +456,5 @@ export class DataplaneShell {
 }
 
 const defaultUdpPort = 2333;
-
-/** What every interface takes, and one with `autoMtu` begins with; RFC 8200 section 5. */
-const leastMtu = 1280;
 
 const throughTunnel = 'the path leads through our own tunnel';

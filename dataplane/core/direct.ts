@@ -27,14 +27,22 @@ import {
 /** Milliseconds that keys serve (WireGuard's REKEY_AFTER_TIME). */
 const renewAfter = 120_000;
 
+/** Milliseconds that a path counts as in use after a packet: TCP in a black hole is silent for as long. */
+const activeFor = 4000;
+
 /** Records after which keys are renewed however young they are. */
 const renewAfterRecords = 2 ** 40;
 
-/** Milliseconds between probes by which a session is proven. */
+/** Milliseconds between probes by which a session is proven; after so many of them twice as long each, to once in
+ *  longer than a NAT mapping lives: behind a firewall that drops records they would never end. */
 const proveInterval = 400;
+const proveEagerly = 8;
+const proveDoublings = 6;
 
 /** Probes of the path MTU have this bit in their number, and one that proves a session has none at all. */
 const mtuProbe = 0x8000_0000;
+
+const unanswered = 'the peer does not answer probes';
 
 /** The kernel tells by refusing what its interface does not take. */
 const longestPacket = 65_535;
@@ -68,7 +76,11 @@ export interface Direct {
   records: number;
   /** Both ways, at the last tick. */
   packets: number;
+  /** When they were more than before. */
+  packetAt: number;
   proveAt: number;
+  /** Probes sent to prove `next`. */
+  proofs: number;
 }
 
 /** As counted by the engine since the device was opened. */
@@ -121,7 +133,9 @@ export function newDirect(now: number): Direct {
     mtu: null,
     records: 0,
     packets: 0,
+    packetAt: Number.NEGATIVE_INFINITY,
     proveAt: now,
+    proofs: 0,
   };
 }
 
@@ -189,6 +203,7 @@ function install(
   }
   if (direct.next !== null) effects.push({ type: 'remove', index: direct.next.index });
   direct.next = { index, generation, since: { at: now, records: direct.records } };
+  direct.proofs = 0;
   if (direct.phase === 'off') {
     direct.phase = 'trying';
     direct.liveness = newLiveness(now);
@@ -209,7 +224,10 @@ function follow(direct: Direct, now: number, effects: DirectEffect[]): void {
 
 /** Also how the peer hears of keys that it offered. */
 function prove(direct: Direct, index: number, now: number, effects: DirectEffect[]): void {
-  direct.proveAt = now + proveInterval;
+  direct.proofs++;
+  const doublings = Math.min(Math.max(direct.proofs - proveEagerly, 0), proveDoublings);
+  direct.proveAt = now + proveInterval * 2 ** doublings;
+  if (doublings > 0 && direct.phase === 'trying') direct.reason = unanswered;
   effects.push({ type: 'probe', index, number: 0, bytes: 0 });
 }
 
@@ -253,8 +271,9 @@ function tick(
   if (using === null) return;
   takeLiveness(direct, { type: 'tick', sent: event.sent, received: event.received }, now, effects);
   const packets = event.sent + event.received;
-  takeMtu(direct, { type: 'active', active: packets !== direct.packets }, now, effects);
+  if (packets !== direct.packets) direct.packetAt = now;
   direct.packets = packets;
+  takeMtu(direct, { type: 'active', active: now - direct.packetAt < activeFor }, now, effects);
   if (direct.phase === 'up') takeMtu(direct, { type: 'tick' }, now, effects);
   if (agreement?.offered !== true || !agreement.installed || next !== null) return;
   const { at, records } = using.since;
@@ -291,7 +310,7 @@ function takeLiveness(
       effects.push({ type: 'probe', index: direct.using!.index, number: effect.number, bytes: 0 });
     else {
       direct.phase = 'trying';
-      direct.reason = 'the peer does not answer probes';
+      direct.reason = unanswered;
       effects.push({ type: 'use', index: null }, { type: 'tell' });
     }
   }

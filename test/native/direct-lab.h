@@ -16,9 +16,6 @@
 /* Milliseconds within which whatever is waited for has to come. */
 #define PATIENCE 20000
 
-/* The first byte of our indices' low byte: which receiver a session's records arrive at (outer.h). */
-#define LANE(index) ((index) & 0xffu)
-
 struct node {
   const char *address; /* numeric, of loopback */
   int ice;             /* stands for ICE's socket */

@@ -1,0 +1,31 @@
+/** Programs with the engine of direct paths in them, and without Node: see `direct-lab.h`. */
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { join } from 'node:path';
+import { compile, nativeSources } from './compile.ts';
+
+const reading = ['poller', 'ring', 'thread', 'segment', 'checksum'];
+const paths = ['coalesce', 'record', 'sender', 'receiver', 'session', 'direct', 'outer', 'probe', 'event'];
+const sources = [...reading, ...paths].map((name) => join(nativeSources, `${name}.c`));
+const lab = ['direct-lab.c', 'direct-flow.c', 'direct-forwarder.c'];
+
+export const sanitizers = ['thread', 'address,undefined'] as const;
+
+/** IPv4, IPv6, and IPv4 by a socket that has both. */
+export const addresses = ['127.0.0.1', '::1', '::ffff:127.0.0.1'] as const;
+
+/** Compiles `<name>.c`, with a sanitizer where one is given. */
+export function buildEngine(name: string, sanitizer?: (typeof sanitizers)[number]): string {
+  const flags = sanitizer === undefined ? [] : [`-fsanitize=${sanitizer}`, '-fno-sanitize-recover=all'];
+  return compile(name, [`${name}.c`, ...lab, ...sources, '-lcrypto'], flags);
+}
+
+/** What it says, after ending well. */
+export function runEngine(program: string, ...words: readonly (string | number)[]): string {
+  const { status, signal, stdout, stderr } = spawnSync(program, words.map(String), {
+    encoding: 'utf8',
+    timeout: 60_000,
+  });
+  assert.deepEqual([status, signal, stderr], [0, null, ''], `${words.join(' ')}: ${stderr}`);
+  return stdout;
+}

@@ -1,0 +1,45 @@
+import assert from 'node:assert/strict';
+import { randomInt } from 'node:crypto';
+import { test } from 'node:test';
+import { addresses, buildEngine, runEngine, sanitizers } from './direct-engine.ts';
+
+const workers = [1, 2, 4] as const;
+
+for (const sanitizer of sanitizers) {
+  const flag = `-fsanitize=${sanitizer}`;
+
+  test(`every packet arrives once and in order, whatever changes under it (${flag})`, () => {
+    const program = buildEngine('direct-traffic', sanitizer);
+    for (const address of addresses) {
+      for (const count of workers) {
+        const words = runEngine(program, address, count, 2000, randomInt(2 ** 32));
+        const [direct = 0, all = 0, ...changes] = words.match(/\d+/g)!.map(Number);
+        assert.equal(all, 24_000);
+        assert.ok(direct > all / 10 && changes.length === 6, words);
+        for (const changed of changes) assert.ok(changed > 0, words);
+      }
+    }
+  });
+
+  test(`of what is cut, altered, repeated, guessed or stale comes nothing but an exact count (${flag})`, () => {
+    const program = buildEngine('direct-forgery', sanitizer);
+    for (const address of addresses) {
+      for (const count of workers) {
+        const datagrams = Number(/^(\d+) datagrams\n$/.exec(runEngine(program, address, count))?.[1]);
+        assert.ok(datagrams > 5000 * count, `${datagrams}`);
+      }
+    }
+  });
+
+  test(`what the kernel refuses is counted by its cause, and no other link pays for it (${flag})`, () => {
+    assert.equal(runEngine(buildEngine('direct-refusal', sanitizer)), 'all refusals counted\n');
+  });
+}
+
+test('no packet, probe or forgery allocates memory, and a link takes less than half a megabyte', () => {
+  const words = runEngine(buildEngine('direct-memory'));
+  const [link = 0, session = 0, resident = 0] = words.match(/\d+/g)!.map(Number);
+  assert.ok(link > 0 && session > 0 && link + 3 * session < 512 * 1024, words);
+  // Nothing touches its ring before there is a packet in it.
+  assert.ok(resident < 64 * 1024, words);
+});
