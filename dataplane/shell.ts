@@ -15,9 +15,7 @@ import type {
 import { dataplaneVersion } from '../protocol/dataplane.ts';
 import { CryonetError, reasonOf } from '../protocol/errors.ts';
 import type { Log } from '../protocol/log.ts';
-import { parse } from '../protocol/schema.ts';
 import { maxNeighborFrame } from '../protocol/signaling.ts';
-import { maxWireFrame, type WireMessage, wireMessage } from '../protocol/wire.ts';
 import {
   type Link,
   type LinkEffect,
@@ -33,7 +31,7 @@ import { CandidateFilter } from './io/candidate-filter.ts';
 import { sumCounters } from './io/direct.ts';
 import { fingerprintOf } from './io/engine/sdp.ts';
 import { Interfaces } from './io/interfaces.ts';
-import { LiveConnection, LiveConnections } from './io/live-connection.ts';
+import { LiveConnection, LiveConnections, readWire } from './io/live-connection.ts';
 import type { TunFactory } from './io/tun.ts';
 import type { ConnectionState, Engine } from './io/webrtc.ts';
 
@@ -70,6 +68,8 @@ export class DataplaneShell {
   readonly #interfaces: Interfaces;
   readonly #tuns: TunFactory;
   readonly #direct: DirectShell;
+  /** Peers to which packets of the usual length are lost. */
+  readonly #narrow = new Set<string>();
   #links: Links = newLinks({ packetInformation: false, mtu: 1280, autoMtu: true });
   #config: DataplaneConfig | undefined;
   #engine: OpenEngine | undefined;
@@ -95,7 +95,9 @@ export class DataplaneShell {
       link: (peer) => this.#interfaces.directOf(peer),
       send: (peer, negotiation, message) => this.#live.get(peer, negotiation)?.sendWire(message),
       changed: (peer, up) => this.#directChanged(peer, up),
-      doubtful: (peer) => this.#directDoubtful(peer),
+      // What is dead for probes most often is dead for the datachannel as well: that is asked at once, and has as long
+      // to answer as the direct path has until it is lost.
+      doubtful: (peer) => this.#active(peer)?.ping(),
       fits: (peer, bytes) => this.#take({ type: 'fits', peer, bytes }),
     });
     this.#filter = new CandidateFilter(options.tuns, () => this.#interfaces.names);
@@ -182,7 +184,11 @@ export class DataplaneShell {
     this.#config = config;
     const { packetInformation, mtu, autoMtu } = config;
     this.#links = newLinks({ packetInformation, mtu, autoMtu });
-    this.#engine = await this.#openEngine(config.udpPort ?? defaultUdpPort, config.udpPort !== null, mtu);
+    this.#engine = await this.#openEngine(
+      config.udpPort ?? defaultUdpPort,
+      config.udpPort !== null,
+      autoMtu ? leastMtu : mtu,
+    );
     this.#mark();
     this.#direct.open(config, this.#engine.udpPort);
     this.#portTaken = config.udpPort === null && ![0, defaultUdpPort].includes(this.#engine.udpPort);
@@ -229,7 +235,7 @@ export class DataplaneShell {
     this.#take({ type: 'connect', peer, negotiation, route });
     const at = { peer, negotiation };
     const connection = engine.connect(
-      { route, iceServers },
+      { route, iceServers, narrow: this.#narrow.has(peer) },
       {
         candidate: (candidate) => {
           if (route === 'relay') this.#mark();
@@ -298,17 +304,12 @@ export class DataplaneShell {
   #wire(peer: string, negotiation: string, bytes: Uint8Array): void {
     const live = this.#live.get(peer, negotiation);
     if (live === undefined) return;
-    let message: WireMessage;
-    try {
-      if (bytes.length > maxWireFrame) throw new CryonetError('frame_too_large');
-      message = parse(wireMessage, bytes);
-    } catch (error) {
-      // A newer dataplane may say more than this one understands.
-      this.#log.debug('wire message not understood', { peer, reason: reasonOf(error) });
-      return;
-    }
+    const message = readWire(bytes, (reason) =>
+      this.#log.debug('wire message not understood', { peer, reason }),
+    );
+    if (message === undefined) return;
     if (message.type === 'ping') live.sendWire({ type: 'pong', number: message.number });
-    else if (message.type === 'pong') live.roundTrip.answered(message.number, performance.now());
+    else if (message.type === 'pong') live.takePong(message.number);
     else if (message.type === 'direct') this.#direct.receive(peer, negotiation, message);
     else this.#take({ type: 'wire', peer, negotiation, message });
   }
@@ -317,8 +318,8 @@ export class DataplaneShell {
     this.#pingCount++;
     for (const peer of [...this.#links.byPeer.keys()]) {
       this.#interfaces.probe(peer);
-      if (this.#direct.isUp(peer) && !this.#direct.isDoubtful(peer) && this.#pingCount % restingPings !== 0)
-        continue;
+      const rests = this.#direct.isUp(peer) && !this.#direct.isDoubtful(peer);
+      if (rests && this.#active(peer)?.answered === true && this.#pingCount % restingPings !== 0) continue;
       this.#watch(peer);
       this.#active(peer)?.ping();
     }
@@ -328,11 +329,13 @@ export class DataplaneShell {
     const live = this.#active(peer);
     const negotiation = this.#links.byPeer.get(peer)?.active;
     if (live === undefined || negotiation == null) return;
-    if (live.silentPings >= maxSilentPings) this.#drop(peer, negotiation, 'the peer does not answer');
+    if (!live.answered && live.pings > maxSilentPings && !this.#narrow.has(peer)) {
+      this.#narrow.add(peer);
+      this.#drop(peer, negotiation, 'full packets are lost');
+    } else if (live.silentPings >= maxSilentPings) this.#drop(peer, negotiation, 'the peer does not answer');
     else if (this.#leadsAstray(live)) this.#drop(peer, negotiation, throughTunnel);
   }
 
-  /** What is dead for probes most often is dead for the datachannel as well: that is asked at once. */
   #directChanged(peer: string, up: boolean): void {
     this.#interfaces.change(peer, (device) => device.setDirect(up));
     this.#take({ type: 'direct', peer, up });
@@ -341,12 +344,6 @@ export class DataplaneShell {
     const negotiation = this.#links.byPeer.get(peer)!.active!;
     if (live.silentPings >= doubts) this.#drop(peer, negotiation, 'the peer does not answer');
     else live.ping();
-  }
-
-  /** A probe is unanswered. What is dead for probes most often is dead for the datachannel as well: that is asked at
-   *  once, and has as long to answer as the direct path has until it is lost. */
-  #directDoubtful(peer: string): void {
-    this.#active(peer)?.ping();
   }
 
   #take(event: LinkEvent): void {
@@ -382,6 +379,7 @@ export class DataplaneShell {
         this.#interfaces.change(peer, (device) => device.setCarrier(effect.up));
         return;
       case 'close-interface':
+        this.#narrow.delete(peer);
         this.#direct.forget(peer);
         this.#interfaces.close(peer);
         return;
@@ -456,5 +454,8 @@ export class DataplaneShell {
 }
 
 const defaultUdpPort = 2333;
+
+/** What an interface with `autoMtu` begins with; RFC 8200 section 5. */
+const leastMtu = 1280;
 
 const throughTunnel = 'the path leads through our own tunnel';

@@ -1,6 +1,7 @@
 /** What two dataplanes say to each other over a link's `wire` datachannel: one MessagePack map each. */
 import * as z from 'zod/mini';
 import { directMessage } from './direct.ts';
+import { bytes } from './schema.ts';
 
 export const wireMessage = z.discriminatedUnion('type', [
   /** First on every connection, both ways. The link is up once both hellos agree. */
@@ -13,7 +14,12 @@ export const wireMessage = z.discriminatedUnion('type', [
     /** Bytes of the largest packet the sender's interface takes. */
     mtu: z.int().check(z.minimum(1280), z.maximum(65_531)),
   }),
-  z.object({ type: z.literal('ping'), number: z.int() }),
+  z.object({
+    type: z.literal('ping'),
+    number: z.int(),
+    /** Makes the first one as long as the longest packet. */
+    padding: z.optional(bytes(0, 8192)),
+  }),
   z.object({ type: z.literal('pong'), number: z.int() }),
   directMessage,
 ]);

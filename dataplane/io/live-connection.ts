@@ -1,11 +1,16 @@
 /** The connections of all links, with what the shell keeps about each. */
+import { CryonetError, reasonOf } from '../../protocol/errors.ts';
 import { encode } from '../../protocol/msgpack.ts';
-import type { WireMessage } from '../../protocol/wire.ts';
+import { parse } from '../../protocol/schema.ts';
+import { maxWireFrame, type WireMessage, wireMessage } from '../../protocol/wire.ts';
 import { RoundTrip } from './round-trip.ts';
 import type { Connection, Route } from './webrtc.ts';
 
 /** Candidates kept while the remote description is being applied. */
 const maxEarlyCandidates = 64;
+
+/** Bytes: the least MTU of an interface, whose packets the engine sends whole where the path takes that. */
+const firstPingPadding = 1280;
 
 export class LiveConnection {
   readonly connection: Connection;
@@ -19,6 +24,9 @@ export class LiveConnection {
   readonly roundTrip = new RoundTrip();
   /** Pings since the peer was heard of last. */
   silentPings = 0;
+  /** A ping was answered: the first, which is as long as a packet, has got through, since `wire` keeps its order. */
+  answered = false;
+  pings = 0;
   #early: string[] | undefined = [];
 
   constructor(connection: Connection, about: { route: Route; offered: boolean; identity: Uint8Array }) {
@@ -34,7 +42,18 @@ export class LiveConnection {
 
   ping(): void {
     this.silentPings++;
-    this.sendWire({ type: 'ping', number: this.roundTrip.asked(performance.now()) });
+    this.pings++;
+    const number = this.roundTrip.asked(performance.now());
+    this.sendWire({
+      type: 'ping',
+      number,
+      ...(number === 1 ? { padding: new Uint8Array(firstPingPadding) } : {}),
+    });
+  }
+
+  takePong(number: number): void {
+    this.answered = true;
+    this.roundTrip.answered(number, performance.now());
   }
 
   /** True where the connection has it; until the remote description is there it is kept. */
@@ -48,6 +67,17 @@ export class LiveConnection {
     const early = this.#early ?? [];
     this.#early = undefined;
     for (const candidate of early) this.connection.addCandidate(candidate);
+  }
+}
+
+/** Undefined for what is no message: a newer dataplane may say more than this one understands. */
+export function readWire(bytes: Uint8Array, refused: (reason: string) => void): WireMessage | undefined {
+  try {
+    if (bytes.length > maxWireFrame) throw new CryonetError('frame_too_large');
+    return parse(wireMessage, bytes);
+  } catch (error) {
+    refused(reasonOf(error));
+    return undefined;
   }
 }
 

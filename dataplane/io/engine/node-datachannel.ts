@@ -134,13 +134,13 @@ class MuxEngine implements Engine {
     closePeer(this.#anchor);
   }
 
-  async #start({ route, iceServers }: ConnectionOptions): Promise<Start> {
+  async #start({ route, iceServers, narrow }: ConnectionOptions): Promise<Start> {
     const settling = this.#lastEnd + SETTLE_MS - performance.now();
     if (settling > 0) await delay(settling);
     const addresses = this.#hostAddresses();
     const known = await this.#names.resolve(iceServers, addresses.some(isIpv4));
     const turn = known.filter(({ kind }) => kind === 'turn');
-    const common = { maxMessageSize: MAX_MESSAGE, mtu: this.#mtu };
+    const common = { maxMessageSize: MAX_MESSAGE, mtu: narrow === true ? SAFE_MTU : this.#mtu };
     if (route === 'relay' && turn.length > 0) {
       const port = await this.#ownPort();
       const config: RtcConfig = {

@@ -16,8 +16,8 @@ static void set_length_at(struct ring *ring, uint32_t at, uint32_t length) {
 }
 
 /* Bytes to leave unused before a record of `need` bytes, or RING_SKIP where it does not fit. A ring that has run
- * empty starts over in its second half, so that a quiet device touches the first only; what is left then, the rest
- * being given up until the consumer has passed it, is that half, and never too little for the `more` bytes that follow. */
+ * empty starts over in its second half, so that a quiet device touches little but the first. The rest counts as used
+ * until the consumer has passed it; what is left beside it is room for the `more` bytes that follow, and for others. */
 static uint32_t gap_before(uint32_t need, uint32_t more, uint32_t tail, uint32_t used) {
   uint32_t at = tail % RING_BYTES;
   uint32_t rest = RING_BYTES - at;
