@@ -1,6 +1,6 @@
 /*
- * Flows of numbered packets, whose bytes follow from their numbers: TCP or UDP over IPv4, handed over as the kernel does,
- * many at once (linux/virtio_net.h), and checked when they arrive, whole, joined, or one by one.
+ * Flows of numbered packets, whose bytes follow from their numbers: TCP or UDP over IPv4, handed over as the kernel
+ * does, many at once (linux/virtio_net.h), and checked when they arrive, whole, joined, or one by one.
  */
 #ifndef CRYONET_DIRECT_FLOW_H
 #define CRYONET_DIRECT_FLOW_H
@@ -22,8 +22,8 @@ struct flow {
 
 /* Bytes of IP and transport header. */
 uint32_t flow_header(bool tcp);
-/* Writes `packets` packets with `payload` bytes each, the last with `last`, as a read of a device yields them. At least 4
- * bytes each. Returns the bytes. */
+/* Writes `packets` packets with `payload` bytes each, the last with `last`, as a read of a device yields them. At least
+ * 4 bytes each. Returns the bytes. */
 size_t flow_write(struct flow *flow, uint8_t *out, bool pi, uint32_t packets, uint32_t payload, uint32_t last);
 
 /* Calls `take` for each packet in what was written to a device (with struct virtio_net_hdr), or lay in its ring

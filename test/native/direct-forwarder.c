@@ -48,8 +48,8 @@ static void *run(void *argument) {
   while (!atomic_load(&forwarder->stopping)) {
     int count = atomic_load(&forwarder->count);
     int first = count > LIVE ? count - LIVE : 0;
-    struct pollfd wanted[2 + LIVE] = {{.fd = forwarder->wake, .events = POLLIN}, {.fd = forwarder->inner, .events = POLLIN}};
-    for (int i = first; i < count; i++) wanted[2 + i - first] = (struct pollfd){.fd = forwarder->outers[i], .events = POLLIN};
+    struct pollfd wanted[2 + LIVE] = {{forwarder->wake, POLLIN, 0}, {forwarder->inner, POLLIN, 0}};
+    for (int i = first; i < count; i++) wanted[2 + i - first] = (struct pollfd){forwarder->outers[i], POLLIN, 0};
     if (poll(wanted, (nfds_t)(2 + count - first), -1) < 0) fail("poll", (uint64_t)errno, 0);
     uint64_t wakes;
     if (wanted[0].revents != 0 && read(forwarder->wake, &wakes, sizeof wakes) < 0) fail("eventfd", (uint64_t)errno, 0);

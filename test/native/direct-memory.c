@@ -90,7 +90,8 @@ static void exchange(unsigned turns) {
     while (arrived < flow.next) flow_read(bytes, await_far(&ends[1], bytes, sizeof bytes), false, true, take, NULL);
     struct endpoint to = node_endpoint(&nodes[0], nodes[1].port);
     uint8_t forged[RECORD_OVERHEAD + 100] = {0xc0, 0, 0, 0, 0, 0, 0, (uint8_t)(i % 2 + 1), 0xff};
-    if (sendto(nodes[0].ice, forged, sizeof forged, 0, (struct sockaddr *)&to.address, to.length) < 0) fail("sendto", 0, 1);
+    ssize_t sent = sendto(nodes[0].ice, forged, sizeof forged, 0, (struct sockaddr *)&to.address, to.length);
+    expect("bytes of a forgery", (uint64_t)sent, sizeof forged);
     if (!probe_send(sessions[0], i, 1000)) fail("probe_send", 0, 1);
     await("an answer", has_event, NULL);
     expect_event(EVENT_REPLY);

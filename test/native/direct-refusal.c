@@ -11,6 +11,7 @@
 
 #include "direct-flow.h"
 #include "direct-lab.h"
+#include "probe.h"
 
 /* What one UDP datagram over IPv4 takes, less what a record adds: a path as that of loopback. */
 #define LONGEST (65535u - 20u - 8u - RECORD_OVERHEAD)
@@ -156,6 +157,28 @@ static void check_uncut(bool tcp) {
   close_pair(&uncut);
 }
 
+/* A probe is as long as was asked for, its headers included, or as short as it can be. */
+static void check_probes(void) {
+  static const uint32_t sizes[] = {0, 1, 71, 72, 73, 576, 1280, 1500, 9000, 65534, 65535};
+  static uint8_t bytes[SEGMENT_MAX];
+  struct pair pair;
+  uint16_t port;
+  int other = open_udp("127.0.0.1", &port);
+  open_pair(&pair, false, false);
+  struct endpoint to = node_endpoint(&nodes[0], port);
+  uint32_t least = endpoint_overhead(&to) + RECORD_OVERHEAD + PROBE_LENGTH;
+  link_set_endpoint(pair.ends[0].link, &to);
+  for (unsigned i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+    expect("probe_send", probe_send(pair.session, i, sizes[i]), 1);
+    uint64_t length = (uint64_t)recv(other, bytes, sizeof bytes, 0);
+    expect("bytes of a probe", length + endpoint_overhead(&to), sizes[i] < least ? least : sizes[i]);
+  }
+  expect("records sent", end_count(&pair.ends[0], COUNTER_TX_RECORDS), sizeof sizes / sizeof *sizes);
+  expect("packets sent", end_count(&pair.ends[0], COUNTER_TX_PACKETS), 0);
+  close(other);
+  close_pair(&pair);
+}
+
 /* An endpoint that is none. */
 static void check_nowhere(void) {
   struct pair pair;
@@ -239,6 +262,7 @@ int main(void) {
   check_longest(true);
   check_uncut(true);
   check_uncut(false);
+  check_probes();
   check_nowhere();
   check_full();
   check_aside();

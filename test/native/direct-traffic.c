@@ -1,17 +1,18 @@
 /*
  * The engine under traffic while everything about it changes: keys are renewed and removed, packets switched between
  * the direct path and the ring, links freed and made anew, limits moved, an end gets other addresses, and probes run
- * all the while. Exits 0 when every packet arrived once, unaltered, in the order of its flow, and every counter is exact.
+ * all the while. Exits 0 when every packet arrived once, unaltered and in the order of its flow, and every counter is
+ * exact.
  *
  *   direct-traffic <address> <workers> <packets of each flow> <seed>
  */
+#include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <errno.h>
-#include <poll.h>
 
 #include "direct-flow.h"
 #include "direct-forwarder.h"
@@ -20,7 +21,7 @@
 
 #define LINKS 3u
 #define FLOWS 2u
-/* Packets under way in one direction of a link, and bytes of each: no queue of the kernel's is full then, however small. */
+/* Packets under way in one direction of a link, and bytes of each: no queue of the kernel's is full then. */
 #define WINDOW 40u
 #define LONGEST 1300u
 #define SHORTEST 4u
@@ -349,8 +350,11 @@ static void check_totals(struct pair *pair) {
     const struct side *from = &pair->sides[i];
     const struct side *to = &pair->sides[1 - i];
     for (unsigned j = 0; j < sizeof none / sizeof *none; j++) expect("refusals of any kind", from->totals[none[j]], 0);
-    for (unsigned j = 0; j < 3; j++) expect("received, of what was sent", to->totals[same[j][1]], from->totals[same[j][0]]);
-    expect("packets by the direct path", from->streams[0].direct + from->streams[1].direct, from->totals[COUNTER_TX_PACKETS]);
+    for (unsigned j = 0; j < sizeof same / sizeof *same; j++) {
+      expect("received, of what was sent", to->totals[same[j][1]], from->totals[same[j][0]]);
+    }
+    uint64_t direct = from->streams[0].direct + from->streams[1].direct;
+    expect("packets by the direct path", direct, from->totals[COUNTER_TX_PACKETS]);
   }
 }
 
@@ -389,8 +393,8 @@ int main(int count, char **words) {
     end_close(&side->end);
   }
   for (unsigned i = 0; i < 2; i++) node_close(&nodes[i]);
-  fprintf(stdout, "%llu of %llu packets by the direct path; %u renewals, %u removals, %u switches, %u links made anew, "
-                  "%u changes of address, %u probes\n", (unsigned long long)direct,
-          (unsigned long long)LINKS * 2 * FLOWS * packets, renewals, removals, switches, reopenings, rebinds, replies);
+  printf("%llu of %u packets by the direct path; ", (unsigned long long)direct, LINKS * 2 * FLOWS * packets);
+  printf("%u renewals, %u removals, %u switches, %u links made anew, %u changes of address, %u probes\n", renewals,
+         removals, switches, reopenings, rebinds, replies);
   return 0;
 }

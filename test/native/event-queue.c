@@ -31,7 +31,9 @@ static void check_bounds(void) {
   expect("events of an empty queue", events_take(&events, &event), 0);
   for (unsigned round = 0; round < 3; round++) {
     bells = 0;
-    for (uint32_t i = 0; i < EVENTS_MAX + 100; i++) events_add(&events, (struct event){.type = EVENT_REPLY, .number = i});
+    for (uint32_t i = 0; i < EVENTS_MAX + 100; i++) {
+      events_add(&events, (struct event){.type = EVENT_REPLY, .number = i});
+    }
     expect("bells", bells, 1);
     for (uint32_t i = 0; i < EVENTS_MAX; i++) {
       expect("events", events_take(&events, &event), 1);

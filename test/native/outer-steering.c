@@ -25,7 +25,8 @@ static unsigned datagrams;
 
 static struct endpoint endpoint_of(int fd, uint16_t port) {
   struct endpoint endpoint = {.length = sizeof endpoint.address};
-  if (getsockname(fd, (struct sockaddr *)&endpoint.address, &endpoint.length) != 0) fail("getsockname", (uint64_t)errno, 0);
+  int result = getsockname(fd, (struct sockaddr *)&endpoint.address, &endpoint.length);
+  expect("getsockname", (uint64_t)result, 0);
   if (endpoint.address.ss_family == AF_INET) ((struct sockaddr_in *)&endpoint.address)->sin_port = htons(port);
   else ((struct sockaddr_in6 *)&endpoint.address)->sin6_port = htons(port);
   return endpoint;
@@ -52,7 +53,8 @@ static bool has_arrived(void *context) {
 static void check(const uint8_t *bytes, size_t length, unsigned place) {
   static struct arrival arrival;
   struct endpoint to = endpoint_of(ice, port);
-  if (sendto(outside, bytes, length, 0, (struct sockaddr *)&to.address, to.length) < 0) fail("sendto", (uint64_t)errno, 0);
+  ssize_t sent = sendto(outside, bytes, length, 0, (struct sockaddr *)&to.address, to.length);
+  expect("bytes sent", (uint64_t)sent, length);
   await("a datagram", has_arrived, &arrival);
   if (arrival.place != place) fprintf(stderr, "first byte %u, %zu bytes: ", length > 0 ? bytes[0] : 0, length);
   expect("socket", arrival.place, place);
@@ -112,7 +114,9 @@ static void check_texts(void) {
   } else {
     expect("2001:db8::1", outer_endpoint(&outer, "2001:db8::1", 1, &endpoint), 0);
   }
-  for (unsigned i = 0; i < sizeof none / sizeof *none; i++) expect(none[i], outer_endpoint(&outer, none[i], 1, &endpoint), 0);
+  for (unsigned i = 0; i < sizeof none / sizeof *none; i++) {
+    expect(none[i], outer_endpoint(&outer, none[i], 1, &endpoint), 0);
+  }
 }
 
 static unsigned open_files(void) {

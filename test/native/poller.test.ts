@@ -4,7 +4,9 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { compile, nativeSources } from './compile.ts';
 
-const sources = ['poller', 'ring', 'thread', 'segment', 'checksum'].map((name) => join(nativeSources, `${name}.c`));
+const sources = ['poller', 'ring', 'thread', 'segment', 'checksum'].map((name) =>
+  join(nativeSources, `${name}.c`),
+);
 
 /** With detection of leaks: there is no Node here to be blamed. */
 const sanitizers = ['thread', 'address,undefined'];
