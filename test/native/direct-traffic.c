@@ -305,7 +305,7 @@ static void own(uint32_t random) {
     for (unsigned i = 0; i < LINKS * 2 * FLOWS; i++) arrived += pairs[i / 4].sides[i / 2 % 2].streams[i % 2].arrived;
     idle = arrived == before ? idle + 1 : 0;
     before = arrived;
-    if (idle > PATIENCE) fail("packets", arrived, (uint64_t)LINKS * 2 * FLOWS * packets);
+    if (idle > PATIENCE) fail("packets, and then no more events", arrived, (uint64_t)LINKS * 2 * FLOWS * packets);
     pthread_cond_broadcast(&progress);
     clock_gettime(CLOCK_REALTIME, &until);
     until.tv_nsec += 1000000;
