@@ -95,7 +95,7 @@ for (const size of [1200, 1412]) {
 story('ten peers send to one at once', ['iperf3'], async (lab) => {
   const labels = Array.from({ length: 10 }, (_, n) => `n${n}`);
   const { hosts } = await lan(lab, ['hub', ...labels], 'ipv4');
-  const hub = new CryonetNode(hosts[0]!, { listen: true }).start();
+  const hub = new CryonetNode(hosts[0]!, { listen: true, options: ['--workers', '3'] }).start();
   const options = ['--allow', 'hub'];
   const spokes = hosts.slice(1).map((host) => new CryonetNode(host, { bootstrap: [hub], options }).start());
   for (const spoke of spokes) await onPath('direct', [hub, spoke], 40_000);

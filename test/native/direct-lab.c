@@ -78,7 +78,7 @@ void end_open(struct end *end, struct node *node, bool pi, uint16_t port) {
   if (end->device == NULL) fail("poller_add", (uint64_t)errno, 0);
   device_raise_limit(end->device, POLLER_PI + SEGMENT_MAX);
   device_resume(end->device);
-  end->link = link_new(node->direct, end->device, pi, true);
+  end->link = link_new(node->direct, end->device, 0, pi, true);
   if (end->link == NULL) fail("link_new", (uint64_t)errno, 0);
   struct endpoint endpoint = node_endpoint(node, port);
   link_set_endpoint(end->link, &endpoint);

@@ -210,7 +210,7 @@ static void reopen(struct pair *pair) {
     link_get_endpoint(side->end.link, &to);
     sum_up(side);
     link_free(side->end.link);
-    side->end.link = link_new(side->end.node->direct, side->end.device, side->end.pi, true);
+    side->end.link = link_new(side->end.node->direct, side->end.device, 0, side->end.pi, true);
     if (side->end.link == NULL) abort();
     link_set_endpoint(side->end.link, &to);
     link_set_limit(side->end.link, POLLER_PI + SEGMENT_MAX);

@@ -9,14 +9,14 @@
 static void stop(struct direct *direct) {
   for (unsigned i = 0; i < OUTER_MAX; i++) {
     if (direct->receivers[i] != NULL) receiver_stop(direct->receivers[i]);
+    sender_free(direct->senders[i]);
   }
-  sender_free(direct->sender);
   events_close(&direct->events);
   pthread_rwlock_destroy(&direct->lock);
   free(direct);
 }
 
-struct direct *direct_open(uint16_t port, unsigned receivers, uint32_t mark, void (*bell)(void *context),
+struct direct *direct_open(uint16_t port, unsigned workers, uint32_t mark, void (*bell)(void *context),
                            void *context, const char **step) {
   *step = "memory";
   struct direct *direct = calloc(1, sizeof *direct);
@@ -29,11 +29,14 @@ struct direct *direct_open(uint16_t port, unsigned receivers, uint32_t mark, voi
   pthread_rwlockattr_setkind_np(&fair, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
   pthread_rwlock_init(&direct->lock, &fair);
   pthread_rwlockattr_destroy(&fair);
-  direct->sender = sender_new(direct);
-  int error = direct->sender == NULL ? ENOMEM : 0;
-  if (error == 0) error = outer_open(&direct->outer, port, receivers, mark, step);
+  int error = 0;
+  for (unsigned i = 0; i < workers; i++) {
+    direct->senders[i] = sender_new(direct, i);
+    if (direct->senders[i] == NULL) error = ENOMEM;
+  }
+  if (error == 0) error = outer_open(&direct->outer, port, workers, mark, step);
   bool opened = error == 0;
-  for (unsigned i = 0; i < receivers && error == 0; i++) {
+  for (unsigned i = 0; i < workers && error == 0; i++) {
     *step = "starting a thread";
     direct->receivers[i] = receiver_start(direct, i);
     if (direct->receivers[i] == NULL) error = errno;
@@ -52,11 +55,12 @@ void direct_close(struct direct *direct) {
   outer_close(&outer);
 }
 
-struct link *link_new(struct direct *direct, struct device *device, bool pi, bool udp) {
+struct link *link_new(struct direct *direct, struct device *device, unsigned reader, bool pi, bool udp) {
   struct link *link = calloc(1, sizeof *link);
   if (link == NULL) return NULL;
   link->direct = direct;
   link->device = device;
+  link->sender = direct->senders[reader];
   link->tun = device_fd(device);
   link->pi = pi;
   link->udp = udp;

@@ -30,7 +30,7 @@ static struct link *link_arguments(napi_env env, napi_callback_info info, size_t
     binding_throw(env, "direct paths", ENOTCONN);
     return NULL;
   }
-  if (tun->link == NULL) tun->link = link_new(tuns->direct, tun->device, tun->pi, tun->udp);
+  if (tun->link == NULL) tun->link = link_new(tuns->direct, tun->device, tun->reader, tun->pi, tun->udp);
   if (tun->link == NULL) binding_throw(env, "direct paths", ENOMEM);
   return tun->link;
 }
@@ -44,23 +44,25 @@ static struct session *session_arguments(napi_env env, napi_callback_info info, 
   return tuns->direct == NULL ? NULL : session_find(tuns->direct, index);
 }
 
-/* directOpen(port, receivers, mark): called after listen, whose bell also rings for events. */
+/* directOpen(port, workers, mark): called after listen, whose bell also rings for events, and while no device is open. */
 static napi_value open_direct(napi_env env, napi_callback_info info) {
   napi_value values[3];
   void *context;
   uint32_t port;
-  uint32_t receivers;
+  uint32_t workers;
   uint32_t mark;
   if (!binding_arguments(env, info, 3, values, &context) || !binding_u32(env, values[0], &port) ||
-      !binding_u32(env, values[1], &receivers) || !binding_u32(env, values[2], &mark)) {
+      !binding_u32(env, values[1], &workers) || !binding_u32(env, values[2], &mark)) {
     return NULL;
   }
   struct tuns *tuns = context;
-  bool usable = tuns->bell != NULL && tuns->direct == NULL && receivers > 0 && receivers <= OUTER_MAX;
+  bool usable = tuns->bell != NULL && tuns->direct == NULL && tuns->open == 0 && workers > 0 && workers <= OUTER_MAX;
   if (!usable) return binding_throw(env, "direct paths", EINVAL);
   const char *step;
-  tuns->direct = direct_open((uint16_t)port, receivers, mark, tun_ring_bell, tuns, &step);
-  return tuns->direct == NULL ? binding_throw(env, step, errno) : NULL;
+  tuns->direct = direct_open((uint16_t)port, workers, mark, tun_ring_bell, tuns, &step);
+  if (tuns->direct == NULL) return binding_throw(env, step, errno);
+  tuns->readers = workers;
+  return NULL;
 }
 
 /* directClose(): links lose their direct paths. */

@@ -16,6 +16,7 @@
 
 struct sender {
   struct direct *direct;
+  unsigned socket;
   struct session *session; /* whose records lie in the buffer */
   uint32_t used;
   uint32_t size; /* of each record but the last */
@@ -25,9 +26,11 @@ struct sender {
   uint8_t buffer[BUFFER];
 };
 
-struct sender *sender_new(struct direct *direct) {
+struct sender *sender_new(struct direct *direct, unsigned socket) {
   struct sender *sender = calloc(1, sizeof *sender);
-  if (sender != NULL) sender->direct = direct;
+  if (sender == NULL) return NULL;
+  sender->direct = direct;
+  sender->socket = socket;
   return sender;
 }
 
@@ -54,7 +57,7 @@ static int transmit(struct sender *sender, const struct endpoint *to, uint8_t *b
     uint16_t segment = (uint16_t)size;
     memcpy(CMSG_DATA(&control.header), &segment, sizeof segment);
   }
-  while (sendmsg(sender->direct->outer.sockets[0], &message, MSG_DONTWAIT) < 0) {
+  while (sendmsg(sender->direct->outer.sockets[sender->socket], &message, MSG_DONTWAIT) < 0) {
     if (errno != EINTR) return errno;
   }
   return 0;
@@ -101,7 +104,7 @@ static void flush(struct sender *sender) {
 
 void sender_flush(struct outlet *outlet) {
   struct session *session = (struct session *)outlet;
-  flush(session->link->direct->sender);
+  flush(session->link->sender);
 }
 
 /* Whether it may be a packet of the tunnels themselves, by its source port: the owner knows more (outer-packet.ts). */
@@ -115,7 +118,7 @@ static bool may_be_outer(const struct direct *direct, const struct segment_cut *
 bool sender_send(struct outlet *outlet, const uint8_t *pi, struct segment_cut *cut) {
   struct session *session = (struct session *)outlet;
   struct link *link = session->link;
-  struct sender *sender = link->direct->sender;
+  struct sender *sender = link->sender;
   uint32_t prefix = pi == NULL ? 0 : POLLER_PI;
   uint32_t largest = prefix + segment_largest(cut);
   if (largest > atomic_load_explicit(&link->limit, memory_order_relaxed)) {

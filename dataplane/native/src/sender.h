@@ -9,8 +9,8 @@
 
 struct sender;
 
-/* NULL without memory. */
-struct sender *sender_new(struct direct *direct);
+/* Sends by one of direct->outer's sockets. NULL without memory. */
+struct sender *sender_new(struct direct *direct, unsigned socket);
 void sender_free(struct sender *sender);
 
 /* The outlet of a session. */

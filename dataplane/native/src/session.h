@@ -53,7 +53,7 @@ struct direct {
   struct outer outer;
   uint16_t port;
   struct receiver *receivers[OUTER_MAX];
-  struct sender *sender;
+  struct sender *senders[OUTER_MAX]; /* one for each reader thread */
   pthread_rwlock_t lock;
   struct session *table[SESSION_BUCKETS];
   struct events events;
@@ -63,6 +63,7 @@ struct direct {
 struct link {
   struct direct *direct;
   struct device *device;
+  struct sender *sender; /* its reader thread's */
   int tun;
   bool pi;
   bool udp;

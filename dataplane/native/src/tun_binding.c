@@ -2,7 +2,7 @@
  * TUN devices for JavaScript: the functions that dataplane/io/native.ts describes. A device is a small number, the
  * place of its `struct tun` below; the wrapper uses none after closing it.
  *
- * Teardown, also when the environment ends with devices open: devices removed, reader thread joined, closing threads
+ * Teardown, also when the environment ends with devices open: devices removed, reader threads joined, closing threads
  * joined, direct paths closed, then (by Node, whose own hook runs after ours) the bell.
  */
 #include "tun_binding.h"
@@ -21,16 +21,42 @@ void tun_ring_bell(void *context) {
   napi_call_threadsafe_function(tuns->bell, NULL, napi_tsfn_nonblocking);
 }
 
+/* NULL with errno set on failure. */
+static struct device *add_device(struct tuns *tuns, uint32_t number, int fd, bool pi, const char **step) {
+  struct reader *reader = &tuns->threads[number];
+  *step = "starting the reader thread";
+  if (reader->poller == NULL) reader->poller = poller_start(tun_ring_bell, tuns);
+  if (reader->poller == NULL) return NULL;
+  struct device *device = poller_add(reader->poller, fd, pi);
+  if (device != NULL) {
+    reader->open++;
+    tuns->open++;
+  } else if (reader->open == 0) {
+    poller_stop(reader->poller);
+    reader->poller = NULL;
+    errno = ENOMEM;
+  }
+  return device;
+}
+
+/* Gives the descriptor back. */
+static int remove_device(struct tuns *tuns, struct tun *tun) {
+  struct reader *reader = &tuns->threads[tun->reader];
+  int fd = poller_remove(reader->poller, tun->device);
+  tun->device = NULL;
+  tuns->open--;
+  if (--reader->open > 0) return fd;
+  poller_stop(reader->poller);
+  reader->poller = NULL;
+  return fd;
+}
+
 static void close_place(struct tuns *tuns, struct tun *tun) {
   tun_join(&tuns->closing, false);
   if (tun->link != NULL) link_free(tun->link);
   tun->link = NULL;
-  tun_close(&tuns->closing, poller_remove(tuns->poller, tun->device), tun->ifindex);
-  tun->device = NULL;
-  tuns->open--;
-  if (tuns->open > 0) return;
-  poller_stop(tuns->poller);
-  tuns->poller = NULL;
+  unsigned ifindex = tun->ifindex;
+  tun_close(&tuns->closing, remove_device(tuns, tun), ifindex);
 }
 
 static void close_all(void *context) {
@@ -118,28 +144,22 @@ static napi_value open_tun(napi_env env, napi_callback_info info) {
   if (fd < 0) return binding_throw(env, step, errno);
   unsigned ifindex = if_nametoindex(chosen);
   step = "if_nametoindex";
-  if (ifindex != 0 && tuns->poller == NULL) {
-    step = "starting the reader thread";
-    tuns->poller = poller_start(tun_ring_bell, tuns);
-  }
-  struct device *device = ifindex == 0 || tuns->poller == NULL ? NULL : poller_add(tuns->poller, fd, packet_information);
+  uint32_t reader = place % tuns->readers;
+  struct device *device = ifindex == 0 ? NULL : add_device(tuns, reader, fd, packet_information, &step);
   if (device == NULL) {
     int error = errno;
     close(fd);
-    if (tuns->open == 0 && tuns->poller != NULL) {
-      poller_stop(tuns->poller);
-      tuns->poller = NULL;
-    }
     return binding_throw(env, step, error);
   }
   *tun = (struct tun){
       .device = device,
       .ifindex = ifindex,
+      .reader = reader,
       .pi = packet_information,
       .udp = udp,
       .limit = packet_information ? POLLER_PI : 0,
   };
-  if (tuns->open++ == 0) napi_ref_threadsafe_function(env, tuns->bell);
+  if (tuns->open == 1) napi_ref_threadsafe_function(env, tuns->bell);
 
   napi_value result;
   napi_value chosen_name;
@@ -316,7 +336,12 @@ static napi_value rest(napi_env env, napi_callback_info info) {
   void *context;
   if (!binding_arguments(env, info, 0, NULL, &context)) return NULL;
   struct tuns *tuns = context;
-  return binding_new_bool(env, tuns->poller == NULL || poller_rest(tuns->poller));
+  bool rests = true;
+  for (unsigned i = 0; i < OUTER_MAX; i++) {
+    struct poller *poller = tuns->threads[i].poller;
+    if (poller != NULL && !poller_rest(poller)) rests = false;
+  }
+  return binding_new_bool(env, rests);
 }
 
 /* routeInterface(address): a name, or undefined. */
@@ -339,6 +364,7 @@ static napi_value route_interface(napi_env env, napi_callback_info info) {
 struct tuns *tun_binding_register(napi_env env, napi_value exports) {
   struct tuns *tuns = calloc(1, sizeof *tuns);
   if (tuns == NULL) return NULL;
+  tuns->readers = 1;
   napi_add_env_cleanup_hook(env, free_tuns, tuns);
   binding_function(env, exports, "listen", listen_bell, tuns);
   binding_function(env, exports, "open", open_tun, tuns);

@@ -9,6 +9,7 @@
 
 struct tun {
   struct device *device; /* NULL: a free place */
+  uint32_t reader;       /* number of its reader thread */
   struct link *link;     /* NULL until it has a direct path */
   unsigned ifindex;
   bool pi;
@@ -16,8 +17,15 @@ struct tun {
   uint32_t limit; /* bytes of the longest packet, struct tun_pi included */
 };
 
+/* A thread that reads devices. */
+struct reader {
+  struct poller *poller; /* exists while one of its devices is open */
+  uint32_t open;
+};
+
 struct tuns {
-  struct poller *poller; /* exists while a device is open */
+  struct reader threads[OUTER_MAX];
+  uint32_t readers; /* devices opened from now on are divided among so many */
   struct direct *direct; /* NULL where there are no direct paths */
   napi_threadsafe_function bell;
   struct closing *closing;
