@@ -49,9 +49,10 @@ story(
       assert.ok(sent > 1_000);
     }
 
+    // An idle path is asked each 25 s only.
+    const train = Train.start(a.namespace, there);
     await wires.drop(records);
     await onPath('datachannel', [a, b], 10_000);
-    const train = Train.start(a.namespace, there);
     await train.arrives();
   },
 );
