@@ -20,7 +20,7 @@ import {
 import { quality } from './core/liveness.ts';
 import { type DirectCounters, type DirectLink, recordOverhead } from './io/direct.ts';
 import { type DirectKeyPair, deriveDirectKeys, newDirectKeyPair, ownCiphers } from './io/direct-keys.ts';
-import type { TunFactory } from './io/tun.ts';
+import { packetInformationSize, type TunFactory } from './io/tun.ts';
 import type { CandidatePair } from './io/webrtc.ts';
 
 /** Milliseconds by which ticks of several links are put together. */
@@ -103,7 +103,7 @@ export class DirectShell {
         {
           heard: (index) => this.#ofSession(index, { type: 'heard', index }),
           answered: (index, number, rtt) => this.#ofSession(index, { type: 'answered', index, number, rtt }),
-          roamed: (index) => this.#roamed(index),
+          roamed: (index) => this.#ofSession(index, { type: 'roamed' }),
         },
       );
     } catch (error) {
@@ -296,16 +296,12 @@ export class DirectShell {
   #ofSession(index: number, event: DirectEvent): void {
     const peer = this.#owners.get(index);
     const path = peer === undefined ? undefined : this.#paths.get(peer);
-    if (path !== undefined) this.#take(peer!, path, event);
-  }
-
-  #roamed(index: number): void {
-    const peer = this.#owners.get(index);
-    const path = peer === undefined ? undefined : this.#paths.get(peer);
     if (path === undefined) return;
-    const { address, port } = path.link.endpoint();
-    this.#options.log.info('peer roamed', { peer, address, port });
-    this.#take(peer!, path, { type: 'roamed' });
+    if (event.type === 'roamed') {
+      const { address, port } = path.link.endpoint();
+      this.#options.log.info('peer roamed', { peer, address, port });
+    }
+    this.#take(peer!, path, event);
   }
 
   #take(peer: string, path: Path, event: DirectEvent): void {
@@ -371,6 +367,3 @@ export class DirectShell {
     this.#schedule();
   }
 }
-
-/** Bytes, linux/if_tun.h: struct tun_pi. */
-const packetInformationSize = 4;

@@ -21,6 +21,7 @@ import {
   type LinkEffect,
   type LinkEvent,
   type Links,
+  leastMtu,
   newLinks,
   nextDeadline,
   step,
@@ -70,7 +71,7 @@ export class DataplaneShell {
   readonly #direct: DirectShell;
   /** Peers to which packets of the usual length are lost. */
   readonly #narrow = new Set<string>();
-  #links: Links = newLinks({ packetInformation: false, mtu: 1280, autoMtu: true });
+  #links: Links = newLinks({ packetInformation: false, mtu: leastMtu, autoMtu: true });
   #config: DataplaneConfig | undefined;
   #engine: OpenEngine | undefined;
   #portTaken = false;
@@ -329,7 +330,7 @@ export class DataplaneShell {
     const live = this.#active(peer);
     const negotiation = this.#links.byPeer.get(peer)?.active;
     if (live === undefined || negotiation == null) return;
-    if (!live.answered && live.pings > maxSilentPings && !this.#narrow.has(peer)) {
+    if (!live.answered && live.roundTrip.asks > maxSilentPings && !this.#narrow.has(peer)) {
       this.#narrow.add(peer);
       this.#drop(peer, negotiation, 'full packets are lost');
     } else if (live.silentPings >= maxSilentPings) this.#drop(peer, negotiation, 'the peer does not answer');
@@ -454,8 +455,5 @@ export class DataplaneShell {
 }
 
 const defaultUdpPort = 2333;
-
-/** What an interface with `autoMtu` begins with; RFC 8200 section 5. */
-const leastMtu = 1280;
 
 const throughTunnel = 'the path leads through our own tunnel';

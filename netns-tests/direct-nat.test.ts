@@ -1,29 +1,11 @@
 /** Direct paths through NATs, and none through a relay. */
 import assert from 'node:assert/strict';
+import { behind } from './lab/behind.ts';
 import { onPath } from './lab/direct.ts';
-import type { Lab } from './lab/lab.ts';
 import { farEnd, linked } from './lab/mesh.ts';
-import { coneNat, type NatKind, symmetricNat } from './lab/nat.ts';
-import { CryonetNode } from './lab/node.ts';
+import { coneNat, symmetricNat } from './lab/nat.ts';
 import { ping } from './lab/ping.ts';
 import { story } from './lab/story.ts';
-import { Internet } from './lab/topology.ts';
-import { startTurnServer } from './lab/turn.ts';
-
-/** A bootstrap node and a STUN and TURN server in public, and one node behind each NAT. */
-async function behind(lab: Lab, kinds: readonly [NatKind, NatKind], servers: readonly ('stun' | 'turn')[]) {
-  const internet = await Internet.make(lab);
-  const server = await startTurnServer(await internet.publicHost('server', 2));
-  const options = ['--ice-servers', servers.map((kind) => server[kind]).join(',')];
-  const boot = new CryonetNode(await internet.publicHost('boot'), { listen: true, options }).start();
-  const nodes: CryonetNode[] = [];
-  for (const [index, kind] of kinds.entries()) {
-    const [host] = await internet.home(kind, `n${index}`);
-    nodes.push(new CryonetNode(host!, { bootstrap: [boot], options }).start());
-  }
-  const [left, right] = nodes as [CryonetNode, CryonetNode];
-  return { boot, left, right };
-}
 
 /*
  *   n0 ── cone NAT ──┬── boot

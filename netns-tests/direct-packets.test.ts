@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { buildTool } from './lab/compiled.ts';
 import { addressLink, directPair, onPath } from './lab/direct.ts';
 import { Flow } from './lab/flow.ts';
-import { buildFrameTool } from './lab/frame.ts';
+import { assertFrameCrosses } from './lab/frame.ts';
 import { farEnd, linkTo, losses, pingMesh } from './lab/mesh.ts';
 import { CryonetNode } from './lab/node.ts';
 import { story } from './lab/story.ts';
@@ -47,14 +47,7 @@ story('packet information carries an MPLS frame on the direct path as well', ['c
   );
   assert.deepEqual(losses(await pingMesh([a, b], { size: 1436 - 48 })), []);
   const before = (await b.peer('a'))!.counters!.rxPackets;
-  const tool = await buildFrameTool(lab);
-  const receiver = b.namespace.start('frame', [tool, 'receive', 'cna', '0x8847']);
-  await receiver.says(/ready/);
-  // Label 16, traffic class 0, bottom of stack, time to live 64; then bytes that are no IP packet.
-  const frame = `00010140${'c0ffee'.repeat(100)}`;
-  await a.namespace.$`${tool} send cnb 0x8847 ${frame}`;
-  await receiver.says(/ready\n.+\n/, 5_000);
-  assert.equal(receiver.output, `ready\n${frame}\n`);
+  await assertFrameCrosses(lab, a, b);
   const peer = await b.peer('a');
   assert.equal(peer?.path, 'direct');
   assert.ok(peer.counters!.rxPackets > before);

@@ -1,6 +1,6 @@
 /** The interfaces: what they are called, what they carry and what they run over. */
 import assert from 'node:assert/strict';
-import { buildFrameTool } from './lab/frame.ts';
+import { assertFrameCrosses } from './lab/frame.ts';
 import { linked, linkTo, losses, meshed, pingMesh } from './lab/mesh.ts';
 import { CryonetNode } from './lab/node.ts';
 import { ping } from './lab/ping.ts';
@@ -100,14 +100,7 @@ story('packet information carries an MPLS frame unchanged', ['cc', 'ping'], asyn
   await meshed([a, b], 30_000);
   assert.deepEqual(losses(await pingMesh([a, b])), [], 'IPv6 crosses too');
 
-  const tool = await buildFrameTool(lab);
-  const receiver = b.namespace.start('frame', [tool, 'receive', 'cna', '0x8847']);
-  await receiver.says(/ready/);
-  // Label 16, traffic class 0, bottom of stack, time to live 64; then bytes that are no IP packet.
-  const frame = `00010140${'c0ffee'.repeat(100)}`;
-  await a.namespace.$`${tool} send cnb 0x8847 ${frame}`;
-  await receiver.says(/ready\n.+\n/, 5_000);
-  assert.equal(receiver.output, `ready\n${frame}\n`);
+  await assertFrameCrosses(lab, a, b);
 });
 
 /*

@@ -1,29 +1,11 @@
 /** Nodes behind NAT. Every kind is proven in `lab.test.ts`. */
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
-import type { Lab } from './lab/lab.ts';
+import { behind } from './lab/behind.ts';
 import { linked, linkTo, losses, meshed, outcome, pingMesh } from './lab/mesh.ts';
-import type { NatKind } from './lab/nat.ts';
 import { coneNat, symmetricNat } from './lab/nat.ts';
-import { CryonetNode, programs } from './lab/node.ts';
+import { programs } from './lab/node.ts';
 import { story } from './lab/story.ts';
-import { Internet } from './lab/topology.ts';
-import { startTurnServer } from './lab/turn.ts';
-
-/** A bootstrap node and a STUN and TURN server in public, and one node behind each NAT. */
-async function behind(lab: Lab, kinds: readonly [NatKind, NatKind], servers: readonly ('stun' | 'turn')[]) {
-  const internet = await Internet.make(lab);
-  const server = await startTurnServer(await internet.publicHost('server', 2));
-  const options = ['--ice-servers', servers.map((kind) => server[kind]).join(',')];
-  const boot = new CryonetNode(await internet.publicHost('boot'), { listen: true, options }).start();
-  const nodes: CryonetNode[] = [];
-  for (const [index, kind] of kinds.entries()) {
-    const [host] = await internet.home(kind, `n${index}`);
-    nodes.push(new CryonetNode(host!, { bootstrap: [boot], options }).start());
-  }
-  const [left, right] = nodes as [CryonetNode, CryonetNode];
-  return { boot, left, right, server };
-}
 
 /*
  *   n0 ── cone NAT ──┬── boot

@@ -21,7 +21,7 @@ export interface LinkConfig {
 }
 
 /** The least MTU of IPv6, RFC 8200 section 5. */
-const leastMtu = 1280;
+export const leastMtu = 1280;
 
 export interface LinkConnection {
   readonly negotiation: string;

@@ -7,10 +7,7 @@ import { Device } from './device.ts';
 import type { DirectLink } from './direct.ts';
 import { linkLocal } from './link-local.ts';
 import { OuterPackets } from './outer-packet.ts';
-import type { TunFactory } from './tun.ts';
-
-/** Bytes, linux/if_tun.h: struct tun_pi. */
-const packetInformationSize = 4;
+import { packetInformationSize, type TunFactory } from './tun.ts';
 
 export class Interfaces {
   /** Names of all of them. */

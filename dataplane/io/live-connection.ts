@@ -26,7 +26,6 @@ export class LiveConnection {
   silentPings = 0;
   /** A ping was answered: the first, which is as long as a packet, has got through, since `wire` keeps its order. */
   answered = false;
-  pings = 0;
   #early: string[] | undefined = [];
 
   constructor(connection: Connection, about: { route: Route; offered: boolean; identity: Uint8Array }) {
@@ -42,7 +41,6 @@ export class LiveConnection {
 
   ping(): void {
     this.silentPings++;
-    this.pings++;
     const number = this.roundTrip.asked(performance.now());
     this.sendWire({
       type: 'ping',

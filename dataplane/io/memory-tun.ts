@@ -7,9 +7,8 @@ import { isIPv6 } from 'node:net';
 import { CryonetError, type ErrorCode, errorCodes } from '../../protocol/errors.ts';
 import type { DirectEvents, DirectLink, DirectOptions } from './direct.ts';
 import { type MemoryDirect, MemoryDirectLink, type MemoryDirectNetwork } from './memory-direct.ts';
-import type { PacketSink, Tun, TunFactory, TunOptions } from './tun.ts';
+import { type PacketSink, packetInformationSize, type Tun, type TunFactory, type TunOptions } from './tun.ts';
 
-const headerBytes = 4;
 const batchPackets = 128;
 const queueLength = 500;
 
@@ -112,7 +111,7 @@ export class MemoryTun implements Tun {
     this.name = name;
     this.ifindex = ifindex;
     this.options = options;
-    this.#header = options.packetInformation ? headerBytes : 0;
+    this.#header = options.packetInformation ? packetInformationSize : 0;
     this.#mtu = options.mtu;
     this.#sink = sink;
     this.#owner = owner;

@@ -5,6 +5,9 @@
 
 import type { DirectEvents, DirectLink, DirectOptions } from './direct.ts';
 
+/** Bytes of the packet information header: struct tun_pi, linux/if_tun.h. */
+export const packetInformationSize = 4;
+
 export interface TunOptions {
   /** At most 15 bytes; '' lets the kernel choose (`tun0`, …). */
   readonly name: string;

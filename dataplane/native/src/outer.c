@@ -12,10 +12,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#ifndef UDP_GRO
-#define UDP_GRO 104
-#endif
-
 /* Bytes that the kernel keeps for a socket each way: 10 ms at 5 Gbit/s. */
 #define BUFFER (7 * 1024 * 1024)
 

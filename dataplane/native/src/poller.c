@@ -18,8 +18,6 @@
 #define EVENTS 64
 /* Room in the ring for whatever one read may yield: 64 KiB in pieces, with what a record adds to each. */
 #define RING_ROOM (96u * 1024u)
-/* What the ring adds to a packet at most. */
-#define RECORD_EXTRA (RING_HEADER + 3u)
 
 struct device {
   struct ring ring;
@@ -88,7 +86,7 @@ static bool fill_ring(struct device *device, const uint8_t *pi, struct segment_c
   uint32_t longest = prefix + segment_largest(cut);
   if (longest > atomic_load(&device->limit)) return false;
   for (uint32_t left = segment_pieces(cut); left > 0; left--) {
-    uint8_t *slot = ring_reserve(&device->ring, longest, (left - 1) * (longest + RECORD_EXTRA));
+    uint8_t *slot = ring_reserve(&device->ring, longest);
     if (slot == NULL) break;
     if (pi != NULL) memcpy(slot, pi, POLLER_PI);
     ring_commit(&device->ring, prefix + segment_next(cut, slot + prefix));
@@ -164,12 +162,6 @@ static void *run(void *argument) {
   }
 }
 
-static void wake(struct poller *poller) {
-  uint64_t one = 1;
-  while (write(poller->wake, &one, sizeof one) < 0 && errno == EINTR) {
-  }
-}
-
 static void free_poller(struct poller *poller) {
   if (poller->epoll >= 0) close(poller->epoll);
   if (poller->wake >= 0) close(poller->wake);
@@ -205,7 +197,7 @@ void poller_stop(struct poller *poller) {
   pthread_mutex_lock(&poller->lock);
   poller->stopping = true;
   pthread_mutex_unlock(&poller->lock);
-  wake(poller);
+  thread_wake(poller->wake);
   pthread_join(poller->thread, NULL);
   free_devices(poller->retired);
   free_poller(poller);
@@ -260,7 +252,7 @@ int poller_remove(struct poller *poller, struct device *device) {
   device->next = poller->retired;
   poller->retired = device;
   pthread_mutex_unlock(&poller->lock);
-  wake(poller);
+  thread_wake(poller->wake);
   return fd;
 }
 

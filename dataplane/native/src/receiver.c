@@ -14,10 +14,6 @@
 #include "probe.h"
 #include "thread.h"
 
-#ifndef UDP_GRO
-#define UDP_GRO 104
-#endif
-
 /* What the kernel joined, and how many of that are taken in one call. */
 #define DATAGRAM 65536u
 #define BATCH 8u
@@ -223,9 +219,7 @@ struct receiver *receiver_start(struct direct *direct, unsigned number) {
 }
 
 void receiver_stop(struct receiver *receiver) {
-  uint64_t one = 1;
-  while (write(receiver->wake, &one, sizeof one) < 0 && errno == EINTR) {
-  }
+  thread_wake(receiver->wake);
   pthread_join(receiver->thread, NULL);
   free_receiver(receiver);
 }

@@ -17,11 +17,11 @@ static void set_length_at(struct ring *ring, uint32_t at, uint32_t length) {
 
 /* Bytes to leave unused before a record of `need` bytes, or RING_SKIP where it does not fit. A ring that has run
  * empty starts over in its second half, so that a quiet device touches little but the first. The rest counts as used
- * until the consumer has passed it; what is left beside it is room for the `more` bytes that follow, and for others. */
-static uint32_t gap_before(uint32_t need, uint32_t more, uint32_t tail, uint32_t used) {
+ * until the consumer has passed it; what is left beside it is room for all that one read may yield. */
+static uint32_t gap_before(uint32_t need, uint32_t tail, uint32_t used) {
   uint32_t at = tail % RING_BYTES;
   uint32_t rest = RING_BYTES - at;
-  uint32_t gap = rest < need || (used == 0 && at >= RING_BYTES / 2 + need + more) ? rest : 0;
+  uint32_t gap = rest < need || (used == 0 && at >= RING_BYTES / 2 + need) ? rest : 0;
   return RING_BYTES - used < gap + need ? RING_SKIP : gap;
 }
 
@@ -38,9 +38,9 @@ void ring_close(struct ring *ring) {
   ring->bytes = NULL;
 }
 
-uint8_t *ring_reserve(struct ring *ring, uint32_t room, uint32_t more) {
+uint8_t *ring_reserve(struct ring *ring, uint32_t room) {
   uint32_t tail = atomic_load_explicit(&ring->tail, memory_order_relaxed);
-  uint32_t gap = gap_before(record_bytes(room), more, tail, tail - atomic_load(&ring->head));
+  uint32_t gap = gap_before(record_bytes(room), tail, tail - atomic_load(&ring->head));
   if (gap == RING_SKIP) return NULL;
   if (gap > 0) set_length_at(ring, tail % RING_BYTES, RING_SKIP);
   ring->reserved = tail + gap;
@@ -54,7 +54,7 @@ void ring_commit(struct ring *ring, uint32_t length) {
 
 bool ring_fits(struct ring *ring, uint32_t room) {
   uint32_t tail = atomic_load(&ring->tail);
-  return gap_before(record_bytes(room), 0, tail, tail - atomic_load(&ring->head)) != RING_SKIP;
+  return gap_before(record_bytes(room), tail, tail - atomic_load(&ring->head)) != RING_SKIP;
 }
 
 bool ring_empty(struct ring *ring) { return atomic_load(&ring->tail) == atomic_load(&ring->head); }

@@ -29,9 +29,8 @@ struct ring {
 bool ring_open(struct ring *ring);
 void ring_close(struct ring *ring);
 
-/* Producer: memory for a packet of at most `room` bytes, or NULL while the ring is full. `more`: what the packets that
- * follow at once take, RING_HEADER and padding included. */
-uint8_t *ring_reserve(struct ring *ring, uint32_t room, uint32_t more);
+/* Producer: memory for a packet of at most `room` bytes, or NULL while the ring is full. */
+uint8_t *ring_reserve(struct ring *ring, uint32_t room);
 /* Producer: hands the packet in the memory last reserved to the consumer. */
 void ring_commit(struct ring *ring, uint32_t length);
 

@@ -1,6 +1,9 @@
 #include "thread.h"
 
+#include <errno.h>
 #include <signal.h>
+#include <stdint.h>
+#include <unistd.h>
 
 int thread_start(pthread_t *thread, const char *name, void *(*run)(void *argument), void *argument) {
   sigset_t all;
@@ -11,4 +14,10 @@ int thread_start(pthread_t *thread, const char *name, void *(*run)(void *argumen
   pthread_sigmask(SIG_SETMASK, &before, NULL);
   if (error == 0) pthread_setname_np(*thread, name);
   return error;
+}
+
+void thread_wake(int event) {
+  uint64_t one = 1;
+  while (write(event, &one, sizeof one) < 0 && errno == EINTR) {
+  }
 }

@@ -7,4 +7,7 @@
 /* 0 or errno. `name` has at most 15 bytes; tools such as top show it. */
 int thread_start(pthread_t *thread, const char *name, void *(*run)(void *argument), void *argument);
 
+/* Adds to an eventfd that a thread waits for. */
+void thread_wake(int event);
+
 #endif
