@@ -11,14 +11,20 @@ for (const sanitizer of sanitizers) {
   test(`every packet arrives once and in order, whatever changes under it (${flag})`, () => {
     const program = buildEngine('direct-traffic', sanitizer);
     const runs = addresses.flatMap((address) =>
-      workers.map((count) => runEngine(program, address, count, 2000, randomInt(2 ** 32)).match(/\d+/g)!.map(Number)),
+      workers.map((count) =>
+        runEngine(program, address, count, 2000, randomInt(2 ** 32))
+          .match(/\d+/g)!
+          .map(Number),
+      ),
     );
     for (const [direct = 0, all = 0] of runs) {
       assert.equal(all, 24_000);
       assert.ok(direct > all / 10, `${direct}`);
     }
     // What changes is drawn at random: a single run may do without one kind.
-    const changes = runs.map((run) => run.slice(2)).reduce((sum, run) => sum.map((count, kind) => count + run[kind]!));
+    const changes = runs
+      .map((run) => run.slice(2))
+      .reduce((sum, run) => sum.map((count, kind) => count + run[kind]!));
     assert.ok(changes.length === 6 && changes.every((count) => count > 0), `${changes}`);
   });
 
