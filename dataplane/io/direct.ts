@@ -44,6 +44,8 @@ export interface DirectCounters {
   readonly txTooLong: number;
   /** What the kernel handed over at once and did not fit the path: it went by the datachannel. */
   readonly txAside: number;
+  /** Packets that should have gone by the datachannel, and came faster than they were fetched. */
+  readonly txOverflow: number;
   /** Packets that the interface did not take. */
   readonly rxRefused: number;
   /** Records that are not from the peer, or were changed. */
@@ -86,7 +88,7 @@ export function sumCounters(
   const note = (cause: string, packets: number) => {
     if (packets > 0) dropped[cause] = packets;
   };
-  note('datachannel', datachannel.txDropped);
+  note('datachannel', datachannel.txDropped + (direct?.txOverflow ?? 0));
   note('interface', datachannel.rxDropped + (direct?.rxRefused ?? 0));
   if (direct === undefined) return { counters: { ...datachannel }, dropped };
   note('socket', direct.txRefused);
@@ -100,7 +102,7 @@ export function sumCounters(
     txPackets: datachannel.txPackets + direct.txPackets,
     txBytes: datachannel.txBytes + direct.txBytes,
     rxDropped: datachannel.rxDropped + direct.rxRefused,
-    txDropped: datachannel.txDropped + direct.txRefused + direct.txTooLong,
+    txDropped: datachannel.txDropped + direct.txRefused + direct.txTooLong + direct.txOverflow,
   };
   return { counters, dropped };
 }

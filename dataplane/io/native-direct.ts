@@ -21,6 +21,7 @@ const counterNames = [
   'txRefused',
   'txTooLong',
   'txAside',
+  'txOverflow',
   'rxRefused',
   'rxForged',
   'rxReplayed',

@@ -1,7 +1,7 @@
 /*
  * coalesce.h for tests: packets in, writes out. Numbers are u32 in host order.
  *
- *   in:  bytes that follow, options (1: UDP, 2: packet information), then for each packet its length and bytes
+ *   in:  bytes that follow, options (1: UDP, 2: packet information, 4: summed), then for each packet its length and bytes
  *   out: bytes that follow, then for each write: packets joined in it, and of each of these parts its length and bytes:
  *        what was written; then, where more than one was joined, every packet that segment.h cuts it into
  *
@@ -83,7 +83,8 @@ static void take(void *context, const struct iovec *parts, int count, unsigned p
 static uint8_t **add_all(struct coalesce *coalesce, struct output *output, const uint8_t *input, size_t length) {
   uint32_t number;
   memcpy(&number, input, sizeof number);
-  struct coalesce_options options = {.udp = (number & 1) != 0, .packet_information = (number & 2) != 0};
+  struct coalesce_options options = {.udp = (number & 1) != 0, .packet_information = (number & 2) != 0,
+                                     .summed = (number & 4) != 0};
   output->information = options.packet_information;
   uint8_t **packets = calloc(length, sizeof *packets);
   size_t at = sizeof number;

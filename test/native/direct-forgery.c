@@ -123,7 +123,8 @@ static void send_forged(const uint8_t *bytes, size_t length) {
   uint32_t index = 0;
   if (length == 0 || bytes[0] < 192) {
     lab.expected_ice++;
-  } else if (length < RECORD_OVERHEAD || bytes[0] != 0xc0 || bytes[1] > 2 || bytes[3] != 0) {
+  } else if (length < RECORD_OVERHEAD || bytes[0] != 0xc0 || bytes[1] > RECORD_REPLY ||
+             bytes[3] > (bytes[1] == RECORD_PACKET ? RECORD_SUMMED : 0)) {
     lab.strays[COUNTER_NO_RECORD]++;
   } else {
     memcpy(&index, bytes + 4, sizeof index);

@@ -256,6 +256,26 @@ static void check_aside(void) {
   close_pair(&pair);
 }
 
+/* An owner that fetches nothing: the ring fills up, and every packet is either in it or counted. */
+static void check_overflow(void) {
+  struct pair pair;
+  open_pair(&pair, true, false);
+  link_set_limit(pair.ends[0].link, 1);
+  uint32_t bursts = 0;
+  for (; end_count(&pair.ends[0], COUNTER_TX_OVERFLOW) < 100; bursts++) {
+    write_packets(&pair, TOGETHER, PAYLOAD);
+    await_count(&pair.ends[0], COUNTER_TX_ASIDE, bursts + 1);
+  }
+  /* The last burst is in the ring when the one after it was read. */
+  pair.flow.port = 2;
+  link_set_limit(pair.ends[0].link, SEGMENT_MAX);
+  write_packets(&pair, 1, PAYLOAD);
+  await_count(&pair.ends[0], COUNTER_TX_PACKETS, 1);
+  uint32_t kept = empty_ring(&pair, UINT32_MAX);
+  expect("packets kept or counted", kept + end_count(&pair.ends[0], COUNTER_TX_OVERFLOW), bursts * TOGETHER);
+  close_pair(&pair);
+}
+
 int main(void) {
   for (unsigned i = 0; i < 2; i++) node_open(&nodes[i], "127.0.0.1", 1);
   check_longest(false);
@@ -266,6 +286,7 @@ int main(void) {
   check_nowhere();
   check_full();
   check_aside();
+  check_overflow();
   for (unsigned i = 0; i < 2; i++) {
     expect("records of no session", atomic_load(&nodes[i].direct->counters[COUNTER_UNKNOWN]), 0);
     node_close(&nodes[i]);

@@ -42,7 +42,7 @@ static struct record_key *new_key(enum record_cipher cipher, uint8_t first, bool
 }
 
 static void seal(struct record_key *key, uint8_t *record, unsigned length, uint64_t counter) {
-  struct record_header header = {RECORD_PACKET, 1, 0x01020304, counter};
+  struct record_header header = {.kind = RECORD_PACKET, .lane = 1, .index = 0x01020304, .counter = counter};
   for (unsigned i = 0; i < length; i++) record[RECORD_HEADER + i] = (uint8_t)(i * 7);
   if (!record_seal(key, record, length, header)) fail("is not sealed", length, 0);
 }
@@ -98,6 +98,13 @@ static void check_parsing(void) {
     if (record_parse(record, sizeof record, &header)) fail("a record with a reserved bit", 0, bit);
     record[3] ^= flip;
   }
+  for (unsigned flags = 0; flags < 256; flags++) {
+    record[1] = RECORD_PACKET;
+    record[3] = (uint8_t)flags;
+    if (record_parse(record, sizeof record, &header) != (flags <= RECORD_SUMMED)) fail("flags", 0, flags);
+    if (flags <= RECORD_SUMMED && header.flags != flags) fail("other flags", 0, flags);
+  }
+  record[3] = 0;
   for (unsigned kind = 0; kind < 256; kind++) {
     record[1] = (uint8_t)kind;
     if (record_parse(record, sizeof record, &header) != (kind <= RECORD_REPLY)) fail("a kind", 0, kind);

@@ -212,7 +212,7 @@ static void close_all_between(struct coalesce *coalesce, const struct view *view
   }
 }
 
-static void open_flow(struct coalesce *coalesce, uint32_t at, const struct view *view) {
+static void open_flow(struct coalesce *coalesce, uint32_t at, const struct view *view, bool summed) {
   for (uint32_t i = 0; i < OPEN && at == OPEN; i++) {
     if (coalesce->keys[i] == 0) at = i;
   }
@@ -225,6 +225,7 @@ static void open_flow(struct coalesce *coalesce, uint32_t at, const struct view 
       .sequence = read32(view->ip + view->transport + 4) + view->length - view->payload,
       .identification = (uint16_t)(read16(view->ip + 4) + 1),
       .group = (uint16_t)(coalesce->groups - 1),
+      .verified = summed,
   };
 }
 
@@ -256,7 +257,7 @@ bool coalesce_add(struct coalesce *coalesce, uint8_t *packet, size_t length, str
     struct flow *flow = &coalesce->flows[at];
     /* Sums last, and only of what would be joined: they cost more than everything else. */
     if (opens && follows(coalesce, flow, &view) && (flow->verified = flow->verified || right(&flow->first)) &&
-        right(&view)) {
+        (options.summed || right(&view))) {
       join(coalesce, at, &view, index);
       return true;
     }
@@ -264,7 +265,7 @@ bool coalesce_add(struct coalesce *coalesce, uint8_t *packet, size_t length, str
   }
   if (kind == ADDRESSED) close_all_between(coalesce, &view);
   coalesce->group[coalesce->groups++] = (struct group){.first = index, .last = index, .packets = 1};
-  if (opens && !pushes(&view)) open_flow(coalesce, at, &view);
+  if (opens && !pushes(&view)) open_flow(coalesce, at, &view, options.summed);
   return true;
 }
 

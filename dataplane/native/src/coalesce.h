@@ -24,14 +24,15 @@ struct coalesce;
 struct coalesce_options {
   bool udp;                /* the kernel takes VIRTIO_NET_HDR_GSO_UDP_L4 (6.2 and later) */
   bool packet_information; /* every packet begins with struct tun_pi (linux/if_tun.h) */
+  bool summed;             /* this packet's checksums are known to be right */
 };
 
 /* NULL without memory. */
 struct coalesce *coalesce_new(void);
 void coalesce_free(struct coalesce *coalesce);
 
-/* False where it is full: flush, and add again. Never false for the first packet after a flush. The options are the
- * same until the next flush. */
+/* False where it is full: flush, and add again. Never false for the first packet after a flush. `udp` and
+ * `packet_information` are the same until the next flush. */
 bool coalesce_add(struct coalesce *coalesce, uint8_t *packet, size_t length, struct coalesce_options options);
 
 /* Calls `write` for each packet or super-packet; at most 1024 parts. The parts in order: struct tun_pi where packets

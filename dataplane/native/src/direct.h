@@ -13,14 +13,15 @@
 
 #include "session.h"
 
-/* Opens sockets on ICE's port, starts `workers` receivers, and sends for as many reader threads. `bell` rings on any thread when there are events. NULL with
- * errno set and `step` naming what the kernel refused. */
+/* Opens sockets on ICE's port, starts `workers` receivers, and sends for as many reader threads. `bell` rings on any
+ * thread when there are events. NULL with errno set and `step` naming what the kernel refused. */
 struct direct *direct_open(uint16_t port, unsigned workers, uint32_t mark, void (*bell)(void *context),
                            void *context, const char **step);
 /* No link may be left. */
 void direct_close(struct direct *direct);
 
-/* The direct side of a device, without sessions. `reader` numbers the thread that reads the device. NULL without memory. */
+/* The direct side of a device, without sessions. `reader` numbers the thread that reads the device. NULL without
+ * memory. */
 struct link *link_new(struct direct *direct, struct device *device, unsigned reader, bool pi, bool udp);
 /* Removes its sessions as well. */
 void link_free(struct link *link);

@@ -84,14 +84,15 @@ static bool fill_ring(struct device *device, const uint8_t *pi, struct segment_c
   bool got = false;
   uint32_t prefix = pi == NULL ? 0 : POLLER_PI;
   uint32_t longest = prefix + segment_largest(cut);
-  if (longest > atomic_load(&device->limit)) return false;
-  for (uint32_t left = segment_pieces(cut); left > 0; left--) {
+  uint32_t left = segment_pieces(cut);
+  for (; left > 0 && longest <= atomic_load(&device->limit); left--) {
     uint8_t *slot = ring_reserve(&device->ring, longest);
     if (slot == NULL) break;
     if (pi != NULL) memcpy(slot, pi, POLLER_PI);
     ring_commit(&device->ring, prefix + segment_next(cut, slot + prefix));
     got = true;
   }
+  if (left > 0 && device->outlet != NULL) device->outlet->dropped(device->outlet, left);
   return got;
 }
 

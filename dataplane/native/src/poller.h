@@ -29,11 +29,13 @@ struct device;
 /* struct tun_pi of linux/if_tun.h, in front of every packet of a device with packet information. */
 #define POLLER_PI 4u
 
-/* Another way for a device's packets than its ring. Both functions run on the thread, between taking an outlet and
+/* Another way for a device's packets than its ring. The functions run on the thread, between taking an outlet and
  * device_set_outlet's next return. */
 struct outlet {
   /* `pi` is NULL for devices without packet information. False: put it into the ring, `cut` is as it was. */
   bool (*send)(struct outlet *outlet, const uint8_t *pi, struct segment_cut *cut);
+  /* So many packets were put into the ring, and found no room there. */
+  void (*dropped)(struct outlet *outlet, unsigned packets);
   /* Nothing more to read for now. */
   void (*flush)(struct outlet *outlet);
 };

@@ -58,13 +58,17 @@ static void flush(struct receiver *receiver) {
   receiver->pending = NULL;
 }
 
-static void take_packet(struct receiver *receiver, struct link *link, uint8_t *packet, size_t length) {
+static void take_packet(struct receiver *receiver, struct link *link, uint8_t *packet, size_t length, uint8_t flags) {
   if (length == 0) return; /* only a sign of life */
   if (length <= (link->pi ? POLLER_PI : 0)) {
     count(link->counters, COUNTER_RX_MALFORMED, 1);
     return;
   }
-  struct coalesce_options options = {.udp = link->udp, .packet_information = link->pi};
+  struct coalesce_options options = {
+      .udp = link->udp,
+      .packet_information = link->pi,
+      .summed = (flags & RECORD_SUMMED) != 0,
+  };
   if (receiver->pending != link) flush(receiver);
   receiver->pending = link;
   if (coalesce_add(receiver->coalesce, packet, length, options)) return;
@@ -126,7 +130,7 @@ static struct session *take_record(struct receiver *receiver, uint8_t *record, s
     events_add(&direct->events, (struct event){.type = EVENT_HEARD, .index = session->index});
   }
   uint8_t *content = record + RECORD_HEADER;
-  if (header.kind == RECORD_PACKET) take_packet(receiver, link, content, (size_t)opened);
+  if (header.kind == RECORD_PACKET) take_packet(receiver, link, content, (size_t)opened, header.flags);
   else if (!probe_take(session, header.kind, content, (size_t)opened, source)) {
     count(link->counters, COUNTER_RX_MALFORMED, 1);
   }

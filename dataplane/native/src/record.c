@@ -21,9 +21,11 @@ struct record_key {
 };
 
 bool record_parse(const uint8_t *record, size_t length, struct record_header *header) {
-  if (length < RECORD_OVERHEAD || record[0] != RECORD_TYPE || record[1] > RECORD_REPLY || record[3] != 0) return false;
+  if (length < RECORD_OVERHEAD || record[0] != RECORD_TYPE || record[1] > RECORD_REPLY) return false;
+  if ((record[3] & ~(record[1] == RECORD_PACKET ? RECORD_SUMMED : 0u)) != 0) return false;
   header->kind = record[1];
   header->lane = record[2];
+  header->flags = record[3];
   memcpy(&header->index, record + INDEX_AT, sizeof header->index);
   memcpy(&header->counter, record + COUNTER_AT, sizeof header->counter);
   header->index = be32toh(header->index);
@@ -67,7 +69,7 @@ bool record_seal(struct record_key *key, uint8_t *record, size_t length, struct 
   record[0] = RECORD_TYPE;
   record[1] = header.kind;
   record[2] = header.lane;
-  record[3] = 0;
+  record[3] = header.flags;
   uint32_t index = htobe32(header.index);
   memcpy(record + INDEX_AT, &index, sizeof index);
   set_nonce(key, header.counter);

@@ -3,7 +3,7 @@
  *
  *    0        1        2        3        4                 8                        16
  *   ┌────────┬────────┬────────┬────────┬─────────────────┬────────────────────────┬────────────┬──────────┐
- *   │ 0xc0   │ kind   │ lane   │ 0      │ index (u32)     │ counter (u64)          │ ciphertext │ tag (16) │
+ *   │ 0xc0   │ kind   │ lane   │ flags  │ index (u32)     │ counter (u64)          │ ciphertext │ tag (16) │
  *   └────────┴────────┴────────┴────────┴─────────────────┴────────────────────────┴────────────┴──────────┘
  *
  * All numbers are big-endian. The first byte is none that STUN, DTLS, TURN or RTP begin with (RFC 7983). The whole
@@ -25,17 +25,22 @@
 #define RECORD_OVERHEAD (RECORD_HEADER + RECORD_TAG)
 #define RECORD_KEY 32u
 
+/* The only flag, of packets alone: the TCP or UDP checksum, and IPv4's, were computed by who sealed the record. The tag
+ * vouches for every byte since: nobody needs to verify them. */
+#define RECORD_SUMMED 0x01u
+
 enum record_cipher { RECORD_AES_256_GCM = 1, RECORD_CHACHA20_POLY1305 = 2 };
 enum record_kind { RECORD_PACKET = 0, RECORD_PROBE = 1, RECORD_REPLY = 2 };
 
 struct record_header {
   uint8_t kind;
   uint8_t lane;
+  uint8_t flags;
   uint32_t index;
   uint64_t counter;
 };
 
-/* False for bytes that are no record: too short, another type, reserved bits set, an unknown kind. */
+/* False for bytes that are no record: too short, another type, an unknown kind, flags that it has not. */
 bool record_parse(const uint8_t *record, size_t length, struct record_header *header);
 
 /* One key for sealing, or for opening, on one thread. */

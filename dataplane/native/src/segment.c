@@ -182,6 +182,8 @@ uint32_t segment_pieces(const struct segment_cut *cut) {
 
 uint32_t segment_largest(const struct segment_cut *cut) { return cut->header + cut->payload; }
 
+bool segment_sums(const struct segment_cut *cut) { return cut->header > 0; }
+
 uint32_t segment_next(struct segment_cut *cut, uint8_t *out) {
   uint32_t left = cut->length - cut->header - cut->at;
   if (left == 0) return 0;

@@ -42,6 +42,8 @@ bool segment_begin(struct segment_cut *cut, const struct virtio_net_hdr *header,
 uint32_t segment_pieces(const struct segment_cut *cut);
 /* Bytes of the longest piece: every piece has this length but the last, which may be shorter. */
 uint32_t segment_largest(const struct segment_cut *cut);
+/* Whether the checksums of all pieces are computed here, as the kernel's segmentation writes them. */
+bool segment_sums(const struct segment_cut *cut);
 /* Writes the next piece to `out`, which has room for segment_largest bytes. Its length, or 0 after the last. */
 uint32_t segment_next(struct segment_cut *cut, uint8_t *out);
 

@@ -102,6 +102,10 @@ static void flush(struct sender *sender) {
   sender->ended = false;
 }
 
+void sender_dropped(struct outlet *outlet, unsigned packets) {
+  count(((struct session *)outlet)->link->counters, COUNTER_TX_OVERFLOW, packets);
+}
+
 void sender_flush(struct outlet *outlet) {
   struct session *session = (struct session *)outlet;
   flush(session->link->sender);
@@ -127,6 +131,7 @@ bool sender_send(struct outlet *outlet, const uint8_t *pi, struct segment_cut *c
   }
   if (may_be_outer(link->direct, cut)) return false;
   uint32_t size = largest + RECORD_OVERHEAD;
+  uint8_t flags = segment_sums(cut) ? RECORD_SUMMED : 0;
   for (;;) {
     if (sender->records > 0 && (sender->session != session || sender->size != size || sender->ended ||
                                 sender->records == RECORDS || sender->used + size > CALL)) {
@@ -139,6 +144,7 @@ bool sender_send(struct outlet *outlet, const uint8_t *pi, struct segment_cut *c
     length += prefix;
     struct record_header header = {
         .kind = RECORD_PACKET,
+        .flags = flags,
         .index = session->peer_index,
         .counter = atomic_fetch_add_explicit(&session->counter, 1, memory_order_relaxed),
     };

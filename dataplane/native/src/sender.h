@@ -15,6 +15,7 @@ void sender_free(struct sender *sender);
 
 /* The outlet of a session. */
 bool sender_send(struct outlet *outlet, const uint8_t *pi, struct segment_cut *cut);
+void sender_dropped(struct outlet *outlet, unsigned packets);
 void sender_flush(struct outlet *outlet);
 
 #endif

@@ -34,7 +34,7 @@ struct session *session_add(struct link *link, uint32_t index, uint32_t peer_ind
   struct session *session = calloc(1, sizeof *session);
   if (session == NULL) return NULL;
   pthread_mutex_init(&session->lock, NULL);
-  session->outlet = (struct outlet){.send = sender_send, .flush = sender_flush};
+  session->outlet = (struct outlet){.send = sender_send, .dropped = sender_dropped, .flush = sender_flush};
   session->link = link;
   session->index = index;
   session->peer_index = peer_index;

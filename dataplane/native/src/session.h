@@ -22,7 +22,7 @@
 #include "poller.h"
 #include "record.h"
 
-/* Places in a link's counters. dataplane/io/direct-path.ts has the same list. */
+/* Places in a link's counters. dataplane/io/native-direct.ts has the same list. */
 enum link_counter {
   COUNTER_TX_PACKETS,
   COUNTER_TX_BYTES,
@@ -33,6 +33,7 @@ enum link_counter {
   COUNTER_TX_REFUSED,   /* packets: the kernel's queue was full, or it had no way */
   COUNTER_TX_TOO_LONG,  /* packets: longer than the outgoing interface takes */
   COUNTER_TX_ASIDE,     /* super-packets that do not fit the path and went to the ring */
+  COUNTER_TX_OVERFLOW,  /* packets for the ring, which was full */
   COUNTER_RX_REFUSED,   /* packets that the TUN device did not take */
   COUNTER_RX_FORGED,    /* records that did not open */
   COUNTER_RX_REPLAYED,  /* records */

@@ -60,6 +60,7 @@ static void try_record(const struct keys *keys, const uint8_t *bytes, size_t len
 
 static struct record_header header_of(const uint8_t *recipe) {
   struct record_header header = {.kind = recipe[0] % (RECORD_REPLY + 1), .lane = recipe[1]};
+  if (header.kind == RECORD_PACKET) header.flags = recipe[14] >> 7;
   memcpy(&header.index, recipe + 2, sizeof header.index);
   memcpy(&header.counter, recipe + 6, sizeof header.counter);
   return header;
@@ -91,7 +92,7 @@ static void try_recipe(const struct keys *keys, const uint8_t *recipe, size_t le
   demand(opened == (same ? (int64_t)packet : -1));
   if (same) {
     demand(memcmp(changed + RECORD_HEADER, recipe + length - packet, packet) == 0);
-    demand(seen.kind == header.kind && seen.lane == header.lane);
+    demand(seen.kind == header.kind && seen.lane == header.lane && seen.flags == header.flags);
     demand(seen.index == header.index && seen.counter == header.counter);
   }
   free(changed);
