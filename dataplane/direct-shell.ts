@@ -8,6 +8,7 @@ import { type DirectMessage, directVersion } from '../protocol/direct.ts';
 import { CryonetError, reasonOf } from '../protocol/errors.ts';
 import type { Log } from '../protocol/log.ts';
 import type { PeerStatus } from '../protocol/status.ts';
+import type { WireMessage } from '../protocol/wire.ts';
 import {
   type Direct,
   type DirectEffect,
@@ -46,7 +47,7 @@ export interface DirectShellOptions {
   readonly tuns: TunFactory;
   /** The direct side of the interface of `peer`; undefined where there is none. */
   link(peer: string): DirectLink | undefined;
-  send(peer: string, negotiation: string, message: DirectMessage): void;
+  send(peer: string, negotiation: string, message: WireMessage): void;
   /** The path of `peer` went up or down. */
   changed(peer: string, up: boolean): void;
   /** The latest probe of `peer` is not answered. */
@@ -171,6 +172,12 @@ export class DirectShell {
     this.#paths.delete(peer);
     for (const [index, owner] of this.#owners) if (owner === peer) this.#owners.delete(index);
     if (path.direct.phase === 'up') this.#options.changed(peer, false);
+  }
+
+  /** The peer has no answer from us by the direct path, however well we hear it. */
+  unheard(peer: string): void {
+    const path = this.#paths.get(peer);
+    if (path !== undefined) this.#take(peer, path, { type: 'unheard' });
   }
 
   isUp(peer: string): boolean {
@@ -337,6 +344,9 @@ export class DirectShell {
         this.#options.fits(peer, bytes - (this.#config!.packetInformation ? packetInformationSize : 0));
         return;
       }
+      case 'tell-peer':
+        if (path.carrier !== undefined) this.#options.send(peer, path.carrier.negotiation, { type: 'lost' });
+        return;
       case 'tell':
         this.#options.changed(peer, path.direct.phase === 'up');
     }

@@ -49,6 +49,9 @@ const maxSilentPings = 3;
 /** Pings, likewise, of which the second is sent a probe's time before a direct path is lost. */
 const doubts = 2;
 
+/** Milliseconds for a goodbye to leave before the connections close. */
+const goodbyeDelay = 100;
+
 export interface OpenEngine extends Engine {
   readonly udpPort: number;
 }
@@ -111,8 +114,7 @@ export class DataplaneShell {
 
   /** Answers one request. Throws `unknown_link`, `bad_sdp`, `port_in_use` and what interfaces throw. */
   async request<M extends Method>(method: M, params: Params<M>): Promise<Result<M>> {
-    const answer = await this.#answer(method, params as never);
-    return answer as Result<M>;
+    return (await this.#answer(method, params as never)) as Result<M>;
   }
 
   notification<N extends Notification>(name: N, params: NotificationParams<N>): void {
@@ -121,6 +123,13 @@ export class DataplaneShell {
       const { peer, frame } = params as NotificationParams<'signal'>;
       this.#active(peer)?.connection.send('signal', frame);
     }
+  }
+
+  /** The node stops. Where no control is left to tell the mesh, peers are told here; resolves when that has gone out. */
+  async leave(): Promise<void> {
+    if (this.#control !== undefined || this.#links.byPeer.size === 0) return;
+    this.#live.sayToAll({ type: 'bye' });
+    await new Promise((resolve) => setTimeout(resolve, goodbyeDelay));
   }
 
   /** Closes in order: connections, interfaces, the UDP port. Idempotent, never throws. */
@@ -165,8 +174,8 @@ export class DataplaneShell {
   }
 
   async #hello({ config }: Params<'hello'>): Promise<HelloReply> {
-    if (this.#engine === undefined || JSON.stringify(config) !== JSON.stringify(this.#config))
-      await this.#configure(config);
+    const same = this.#engine !== undefined && JSON.stringify(config) === JSON.stringify(this.#config);
+    if (!same) await this.#configure(config);
     return {
       version: dataplaneVersion,
       pid: process.pid,
@@ -246,7 +255,7 @@ export class DataplaneShell {
         },
         state: (state) => this.#connectionState(peer, negotiation, state),
         open: (channel) => {
-          if (this.#leadsAstray(live)) this.#drop(peer, negotiation, throughTunnel);
+          if (this.#filter.leadsAstray(connection.pair())) this.#drop(peer, negotiation, throughTunnel);
           else
             this.#take({ type: 'open', ...at, channel, relayed: connection.pair()?.local.type === 'relay' });
         },
@@ -280,8 +289,7 @@ export class DataplaneShell {
     const tried = this.#filter.mayTry(candidate);
     this.#log.debug('remote candidate', { peer, negotiation, candidate, tried });
     // It may explain the peer's end of a pair that is selected already: a relay, say.
-    if (tried && live.addCandidate(candidate) && this.#links.byPeer.get(peer)?.active === negotiation)
-      this.#tell(peer);
+    if (tried && live.addCandidate(candidate) && live === this.#active(peer)) this.#tell(peer);
   }
 
   #connectionState(peer: string, negotiation: string, state: ConnectionState): void {
@@ -296,12 +304,6 @@ export class DataplaneShell {
     this.#take({ type: 'ended', peer, negotiation, reason });
   }
 
-  /** A check through a tunnel succeeds as well as any other, and a route may come after the check. */
-  #leadsAstray({ connection }: LiveConnection): boolean {
-    const pair = connection.pair();
-    return pair !== undefined && pair.local.type !== 'relay' && !this.#filter.mayReach(pair.remote.address);
-  }
-
   #wire(peer: string, negotiation: string, bytes: Uint8Array): void {
     const live = this.#live.get(peer, negotiation);
     if (live === undefined) return;
@@ -312,6 +314,8 @@ export class DataplaneShell {
     if (message.type === 'ping') live.sendWire({ type: 'pong', number: message.number });
     else if (message.type === 'pong') live.takePong(message.number);
     else if (message.type === 'direct') this.#direct.receive(peer, negotiation, message);
+    else if (message.type === 'lost') this.#direct.unheard(peer);
+    else if (message.type === 'bye') this.#control?.notify('bye', { peer });
     else this.#take({ type: 'wire', peer, negotiation, message });
   }
 
@@ -334,7 +338,7 @@ export class DataplaneShell {
       this.#narrow.add(peer);
       this.#drop(peer, negotiation, 'full packets are lost');
     } else if (live.silentPings >= maxSilentPings) this.#drop(peer, negotiation, 'the peer does not answer');
-    else if (this.#leadsAstray(live)) this.#drop(peer, negotiation, throughTunnel);
+    else if (this.#filter.leadsAstray(live.connection.pair())) this.#drop(peer, negotiation, throughTunnel);
   }
 
   #directChanged(peer: string, up: boolean): void {

@@ -118,6 +118,8 @@ export const notifications = {
   link: linkReport,
   /** From the dataplane: a connection ended before or after it was open. */
   ended: z.object({ ...attempt, route, reason: z.string() }),
+  /** From the dataplane: the peer's dataplane says that its node stops. */
+  bye: z.object({ peer: nodeId }),
 } as const;
 
 export type Method = keyof typeof requests;

@@ -22,6 +22,10 @@ export const wireMessage = z.discriminatedUnion('type', [
   }),
   z.object({ type: z.literal('pong'), number: z.int() }),
   directMessage,
+  /** The sender's direct path is lost: it has no answer by it. Where the other end still hears, it cannot know. */
+  z.object({ type: z.literal('lost') }),
+  /** The sender's node stops, and has no control left to say so to the mesh. */
+  z.object({ type: z.literal('bye') }),
 ]);
 
 export const wireVersion = 1;

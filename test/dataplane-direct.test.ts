@@ -143,7 +143,7 @@ test('a direct path that is dead in one direction alone is left by both', async 
   await connect(lab);
   await goDirect(lab);
   lab.pairs.records.cutOneWay('b', 'a');
-  await lossOf(lab, 7000);
+  await lossOf(lab, 3000);
   assert.deepEqual(pathsOf(lab), ['datachannel', 'datachannel']);
   assert.equal(await lossOf(lab, 1000), 0);
 });

@@ -25,6 +25,8 @@ export interface Side {
   /** Reports and ends as control was told of them. */
   readonly reports: LinkReport[];
   readonly ended: NotificationParams<'ended'>[];
+  /** Peers that said goodbye. */
+  readonly byes: string[];
   readonly signals: NotificationParams<'signal'>[];
   /** Candidates that were told, by negotiation. */
   readonly candidates: NotificationParams<'candidate'>[];
@@ -59,6 +61,7 @@ export class Pairs {
       lines,
       reports: [],
       ended: [],
+      byes: [],
       signals: [],
       candidates: [],
       engines: 0,
@@ -111,6 +114,7 @@ export class Pairs {
     const told = params as never;
     if (name === 'link') side.reports.push(told);
     if (name === 'ended') side.ended.push(told);
+    if (name === 'bye') side.byes.push((params as NotificationParams<'bye'>).peer);
     if (name === 'signal') side.signals.push(told);
     if (name !== 'candidate') return;
     side.candidates.push(told);

@@ -100,6 +100,17 @@ test('a peer that says nothing for three pings is lost', async (context) => {
   await pairs.link(a, b);
 });
 
+test('a dataplane that is told to stop says goodbye where no control is left to do it, and only there', async (context) => {
+  const { pairs, a, b } = await twoOf(context);
+  await pairs.link(a, b);
+  await a.shell.leave();
+  assert.deepEqual(b.byes, [], 'control would have said it');
+  a.shell.attach(undefined);
+  await a.shell.leave();
+  await waitFor('the goodbye', () => b.byes.length > 0);
+  assert.deepEqual(b.byes, ['a']);
+});
+
 test('a remote candidate that leads through one of our own interfaces is never used', async (context) => {
   const { pairs, a, b } = await twoOf(context);
   const c = await pairs.add('c');

@@ -173,6 +173,15 @@ export class DirectEnds {
       case 'fit':
         assert.ok(effect.bytes >= 1280 && effect.bytes <= this.mtu);
         return;
+      case 'tell-peer': {
+        const other = end === this.a ? this.b : this.a;
+        const negotiation = end.carrier?.negotiation;
+        if (negotiation === undefined) return;
+        this.at(10, () => {
+          if (this.#connections.has(negotiation)) this.happen(other, { type: 'unheard' });
+        });
+        return;
+      }
       case 'tell': {
         const up = end.direct.phase === 'up';
         assert.notEqual(end.told.at(-1)?.up ?? false, up, 'only changes are told');

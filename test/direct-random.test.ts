@@ -122,7 +122,7 @@ test('a new connection while the path is up changes its keys without a break', (
   );
 });
 
-test('a path that is dead in one direction is given up at both ends, for three seconds of packets at most', () => {
+test('a path that is dead in one direction is given up at both ends, three seconds after it died', () => {
   for (const deaf of ['a', 'b'] as const) {
     const ends = new DirectEnds(1, reliable);
     ends.connect('n');
@@ -134,8 +134,8 @@ test('a path that is dead in one direction is given up at both ends, for three s
       assert.equal(direct.phase, 'trying');
       assert.equal(told.length, 2);
     }
-    const first = Math.min(ends.a.told.at(-1)!.at, ends.b.told.at(-1)!.at);
-    assert.ok(first <= 13_000, `${first}`);
+    const last = Math.max(ends.a.told.at(-1)!.at, ends.b.told.at(-1)!.at);
+    assert.ok(last <= 13_000, `${last}`);
     settle(ends);
     assertSettled(ends, 'n');
   }

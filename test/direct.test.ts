@@ -203,7 +203,7 @@ test('a path that dies is told of and not used, says why, and is used again afte
   const effects = end.run(60_000, none);
   assert.deepEqual(
     effects.map(([, effect]) => effect),
-    [{ type: 'use', index: null }, { type: 'tell' }],
+    [{ type: 'tell-peer' }, { type: 'use', index: null }, { type: 'tell' }],
   );
   assert.equal(end.direct.phase, 'trying');
   assert.equal(end.direct.reason, 'the peer does not answer probes');
@@ -214,11 +214,20 @@ test('a path that dies is told of and not used, says why, and is used again afte
   assert.equal(end.direct.reason, '');
 });
 
+test('a path by which the peer has no answer is left at once, without telling it what it knows', () => {
+  const end = up(true);
+  assert.deepEqual(end.feed({ type: 'unheard' }), [{ type: 'use', index: null }, { type: 'tell' }]);
+  assert.deepEqual(end.feed({ type: 'unheard' }), [], 'it is left already');
+  const back = end.run(10_000, all);
+  assert.deepEqual(types(back).slice(0, 2), ['use', 'tell']);
+  assert.ok(back[0]![0] >= 2000, 'after three answers to probes of every second');
+});
+
 test('a path that dies right after its first answer is left within three seconds', () => {
   const end = up(true);
   let packets = 0;
   const [lost] = end.run(10_000, none, () => ({ ...quiet, sent: ++packets }));
-  assert.deepEqual(lost?.[1], { type: 'use', index: null });
+  assert.deepEqual(lost?.[1], { type: 'tell-peer' });
   assert.ok(lost[0] <= 3000, `${lost[0]} ms`);
 });
 

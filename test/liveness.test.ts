@@ -136,6 +136,17 @@ test('packets that arrive are life: a path whose probes are lost while it receiv
   assert.deepEqual(changes(run({ answer, packets: flow() }, 30_000).log), [[20, 'alive']]);
 });
 
+test('a path whose peer is not answered is lost, alive as it may look here, until three answers in a row', () => {
+  const { state } = run({ answer: () => 20, packets: flow() }, 5000);
+  assert.deepEqual(step(state, { type: 'unheard' }, 5000), [{ type: 'lost' }]);
+  assert.deepEqual(step(state, { type: 'unheard' }, 5001), []);
+  const [[at, what]] = changes(run({ answer: () => 20, packets: flow() }, 15_000, state).log) as [
+    [number, string],
+  ];
+  assert.equal(what, 'alive');
+  assert.ok(at > 7000 && at < 9500, `${at}`);
+});
+
 test('packets that are only sent are none: a path that is dead one way is lost', () => {
   const answer = (now: number) => (now < 2000 ? 20 : null);
   const packets = (now: number) => ({ sent: Math.floor(now / 10), received: 0 });

@@ -269,6 +269,27 @@ test('a node that says goodbye is gone everywhere at once, and is welcome when i
   comesBack(simulation, 2000);
 });
 
+test('a node whose dataplane says goodbye is gone everywhere at once, and is welcome when it starts again', () => {
+  const simulation = formed(15, 4);
+  const leaving = nodeOf(simulation, 'n3');
+  simulation.kill(leaving, 20);
+  for (const node of simulation.nodes.values()) {
+    simulation.happen(node, { type: 'bye', peer: 'n3' });
+    simulation.happen(node, { type: 'bye', peer: 'nobody' });
+    assert.ok(!node.mesh.membership.members.has('n3'), node.id);
+    assert.ok(!node.interfaces.has('n3'));
+    assert.deepEqual(
+      node.notices.filter((line) => line.startsWith('info peer left')),
+      ['info peer left n3'],
+    );
+  }
+  simulation.pass(2 * minute);
+  for (const node of simulation.nodes.values())
+    assert.ok(!node.mesh.membership.members.has('n3'), 'stays gone');
+  simulation.dial(simulation.add('n3'), 'n1');
+  comesBack(simulation, 2000);
+});
+
 test('a mesh whose links are up keeps together through five minutes in which no message arrives', () => {
   const simulation = formed(15, 5);
   const before = negotiations(simulation);

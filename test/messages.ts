@@ -151,6 +151,8 @@ export const examples: readonly Example[] = [
   },
   { name: 'wire ping', schema: wireMessage, value: { type: 'ping', number: 1 } },
   { name: 'wire pong', schema: wireMessage, value: { type: 'pong', number: 70_000 } },
+  { name: 'wire lost', schema: wireMessage, value: { type: 'lost' } },
+  { name: 'wire bye', schema: wireMessage, value: { type: 'bye' } },
 ];
 
 const linkReport: NotificationParams<'link'> = {
@@ -271,6 +273,7 @@ export const notices: { readonly [N in Notification]: NotificationParams<N> } = 
   signal: { peer: 'ams-1', frame: bytesFrom(0, 5) },
   link: linkReport,
   ended: { ...attempt, route: 'shared', reason: 'no path' },
+  bye: { peer: 'ams-1' },
 };
 
 const measurements = ['minRtt', 'loss', 'pathMtu', 'dropped', 'dropped.replayed', 'dropped.not authentic'];

@@ -24,6 +24,8 @@ export type MeshEvent =
     }
   | { readonly type: 'link'; readonly report: LinkReport }
   | { readonly type: 'ended'; readonly peer: string; readonly negotiation: string; readonly reason: string }
+  /** The dataplane of `peer` says that the node stops. */
+  | { readonly type: 'bye'; readonly peer: string }
   | { readonly type: 'tick' }
   | { readonly type: 'stop' };
 

@@ -94,6 +94,9 @@ function take(turn: Turn, event: MeshEvent): void {
     case 'ended':
       endAttempt(turn, event.peer, event.negotiation, event.reason);
       return;
+    case 'bye':
+      takeLeave(turn, event.peer, mesh.membership.members.get(event.peer)?.record.epoch);
+      return;
     case 'tick':
       tick(turn);
       return;
@@ -125,14 +128,18 @@ function receive(turn: Turn, channel: Channel, message: NeighborMessage): void {
       if (message.sender !== undefined) takeRecord(turn, message.sender, 0, message.from);
       if (!mesh.membership.members.has(body.from)) return;
       if (body.kind === 'bye') {
-        if (!leave(mesh.membership, body.from, body.epoch)) return;
-        notice(turn, 'info', 'peer left', { peer: body.from });
-        removeLink(turn, body.from);
+        takeLeave(turn, body.from, body.epoch);
       } else {
         receiveBody(turn, body);
       }
     }
   }
+}
+
+function takeLeave(turn: Turn, peer: string, epoch: number | undefined): void {
+  if (epoch === undefined || !leave(turn.mesh.membership, peer, epoch)) return;
+  notice(turn, 'info', 'peer left', { peer });
+  removeLink(turn, peer);
 }
 
 function tick(turn: Turn): void {

@@ -107,6 +107,8 @@ export type DirectEvent =
   /** The kernel did not take that probe. */
   | { readonly type: 'refused'; readonly number: number }
   | { readonly type: 'roamed' }
+  /** The peer says that it has no answers. */
+  | { readonly type: 'unheard' }
   | ({ readonly type: 'tick' } & Traffic);
 
 export type DirectEffect =
@@ -118,6 +120,8 @@ export type DirectEffect =
   | { readonly type: 'remove'; readonly index: number }
   /** Bytes of the longest IP packet that passes. */
   | { readonly type: 'fit'; readonly bytes: number }
+  /** The peer may still hear us, and then sends into a path that is dead one way. */
+  | { readonly type: 'tell-peer' }
   /** The path went up or down. */
   | { readonly type: 'tell' };
 
@@ -183,6 +187,9 @@ export function step(direct: Direct, event: DirectEvent, now: number): DirectEff
       break;
     case 'roamed':
       follow(direct, now, effects);
+      break;
+    case 'unheard':
+      takeLiveness(direct, { type: 'unheard' }, now, effects);
       break;
     case 'tick':
       tick(direct, event, now, effects);
@@ -311,6 +318,7 @@ function takeLiveness(
     else {
       direct.phase = 'trying';
       direct.reason = unanswered;
+      if (event.type === 'tick') effects.push({ type: 'tell-peer' });
       effects.push({ type: 'use', index: null }, { type: 'tell' });
     }
   }

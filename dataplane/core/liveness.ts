@@ -71,6 +71,8 @@ export interface Packets {
 export type LivenessEvent =
   /** `rtt` in milliseconds, as measured where the answer came in. */
   | { readonly type: 'answered'; readonly number: number; readonly rtt: number }
+  /** The peer says so. */
+  | { readonly type: 'unheard' }
   /** Answers that came in meanwhile are told first. */
   | ({ readonly type: 'tick' } & Packets);
 
@@ -110,6 +112,7 @@ export function nextDeadline(state: Liveness): { at: number; reason: string } {
 export function step(state: Liveness, event: LivenessEvent, now: number): LivenessEffect[] {
   const effects: LivenessEffect[] = [];
   if (event.type === 'answered') answered(state, event, now, effects);
+  else if (event.type === 'unheard') lose(state, effects);
   else tick(state, event, now, effects);
   return effects;
 }
@@ -196,8 +199,12 @@ function giveUp(state: Liveness, now: number, effects: LivenessEffect[]): void {
       state.phase = { name: 'lost', before: probe.number, answers: 0 };
   }
   const misses = probes.filter(({ answer, sentAt }) => answer === 'missed' && sentAt >= state.heardAt);
-  if (phase.name !== 'alive' || misses.length < missesUntilLost) return;
-  state.phase = { name: 'lost', before: probes.at(-1)!.number, answers: 0 };
+  if (misses.length >= missesUntilLost) lose(state, effects);
+}
+
+function lose(state: Liveness, effects: LivenessEffect[]): void {
+  if (state.phase.name !== 'alive') return;
+  state.phase = { name: 'lost', before: state.probes.at(-1)?.number ?? 0, answers: 0 };
   effects.push({ type: 'lost' });
 }
 

@@ -4,6 +4,7 @@
  */
 import { networkInterfaces } from 'node:os';
 import type { TunFactory } from './tun.ts';
+import type { CandidatePair } from './webrtc.ts';
 
 /** Milliseconds that a look at the machine's addresses serves. */
 const lookLifetime = 1000;
@@ -30,15 +31,20 @@ export class CandidateFilter {
 
   mayTry(candidate: string): boolean {
     const address = addressOf(candidate);
-    return address !== undefined && this.mayReach(address);
+    return address !== undefined && this.#mayReach(address);
   }
 
   /** False where the kernel would send to `address` through one of our own interfaces now. */
-  mayReach(address: string): boolean {
+  #mayReach(address: string): boolean {
     const own = this.#ownInterfaces();
     if (own.size === 0) return true;
     const through = this.#tuns.routeInterface(address);
     return through === undefined || !own.has(through);
+  }
+
+  /** A check through a tunnel succeeds as well as any other, and a route may come after the check. */
+  leadsAstray(pair: CandidatePair | undefined): boolean {
+    return pair !== undefined && pair.local.type !== 'relay' && !this.#mayReach(pair.remote.address);
   }
 
   #look(): void {

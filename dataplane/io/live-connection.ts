@@ -90,6 +90,10 @@ export class LiveConnections {
     this.#byName.set(nameOf(peer, negotiation), live);
   }
 
+  sayToAll(message: WireMessage): void {
+    for (const live of this.#byName.values()) live.sendWire(message);
+  }
+
   /** False where there is none. */
   close(peer: string, negotiation: string): boolean {
     this.get(peer, negotiation)?.connection.close();
