@@ -3,16 +3,18 @@
  * configuration file, that over the default.
  */
 import { readFileSync } from 'node:fs';
-import { availableParallelism } from 'node:os';
+import { availableParallelism, hostname, userInfo } from 'node:os';
 import { InvalidArgumentError } from 'commander';
 import { parse as parseToml } from 'smol-toml';
 import type { IceServer } from '../protocol/dataplane.ts';
 import { CryonetError, reasonOf } from '../protocol/errors.ts';
 import { type LogFormat, type LogLevel, logFormats, logLevels } from '../protocol/log.ts';
-import { defaultRuntimeDirectory, defaultStateDirectory } from '../protocol/paths.ts';
+import { defaultRuntimeDirectory, defaultStateDirectory, serviceTokenFile } from '../protocol/paths.ts';
 import { type HostPort, parseHostPort, parseIceServer } from './core/address.ts';
 import { parseDuration } from './core/duration.ts';
+import { idOfHost } from './host-id.ts';
 import { controlProgram, environmentName, optionTable } from './options.ts';
+import { readToken } from './token.ts';
 
 export interface ControlConfig {
   readonly id: string;
@@ -48,6 +50,23 @@ export interface ControlConfig {
   readonly webrtc: string;
   readonly logLevel: LogLevel;
   readonly logFormat: LogFormat;
+  /** Run by a service manager, which `TokenAwaited` is for. */
+  readonly service: boolean;
+}
+
+/** A service that has no token yet: nothing is wrong, it waits. */
+export class TokenAwaited extends CryonetError {
+  /** Everything else of the configuration, which is good. */
+  readonly config: Omit<ControlConfig, 'token'>;
+
+  /** Where it is looked for. */
+  readonly file: string;
+
+  constructor(config: Omit<ControlConfig, 'token'>, file: string) {
+    super('bad_config', `the mesh needs a token: put it into ${file}`);
+    this.config = config;
+    this.file = file;
+  }
 }
 
 /** Threads each way where nothing else is asked for: the other half of the processors is the other way's. */
@@ -66,7 +85,8 @@ interface Given {
   readonly rank: number;
 }
 
-/** Throws `bad_config` with one line that names the option and what it takes. Reads the files that options name. */
+/** Throws `bad_config` with one line that names the option and what it takes, and `TokenAwaited`. Reads the files that
+ *  options name. */
 export function readConfig(argv: readonly string[], env: Environment, uid: number): ControlConfig {
   const program = controlProgram();
   program.exitOverride().configureOutput({ writeErr: () => {} });
@@ -148,9 +168,13 @@ function resolve(given: Lookup, env: Environment, uid: number): ControlConfig {
       flag === 'id' ? '1 to 64 letters, digits, - or _' : optionTable.find((row) => row.flag === flag)!.takes;
     throw new CryonetError('bad_config', `${value.source} takes ${takes}, not ${shown}`);
   };
-  const id = read('id', (text) => (/^[A-Za-z0-9_-]{1,64}$/.test(text) ? text : undefined));
+  const service = read('service', boolean) ?? false;
+  const id =
+    read('id', (text) => (/^[A-Za-z0-9_-]{1,64}$/.test(text) ? text : undefined)) ??
+    (service ? idOfHost(hostname()) : undefined);
   if (id === undefined) {
-    throw new CryonetError('bad_config', 'the node needs an ID: cryonet --token <TOKEN> <ID>, or set ID');
+    const hint = service ? 'the host has no name to take: set ID' : 'cryonet --token <TOKEN> <ID>, or set ID';
+    throw new CryonetError('bad_config', `the node needs an ID: ${hint}`);
   }
   const bufSize = read('buf-size', (text) => integer(text, 1284, 65_535))!;
   const mtu = read<number | 'auto'>('mtu', (text) =>
@@ -162,10 +186,8 @@ function resolve(given: Lookup, env: Environment, uid: number): ControlConfig {
     throw new CryonetError('bad_config', '--tls-cert and --tls-key go together');
   }
   const path = (text: string) => (text === '' ? undefined : text);
-  const tokenWins = (given('token')?.rank ?? 9) <= (given('token-file')?.rank ?? 9);
-  return {
+  const config: Omit<ControlConfig, 'token'> = {
     id,
-    token: readToken(tokenWins ? read('token', path) : undefined, given('token-file'), env),
     listen: read('listen', (text) => parseHostPort(text))!,
     tls: certificate === undefined ? null : { cert: certificate, key: key! },
     wsServers: read('ws-servers', (text) => list(text, webSocketUrl)) ?? [],
@@ -195,30 +217,17 @@ function resolve(given: Lookup, env: Environment, uid: number): ControlConfig {
     webrtc: read('webrtc', (text) => (text === 'node-datachannel' || text === 'werift' ? text : undefined))!,
     logLevel: read('log-level', (text) => logLevels.find((level) => level === text))!,
     logFormat: read('log-format', (text) => logFormats.find((format) => format === text))!,
+    service,
   };
-}
-
-/** The token itself, else its file, else the systemd credential `token`. */
-function readToken(token: string | undefined, file: Given | undefined, env: Environment): string {
-  if (token !== undefined) return token;
-  const directory = env.CREDENTIALS_DIRECTORY;
-  const path = file?.text ?? (directory ? `${directory}/token` : undefined);
-  if (path === undefined) {
-    throw new CryonetError('bad_config', 'the mesh needs a token: give --token, --token-file or TOKEN');
-  }
-  let content: string;
-  try {
-    content = readFileSync(path, 'utf8').trim();
-  } catch (cause) {
-    throw new CryonetError(
-      'bad_config',
-      `${file?.source ?? 'credential token'} cannot be read: ${reasonOf(cause)}`,
-      { cause },
-    );
-  }
-  if (content === '')
-    throw new CryonetError('bad_config', `${file?.source ?? 'credential token'}: ${path} is empty`);
-  return content;
+  const tokenWins = (given('token')?.rank ?? 9) <= (given('token-file')?.rank ?? 9);
+  const file = given('token-file');
+  const own = service ? serviceTokenFile(env) : undefined;
+  const token =
+    (tokenWins ? read('token', path) : undefined) ??
+    readToken(file && { path: file.text, source: file.source }, env.CREDENTIALS_DIRECTORY, own);
+  if (token !== undefined) return { ...config, token };
+  if (own !== undefined) throw new TokenAwaited(config, own);
+  throw new CryonetError('bad_config', 'the mesh needs a token: give --token, --token-file or TOKEN');
 }
 
 function readConfigFile(path: unknown): { path: string; values: Record<string, unknown> } | undefined {
@@ -227,7 +236,11 @@ function readConfigFile(path: unknown): { path: string; values: Record<string, u
   try {
     values = parseToml(readFileSync(path, 'utf8'));
   } catch (cause) {
-    throw new CryonetError('bad_config', `--config ${path} cannot be used: ${firstLine(cause)}`, { cause });
+    const denied = (cause as NodeJS.ErrnoException).code === 'EACCES';
+    const hint = denied ? `: ${userName()} must be able to read it` : '';
+    throw new CryonetError('bad_config', `--config ${path} cannot be used: ${firstLine(cause)}${hint}`, {
+      cause,
+    });
   }
   const known = new Set(['id', ...optionTable.map((row) => row.flag)]);
   for (const name of Object.keys(values)) {
@@ -241,6 +254,14 @@ function readConfigFile(path: unknown): { path: string; values: Record<string, u
     }
   }
   return { path, values };
+}
+
+function userName(): string {
+  try {
+    return `user ${userInfo().username}`;
+  } catch {
+    return `user ${process.getuid?.()}`;
+  }
 }
 
 function firstLine(thrown: unknown): string {

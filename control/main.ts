@@ -2,8 +2,9 @@
 import { flushCompileCache } from 'node:module';
 import { CommanderError } from 'commander';
 import { CryonetError, exitCode, reasonOf } from '../protocol/errors.ts';
-import { openLog } from '../protocol/log.ts';
-import { type ControlConfig, readConfig } from './config.ts';
+import { type Log, openLog } from '../protocol/log.ts';
+import { Notify } from '../service/notify.ts';
+import { type ControlConfig, readConfig, TokenAwaited } from './config.ts';
 import { ensureDataplane, startOptions } from './io/dataplane-process.ts';
 import type { ControlShell } from './shell.ts';
 
@@ -14,10 +15,9 @@ const stopLimit = 1500;
 const cacheDelay = 2000;
 
 process.umask(0o077);
-const config = configuration();
-// The token may stand on the command line; from here on `ps` shows this instead.
-process.title = `cryonet ${config.id}`;
-const log = openLog('cryonet', config.logLevel, config.logFormat);
+const notify = new Notify();
+const config = await configuration();
+const log = introduce(config);
 // The dataplane starts on another core while this process loads the rest of itself.
 const early = config.dataplaneSocket === null ? ensureDataplane(startOptions(config)) : undefined;
 early?.catch(() => {});
@@ -26,12 +26,14 @@ let stopping = false;
 async function stop(code: number): Promise<void> {
   if (stopping) return;
   stopping = true;
+  notify.stopping();
   setTimeout(() => process.exit(code), stopLimit).unref();
   await shell?.stop();
   process.exit(code);
 }
 
 let shell: ControlShell | undefined;
+let ready = false;
 process.on('SIGTERM', () => void stop(exitCode.ok));
 process.on('SIGINT', () => void stop(exitCode.ok));
 process.on('uncaughtException', (error) => {
@@ -43,15 +45,21 @@ try {
   const { ControlShell } = await import('./shell.ts');
   const giveUp = (cause: CryonetError) => {
     log.error('giving up', { reason: cause.message });
+    notify.status(() => cause.message);
     void stop(exitCode.config);
   };
-  shell = new ControlShell(config, log, giveUp, early);
+  const changed = () => {
+    if (ready) notify.status(() => shell!.summary());
+  };
+  shell = new ControlShell(config, log, giveUp, early, changed);
   await shell.start();
+  ready = true;
+  notify.ready(shell.summary());
   // Node writes it at a clean exit only; the next start after a kill would be slow.
   setTimeout(flushCompileCache, cacheDelay).unref();
 } catch (error) {
   const code = error instanceof CryonetError ? error.code : 'internal';
-  process.stderr.write(`cryonet: ${reasonOf(error)}\n`);
+  complain(error);
   const configuration = code === 'bad_config' || code === 'port_in_use' || code === 'socket_in_use';
   await endEarly();
   await stop(configuration ? exitCode.config : exitCode.failure);
@@ -67,12 +75,47 @@ async function endEarly(): Promise<void> {
   }
 }
 
-function configuration(): ControlConfig {
+/** On standard error, and where `systemctl status` shows it. */
+function complain(error: unknown): void {
+  process.stderr.write(`cryonet: ${reasonOf(error)}\n`);
+  notify.status(() => reasonOf(error));
+}
+
+async function configuration(): Promise<ControlConfig> {
   try {
     return readConfig(process.argv.slice(2), process.env, process.getuid?.() ?? 0);
   } catch (error) {
     if (error instanceof CommanderError) process.exit(error.exitCode);
-    process.stderr.write(`cryonet: ${reasonOf(error)}\n`);
+    if (error instanceof TokenAwaited) return waitForToken(error);
+    complain(error);
     process.exit(exitCode.config);
   }
+}
+
+/** A service that is not configured yet is no failure. Ends the process: the next start is handed the token. */
+async function waitForToken({ config, file }: TokenAwaited): Promise<never> {
+  const log = introduce(config);
+  const { awaitToken } = await import('./io/token-wait.ts');
+  const wait = awaitToken(file, process.env.CREDENTIALS_DIRECTORY);
+  const end = (code: number): never => {
+    notify.stopping();
+    wait.close();
+    process.exit(code);
+  };
+  process.on('SIGTERM', () => end(exitCode.ok));
+  process.on('SIGINT', () => end(exitCode.ok));
+  const waiting = `waiting for a token in ${file}, the same on all nodes`;
+  log.warn(`${waiting}; to make one: (umask 077; head -c 32 /dev/urandom | base64 > ${file})`, {
+    id: config.id,
+  });
+  notify.ready(waiting);
+  await wait.found;
+  log.info('a token is there: ending, to be started again with it');
+  return end(exitCode.again);
+}
+
+/** The token may stand on the command line; from here on `ps` shows this instead. */
+function introduce({ id, logLevel, logFormat }: TokenAwaited['config']): Log {
+  process.title = `cryonet ${id}`;
+  return openLog('cryonet', logLevel, logFormat);
 }

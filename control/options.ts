@@ -108,7 +108,7 @@ export const optionTable: readonly OptionRow[] = [
     value: 'MARK',
     fallback: '0',
     takes: 'a number from 0 to 4294967295, decimal or hexadecimal after 0x',
-    help: 'mark (SO_MARK) on the UDP packets of the node, for policy routing; not on bootstrap connections; 0 is none',
+    help: 'mark (SO_MARK) on the packets of the node, for policy routing: UDP, and the bootstrap connections that it makes; 0 is none',
   },
   {
     flag: 'no-direct',
@@ -162,6 +162,11 @@ export const optionTable: readonly OptionRow[] = [
     value: 'DIR',
     takes: 'a folder',
     help: 'control.sock and dataplane.sock (default: /run/cryonet for root)',
+  },
+  {
+    flag: 'service',
+    takes: 'true or false',
+    help: 'run under a service manager: without an ID take the host name, without a token wait for /etc/cryonet/token',
   },
   {
     flag: 'config',

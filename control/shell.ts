@@ -19,16 +19,17 @@ import { type Environment, hex } from './core/environment.ts';
 import type { Channel, Effect, MeshEvent } from './core/events.ts';
 import { nextDeadline, step } from './core/mesh.ts';
 import { type Mesh, newMesh } from './core/state.ts';
-import { BootstrapClient } from './io/bootstrap-client.ts';
+import { BootstrapClient, type ClientEvents } from './io/bootstrap-client.ts';
 import { type BootstrapServer, openBootstrapServer } from './io/bootstrap-server.ts';
 import { type ControlSocket, openControlSocket } from './io/control-socket.ts';
 import { sha256, signWith, tokenKey, verifyWith } from './io/crypto.ts';
 import { DataplaneConnection } from './io/dataplane-connection.ts';
 import { startOptions } from './io/dataplane-process.ts';
 import type { Local, Proven } from './io/handshake.ts';
+import { unmarkedWarning } from './io/marked-connection.ts';
 import { NeighborSocket } from './io/neighbor-socket.ts';
 import { type KeptState, openStateDirectory } from './io/state-directory.ts';
-import { type LinkStats, neighborStatuses, peerStatuses } from './status.ts';
+import { type LinkStats, neighborStatuses, peerStatuses, summaryOf } from './status.ts';
 
 /** Milliseconds. */
 const probeTimeout = 1500;
@@ -48,6 +49,9 @@ export class ControlShell {
   readonly #dataplane: DataplaneConnection;
   /** Ends the process on a condition that no retry mends. */
   readonly #giveUp: (cause: CryonetError) => void;
+  /** Told after each event. */
+  readonly #changed: () => void;
+  readonly #unmarked: (cause: CryonetError) => void;
   #server: BootstrapServer | undefined;
   #controlSocket: ControlSocket | undefined;
   #socketCounter = 0;
@@ -60,10 +64,13 @@ export class ControlShell {
     log: Log,
     giveUp: (cause: CryonetError) => void,
     early?: Promise<number | undefined>,
+    changed: () => void = () => {},
   ) {
     this.#config = config;
     this.#log = log;
     this.#giveUp = giveUp;
+    this.#changed = changed;
+    this.#unmarked = unmarkedWarning(log);
     this.#kept = openStateDirectory(config.stateDirectory, Date.now());
     const { identity, epoch, pins } = this.#kept;
     this.#local = { id: config.id, epoch, identity, tokenKey: tokenKey(config.token) };
@@ -155,6 +162,10 @@ export class ControlShell {
     };
   }
 
+  summary(): string {
+    return `${summaryOf(this.#mesh)}${this.#dataplane.isUp ? '' : ', no dataplane'}`;
+  }
+
   #environment(): Environment {
     return {
       now: performance.timeOrigin + performance.now(),
@@ -169,6 +180,7 @@ export class ControlShell {
     const effects = step(this.#mesh, event, this.#environment());
     for (const effect of effects) this.#run(effect);
     if (!this.#stopped) this.#schedule();
+    this.#changed();
   }
 
   #schedule(): void {
@@ -319,13 +331,12 @@ export class ControlShell {
   #notified<N extends Notification>(name: N, params: NotificationParams<N>): void {
     switch (name) {
       case 'candidate':
-        this.#take({ type: 'candidate', ...(params as NotificationParams<'candidate'>) });
+      case 'ended':
+      case 'bye':
+        this.#take({ type: name, ...params } as MeshEvent);
         return;
       case 'link':
         this.#take({ type: 'link', report: params as NotificationParams<'link'> });
-        return;
-      case 'ended':
-        this.#take({ type: 'ended', ...(params as NotificationParams<'ended'>) });
         return;
       case 'signal':
         this.#signal(params as NotificationParams<'signal'>);
@@ -381,7 +392,8 @@ export class ControlShell {
 
   #newClient(target: string): BootstrapClient {
     let shown: string | undefined;
-    const client: BootstrapClient = new BootstrapClient(target, this.#local, this.#config.checkInterval, {
+    const { checkInterval, fwmark } = this.#config;
+    const events: ClientEvents = {
       neighbor: (socket, proven) => {
         shown = undefined;
         const pinned = this.#kept.pins.get(proven.peer.id);
@@ -419,7 +431,9 @@ export class ControlShell {
           );
         }
       },
-    });
+      unmarked: this.#unmarked,
+    };
+    const client = new BootstrapClient(target, this.#local, checkInterval, events, fwmark);
     return client;
   }
 }

@@ -13,12 +13,14 @@ export type LinkStats = z.infer<typeof linkStats>;
 /** Every node known, and every link, by ID. */
 export function peerStatuses(mesh: Mesh, stats: readonly LinkStats[]): PeerStatus[] {
   const statsByPeer = new Map(stats.map((each) => [each.peer, each]));
-  const ids = new Set([
-    ...mesh.membership.members.keys(),
-    ...mesh.links.keys(),
-    ...mesh.membership.conflicts.keys(),
-  ]);
-  return [...ids].sort().map((id) => peerStatus(mesh, id, statsByPeer.get(id)));
+  return idsOf(mesh).map((id) => peerStatus(mesh, id, statsByPeer.get(id)));
+}
+
+/** One line for a user. */
+export function summaryOf(mesh: Mesh): string {
+  const known = idsOf(mesh).length;
+  const up = [...mesh.links.values()].filter(isUp).length;
+  return known === 0 ? 'no peers yet' : `${up} of ${known} peers up`;
 }
 
 export function neighborStatuses(mesh: Mesh): StatusReport['neighbors'] {
@@ -29,6 +31,11 @@ export function neighborStatuses(mesh: Mesh): StatusReport['neighbors'] {
     via.set(id, ways);
   }
   return [...via].sort(([a], [b]) => (a < b ? -1 : 1)).map(([id, ways]) => ({ id, via: [...ways].sort() }));
+}
+
+function idsOf(mesh: Mesh): string[] {
+  const { members, conflicts } = mesh.membership;
+  return [...new Set([...members.keys(), ...mesh.links.keys(), ...conflicts.keys()])].sort();
 }
 
 function peerStatus(mesh: Mesh, id: string, stats: LinkStats | undefined): PeerStatus {

@@ -1,18 +1,20 @@
 /** `cryonet-dataplane`: serves its socket until it is told to stop. */
+import { once } from 'node:events';
 import { writeSync } from 'node:fs';
 import { flushCompileCache } from 'node:module';
 import { createServer, type Socket } from 'node:net';
 import { networkInterfaces } from 'node:os';
-import { Command, CommanderError, Option } from 'commander';
+import { CommanderError } from 'commander';
 import { CryonetError, exitCode, reasonOf } from '../protocol/errors.ts';
 import { listenUnix } from '../protocol/listen.ts';
-import { type LogFormat, type LogLevel, logFormats, logLevels, openLog } from '../protocol/log.ts';
-import { dataplaneSocket, defaultRuntimeDirectory } from '../protocol/paths.ts';
+import { type LogFormat, type LogLevel, openLog } from '../protocol/log.ts';
 import { RpcConnection } from '../protocol/rpc.ts';
-import { version } from '../protocol/version.ts';
+import { takeListenFds } from '../service/listen-fds.ts';
+import { Notify } from '../service/notify.ts';
 import { nativeTunFactory } from './io/native-tun.ts';
 import { checkTunPermission } from './io/tun-permission.ts';
 import { startWatchdog } from './io/watchdog.ts';
+import { dataplaneProgram } from './options.ts';
 import { DataplaneShell, type EngineFactory } from './shell.ts';
 
 /** Milliseconds that a dataplane started by a control lives on without one. */
@@ -20,6 +22,9 @@ const lingerTime = 300_000;
 
 /** Milliseconds after the start to keep compiled code for the next one: Node writes it at a clean exit only. */
 const cacheDelay = 2000;
+
+/** What a user reads while no control is attached. */
+const withoutControl = 'no control attached; links stay as they are';
 
 interface Options {
   readonly socket: string;
@@ -30,6 +35,9 @@ interface Options {
 }
 
 process.umask(0o077);
+const notify = new Notify();
+/** The socket that a socket unit opened, if one did. */
+const inherited = takeListenFds().get('dataplane');
 const options = readOptions();
 process.title = 'cryonet-dataplane';
 const log = openLog('cryonet-dataplane', options.logLevel, options.logFormat);
@@ -51,26 +59,43 @@ const shell = new DataplaneShell({ log, tuns: nativeTunFactory, openEngine, chil
 const server = createServer((socket) => serve(socket));
 let current: RpcConnection | undefined;
 let linger: NodeJS.Timeout | undefined;
+let stopping = false;
 
 try {
-  await listenUnix(server, options.socket);
+  if (inherited === undefined) await listenUnix(server, options.socket);
+  else await listenInherited(inherited);
   server.on('error', (error) => log.error('socket failed', { reason: error.message }));
   awaitControl();
   guard();
   setTimeout(flushCompileCache, cacheDelay).unref();
   if (options.child) writeSync(3, 'running\n');
-  log.debug('dataplane started', { socket: options.socket, pid: process.pid });
+  notify.ready(tunTrouble() ?? withoutControl);
+  const socket = inherited === undefined ? options.socket : 'inherited';
+  log.debug('dataplane started', { socket, pid: process.pid });
 } catch (error) {
   process.stderr.write(`cryonet-dataplane: ${reasonOf(error)}\n`);
+  notify.status(() => reasonOf(error));
   process.exit(error instanceof CryonetError ? exitCode.config : exitCode.failure);
 }
 
-process.on('SIGTERM', () => stop(exitCode.ok));
-process.on('SIGINT', () => stop(exitCode.ok));
+process.on('SIGTERM', () => void stop(exitCode.ok));
+process.on('SIGINT', () => void stop(exitCode.ok));
 process.on('uncaughtException', (error) => {
   log.error('defect', { reason: reasonOf(error), stack: error.stack });
-  stop(exitCode.failure);
+  void stop(exitCode.failure);
 });
+
+/** A descriptor that is no listening socket is a mistake in the service's files. */
+async function listenInherited(fd: number): Promise<void> {
+  server.listen({ fd });
+  try {
+    await once(server, 'listening');
+  } catch (cause) {
+    throw new CryonetError('bad_config', `cannot listen on the socket inherited: ${reasonOf(cause)}`, {
+      cause,
+    });
+  }
+}
 
 /** One control at a time: whoever says hello takes over. */
 function serve(socket: Socket): void {
@@ -80,12 +105,13 @@ function serve(socket: Socket): void {
         if (current !== connection) current?.close();
         current = connection;
         clearTimeout(linger);
+        notify.status(() => 'driven by control');
       } else if (current !== connection) {
         throw new CryonetError('bad_message', 'hello comes first');
       }
       const result = await shell.request(method, params);
       if (method === 'hello') shell.attach(connection);
-      if (method === 'shutdown') setImmediate(() => stop(exitCode.ok));
+      if (method === 'shutdown') setImmediate(() => void stop(exitCode.ok));
       return result;
     },
     notification: (name, params) => {
@@ -96,6 +122,7 @@ function serve(socket: Socket): void {
       if (current !== connection) return;
       current = undefined;
       shell.attach(undefined);
+      notify.status(() => withoutControl);
       awaitControl();
     },
   });
@@ -115,11 +142,27 @@ function awaitControl(): void {
   clearTimeout(linger);
   linger = setTimeout(() => {
     log.warn('no control came back: stopping', { seconds: lingerTime / 1000 });
-    stop(exitCode.ok);
+    void stop(exitCode.ok);
   }, lingerTime);
 }
 
-function stop(code: number): void {
+/** Why no interface will open. Who started this process by itself reads its log first; a control would be told. */
+function tunTrouble(): string | undefined {
+  if (options.child) return undefined;
+  try {
+    checkTunPermission();
+    return undefined;
+  } catch (error) {
+    log.warn('no interface can be opened', { reason: reasonOf(error) });
+    return reasonOf(error);
+  }
+}
+
+async function stop(code: number): Promise<void> {
+  if (stopping) return;
+  stopping = true;
+  notify.stopping();
+  if (code === exitCode.ok) await shell.leave();
   shell.close();
   server.close();
   // node-datachannel must not be cleaned up: closing its connections and leaving is what works.
@@ -127,44 +170,7 @@ function stop(code: number): void {
 }
 
 function readOptions(): Options {
-  const program = new Command('cryonet-dataplane')
-    .description(
-      'Carries the packets of a cryonet node: datachannels and cn* interfaces. Driven by cryonet over a socket.',
-    )
-    .version(version, '-V, --version')
-    .addOption(
-      new Option('--socket <SOCKET>', 'where control connects').default(
-        dataplaneSocket(defaultRuntimeDirectory(process.env, process.getuid?.() ?? 0)),
-      ),
-    )
-    .addOption(
-      new Option('--webrtc <ENGINE>', 'WebRTC engine')
-        .choices(['node-datachannel', 'werift'])
-        .default('node-datachannel')
-        .env('WEBRTC'),
-    )
-    .addOption(
-      new Option(
-        '--child',
-        'started by control: say so on descriptor 3, end when no control comes back',
-      ).hideHelp(),
-    )
-    .addOption(
-      new Option('--log-level <LEVEL>', 'least level that is logged')
-        .choices(logLevels)
-        .default('info')
-        .env('LOG_LEVEL'),
-    )
-    .addOption(
-      new Option('--log-format <FORMAT>', 'auto is json under systemd')
-        .choices(logFormats)
-        .default('auto')
-        .env('LOG_FORMAT'),
-    )
-    .addHelpText('after', '\nNeeds CAP_NET_ADMIN and /dev/net/tun. See cryonet-dataplane(1).')
-    .allowExcessArguments(false)
-    .exitOverride()
-    .configureOutput({ writeErr: () => {} });
+  const program = dataplaneProgram();
   try {
     program.parse();
     return program.opts<Options>();

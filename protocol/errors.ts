@@ -34,9 +34,9 @@ export const errorCodes = {
 
 export type ErrorCode = keyof typeof errorCodes;
 
-/** Exit codes of the three programs: 0 done, 1 failed at run time, 78 (EX_CONFIG, sysexits.h) bad configuration:
- *  a service manager must not restart on it. */
-export const exitCode = { ok: 0, failure: 1, config: 78 } as const;
+/** Exit codes of the three programs, as in sysexits.h: 0 done, 1 failed at run time, 75 (EX_TEMPFAIL) to be started again
+ *  at once, 78 (EX_CONFIG) bad configuration: a service manager must not restart on it. */
+export const exitCode = { ok: 0, failure: 1, again: 75, config: 78 } as const;
 
 export class CryonetError extends Error {
   readonly code: ErrorCode;

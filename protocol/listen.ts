@@ -1,12 +1,12 @@
-/** Listening on a Unix socket that only its owner may use. */
+/** Listening on a Unix socket that only its owner may use, or its group where that is wanted. */
 import { chmodSync, lstatSync, mkdirSync, unlinkSync } from 'node:fs';
 import { connect, type Server } from 'node:net';
 import { dirname } from 'node:path';
 import { CryonetError, reasonOf } from './errors.ts';
 
-/** Makes the folder (0700) and the socket (0600); takes the place of a socket nobody serves any more. Throws
+/** Makes the folder (0700) and the socket; takes the place of a socket nobody serves any more. Throws
  *  `socket_in_use` or `bad_config`. */
-export async function listenUnix(server: Server, path: string): Promise<void> {
+export async function listenUnix(server: Server, path: string, mode = 0o600): Promise<void> {
   // sun_path, unix(7).
   if (Buffer.byteLength(path) > 107)
     throw new CryonetError('bad_config', `socket path too long (107 bytes at most): ${path}`);
@@ -31,7 +31,7 @@ export async function listenUnix(server: Server, path: string): Promise<void> {
   } else if (failure !== undefined) {
     throw refused(path, failure);
   }
-  chmodSync(path, 0o600);
+  chmodSync(path, mode);
 }
 
 function refused(path: string, cause: Error): CryonetError {

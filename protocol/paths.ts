@@ -19,6 +19,11 @@ export function defaultStateDirectory(env: Environment, uid: number): string {
   return join(env.XDG_STATE_HOME || join(homedir(), '.local', 'state'), 'cryonet');
 }
 
+/** The token of a service: for root alone, the service manager hands it over as a credential. */
+export function serviceTokenFile(env: Environment): string {
+  return join(env.CONFIGURATION_DIRECTORY?.split(':')[0] || '/etc/cryonet', 'token');
+}
+
 export function controlSocket(runtimeDirectory: string): string {
   return join(runtimeDirectory, 'control.sock');
 }

@@ -2,7 +2,13 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { closureOf, importsOf, read, sourceFiles, withoutComments } from './source.ts';
 
-const product = ['control/**/*.ts', 'dataplane/**/*.ts', 'protocol/**/*.ts', 'cli/**/*.ts'];
+const product = [
+  'control/**/*.ts',
+  'dataplane/**/*.ts',
+  'service/**/*.ts',
+  'protocol/**/*.ts',
+  'cli/**/*.ts',
+];
 const everything = [...product, 'test/**/*.ts', 'netns-tests/**/*.ts', 'bench/**/*.ts'];
 const codeLines = 400;
 
@@ -64,6 +70,23 @@ test('protocol imports nothing of the others, cryoc nothing but protocol', () =>
     offences(['cli/**/*.ts'], (target) => outside(target, 'protocol/', 'cli/')),
     [],
   );
+});
+
+test('service imports nothing but protocol and Node; only mains and io use it', () => {
+  assert.deepEqual(
+    offences(
+      ['service/**/*.ts'],
+      (target) =>
+        !target.startsWith('service/') && !target.startsWith('protocol/') && !target.startsWith('node:'),
+    ),
+    [],
+  );
+  const user = /^(service\/|(control|dataplane)\/(main\.ts|io\/))/;
+  assert.deepEqual(
+    offences(product, (target, file) => target.startsWith('service/') && !user.test(file)),
+    [],
+  );
+  assert.ok(importsOf('control/main.ts').includes('service/notify.ts'));
 });
 
 test('the product never imports from its tests', () => {
@@ -159,7 +182,7 @@ test('nothing is printed past the log', () => {
 
 test('nothing is left to do in a comment', () => {
   const marker = /(\/\/|\*|#)\s*(TODO|FIXME|XXX|HACK)\b/;
-  const native = sourceFiles('dataplane/native/**/*.{c,h,mjs}', 'test/**/*.c', 'bench/**/*.c');
+  const native = sourceFiles('{dataplane,service}/native/**/*.{c,h,mjs}', 'test/**/*.c', 'bench/**/*.c');
   assert.deepEqual(
     findings([...sourceFiles(...everything), ...native], marker, (text) => text),
     [],

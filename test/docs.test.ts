@@ -179,8 +179,9 @@ suite('examples', () => {
   const nft = ['-n', 'nft', '-c', '-f', '-'];
   test('the firewall rules load', { skip: lacks('unshare', nft) }, () => {
     const rules = blocks(read('README.md'), 'nft');
-    assert.equal(rules.length, 2);
-    for (const input of rules) {
+    assert.equal(rules.length, 3);
+    // What names the services' control group loads where that is: `packaging-tests/` do that.
+    for (const input of rules.filter((rule) => !rule.includes('cgroupv2'))) {
       const { status, stderr } = spawnSync('unshare', nft, { input, encoding: 'utf8', timeout: 20_000 });
       assert.equal(status, 0, stderr);
     }

@@ -23,6 +23,13 @@ test('a socket is made with its folder, for its owner alone', async (context) =>
   assert.equal(statSync(join(path, '..')).mode & 0o777, 0o700);
 });
 
+test('a socket may be for its group too, in a folder that is the owner’s', async (context) => {
+  const path = join(temporaryFolder(context), 'made', 'x.sock');
+  await listenUnix(newServer(context), path, 0o660);
+  assert.equal(statSync(path).mode & 0o777, 0o660);
+  assert.equal(statSync(join(path, '..')).mode & 0o777, 0o700);
+});
+
 test('a socket that somebody serves is refused, and goes on being served', async (context) => {
   const path = join(temporaryFolder(context), 'x.sock');
   const first = newServer(context);

@@ -235,4 +235,5 @@ export const switches: readonly { flag: string; field: keyof ControlConfig; on: 
   { flag: 'auto-interface-name', field: 'autoInterfaceName', on: true },
   { flag: 'enable-packet-information', field: 'packetInformation', on: true },
   { flag: 'no-direct', field: 'direct', on: false },
+  { flag: 'service', field: 'service', on: true },
 ];

@@ -1,9 +1,10 @@
 /** Keeps one WebSocket to a bootstrap server: connects at once, reconnects with jittered backoff for ever. */
-import { WebSocket } from 'ws';
+import { type ClientOptions, WebSocket } from 'ws';
 import { CryonetError, reasonOf } from '../../protocol/errors.ts';
 import { subprotocol } from '../../protocol/handshake.ts';
 import { backoff } from '../core/backoff.ts';
 import { ClientHandshake, type Local, type Proven } from './handshake.ts';
+import { markedConnect } from './marked-connection.ts';
 import { maxWebSocketFrame, shakeHands } from './neighbor-socket.ts';
 
 /** Milliseconds to open the WebSocket. */
@@ -13,6 +14,8 @@ export interface ClientEvents {
   /** The server proved itself. The owner calls `lost` once that socket is closed. */
   neighbor(socket: WebSocket, proven: Proven): void;
   failed(url: string, cause: CryonetError): void;
+  /** The kernel does not let the connection carry the mark: it is made without, each time. */
+  unmarked?(cause: CryonetError): void;
 }
 
 export class BootstrapClient {
@@ -27,16 +30,19 @@ export class BootstrapClient {
   readonly #events: ClientEvents;
   /** Milliseconds: longest wait between two tries. */
   readonly #limit: number;
+  /** SO_MARK of the connections; 0: none. */
+  readonly #mark: number;
   #failures = 0;
   #timer: NodeJS.Timeout | undefined;
   #socket: WebSocket | undefined;
   #closed = false;
 
-  constructor(url: string, local: Local, limit: number, events: ClientEvents) {
+  constructor(url: string, local: Local, limit: number, events: ClientEvents, mark = 0) {
     this.#target = url;
     this.url = withoutCredentials(url);
     this.#local = local;
     this.#limit = limit;
+    this.#mark = mark;
     this.#events = events;
     this.#connect();
   }
@@ -63,6 +69,7 @@ export class BootstrapClient {
       perMessageDeflate: false,
       // The frame behind the server's proof may come in the same chunk; its listener is set a microtask later.
       allowSynchronousEvents: false,
+      ...(this.#mark === 0 ? {} : { createConnection: this.#createConnection() }),
     });
     this.#socket = socket;
     let reason: unknown;
@@ -80,6 +87,14 @@ export class BootstrapClient {
         (error: unknown) => this.#fail(asError(error)),
       );
     });
+  }
+
+  #createConnection(): ClientOptions['createConnection'] {
+    const connect = markedConnect(this.#mark, this.#target.startsWith('wss:'), (cause) =>
+      this.#events.unmarked?.(asError(cause)),
+    );
+    // ws types it as what it calls by default; it hands on what node:http gives and takes.
+    return connect as unknown as ClientOptions['createConnection'];
   }
 
   #succeed(socket: WebSocket, proven: Proven): void {

@@ -10,6 +10,9 @@ const maxConnections = 64;
 /** A client that asks and does not read makes replies wait: so many at most. */
 const maxRequestsPerConnection = 16;
 
+/** Who may ask is who may enter the folder: in a service, the group `cryonet`. */
+const socketMode = 0o660;
+
 export interface ControlSocket {
   /** Idempotent. */
   close(): void;
@@ -36,7 +39,7 @@ export async function openControlSocket(
     if (socket.writable) socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n');
     else socket.destroy();
   });
-  await listenUnix(server, path);
+  await listenUnix(server, path, socketMode);
   return {
     close() {
       server.close();

@@ -3,6 +3,7 @@
  * its own, so that it outlives a control that dies; it ends by itself when no control comes back.
  */
 import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { CryonetError, exitCode } from '../../protocol/errors.ts';
@@ -12,7 +13,17 @@ import type { ControlConfig } from '../config.ts';
 /** Milliseconds. */
 const startTimeout = 10_000;
 
-const program = fileURLToPath(new URL('../../dataplane/main.ts', import.meta.url));
+/** Beside a bundled program, or in the checkout. */
+const program = ['cryonet-dataplane.mjs', '../../dataplane/main.ts']
+  .map((place) => fileURLToPath(new URL(place, import.meta.url)))
+  .find((place) => existsSync(place))!;
+
+/** The dataplane needs neither the token nor the credentials of servers, and does not speak to the manager of a service
+ *  that is not itself. */
+const notInherited = [
+  ...['TOKEN', 'TOKEN_FILE', 'ICE_SERVERS', 'CREDENTIALS_DIRECTORY'],
+  ...['NOTIFY_SOCKET', 'WATCHDOG_USEC', 'WATCHDOG_PID', 'LISTEN_PID', 'LISTEN_FDS', 'LISTEN_FDNAMES'],
+];
 
 export interface StartOptions {
   readonly socket: string;
@@ -56,7 +67,7 @@ async function startDataplane(options: StartOptions): Promise<number | undefined
   const child = spawn(process.execPath, [...args, '--log-level', logLevel, '--log-format', logFormat], {
     detached: true,
     stdio: ['ignore', 'ignore', 'inherit', 'pipe'],
-    env: withoutSecrets(process.env),
+    env: inherited(process.env),
   });
   const running = child.stdio[3] as Socket;
   await new Promise<void>((resolve, reject) => {
@@ -88,8 +99,6 @@ async function startDataplane(options: StartOptions): Promise<number | undefined
   return child.pid;
 }
 
-/** The dataplane needs neither the token nor the credentials of servers. */
-function withoutSecrets(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
-  const { TOKEN: _token, TOKEN_FILE: _file, ICE_SERVERS: _ice, ...rest } = env;
-  return rest;
+function inherited(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  return Object.fromEntries(Object.entries(env).filter(([name]) => !notInherited.includes(name)));
 }

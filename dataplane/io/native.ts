@@ -2,9 +2,7 @@
  * The native addon: its functions, typed, and its loader. The addon holds no policy: every rule about TUN devices
  * is in `native-tun.ts`.
  */
-import { createRequire } from 'node:module';
-import { fileURLToPath } from 'node:url';
-import { CryonetError, errorCodes, reasonOf } from '../../protocol/errors.ts';
+import { openAddon } from '../../service/addon.ts';
 
 /** What the `*_binding.c` in `dataplane/native/src/` export. A device is a small number that closing gives back. A function
  *  the kernel refuses throws an Error whose `code` is the errno's name and whose message is the step that failed. */
@@ -72,18 +70,8 @@ export interface NativeAddon {
 
 let loaded: NativeAddon | undefined;
 
-/** The addon as `build.mjs` leaves it. Throws `addon_missing`. CRYONET_ADDON=sanitize picks the variant that the
- *  tests build. */
+/** Throws `addon_missing`. */
 export function loadAddon(): NativeAddon {
-  if (loaded !== undefined) return loaded;
-  const variant = process.env.CRYONET_ADDON === 'sanitize' ? '-sanitize' : '';
-  const url = new URL(`../native/build/linux-${process.arch}${variant}/cryonet.node`, import.meta.url);
-  try {
-    loaded = createRequire(import.meta.url)(fileURLToPath(url)) as NativeAddon;
-  } catch (cause) {
-    const absent = (cause as NodeJS.ErrnoException).code === 'MODULE_NOT_FOUND';
-    const detail = absent ? undefined : `${errorCodes.addon_missing} (${reasonOf(cause)})`;
-    throw new CryonetError('addon_missing', detail, { cause });
-  }
+  loaded ??= openAddon('cryonet', 'dataplane') as NativeAddon;
   return loaded;
 }

@@ -1,34 +1,60 @@
 /**
- * Compiles the addon with the C compiler alone: `node build.mjs [--optional] [--sanitize]`.
+ * Compiles the two addons with the C compiler alone: `cryonet.node`, the dataplane's, and `service.node`, what both
+ * processes need of the kernel. `node build.mjs [--optional] [--sanitize] [--arch x64|arm64] [--out DIR]`.
  *
  * --optional: the root package's install script. Without a compiler it prints one line and exits 0: everything but
- *             the opening of a TUN device works without the addon.
- * --sanitize: a second addon with AddressSanitizer and UndefinedBehaviorSanitizer, for the tests.
+ *             the opening of a TUN device works without the addons.
+ * --sanitize: second addons with AddressSanitizer and UndefinedBehaviorSanitizer, for the tests.
+ * --arch:     for another processor than this one, by a cross compiler.
+ * --out:      puts both there, in place of the checkout's build folders.
  *
- * CC names another compiler. The result is renamed into place, so that a process that has the old one mapped, or
- * another build at the same time, is not disturbed.
+ * CC names another compiler. The results are the same bytes wherever the sources lie. Each is renamed into place, so
+ * that a process that has the old one mapped, or another build at the same time, is not disturbed.
  */
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
 
-const optional = process.argv.includes('--optional');
-const sanitize = process.argv.includes('--sanitize');
+const crossCompilers = { x64: 'x86_64-linux-gnu-gcc', arm64: 'aarch64-linux-gnu-gcc' };
+
+const { values: options } = parseArgs({
+  options: {
+    optional: { type: 'boolean', default: false },
+    sanitize: { type: 'boolean', default: false },
+    arch: { type: 'string', default: process.arch },
+    out: { type: 'string' },
+  },
+});
+const { optional, sanitize, arch } = options;
 
 const native = dirname(fileURLToPath(import.meta.url));
-const sources = join(native, 'src');
-const target = join(native, 'build', `linux-${process.arch}${sanitize ? '-sanitize' : ''}`);
-const compiler = process.env.CC || 'cc';
+const root = join(native, '../..');
+const compiler = process.env.CC || (arch === process.arch ? 'cc' : crossCompilers[arch]);
 
-/** The folder with node_api.h and OpenSSL's headers: what comes with a Node, the one that is installed last. */
+/** `sources`: the folder that the compiler runs in; `shared`: further sources, as seen from there. */
+const addons = [
+  { name: 'cryonet', sources: join(native, 'src'), results: join(native, 'build'), shared: [] },
+  {
+    name: 'service',
+    sources: join(root, 'service/native'),
+    results: join(root, 'service/native/build'),
+    shared: ['../../dataplane/native/src/binding.c'],
+  },
+];
+
+/** The folder with node_api.h and OpenSSL's headers: what comes with a Node, whichever is installed. The headers are
+ *  the same for every processor. */
 function findHeaders() {
-  const { resolve } = createRequire(import.meta.url);
+  const { resolve: locate } = createRequire(import.meta.url);
   const folders = [];
-  try {
-    folders.push(join(dirname(resolve(`node-linux-${process.arch}/package.json`)), 'include/node'));
-  } catch {}
+  for (const each of new Set([process.arch, ...Object.keys(crossCompilers)])) {
+    try {
+      folders.push(join(dirname(locate(`node-linux-${each}/package.json`)), 'include/node'));
+    } catch {}
+  }
   folders.push(join(dirname(process.execPath), '..', 'include', 'node'));
   return folders.find((folder) =>
     ['node_api.h', 'openssl/evp.h'].every((name) => existsSync(join(folder, name))),
@@ -52,30 +78,31 @@ const sanitized = [
 ];
 
 /** Returns why there is no addon, in one line, or undefined. */
-function build() {
-  const headers = findHeaders();
-  if (headers === undefined) return 'the headers of Node are not there';
+function build({ name, sources, results, shared }, headers) {
+  const target = options.out
+    ? resolve(options.out)
+    : join(results, `linux-${arch}${sanitize ? '-sanitize' : ''}`);
   mkdirSync(target, { recursive: true });
-  const output = join(target, `.cryonet-${process.pid}.node`);
+  const output = join(target, `.${name}-${process.pid}.node`);
   const files = readdirSync(sources)
-    .filter((name) => name.endsWith('.c'))
+    .filter((file) => file.endsWith('.c'))
     .sort();
   const flags = [
     ...['-std=c17', '-D_GNU_SOURCE', '-fPIC', '-shared', '-pthread', '-fvisibility=hidden'],
-    ...['-Wall', '-Wextra'],
+    ...['-Wall', '-Wextra', `-ffile-prefix-map=${root}=.`],
     // A warning that a newer compiler invents must not take the addon from who only installs.
     ...(optional ? [] : ['-Werror']),
     ...(sanitize ? sanitized : hardened),
-    ...['-isystem', headers, '-o', output],
+    ...['-isystem', headers, ...shared.map((file) => `-I${dirname(file)}`), '-o', output],
   ];
-  const { error, status, signal, stderr } = spawnSync(compiler, [...flags, ...files], {
+  const { error, status, signal, stderr } = spawnSync(compiler, [...flags, ...files, ...shared], {
     cwd: sources,
     encoding: 'utf8',
   });
   if (error !== undefined)
     return `${compiler}: ${error.code === 'ENOENT' ? 'no such compiler' : error.message}`;
   if (status === 0) {
-    renameSync(output, join(target, 'cryonet.node'));
+    renameSync(output, join(target, `${name}.node`));
     return undefined;
   }
   rmSync(output, { force: true });
@@ -84,7 +111,20 @@ function build() {
   return `${compiler} failed (${signal ?? status}) ${first}`.trim();
 }
 
-const reason = process.platform === 'linux' ? build() : 'only for Linux';
+/** The same for all of them: the first reason. */
+function buildAll() {
+  if (process.platform !== 'linux') return 'only for Linux';
+  if (compiler === undefined) return `no compiler known for ${arch}`;
+  const headers = findHeaders();
+  if (headers === undefined) return 'the headers of Node are not there';
+  for (const addon of addons) {
+    const reason = build(addon, headers);
+    if (reason !== undefined) return reason;
+  }
+  return undefined;
+}
+
+const reason = buildAll();
 if (reason !== undefined) {
   const consequence = optional ? ': TUN devices cannot be opened until `npm run build` succeeds' : '';
   console.error(`cryonet: the native addon was not built (${reason})${consequence}`);

@@ -17,6 +17,18 @@ const packages = {
   cc: 'gcc',
   setpriv: 'util-linux',
   unshare: 'util-linux',
+  nsenter: 'util-linux',
+  mmdebstrap: 'mmdebstrap',
+  'systemd-nspawn': 'systemd-container',
+  'dpkg-deb': 'dpkg',
+  rpm: 'rpm',
+  rpmbuild: 'rpm',
+  lintian: 'lintian',
+  rpmlint: 'rpmlint',
+  strip: 'binutils',
+  readelf: 'binutils',
+  'aarch64-linux-gnu-gcc': 'gcc-aarch64-linux-gnu',
+  'qemu-aarch64-static': 'qemu-user-static',
 } as const;
 
 export type Tool = keyof typeof packages;

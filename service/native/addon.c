@@ -1,0 +1,41 @@
+/* The addon of both processes for JavaScript; service/native.ts describes the functions. */
+#include <errno.h>
+#include <sys/un.h>
+
+#include "binding.h"
+#include "marked.h"
+#include "notify.h"
+
+/* What a manager is told is a few lines. */
+enum { longest_text = 1024 };
+
+/* notify(address, text) */
+static napi_value notify(napi_env env, napi_callback_info info) {
+  napi_value values[2];
+  char address[sizeof((struct sockaddr_un *)0)->sun_path];
+  char text[longest_text];
+  if (!binding_arguments(env, info, 2, values, NULL) || !binding_string(env, values[0], address, sizeof address) ||
+      !binding_string(env, values[1], text, sizeof text)) {
+    return NULL;
+  }
+  return notify_send(address, text) ? NULL : binding_throw(env, "telling the service manager", errno);
+}
+
+/* markedSocket(family, mark): a descriptor */
+static napi_value new_marked_socket(napi_env env, napi_callback_info info) {
+  napi_value values[2];
+  uint32_t family;
+  uint32_t mark;
+  if (!binding_arguments(env, info, 2, values, NULL) || !binding_u32(env, values[0], &family) ||
+      !binding_u32(env, values[1], &mark)) {
+    return NULL;
+  }
+  int fd = marked_socket(family, mark);
+  return fd < 0 ? binding_throw(env, "marking a socket", errno) : binding_new_u32(env, (uint32_t)fd);
+}
+
+NAPI_MODULE_INIT() {
+  binding_function(env, exports, "notify", notify, NULL);
+  binding_function(env, exports, "markedSocket", new_marked_socket, NULL);
+  return exports;
+}

@@ -1,0 +1,157 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import dns from 'node:dns/promises';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
+import { type AddressInfo, createServer, isIPv6, type Server, type Socket } from 'node:net';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { createServer as createTlsServer, getCACertificates, setDefaultCACertificates } from 'node:tls';
+import { markedConnect } from '../control/io/marked-connection.ts';
+import { temporaryFolder } from './socket-pair.ts';
+
+const root = process.geteuid!() === 0;
+
+async function listening(context: TestContext, server: Server, host: string): Promise<number> {
+  server.listen(0, host);
+  await once(server, 'listening');
+  context.after(() => server.close());
+  return (server.address() as AddressInfo).port;
+}
+
+/** Says back what it hears. */
+const echo = () => createServer((socket) => socket.pipe(socket).on('error', () => {}));
+
+interface Attempt {
+  readonly error: Error | null;
+  readonly socket: Socket | undefined;
+  readonly refused: unknown[];
+}
+
+async function attempt(
+  context: TestContext,
+  host: string,
+  port: number,
+  { mark = 42, tls = false }: { mark?: number; tls?: boolean } = {},
+): Promise<Attempt> {
+  const refused: unknown[] = [];
+  const { promise, resolve } = Promise.withResolvers<Attempt>();
+  markedConnect(
+    mark,
+    tls,
+    (cause) => void refused.push(cause),
+  )({ host, port }, (error, socket) => resolve({ error, socket, refused }));
+  const made = await promise;
+  context.after(() => made.socket?.destroy());
+  return made;
+}
+
+async function answers(socket: Socket | undefined): Promise<void> {
+  socket!.write('there?');
+  assert.equal(String((await once(socket!, 'data'))[0]), 'there?');
+}
+
+/** Runs as who may mark nothing. */
+async function withoutPrivilege<T>(run: () => Promise<T>): Promise<T> {
+  if (root) process.seteuid!(65_534);
+  try {
+    return await run();
+  } finally {
+    if (root) process.seteuid!(0);
+  }
+}
+
+test('a connection carries bytes both ways, by either family', async (context) => {
+  for (const host of ['127.0.0.1', '::1']) {
+    const { socket, refused } = await attempt(context, host, await listening(context, echo(), host));
+    await answers(socket);
+    assert.equal(refused.length, root ? 0 : 1);
+  }
+});
+
+/** Makes a host have these addresses. */
+function resolving(context: TestContext, ...addresses: readonly string[]): void {
+  const found = addresses.map((address) => ({ address, family: isIPv6(address) ? 6 : 4 }));
+  const mock = context.mock.method(dns, 'lookup', async () => found);
+  syncBuiltinESMExports();
+  context.after(() => {
+    mock.mock.restore();
+    syncBuiltinESMExports();
+  });
+}
+
+for (const [one, other] of [
+  ['::1', '127.0.0.1'],
+  ['127.0.0.1', '::1'],
+] as const) {
+  test(`each address of a host is tried in its order: where ${one} does not answer, ${other} does`, async (context) => {
+    const port = await listening(context, echo(), other);
+    resolving(context, one, other);
+    const { socket } = await attempt(context, 'two.example', port);
+    await answers(socket);
+    assert.equal(socket?.remoteAddress, other);
+  });
+}
+
+test('of two addresses that answer the first is taken', async (context) => {
+  const port = await listening(context, echo(), '127.0.0.1');
+  resolving(context, '127.0.0.1', '127.0.0.2');
+  assert.equal((await attempt(context, 'two.example', port)).socket?.remoteAddress, '127.0.0.1');
+});
+
+test('where no address answers, the last one’s reason is told', async (context) => {
+  const server = echo();
+  const port = await listening(context, server, '127.0.0.1');
+  server.close();
+  await once(server, 'close');
+  const { error, socket } = await attempt(context, '127.0.0.1', port);
+  assert.equal((error as NodeJS.ErrnoException).code, 'ECONNREFUSED');
+  assert.equal(socket, undefined);
+});
+
+test('a host without an address is an error', async (context) => {
+  const { error } = await attempt(context, 'nowhere.invalid', 1);
+  assert.match(error!.message, /nowhere\.invalid/);
+});
+
+test('who may not mark is told why, and is connected all the same', async (context) => {
+  const port = await listening(context, echo(), '127.0.0.1');
+  const { socket, refused } = await withoutPrivilege(() => attempt(context, '127.0.0.1', port));
+  await answers(socket);
+  assert.deepEqual(
+    refused.map((cause) => (cause as NodeJS.ErrnoException).code),
+    ['EPERM'],
+  );
+});
+
+const openssl = spawnSync('openssl', ['version']).status === 0;
+
+test('TLS is inside: the server is asked for by its name, by none where that is an address, and proves it', {
+  skip: openssl ? false : 'needs openssl (apt-get install openssl)',
+}, async (context) => {
+  const folder = temporaryFolder(context);
+  const [key, cert] = [join(folder, 'key.pem'), join(folder, 'cert.pem')] as const;
+  const names = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost,IP:127.0.0.1'];
+  const curve = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256'];
+  const args = ['req', '-x509', ...curve, '-nodes', '-days', '1', '-keyout', key, '-out', cert, ...names];
+  assert.equal(spawnSync('openssl', args).status, 0);
+  const asked: unknown[] = [];
+  const server = createTlsServer({ key: readFileSync(key), cert: readFileSync(cert) }, (socket) => {
+    asked.push(socket.servername);
+    socket.on('error', () => {}).end('here');
+  });
+  const port = await listening(context, server, '127.0.0.1');
+  const doubted = await attempt(context, '127.0.0.1', port, { tls: true });
+  const [error] = await once(doubted.socket!, 'error');
+  assert.equal(error.code, 'DEPTH_ZERO_SELF_SIGNED_CERT');
+  const before = getCACertificates('default');
+  context.after(() => setDefaultCACertificates(before));
+  setDefaultCACertificates([...before, readFileSync(cert, 'utf8')]);
+  asked.length = 0;
+  for (const host of ['127.0.0.1', 'localhost']) {
+    const { socket } = await attempt(context, host, port, { tls: true });
+    assert.equal(String((await once(socket!, 'data'))[0]), 'here');
+  }
+  assert.deepEqual(asked, [false, 'localhost']);
+});
