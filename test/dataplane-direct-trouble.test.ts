@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
-import { newDirectKeyPair } from '../dataplane/io/direct-keys.ts';
+import { type DirectKeyPair, deriveDirectKeys, newDirectKeyPair } from '../dataplane/io/direct-keys.ts';
+import { fingerprintOf } from '../dataplane/io/engine/sdp.ts';
+import { MemoryTunFactory } from '../dataplane/io/memory-tun.ts';
 import type { Connection } from '../dataplane/io/webrtc.ts';
 import type { DirectMessage } from '../protocol/direct.ts';
 import { encode } from '../protocol/msgpack.ts';
@@ -13,6 +15,9 @@ import { VirtualClock } from './virtual-clock.ts';
 interface Lab {
   readonly a: Side;
   readonly clock: VirtualClock;
+  readonly pairs: Pairs;
+  /** Of both DTLS certificates. */
+  readonly fingerprints: { readonly a: string; readonly raw: string };
   /** What `a` said of keys. */
   readonly heard: DirectMessage[];
   say(message: unknown): void;
@@ -46,17 +51,43 @@ async function labOf(context: TestContext, offering: 'a' | 'raw'): Promise<Lab> 
     },
   );
   const attempt = attemptWith('raw', 'r');
+  const sdp = { a: '', raw: '' };
   if (offering === 'a') {
-    const { sdp } = await a.shell.request('offer', attempt);
-    await a.shell.request('accept', { peer: 'raw', negotiation: 'r', sdp: await connection.answer(sdp) });
+    sdp.a = (await a.shell.request('offer', attempt)).sdp;
+    sdp.raw = await connection.answer(sdp.a);
+    await a.shell.request('accept', { peer: 'raw', negotiation: 'r', sdp: sdp.raw });
   } else {
-    const { sdp } = await a.shell.request('answer', { ...attempt, sdp: await connection.offer() });
-    await connection.accept(sdp);
+    sdp.raw = await connection.offer();
+    sdp.a = (await a.shell.request('answer', { ...attempt, sdp: sdp.raw })).sdp;
+    await connection.accept(sdp.a);
   }
   await clock.until('the channels', () => open === 3);
   say({ type: 'hello', version: 1, packetInformation: false, mtu: 1500 });
   await clock.until('the keys', () => heard.length > 0);
-  return { a, clock, heard, say };
+  const fingerprints = { a: fingerprintOf(sdp.a), raw: fingerprintOf(sdp.raw) };
+  return { a, clock, pairs, fingerprints, heard, say };
+}
+
+/** The peer answers probes under the first keys, the private one of which is `pair`'s. `a` made the offer. */
+function answerProbes(
+  { pairs, fingerprints, heard }: Lab,
+  pair: DirectKeyPair,
+  message: DirectMessage,
+): void {
+  const tuns = new MemoryTunFactory();
+  const [theirs] = heard;
+  const keys = deriveDirectKeys(
+    pair.agree(theirs!.key),
+    { identity: attemptWith('raw', '').identity, fingerprint: fingerprints.raw, message },
+    { identity: attemptWith('a', '').identity, fingerprint: fingerprints.a, message: theirs! },
+    false,
+  );
+  tuns.join({ network: pairs.records, node: 'raw', address: pairs.network.addressOf('raw') });
+  tuns.openDirect({ port: 2333, workers: 1, mark: 0 }, { heard() {}, answered() {}, roamed() {} });
+  const options = { name: 'raw', alias: '', mtu: 1500, packetInformation: false, linkLocal: 'fe80::1' };
+  const link = tuns.open(options, () => {}).direct()!;
+  assert.ok(link.setEndpoint(pairs.network.addressOf('a'), 2333));
+  assert.ok(link.add({ index: message.index, peerIndex: theirs!.index, ...keys }));
 }
 
 function keysOf(generation: number, changes: Partial<DirectMessage> = {}): DirectMessage {
@@ -138,6 +169,27 @@ test('the offerer takes no answer to what it did not ask', async (context) => {
   assert.equal(lab.heard.length, 1);
   assert.deepEqual(installed(lab), [0]);
   assert.ok(!lab.a.lines.some(({ level }) => level === 'warn'));
+});
+
+test('the offerer takes no answer to a renewal but that which echoes its key', async (context) => {
+  const lab = await labOf(context, 'a');
+  const { a, clock, heard } = lab;
+  const pair = newDirectKeyPair();
+  const first = keysOf(0, { key: pair.publicKey });
+  answerProbes(lab, pair, first);
+  lab.say(first);
+  await clock.until('the direct path', () => a.report('raw')?.path === 'direct');
+  await clock.until('a renewal', () => heard.length > 1, 125_000);
+  const [before, renewal] = heard;
+  assert.deepEqual([renewal!.generation, renewal!.echo], [1, undefined]);
+  for (const echo of [before!.key, newDirectKeyPair().publicKey]) lab.say(keysOf(1, { echo }));
+  lab.say(keysOf(1));
+  await clock.pass(200);
+  assert.deepEqual(installed(lab), [0]);
+  lab.say(keysOf(1, { echo: renewal!.key }));
+  await clock.pass(200);
+  assert.deepEqual(installed(lab), [0, 1]);
+  assert.ok(!a.lines.some(({ level }) => level === 'warn'));
 });
 
 test('a peer whose records do not come leaves the link on its datachannel, as a path that is tried', async (context) => {

@@ -6,7 +6,8 @@
 import { isIPv6 } from 'node:net';
 import { CryonetError, type ErrorCode, errorCodes } from '../../protocol/errors.ts';
 import type { DirectEvents, DirectLink, DirectOptions } from './direct.ts';
-import { type MemoryDirect, MemoryDirectLink, type MemoryDirectNetwork } from './memory-direct.ts';
+import type { MemoryDirect, MemoryDirectNetwork } from './memory-direct.ts';
+import { MemoryDirectLink } from './memory-direct-link.ts';
 import { type PacketSink, packetInformationSize, type Tun, type TunFactory, type TunOptions } from './tun.ts';
 
 const batchPackets = 128;
@@ -72,6 +73,8 @@ export class MemoryTunFactory implements TunFactory {
   openDirect(options: DirectOptions, events: DirectEvents): void {
     if (this.#place === undefined || this.directRefusal !== undefined)
       throw new CryonetError('direct_refused', this.directRefusal ?? 'no direct paths in memory');
+    if (this.#direct !== undefined || this.devices.size > 0)
+      throw new CryonetError('direct_refused', 'direct paths: EINVAL');
     const { network, node, address } = this.#place;
     this.#direct = network.open(node, address, options, events);
   }
@@ -151,16 +154,18 @@ export class MemoryTun implements Tun {
 
   write(packets: readonly Uint8Array[]): number {
     if (this.#closed) return 0;
-    const taken = packets.filter((packet) => this.#fits(packet) && this.#isKnown(packet));
-    for (const packet of taken) this.written.push(packet.slice());
-    return taken.length;
+    return packets.filter((packet) => this.#fits(packet) && this.#take(packet)).length;
   }
 
   direct(): DirectLink | undefined {
     const direct = this.#owner.direct();
     if (direct === undefined || this.#closed) return undefined;
     if (this.#link?.closed !== false)
-      this.#link = new MemoryDirectLink(direct, (packet) => this.write([packet]) === 1);
+      this.#link = new MemoryDirectLink(direct, {
+        header: this.#header,
+        // The kernel takes what is longer than its own MTU, too.
+        receive: (packet) => this.#take(packet),
+      });
     return this.#link;
   }
 
@@ -183,6 +188,12 @@ export class MemoryTun implements Tun {
 
   #fits(packet: Uint8Array): boolean {
     return packet.length > this.#header && packet.length <= this.#mtu + this.#header;
+  }
+
+  #take(packet: Uint8Array): boolean {
+    const isTaken = this.#isKnown(packet);
+    if (isTaken) this.written.push(packet.slice());
+    return isTaken;
   }
 
   /** Without packet information the kernel tells IPv4 from IPv6 by the first four bits, and takes nothing else. */

@@ -1,4 +1,5 @@
 /** Direct paths by the native addon. */
+import { isIP } from 'node:net';
 import type { DirectCounters, DirectEvents, DirectLink } from './direct.ts';
 import type { NativeAddon } from './native.ts';
 
@@ -47,7 +48,7 @@ export function emitDirectEvents(addon: NativeAddon, events: DirectEvents): void
 export function directLink(addon: NativeAddon, device: number): DirectLink {
   const numbers = new Float64Array(counterNames.length);
   return {
-    setEndpoint: (address, port) => addon.setEndpoint(device, address, port),
+    setEndpoint: (address, port) => isIP(address) !== 0 && addon.setEndpoint(device, address, port),
     endpoint() {
       const [address, port, overhead] = addon.endpoint(device);
       return { address, port, overhead };

@@ -58,6 +58,10 @@ export class Flow {
     return new Flow(client, seconds);
   }
 
+  get running(): boolean {
+    return this.#client.running;
+  }
+
   /** Rejects where the connection did not last. */
   async end(bound = this.#seconds * 1000 + 10_000): Promise<FlowResult> {
     await this.#client.ends(bound);

@@ -33,7 +33,11 @@ export function symmetricNat(): NatKind {
   return { mapping: 'address-and-port-dependent', filtering: 'address-and-port-dependent' };
 }
 
-/** The ruleset of a router with this outer IPv4 address. `seed` makes its choice of ports its own. */
+/**
+ * The ruleset of a router with this outer IPv4 address, in place of the one it had. `seed`, from 1 to 65535, makes its
+ * choice of ports its own. It is also the zone of connection tracking: under another one the connections of before are
+ * not known.
+ */
 export function natRules(kind: NatKind, outer: string, seed: number): string {
   const key =
     kind.mapping === 'address-dependent' ? 'ip saddr . udp sport . ip daddr' : 'ip saddr . udp sport';
@@ -45,6 +49,10 @@ export function natRules(kind: NatKind, outer: string, seed: number): string {
          oifname wan meta l4proto udp snat to ${outer} : ${port}
          oifname wan masquerade`;
   return `
+    table ip nat {}
+    delete table ip nat
+    table ip filter {}
+    delete table ip filter
     table ip nat {
       map behind {
         typeof udp dport : ip daddr . udp dport
@@ -63,6 +71,10 @@ export function natRules(kind: NatKind, outer: string, seed: number): string {
       set met {
         typeof ip saddr . udp sport . ip daddr
         flags dynamic, timeout; timeout 10m; size 4096;
+      }
+      chain zone {
+        type filter hook prerouting priority raw;
+        ct zone set ${seed}
       }
       chain forward {
         type filter hook forward priority filter; policy drop;

@@ -6,10 +6,15 @@ import { lacks, type Tool } from './needs.ts';
 const boundMilliseconds = 120_000;
 
 /** Runs `tell` as a test. Skipped, with the reason, where the machine lacks something; a failed one shows the
- *  logs of its programs. */
-export function story(name: string, tools: readonly Tool[], tell: (lab: Lab) => Promise<void>): void {
+ *  logs of its programs. `timeout` in milliseconds, for what takes long by its nature. */
+export function story(
+  name: string,
+  tools: readonly Tool[],
+  tell: (lab: Lab) => Promise<void>,
+  timeout = boundMilliseconds,
+): void {
   const missing = lacks(tools).map(({ what, remedy }) => `needs ${what} (${remedy})`);
-  test(name, { skip: missing.join('; ') || false, timeout: boundMilliseconds }, async (context) => {
+  test(name, { skip: missing.join('; ') || false, timeout }, async (context) => {
     await using lab = new Lab();
     try {
       await tell(lab);

@@ -34,6 +34,15 @@ export async function lan(
   return { wires, hosts };
 }
 
+interface Router {
+  readonly namespace: Namespace;
+  readonly kind: NatKind;
+  seed: number;
+}
+
+/** Seeds of different homes stay different, however often their routers restart. */
+const seedStep = 256;
+
 /**
  * An IPv4 network on which every address reaches every other, with homes behind NAT on it.
  *
@@ -45,6 +54,8 @@ export async function lan(
 export class Internet {
   readonly #lab: Lab;
   readonly #wires: Switch;
+  /** By host. */
+  readonly #routers = new Map<Namespace, Router>();
   #used = 0;
   #homes = 0;
 
@@ -72,14 +83,31 @@ export class Internet {
     const inside = await Switch.make(router, [`10.${home}.0.1/24`]);
     await router.$`sysctl -qw net.ipv4.ip_forward=1`;
     await router.rules(natRules(kind, router.address, home));
+    const nat: Router = { namespace: router, kind, seed: home };
     const hosts: Namespace[] = [];
     for (const [index, label] of labels.entries()) {
       const host = await this.#lab.namespace(label);
       await inside.plug(host, { addresses: [`10.${home}.0.${index + 2}/24`] });
       await host.configure(`route add default via 10.${home}.0.1`);
+      this.#routers.set(host, nat);
       hosts.push(host);
     }
     return hosts;
+  }
+
+  /** The router of a host behind NAT forgets every mapping, as in a restart, and makes others; with a new lease at
+   *  another address. Resolves with its address. */
+  async restartRouter(host: Namespace, { lease }: { lease: 'kept' | 'new' }): Promise<string> {
+    const router = this.#routers.get(host)!;
+    const { namespace, kind } = router;
+    if (lease === 'new') {
+      const address = this.#address();
+      await namespace.configure('addr flush dev wan', `addr add ${address} dev wan`);
+      namespace.addresses[0] = address.split('/')[0]!;
+    }
+    router.seed += seedStep;
+    await namespace.rules(natRules(kind, namespace.address, router.seed));
+    return namespace.address;
   }
 
   #address(): string {

@@ -9,13 +9,15 @@ export class Hopeless extends Error {}
 
 /**
  * Looks with `observe` until `holds` says yes, at most `bound` milliseconds, and resolves with what it saw.
- * `observe` may throw: that counts as not yet, unless it is `Hopeless`. Rejects with what was seen last. Short waits take short pauses.
+ * `observe` may throw: that counts as not yet, unless it is `Hopeless`. Rejects with what was seen last.
+ * Short waits take short pauses; a long one may take longer ones, of `every` milliseconds.
  */
 export async function waitFor<T>(
   what: string,
   bound: number,
   observe: () => T | Promise<T>,
   holds: (seen: T) => boolean,
+  every = pollMilliseconds,
 ): Promise<T> {
   const start = performance.now();
   let last = 'nothing yet';
@@ -32,7 +34,7 @@ export async function waitFor<T>(
     if (elapsed >= bound) {
       throw new Error(`waited ${bound} ms in vain for: ${what}\nlast seen: ${last}`);
     }
-    await pause(Math.min(pollMilliseconds, bound - elapsed));
+    await pause(Math.min(every, bound - elapsed));
   }
 }
 

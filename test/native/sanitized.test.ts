@@ -15,9 +15,15 @@ before(() => {
   assert.equal(status, 0, stderr);
 });
 
-inNamespace(join(root, 'netns-tests/tun.test.ts'), 'TUN devices with sanitizers', {
+const environment = {
   CRYONET_ADDON: 'sanitize',
   // Node is not built with the sanitizer: its library has to come first, and what Node leaves at exit is no leak of ours.
   LD_PRELOAD: library,
   ASAN_OPTIONS: 'detect_leaks=0:quarantine_size_mb=16',
-});
+};
+
+for (const [file, what] of [
+  ['tun', 'TUN devices'],
+  ['direct-conformance', 'direct paths'],
+] as const)
+  inNamespace(join(root, `netns-tests/${file}.test.ts`), `${what} with sanitizers`, environment);

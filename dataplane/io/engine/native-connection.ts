@@ -57,6 +57,8 @@ export class NativeConnection implements Connection {
   #peer: PeerConnection | undefined;
   #stage: 'new' | 'starting' | 'offered' | 'negotiated' | 'ended' = 'new';
   #source: string | undefined;
+  /** Of its UDP socket. */
+  #port: number | undefined;
   #stun: ((answered: boolean) => void) | undefined;
 
   constructor(home: Home, events: ConnectionEvents) {
@@ -144,11 +146,11 @@ export class NativeConnection implements Connection {
     const { local, remote } = selected;
     const isRelayed = typeOf(local.type) === 'relay';
     return {
-      // Where it does not send through a relay, libjuice tells its first address, whichever one it does send from.
+      // Where it does not send through a relay, libjuice tells its first address, or a NAT's, whichever it sends from.
       local: {
         type: isRelayed ? 'relay' : 'host',
         address: isRelayed ? local.address : (this.#source ?? local.address),
-        port: local.port,
+        port: isRelayed ? local.port : (this.#port ?? local.port),
       },
       remote: {
         // A peer's check often arrives before the candidate that explains it.
@@ -171,6 +173,7 @@ export class NativeConnection implements Connection {
     const start = await this.#home.start();
     if (this.#hasEnded()) throw new CryonetError('connection_closed');
     this.#stun = start.stunOutcome;
+    this.#port = start.config.portRangeBegin;
     for (const candidate of start.candidates) this.#hold.add(candidate);
     const peer = openPeer(start.config, (state) => this.#onState(state));
     this.#peer = peer;

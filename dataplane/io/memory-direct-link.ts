@@ -1,0 +1,243 @@
+/**
+ * The direct path of one device in memory. Counters, events and their order are those of the native engine, without its
+ * threads: one record is one write.
+ */
+import { isIP, isIPv4, isIPv6, SocketAddress } from 'node:net';
+import { type DirectCounters, type DirectLink, type DirectSession, recordOverhead } from './direct.ts';
+import type { Endpoint, MemoryDirect, MemoryRecord, MemorySession } from './memory-direct.ts';
+
+/** Bytes, `PROBE_LENGTH` in `probe.h`. */
+const probeLength = 12;
+/** Counters that a window remembers, a multiple of the word that it moves by: `REPLAY_BITS` in `record.h`. */
+const replayBits = 8192;
+const wordBits = 64;
+/** The protocol number of UDP. */
+const udp = 17;
+/** Bytes of IP and UDP header. */
+const overheadOf = (address: string) => (isIPv6(address) ? 48 : 28);
+
+/** Where nothing was set yet. */
+const nowhere: Endpoint = { address: '::', port: 0 };
+
+/** The device that a direct path belongs to. */
+export interface MemoryDevice {
+  /** Bytes in front of each packet. */
+  readonly header: number;
+  /** False where the kernel does not take the packet. */
+  receive(packet: Uint8Array): boolean;
+}
+
+export class MemoryDirectLink implements DirectLink {
+  readonly #direct: MemoryDirect;
+  readonly #device: MemoryDevice;
+  readonly #counters: { -readonly [Name in keyof DirectCounters]: number } = {
+    ...{ txPackets: 0, txBytes: 0, rxPackets: 0, rxBytes: 0, txRecords: 0, rxRecords: 0 },
+    ...{ txRefused: 0, txTooLong: 0, txAside: 0, txOverflow: 0, rxRefused: 0, rxForged: 0, rxReplayed: 0 },
+    ...{ rxMalformed: 0, txWrites: 0, rxWrites: 0 },
+  };
+  #endpoint = nowhere;
+  /** A record came from there. */
+  #followed = false;
+  #limit = 0;
+  #used: MemorySession | undefined;
+  #closed = false;
+
+  constructor(direct: MemoryDirect, device: MemoryDevice) {
+    this.#direct = direct;
+    this.#device = device;
+  }
+
+  get closed(): boolean {
+    return this.#closed || this.#direct.closed;
+  }
+
+  setEndpoint(address: string, port: number): boolean {
+    this.#expectOpen();
+    if (isIP(address) === 0 || (isIPv6(address) && !this.#direct.network.ipv6)) return false;
+    this.#endpoint = { address: shortest(address), port };
+    this.#followed = false;
+    return true;
+  }
+
+  endpoint() {
+    this.#expectOpen();
+    return { ...this.#endpoint, overhead: overheadOf(this.#endpoint.address) };
+  }
+
+  setLimit(bytes: number): void {
+    this.#expectOpen();
+    this.#limit = bytes;
+  }
+
+  add({ index, peerIndex, cipher, sendKey, receiveKey }: DirectSession): boolean {
+    this.#expectOpen();
+    if (index === 0) throw new RangeError('index 0');
+    if (sendKey.length !== 32 || receiveKey.length !== 32) throw new TypeError('not a key');
+    if (this.#direct.sessions.has(index)) return false;
+    const nameOf = (key: Uint8Array) => `${cipher} ${Buffer.from(key).toString('hex')}`;
+    this.#direct.sessions.set(index, {
+      link: this,
+      index,
+      peerIndex,
+      sealKey: nameOf(sendKey),
+      openKey: nameOf(receiveKey),
+      counter: 0,
+      next: 0,
+      opened: new Set(),
+      heard: false,
+    });
+    return true;
+  }
+
+  use(index: number | null): void {
+    this.#expectOpen();
+    const session = index === null ? undefined : this.#direct.sessions.get(index);
+    if (index !== null && session?.link !== this) throw refusal('using a session', 'ENOENT');
+    this.#used = session;
+  }
+
+  remove(index: number): void {
+    if (!this.closed && this.#used?.index === index) throw new Error('this session is in use');
+    this.#direct.sessions.delete(index);
+  }
+
+  probe(index: number, number: number, size: number): boolean {
+    const session = this.#direct.sessions.get(index);
+    if (session === undefined) return false;
+    const least = overheadOf(this.#endpoint.address) + recordOverhead + probeLength;
+    const bytes = Math.max(size, least);
+    if (bytes > this.#direct.network.interfaceMtu) return false;
+    const content = { kind: 'probe', number, sentAt: performance.now() } as const;
+    this.#send(session, content, this.#endpoint, bytes);
+    return true;
+  }
+
+  counters(): DirectCounters {
+    this.#expectOpen();
+    return { ...this.#counters };
+  }
+
+  /** False for a packet that is not to go by the direct path. */
+  offer(packet: Uint8Array): boolean {
+    const session = this.#used;
+    if (session === undefined || this.closed) return false;
+    if (packet.length > this.#limit) {
+      this.#counters.txAside++;
+      return false;
+    }
+    if (mayBeOuter(packet, this.#device.header, this.#direct.end.port)) return false;
+    const size = packet.length + recordOverhead + overheadOf(this.#endpoint.address);
+    this.#counters.txWrites++;
+    if (this.#endpoint === nowhere) {
+      this.#counters.txRefused++;
+      return true;
+    }
+    if (size > this.#direct.network.interfaceMtu) {
+      this.#counters.txTooLong++;
+      return true;
+    }
+    this.#counters.txPackets++;
+    this.#counters.txBytes += packet.length;
+    this.#send(session, { kind: 'packet', bytes: packet }, this.#endpoint, size);
+    return true;
+  }
+
+  take(session: MemorySession, { key, counter, content }: MemoryRecord, source: Endpoint): void {
+    const counters = this.#counters;
+    if (!isNew(session, counter)) {
+      counters.rxReplayed++;
+      return;
+    }
+    if (key !== session.openKey) {
+      counters.rxForged++;
+      return;
+    }
+    counters.rxRecords++;
+    session.opened.add(counter).delete(counter - replayBits);
+    const { index } = session;
+    if (!session.heard) this.#direct.tell((events) => events.heard(index));
+    session.heard = true;
+    if (content.kind === 'packet') this.#receive(content.bytes);
+    else if (content.kind === 'reply') this.#answered(index, content);
+    else {
+      const size = overheadOf(source.address) + recordOverhead + probeLength;
+      this.#send(session, { ...content, kind: 'reply' }, source, size);
+    }
+    if (counter < session.next) return;
+    session.next = counter + 1;
+    this.#follow(index, source);
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#used = undefined;
+    for (const [index, { link }] of this.#direct.sessions)
+      if (link === this) this.#direct.sessions.delete(index);
+  }
+
+  #receive(packet: Uint8Array): void {
+    if (packet.length === 0) return;
+    if (packet.length <= this.#device.header) {
+      this.#counters.rxMalformed++;
+      return;
+    }
+    this.#counters.rxWrites++;
+    if (this.#device.receive(packet)) {
+      this.#counters.rxPackets++;
+      this.#counters.rxBytes += packet.length;
+    } else {
+      this.#counters.rxRefused++;
+    }
+  }
+
+  #answered(index: number, { number, sentAt }: { readonly number: number; readonly sentAt: number }): void {
+    const rtt = performance.now() - sentAt;
+    this.#direct.tell((events) => events.answered(index, number, rtt));
+  }
+
+  #follow(index: number, source: Endpoint): void {
+    const moved = source.address !== this.#endpoint.address || source.port !== this.#endpoint.port;
+    if (moved && this.#followed) this.#direct.tell((events) => events.roamed(index));
+    this.#endpoint = source;
+    this.#followed = true;
+  }
+
+  #send(session: MemorySession, content: MemoryRecord['content'], to: Endpoint, size: number): void {
+    const record = { index: session.peerIndex, counter: session.counter++, key: session.sealKey, content };
+    if (to === nowhere) return;
+    this.#counters.txRecords++;
+    this.#direct.network.carry(this.#direct, to, record, size);
+  }
+
+  #expectOpen(): void {
+    if (this.closed) throw refusal('direct paths', 'ENOTCONN');
+  }
+}
+
+/** Whether a record may still be opened: the window of `record.c`. */
+function isNew({ next, opened }: MemorySession, counter: number): boolean {
+  const word = (count: number) => Math.floor(count / wordBits);
+  if (counter >= next) return true;
+  return word(next - 1) - word(counter) < replayBits / wordBits && !opened.has(counter);
+}
+
+/** Whether it may be a packet of the tunnels themselves, as far as its source port tells: that of `sender.c`. */
+function mayBeOuter(packet: Uint8Array, start: number, port: number): boolean {
+  const isIpv4 = packet[start]! >> 4 === 4;
+  const ports = start + (isIpv4 ? (packet[start]! & 15) * 4 : 40);
+  if (ports + 2 > packet.length || packet[start + (isIpv4 ? 9 : 6)] !== udp) return false;
+  return packet[ports]! * 256 + packet[ports + 1]! === port;
+}
+
+/** As the kernel's own text has it (RFC 5952), and an IPv4 address that is mapped into IPv6 as such. */
+function shortest(address: string): string {
+  if (isIPv4(address)) return address;
+  const [bare, ...zone] = address.split('%');
+  const text = new SocketAddress({ address: bare!, family: 'ipv6' }).address;
+  const mapped = text.replace(/^::ffff:/, '');
+  return isIPv4(mapped) ? mapped : [text, ...zone].join('%');
+}
+
+function refusal(step: string, code: string): Error {
+  return Object.assign(new Error(`${step}: ${code}`), { code });
+}

@@ -1,0 +1,190 @@
+/** Direct paths, as far as packets go: which take them, which come to the sink, what is counted. */
+import assert from 'node:assert/strict';
+import type { DirectCounters } from '../dataplane/io/direct.ts';
+import { longest, noneCounted, type Spec, sessionOf } from './direct-conformance-pair.ts';
+import { ethertype, labelled, numbered, withHeader } from './native/packets.ts';
+import { waitFor } from './native/wait.ts';
+
+const counterNames = Object.keys(noneCounted) as (keyof DirectCounters)[];
+
+export function packetConformance(spec: Spec): void {
+  spec('packets of the kernel at one end are its packets at the other, byte for byte', async (pair) => {
+    const [a, b] = await pair.connect();
+    const sizes = [28, 29, 100, 1280, longest - 1, longest, 60, longest, 61];
+    const packets = sizes.map((size, n) => numbered(n, size));
+    for (const [from, to] of [
+      [a, b],
+      [b, a],
+    ] as const) {
+      for (const packet of packets) await from.send(packet);
+      await waitFor('the packets', () => to.received().length >= packets.length);
+      const expected = packets.map((packet) => ({ ethertype: ethertype.ipv4, bytes: packet }));
+      assert.deepEqual(to.received(), expected);
+    }
+    const count = packets.length;
+    const bytes = sizes.reduce((sum, size) => sum + size);
+    for (const end of [a, b]) {
+      await end.counted({ txPackets: count, rxPackets: count, rxBytes: bytes, txRecords: count });
+      const { txWrites, rxWrites, ...counters } = end.link.counters();
+      assert.deepEqual(
+        { ...counters, txWrites: 0, rxWrites: 0 },
+        {
+          ...noneCounted,
+          ...{ txPackets: count, txBytes: bytes, txRecords: count },
+          ...{ rxPackets: count, rxBytes: bytes, rxRecords: count },
+        },
+      );
+      for (const writes of [txWrites, rxWrites]) assert.ok(writes >= 1 && writes <= count, `${writes}`);
+      assert.deepEqual(end.aside, []);
+    }
+  });
+
+  spec('with packet information any ethertype crosses, and its bytes count', async (pair) => {
+    const [a, b] = await pair.connect({ packetInformation: true });
+    const frames = [20, 1000, longest - 8].map((size, n) => labelled(n + 16, Buffer.alloc(size, n)));
+    for (const frame of frames) await a.send(frame, ethertype.mpls);
+    await waitFor('the frames', () => b.received().length >= frames.length);
+    const expected = frames.map((bytes) => ({ ethertype: ethertype.mpls, bytes }));
+    assert.deepEqual(b.received(), expected);
+    const longer = labelled(19, Buffer.alloc(longest - 7));
+    await a.pass(longer, ethertype.mpls);
+    assert.deepEqual(a.aside.map(Buffer.from), [withHeader(ethertype.mpls, longer)]);
+    const bytes = frames.reduce((sum, { length }) => sum + 4 + length, 0);
+    await a.counted({ txPackets: 3, txBytes: bytes, txAside: 1 });
+    await b.counted({ rxPackets: 3, rxBytes: bytes });
+  });
+
+  spec('packets come to the sink before a session is in use, and again after', async (pair) => {
+    const [a, b] = await pair.connect({ use: false });
+    await a.pass(numbered(1));
+    a.link.use(sessionOf('a').index);
+    await a.pass(numbered(2));
+    a.link.use(null);
+    a.link.use(null);
+    await a.pass(numbered(3));
+    await b.gets(2);
+    assert.deepEqual(a.aside.map(Buffer.from), [numbered(1), numbered(3)]);
+    await a.counted({ txPackets: 1, txAside: 0 });
+  });
+
+  spec('packets above the limit come to the sink and are counted; until it is set, all do', async (pair) => {
+    const [a, b] = await pair.connect({ limit: undefined });
+    await a.pass(numbered(1));
+    a.link.setLimit(100);
+    for (const size of [100, 101]) await a.pass(numbered(size, size));
+    a.link.setLimit(101);
+    await a.pass(numbered(102, 101));
+    await b.gets(100, 102);
+    assert.deepEqual(a.asideNumbers(), [1, 101]);
+    await a.counted({ txPackets: 2, txAside: 2, txTooLong: 0 });
+  });
+
+  spec('what is longer than the outgoing interface takes is lost and counted', async (pair) => {
+    const [a, b] = await pair.connect({ limit: 9000 });
+    for (const size of [longest, longest + 1, 100]) await a.pass(numbered(size, size));
+    await b.gets(longest, 100);
+    await a.counted({ txPackets: 2, txRecords: 2, txTooLong: 1, txRefused: 0, txAside: 0 });
+    assert.deepEqual(a.aside, []);
+  });
+
+  spec('without an address packets are refused and counted, and probes vanish', async (pair) => {
+    const [a, b] = await pair.connect({ endpoint: false });
+    assert.deepEqual(a.link.endpoint(), { address: '::', port: 0, overhead: 48 });
+    await a.pass(numbered(1));
+    assert.equal(a.probe(1), true);
+    assert.deepEqual({ ...a.link.counters(), txWrites: 0 }, { ...noneCounted, txRefused: 1 });
+    pair.reach(a);
+    await a.pass(numbered(2));
+    await b.gets(2);
+    assert.deepEqual(a.aside, []);
+  });
+
+  spec('a packet that the other interface does not take is counted, and no other suffers', async (pair) => {
+    const [a, b] = await pair.connect();
+    await a.send(Buffer.alloc(40, 0xff));
+    await a.send(numbered(1));
+    await b.gets(1);
+    await b.counted({ rxRefused: 1, rxPackets: 1, rxRecords: 2, rxBytes: 60, rxMalformed: 0 });
+  });
+
+  spec('a packet that is no longer than packet information makes no sense to who has it', async (pair) => {
+    const [a, b] = await pair.connect({}, { packetInformation: true });
+    for (const length of [3, 4]) await a.send(Buffer.alloc(length));
+    await a.send(withHeader(ethertype.ipv4, numbered(1)));
+    await b.gets(1);
+    await b.counted({ rxMalformed: 2, rxRecords: 3, rxPackets: 1, rxRefused: 0, rxBytes: 64 });
+  });
+
+  spec('a packet that is longer than the other interface’s MTU is taken', async (pair) => {
+    const [a, b] = await pair.connect({}, { mtu: 1280 });
+    await a.send(numbered(1, 1400));
+    await b.gets(1);
+    await b.counted({ rxPackets: 1, rxBytes: 1400, rxRefused: 0 });
+  });
+
+  for (const packetInformation of [false, true]) {
+    const kind = packetInformation ? ' with packet information' : '';
+    spec(`what may be a packet of the tunnels themselves comes to the sink${kind}`, async (pair, lab) => {
+      const [a, b] = await pair.connect({ packetInformation });
+      const udp = (port: number) => {
+        const packet = numbered(0);
+        packet[9] = 17;
+        packet.writeUInt16BE(port, 20);
+        return packet;
+      };
+      for (const port of [lab.port, lab.port ^ 1]) await a.pass(udp(port));
+      await waitFor('the other', () => b.received().length > 0);
+      assert.deepEqual(b.received(), [{ ethertype: ethertype.ipv4, bytes: udp(lab.port ^ 1) }]);
+      const expected = packetInformation ? withHeader(ethertype.ipv4, udp(lab.port)) : udp(lab.port);
+      assert.deepEqual(a.aside.map(Buffer.from), [expected]);
+      await a.counted({ txPackets: 1, txAside: 0 });
+    });
+  }
+
+  spec('a paused device sends nothing, and all that waited when it resumes, each its way', async (pair) => {
+    const [a, b] = await pair.connect();
+    const numbers = Array.from({ length: 20 }, (_, n) => n);
+    const isLong = (number: number) => number % 3 === 0;
+    a.tun.pause();
+    for (const number of numbers) await a.send(numbered(number, isLong(number) ? longest + 1 : longest));
+    await b.send(numbered(99));
+    await a.gets(99);
+    assert.deepEqual([b.numbers(), a.aside, a.link.counters().txPackets], [[], [], 0]);
+    a.tun.resume();
+    await b.gets(...numbers.filter((number) => !isLong(number)));
+    await waitFor('the longer ones', () => a.aside.length >= 7);
+    assert.deepEqual(a.asideNumbers(), numbers.filter(isLong));
+  });
+
+  spec('counters have one name for each cause, begin at zero and never fall', async (pair, lab) => {
+    const [a, b] = await pair.connect({ limit: 200 });
+    const before = new Map([a, b].map((end) => [end, end.link.counters()]));
+    for (const counters of before.values()) assert.deepEqual(counters, noneCounted);
+    const look = () => {
+      for (const [end, then] of before) {
+        const now = end.link.counters();
+        for (const name of counterNames) assert.ok(now[name] >= then[name], name);
+        before.set(end, now);
+      }
+    };
+    for (let n = 0; n < 50; n++) {
+      if (n === 10) lab.repeat(true);
+      if (n === 20) lab.repeat(false);
+      if (n === 30) a.link.use(null);
+      if (n === 40) a.link.use(sessionOf('a').index);
+      await a.pass(numbered(n, n % 2 === 0 ? 200 : 201));
+      if (n % 5 === 0) await b.probed(n);
+      look();
+    }
+    await b.counted({ rxPackets: 20, rxBytes: 4000 });
+    await a.counted({
+      txPackets: 20,
+      txBytes: 4000,
+      txAside: 20,
+      txRecords: 30,
+      rxRecords: 10,
+      rxReplayed: 2,
+    });
+    look();
+  });
+}
