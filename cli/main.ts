@@ -1,4 +1,5 @@
 /** `cryoc`: asks a running node. */
+import { existsSync } from 'node:fs';
 import { CommanderError } from 'commander';
 import { CryonetError, exitCode, reasonOf } from '../protocol/errors.ts';
 import { controlSocket, defaultRuntimeDirectory } from '../protocol/paths.ts';
@@ -16,7 +17,12 @@ status.action(async (options: { json?: true }) => {
 
 function socketPath(): string {
   const { socket, runtimeDir } = program.opts<{ socket?: string; runtimeDir?: string }>();
-  return socket ?? controlSocket(runtimeDir ?? defaultRuntimeDirectory(process.env, process.getuid?.() ?? 0));
+  if (socket !== undefined) return socket;
+  if (runtimeDir !== undefined) return controlSocket(runtimeDir);
+  const own = controlSocket(defaultRuntimeDirectory(process.env, process.getuid?.() ?? 0));
+  // Who runs no node asks the service's: members of its group may.
+  const service = controlSocket(defaultRuntimeDirectory({}, 0));
+  return !existsSync(own) && existsSync(service) ? service : own;
 }
 
 try {

@@ -1,13 +1,12 @@
 /**
- * `npm test`: the unit tests, then the namespace tests. Exits 0 only if both pass.
+ * `npm test`: the unit tests, then those in network namespaces, then those of the packages. Exits 0 only if all pass.
  *
- * Namespace tests need root, TUN devices and a few Debian packages; where one is missing they are skipped, each with
- * its reason. With CI=true a skipped namespace test is a failure.
+ * The latter two need root, TUN devices and a few Debian packages; where one is missing they are skipped, each with its
+ * reason. With CI=true a test skipped there is a failure.
  */
 import { spawnSync } from 'node:child_process';
 import { globSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { fileURLToPath } from 'node:url';
 
 const root = dirname(import.meta.dirname);
 
@@ -20,5 +19,6 @@ function run(args: readonly string[]): boolean {
 
 const files = globSync('test/**/*.test.ts', { cwd: root }).sort();
 const unit = run(['--test', `--test-timeout=${testTimeout}`, '--test-concurrency=2', ...files]);
-const namespaces = run([fileURLToPath(new URL('../netns-tests/run.ts', import.meta.url))]);
-process.exit(unit && namespaces ? 0 : 1);
+const namespaces = run(['netns-tests/run.ts']);
+const packages = run(['packaging-tests/run.ts']);
+process.exit(unit && namespaces && packages ? 0 : 1);

@@ -1,0 +1,74 @@
+/** The two services of the package, on machines. */
+import type { Lab } from '../../netns-tests/lab/lab.ts';
+import type { Namespace } from '../../netns-tests/lab/namespace.ts';
+import { lan } from '../../netns-tests/lab/topology.ts';
+import { waitFor } from '../../netns-tests/lab/wait.ts';
+import type { PeerStatus } from '../../protocol/status.ts';
+import { Machine } from './machine.ts';
+import { type Edition, inMachine } from './packages.ts';
+
+export const control = 'cryonet.service';
+export const dataplane = 'cryonet-dataplane.service';
+export const configFile = '/etc/cryonet/config.toml';
+
+/** As an administrator would: apt asks nothing, and keeps what was edited. */
+export async function install(machine: Machine, edition: Edition = 'first'): Promise<void> {
+  const options = ['-y', '-q', '--allow-downgrades'];
+  await machine.$`apt-get install ${options} ${inMachine('deb', edition)}`;
+}
+
+export async function giveToken(machine: Machine, token = 'packaging-tests'): Promise<void> {
+  await machine.write('/etc/cryonet/token', `${token}\n`, '0600');
+}
+
+/** Puts settings below the commented ones. */
+export async function configure(machine: Machine, settings: string): Promise<void> {
+  await machine.$({ input: `\n${settings}\n` })`cat >>${configFile}`;
+}
+
+export interface Mesh {
+  /** Serves bootstrap; on bookworm. */
+  readonly berlin: Machine;
+  /** Joins through berlin; on trixie. */
+  readonly osaka: Machine;
+  /** osaka as berlin pings it, over their link. */
+  readonly osakaFromBerlin: string;
+}
+
+/**
+ * Two machines with the package, linked directly.
+ *
+ *   berlin  bookworm, bootstrap ──┐ switch
+ *   osaka   trixie → berlin ──────┘
+ */
+export async function mesh(lab: Lab): Promise<Mesh> {
+  const { hosts } = await lan(lab, ['berlin', 'osaka'], 'ipv4');
+  const [berlinHost, osakaHost] = hosts as [Namespace, Namespace];
+  const [berlin, osaka] = await Promise.all([
+    Machine.boot(berlinHost, 'bookworm'),
+    Machine.boot(osakaHost, 'trixie'),
+  ]);
+  await Promise.all([berlin, osaka].map((machine) => install(machine)));
+  await configure(berlin, `listen = "${berlinHost.address}:2333"`);
+  await configure(osaka, `ws-servers = ["ws://${berlinHost.address}:2333"]`);
+  await Promise.all([berlin, osaka].map((machine) => giveToken(machine)));
+  const peer = await linkedDirectly(berlin, osaka);
+  await linkedDirectly(osaka, berlin);
+  return { berlin, osaka, osakaFromBerlin: `${peer.interface!.peerAddress}%${peer.interface!.name}` };
+}
+
+/** Waits until `machine` says that its link to `other` is on the direct path. */
+export async function linkedDirectly(machine: Machine, other: Machine, bound = 30_000): Promise<PeerStatus> {
+  return (await waitFor(
+    `${machine.name} to be linked directly with ${other.name}`,
+    bound,
+    async () => (await machine.status()).peers.find(({ id }) => id === other.name),
+    (peer) => peer?.state === 'up' && peer.path === 'direct',
+  ))!;
+}
+
+/** Names of the links' interfaces on a machine. */
+export async function interfacesOf({ namespace }: Machine): Promise<string[]> {
+  const links = await namespace.ip<{ ifname: string }>('link', 'show', 'type', 'tun');
+  return links.map(({ ifname }) => ifname);
+}

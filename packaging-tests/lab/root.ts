@@ -1,0 +1,68 @@
+/** Root trees of Debian releases, made by mmdebstrap and kept between runs. */
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { shell } from '../../netns-tests/lab/shell.ts';
+
+export const suites = ['bookworm', 'trixie'] as const;
+export type Suite = (typeof suites)[number];
+
+const cache = process.env.CRYONET_ROOTS ?? '/var/cache/cryonet-tests';
+
+/** Beside the essential ones and apt: what every installed system has, and rpm. */
+const packages = ['systemd', 'systemd-sysv', 'dbus', 'netbase', 'iproute2', 'nftables', 'rpm'];
+
+/** Where this machine says which mirrors it uses; without it mmdebstrap uses Debian's. */
+const sources = '/etc/apt/sources.list.d/debian.sources';
+
+/** The root tree of a release. It is shared: never write to it. Throws where `makeRoot` was not called. */
+export function rootOf(suite: Suite): string {
+  const root = pathOf(suite);
+  if (!existsSync(root)) throw new Error(`no root tree of ${suite}: packaging-tests/run.ts makes it`);
+  return root;
+}
+
+/** Makes the root tree unless it is there. A tree is there in whole or not at all; of two that make the same one the
+ *  second to end gives up its own. */
+export async function makeRoot(suite: Suite, signal: AbortSignal): Promise<void> {
+  const root = pathOf(suite);
+  if (existsSync(root)) return;
+  mkdirSync(cache, { recursive: true });
+  const work = await mkdtemp(join(cache, `.${suite}-`));
+  const tree = join(work, 'root');
+  try {
+    const options = [
+      ...['--quiet', '--mode=root', '--variant=minbase', '--format=directory'],
+      ...['--dpkgopt=force-unsafe-io', `--include=${packages.join(',')}`],
+      // A console login would write to the console, where the journal is shown.
+      '--customize-hook=ln -s /dev/null "$1/etc/systemd/system/console-getty.service"',
+      // Set anew by each machine.
+      '--customize-hook=: >"$1/etc/machine-id"',
+    ];
+    const mirrors = await mirrorsFor(suite, work);
+    await shell({ timeout: '600s', signal })`mmdebstrap ${options} ${suite} ${tree} ${mirrors}`;
+    await rename(tree, root).catch((error: NodeJS.ErrnoException) => {
+      if (!['ENOTEMPTY', 'EEXIST'].includes(error.code ?? '')) throw error;
+    });
+  } finally {
+    await rm(work, { recursive: true, force: true });
+  }
+}
+
+function pathOf(suite: Suite): string {
+  const key = createHash('sha256').update(`${packages.join()} 1`).digest('hex').slice(0, 12);
+  return join(cache, `${suite}-${key}`);
+}
+
+/** This machine's own source list, for another release; nothing where it has none of that form. */
+async function mirrorsFor(suite: Suite, directory: string): Promise<string[]> {
+  if (!existsSync(sources)) return [];
+  const file = join(directory, 'debian.sources');
+  const here = /^VERSION_CODENAME=(\w+)$/m.exec(readFileSync('/etc/os-release', 'utf8'))?.[1];
+  const text = readFileSync(sources, 'utf8').replaceAll(/^Suites:.*$/gm, (line) =>
+    line.replaceAll(here ?? suite, suite),
+  );
+  await writeFile(file, text);
+  return [file];
+}

@@ -1,0 +1,123 @@
+/** Two machines with the package: their mesh, and what services go through. */
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Flow } from '../netns-tests/lab/flow.ts';
+import { Train } from '../netns-tests/lab/train.ts';
+import { timed, waitFor } from '../netns-tests/lab/wait.ts';
+import type { Machine } from './lab/machine.ts';
+import { control, dataplane, interfacesOf, linkedDirectly, mesh } from './lab/pair.ts';
+import { machineStory } from './lab/story.ts';
+
+/** Least packets that a journey must have had to count. */
+const enough = 100;
+
+machineStory('two machines are linked directly and carry TCP', ['iperf3'], async (lab) => {
+  const { berlin, osaka, osakaFromBerlin } = await mesh(lab);
+  assert.deepEqual(await interfacesOf(berlin), ['cnosaka']);
+  assert.deepEqual(await interfacesOf(osaka), ['cnberlin']);
+  const flow = await Flow.start(osaka.namespace, osakaFromBerlin, berlin.namespace, { seconds: 2 });
+  const { bytes } = await flow.end();
+  lab.figures.push(`one TCP flow: ${Math.round((bytes * 8) / 2 / 1e6)} Mbit/s`);
+  assert.ok(bytes > 1e6, lab.figures.at(-1));
+});
+
+machineStory('the firewall of README knows the node by its slice, from boot on', [], async (lab) => {
+  const { berlin, osaka } = await mesh(lab);
+  await osaka.write('/etc/nftables.conf', `flush ruleset\n${firewall()}`);
+  await osaka.$`systemctl enable nftables`;
+  await osaka.reboot();
+  await linkedDirectly(osaka, berlin);
+  await linkedDirectly(berlin, osaka);
+  await osaka.unitIs('nftables.service', 'active');
+  assert.match((await osaka.$`nft list set inet filter cryonet-ports`).stdout, /elements = {.*\b2333\b/s);
+});
+
+machineStory('control is restarted and killed under a ping, and nothing is lost', [], async (lab) => {
+  const { berlin, osaka, osakaFromBerlin } = await mesh(lab);
+  const pid = await berlin.mainPid(dataplane);
+  const train = Train.start(berlin.namespace, osakaFromBerlin);
+  await train.arrives();
+  await berlin.$`systemctl restart ${control}`;
+  await linkedDirectly(berlin, osaka);
+  await train.arrives();
+  const before = await berlin.mainPid(control);
+  await berlin.$`systemctl kill --signal=SIGKILL ${control}`;
+  await anotherPid(berlin, control, before);
+  await linkedDirectly(berlin, osaka);
+  const { lost, sent } = await train.stop();
+  assert.deepEqual(lost, []);
+  assert.ok(sent > enough, `${sent} packets`);
+  assert.equal(await berlin.mainPid(dataplane), pid);
+});
+
+machineStory('a stop says goodbye, and a start brings the link back', [], async (lab) => {
+  const { berlin, osaka } = await mesh(lab);
+  const { milliseconds } = await timed(async () => {
+    await osaka.$`systemctl stop ${control}`;
+    await gone(berlin);
+  });
+  lab.figures.push(`the peer's interface is gone ${milliseconds} ms after the stop began`);
+  assert.ok(milliseconds < 2_000, lab.figures.at(-1));
+  for (const unit of [control, dataplane]) {
+    await osaka.unitIs(unit, 'inactive');
+    assert.equal((await osaka.show(unit, 'Result')).Result, 'success', unit);
+  }
+  assert.deepEqual(await interfacesOf(osaka), []);
+  await osaka.$`systemctl start ${control}`;
+  await linkedDirectly(berlin, osaka);
+});
+
+machineStory('after a reboot a node is who it was, and in its mesh', [], async (lab) => {
+  const { berlin, osaka } = await mesh(lab);
+  const { identity } = (await osaka.status()).node;
+  await osaka.reboot();
+  await linkedDirectly(osaka, berlin);
+  await linkedDirectly(berlin, osaka);
+  assert.equal((await osaka.status()).node.identity, identity);
+});
+
+machineStory('a daemon that hangs is killed by the watchdog and started again', [], async (lab) => {
+  const { berlin, osaka } = await mesh(lab);
+  for (const unit of [control, dataplane]) {
+    await osaka.write(`/etc/systemd/system/${unit}.d/watchdog.conf`, '[Service]\nWatchdogSec=1s\n');
+  }
+  await osaka.$`systemctl daemon-reload && systemctl restart ${dataplane} ${control}`;
+  await linkedDirectly(osaka, berlin);
+  for (const unit of [control, dataplane]) {
+    const before = await osaka.mainPid(unit);
+    await osaka.$`systemctl kill --signal=SIGSTOP ${unit}`;
+    await anotherPid(osaka, unit, before, 30_000);
+    assert.match(await osaka.journal(unit), /Watchdog timeout/);
+    await linkedDirectly(osaka, berlin);
+    await linkedDirectly(berlin, osaka);
+  }
+});
+
+/** Waits until systemd has started another process for the unit, and that one is ready. */
+async function anotherPid(machine: Machine, unit: string, before: number, bound = 10_000): Promise<void> {
+  await waitFor(
+    `${unit} to be started again`,
+    bound,
+    () => machine.show(unit, 'ActiveState', 'MainPID'),
+    ({ ActiveState, MainPID }) => ActiveState === 'active' && Number(MainPID) !== before,
+  );
+}
+
+/** The rules in README that name the slice. */
+function firewall(): string {
+  const readme = readFileSync(join(import.meta.dirname, '..', 'README.md'), 'utf8');
+  const blocks = [...readme.matchAll(/^```nft\n(.*?)^```$/gms)].map(([, rules]) => rules!);
+  const [rules, ...more] = blocks.filter((block) => block.includes('"cryonet.slice"'));
+  assert.ok(rules !== undefined && more.length === 0);
+  return rules;
+}
+
+async function gone(machine: Machine): Promise<void> {
+  await waitFor(
+    `the interfaces of ${machine.name} to go`,
+    10_000,
+    () => interfacesOf(machine),
+    (names) => names.length === 0,
+  );
+}
