@@ -1,6 +1,6 @@
 /** Interfaces fit their paths, whatever the network between says of it, which here is nothing. */
 import assert from 'node:assert/strict';
-import { addressLink, onPath } from './lab/direct.ts';
+import { addressLink, carried, onPath } from './lab/direct.ts';
 import { missingSizes } from './lab/echo.ts';
 import { Flow } from './lab/flow.ts';
 import type { Lab } from './lab/lab.ts';
@@ -79,12 +79,7 @@ story('a path that shrinks under a flow is no black hole for long', ['nft', 'ipe
   const { a, b, routers, addressOfA } = await acrossRouters(lab, 1500, 1500);
   await bothFit([a, b], 1440, 10_000);
   const flow = await Flow.start(a.namespace, addressOfA, b.namespace, { seconds: 14, rate: '50M' });
-  await waitFor(
-    'the flow to run',
-    5_000,
-    async () => (await b.peer('a'))?.counters?.rxBytes ?? 0,
-    (bytes) => bytes > 1_000_000,
-  );
+  await carried(b, 'a');
   await routers.setMtu(1350);
   const { milliseconds } = await timed(() => bothFit([a, b], 1350 - overhead, 15_000, 7));
   const { gap, retransmits } = await flow.end();

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { buildTool } from './lab/compiled.ts';
 import { directPair, onPath, printedStatus } from './lab/direct.ts';
+import { countMarks } from './lab/marks.ts';
 import { linked, losses, pingMesh } from './lab/mesh.ts';
 import { CryonetNode } from './lab/node.ts';
 import { story } from './lab/story.ts';
@@ -58,27 +59,15 @@ story('an MTU that was asked for stays, whatever the path takes', ['ping'], asyn
  */
 story('every packet of the port carries the mark', ['nft', 'ping'], async (lab) => {
   const { hosts } = await lan(lab, ['a', 'b'], 'ipv4');
-  await hosts[1]!.rules(
-    `table ip marks {
-       counter marked {}
-       counter unmarked {}
-       chain output {
-         type filter hook output priority filter;
-         udp sport 2333 meta mark 42 counter name marked
-         udp sport 2333 meta mark != 42 counter name unmarked
-       }
-     }`,
-  );
+  const counts = await countMarks(hosts[1]!, 'meta nfproto ipv4 udp sport 2333');
   const a = new CryonetNode(hosts[0]!, { listen: true }).start();
   const b = new CryonetNode(hosts[1]!, { bootstrap: [a], options: ['--fwmark', '42'] }).start();
   await onPath('direct', [a, b], 30_000);
   assert.deepEqual(losses(await pingMesh([a, b], { count: 50, interval: 0.01 })), []);
-  const { stdout } = await hosts[1]!.$`nft -j list counters`;
-  const counters: { counter?: { name: string; packets: number } }[] = JSON.parse(stdout).nftables;
-  const packets = Object.fromEntries(counters.map(({ counter }) => [counter?.name, counter?.packets]));
-  lab.figures.push(`${packets.marked} marked, ${packets.unmarked} not`);
-  assert.ok(packets.marked! > 100, lab.figures.at(-1));
-  assert.equal(packets.unmarked, 0);
+  const { marked, unmarked } = await counts();
+  lab.figures.push(`${marked} marked, ${unmarked} not`);
+  assert.ok(marked! > 100, lab.figures.at(-1));
+  assert.equal(unmarked, 0);
 });
 
 /** Level and number of an option (asm-generic/socket.h, linux/udp.h). */

@@ -1,6 +1,6 @@
 /** A NAT that restarts under a direct path. */
 import assert from 'node:assert/strict';
-import { addressLink, onPath } from './lab/direct.ts';
+import { addressLink, carried, onPath } from './lab/direct.ts';
 import { Flow } from './lab/flow.ts';
 import type { Lab } from './lab/lab.ts';
 import { farEnd, interfaces } from './lab/mesh.ts';
@@ -51,12 +51,7 @@ for (const [lease, change] of [
       const trains = [Train.start(a.namespace, there), Train.start(b.namespace, back)] as const;
       for (const train of trains) await train.arrives();
       const flow = await Flow.start(a.namespace, addressOfA, b.namespace, { seconds: 6, rate: '50M' });
-      await waitFor(
-        'the flow to run',
-        5_000,
-        async () => (await b.peer('a'))?.counters?.rxBytes ?? 0,
-        (bytes) => bytes > 1_000_000,
-      );
+      await carried(b, 'a');
 
       const address = await internet.restartRouter(b.namespace, { lease });
       const { bytes, gap, retransmits } = await flow.end();

@@ -1,6 +1,6 @@
 /** A node whose address changes. */
 import assert from 'node:assert/strict';
-import { addressLink, directPair, onPath } from './lab/direct.ts';
+import { addressLink, carried, directPair, onPath } from './lab/direct.ts';
 import { Flow } from './lab/flow.ts';
 import { farEnd } from './lab/mesh.ts';
 import { story } from './lab/story.ts';
@@ -25,12 +25,7 @@ story('a node that changes address keeps its link and its flows', ['iperf3', 'pi
   for (const train of trains) await train.arrives();
   // To b, so that it has something to answer only once it is found again.
   const flow = await Flow.start(a.namespace, addressOfA, b.namespace, { seconds: 6, rate: '50M' });
-  await waitFor(
-    'the flow to run',
-    5_000,
-    async () => (await b.peer('a'))?.counters?.rxBytes ?? 0,
-    (bytes) => bytes > 1_000_000,
-  );
+  await carried(b, 'a');
 
   // Else the second address would go with the first.
   await b.namespace.$`sysctl -qw net.ipv4.conf.all.promote_secondaries=1`;

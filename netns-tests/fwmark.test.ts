@@ -1,33 +1,14 @@
 /** The mark on bootstrap connections: where the kernel sets it, and where it does not let control. */
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
+import { countMarks } from './lab/marks.ts';
 import { linked } from './lab/mesh.ts';
-import type { Namespace } from './lab/namespace.ts';
 import { CryonetNode, programs } from './lab/node.ts';
 import { story } from './lab/story.ts';
 import { lan } from './lab/topology.ts';
 
-/** Counts, on their way out, packets to the bootstrap port with the mark 42 and without. */
-async function countMarks(host: Namespace): Promise<() => Promise<Record<string, number>>> {
-  await host.rules(
-    `table inet marks {
-       counter marked {}
-       counter unmarked {}
-       chain output {
-         type filter hook output priority filter;
-         tcp dport 2333 meta mark 42 counter name marked
-         tcp dport 2333 meta mark != 42 counter name unmarked
-       }
-     }`,
-  );
-  return async () => {
-    const { stdout } = await host.$`nft -j list counters`;
-    const counters: { counter?: { name: string; packets: number } }[] = JSON.parse(stdout).nftables;
-    return Object.fromEntries(
-      counters.flatMap(({ counter }) => (counter === undefined ? [] : [[counter.name, counter.packets]])),
-    );
-  };
-}
+/** Packets to the bootstrap port. */
+const bootstrap = 'tcp dport 2333';
 
 /*
  *   a  bootstrap ────────┐ switch
@@ -36,7 +17,7 @@ async function countMarks(host: Namespace): Promise<() => Promise<Record<string,
 for (const family of ['ipv4', 'ipv6'] as const) {
   story(`every packet of a bootstrap connection carries the mark, by ${family}`, ['nft'], async (lab) => {
     const { hosts } = await lan(lab, ['a', 'b'], family);
-    const counts = await countMarks(hosts[1]!);
+    const counts = await countMarks(hosts[1]!, bootstrap);
     const a = new CryonetNode(hosts[0]!, { listen: true }).start();
     const b = new CryonetNode(hosts[1]!, { bootstrap: [a], options: ['--fwmark', '42'] }).start();
     await linked(a, b, 30_000);
@@ -57,7 +38,7 @@ story(
   ['nft', 'setpriv'],
   async (lab) => {
     const { hosts } = await lan(lab, ['a', 'b'], 'ipv4');
-    const counts = await countMarks(hosts[1]!);
+    const counts = await countMarks(hosts[1]!, bootstrap);
     const a = new CryonetNode(hosts[0]!, { listen: true }).start();
     const socket = join(lab.directory, 'b.dataplane.sock');
     const dataplane = lab.start({

@@ -57,6 +57,16 @@ export async function onPath(
   return linkTo(await nodes[0]!.status(), nodes[1]!.id);
 }
 
+/** Waits until a flow from `peer` is under way. */
+export async function carried(node: CryonetNode, peer: string): Promise<void> {
+  await waitFor(
+    'the flow to run',
+    5_000,
+    async () => (await node.peer(peer))?.counters?.rxBytes ?? 0,
+    (bytes) => bytes > 1_000_000,
+  );
+}
+
 /** What `cryoc status` prints. */
 export async function printedStatus({ namespace, runtimeDirectory }: CryonetNode): Promise<string> {
   const { stdout } = await namespace.$`${join(programs, 'cryoc')} --runtime-dir ${runtimeDirectory} status`;
