@@ -43,21 +43,17 @@ static void expect(const char *what, size_t length, uint64_t sum, uint32_t expec
 static void check(const uint8_t *source, size_t length) {
   size_t shift = random_number() % 32;
   uint8_t *memory = malloc(shift + length);
-  uint8_t *copy = malloc(length);
-  if (memory == NULL || copy == NULL) abort();
+  if (memory == NULL) abort();
   uint8_t *bytes = memory + shift;
   if (length > 0) memcpy(bytes, source, length);
   uint64_t before = random_number() | (length % 3 == 0 ? UINT64_MAX << 8 : 0); /* about to overflow */
   uint32_t start = ntohs(checksum_fold(before));
   uint32_t expected = naive(start, bytes, length);
   expect("sum", length, checksum_add(before, bytes, length), expected);
-  expect("sum with copy", length, checksum_copy(before, copy, bytes, length), expected);
-  if (length > 0 && memcmp(copy, bytes, length) != 0) abort();
   size_t first = length / 2 & ~(size_t)1;
   uint64_t begun = checksum_add(before, bytes, first);
   expect("sum in two", length, checksum_add(begun, bytes + first, length - first), expected);
   free(memory);
-  free(copy);
 }
 
 static void check_pseudo(void) {

@@ -1,7 +1,7 @@
 /*
  * coalesce.h for tests: packets in, writes out. Numbers are u32 in host order.
  *
- *   in:  bytes that follow, options (1: UDP, 2: packet information, 4: summed), then for each packet its length and bytes
+ *   in:  bytes that follow, options (1: UDP, 2: packet information, 4: partial), then for each packet its length and bytes
  *   out: bytes that follow, then for each write: packets joined in it, and of each of these parts its length and bytes:
  *        what was written; then, where more than one was joined, every packet that segment.h cuts it into
  *
@@ -53,14 +53,13 @@ static void cut(struct output *output, const uint8_t *written, size_t length, un
   memcpy(packet, written + before + sizeof header, rest);
   struct segment_cut state;
   if (!segment_begin(&state, &header, packet, rest)) fail("cannot be cut");
-  uint8_t *piece = malloc(before + segment_largest(&state));
-  memcpy(piece, written, before);
-  for (uint32_t size; (size = segment_next(&state, piece + before)) != 0; packets--) {
+  uint8_t *piece;
+  for (uint32_t size; (size = segment_next(&state, &piece)) != 0; packets--) {
     put_number(output, before + size);
-    put(output, piece, before + size);
+    put(output, written, before);
+    put(output, piece, size);
   }
   if (packets != 0) fail("cut into another number of packets than were joined");
-  free(piece);
   free(packet);
 }
 
@@ -84,7 +83,7 @@ static uint8_t **add_all(struct coalesce *coalesce, struct output *output, const
   uint32_t number;
   memcpy(&number, input, sizeof number);
   struct coalesce_options options = {.udp = (number & 1) != 0, .packet_information = (number & 2) != 0,
-                                     .summed = (number & 4) != 0};
+                                     .partial = (number & 4) != 0};
   output->information = options.packet_information;
   uint8_t **packets = calloc(length, sizeof *packets);
   size_t at = sizeof number;

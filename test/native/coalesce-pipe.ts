@@ -7,8 +7,8 @@ import { compile, nativeSources } from './compile.ts';
 export interface Options {
   readonly udp: boolean;
   readonly information: boolean;
-  /** Checksums are known to be right. */
-  readonly summed?: boolean;
+  /** TCP and UDP checksums were left out. */
+  readonly partial?: boolean;
 }
 
 /** One write to the kernel. */
@@ -45,7 +45,7 @@ export class Coalescer {
   /** Adds all and flushes; where it is full, in between as well. */
   async write(packets: readonly Buffer[], options: Options): Promise<Write[]> {
     const parts = packets.flatMap((packet) => [u32(packet.length), packet]);
-    const flags = u32((options.udp ? 1 : 0) | (options.information ? 2 : 0) | (options.summed ? 4 : 0));
+    const flags = u32((options.udp ? 1 : 0) | (options.information ? 2 : 0) | (options.partial ? 4 : 0));
     const input = Buffer.concat([flags, ...parts]);
     this.#child.stdin.write(Buffer.concat([u32(input.length), input]));
     const { value } = await this.#replies.next();

@@ -201,16 +201,38 @@ for (const deviation of deviations) {
   });
 }
 
-test('checksums that are known to be right are not verified, and what is written has right ones', async () => {
+test('checksums that were left out are not verified, and what is written has right ones once it is cut', async () => {
   const wrong = deviations.find(({ name }) => name === 'a wrong checksum')!;
   for (const kind of kinds) {
     const packets = flow(kind, 5).map((fields) => wrong.spoil!(build(fields), kind));
-    const writes = await coalescer.write(packets, { ...defaults, summed: true });
+    const writes = await coalescer.write(packets, { ...defaults, partial: true });
     assert.deepEqual(
       writes.map(({ packets }) => packets),
       [5],
     );
     assert.deepEqual(writes[0]!.pieces, flow(kind, 5).map(build));
+  }
+});
+
+test('the kernel is told where the checksum of a packet alone was left out, if it is of a flow', async () => {
+  for (const kind of kinds) {
+    for (const information of [false, true]) {
+      const alone = build({ ...flow(kind, 1)[0]!, payload: Buffer.alloc(9, 1) });
+      const [transport, before] = [ipLength(kind), information ? 4 : 0];
+      for (const length of [alone.length, alone.length - 1]) {
+        const packet = alone.subarray(0, length);
+        const added = information ? informed(packet) : packet;
+        const [write] = await coalescer.write([added], { ...defaults, information, partial: true });
+        const header = Buffer.alloc(virtioLength);
+        if (length === alone.length) {
+          header[0] = 1; // VIRTIO_NET_HDR_F_NEEDS_CSUM
+          header.writeUInt16LE(transport, 6);
+          header.writeUInt16LE(udp(kind) ? 6 : 16, 8);
+        }
+        const expected = Buffer.concat([added.subarray(0, before), header, added.subarray(before)]);
+        assert.deepEqual(write, { packets: 1, bytes: expected, pieces: [] }, `${kind}, ${length} bytes`);
+      }
+    }
   }
 });
 

@@ -124,7 +124,7 @@ static void send_forged(const uint8_t *bytes, size_t length) {
   if (length == 0 || bytes[0] < 192) {
     lab.expected_ice++;
   } else if (length < RECORD_OVERHEAD || bytes[0] != 0xc0 || bytes[1] > RECORD_REPLY ||
-             bytes[3] > (bytes[1] == RECORD_PACKET ? RECORD_SUMMED : 0)) {
+             bytes[3] > (bytes[1] == RECORD_PACKET ? RECORD_PARTIAL : 0)) {
     lab.strays[COUNTER_NO_RECORD]++;
   } else {
     memcpy(&index, bytes + 4, sizeof index);
@@ -137,7 +137,7 @@ static void send_forged(const uint8_t *bytes, size_t length) {
 static size_t seal(uint8_t *record, unsigned lane, uint8_t kind, uint64_t counter, const void *content, size_t length) {
   struct record_header header = {.kind = kind, .index = index_of(lane), .counter = counter};
   if (length > 0) memcpy(record + RECORD_HEADER, content, length);
-  if (!record_seal(lab.key, record, length, header)) fail("record_seal", 0, 1);
+  if (!record_seal(lab.key, record, record + RECORD_HEADER, length, header)) fail("record_seal", 0, 1);
   return length + RECORD_OVERHEAD;
 }
 

@@ -8,8 +8,6 @@
 /* Adds `length` bytes to a sum that is not folded yet, in host order; an odd last byte counts as followed by zero.
  * Adding pieces one after the other is right while each but the last has an even length. */
 uint64_t checksum_add(uint64_t sum, const void *bytes, size_t length);
-/* The same, and copies the bytes, which do not overlap with `to`. */
-uint64_t checksum_copy(uint64_t sum, void *to, const void *from, size_t length);
 /* The 16 bits to store as they lie in memory, not complemented. */
 uint16_t checksum_fold(uint64_t sum);
 /* The sum over the pseudo-header of an IPv4 or IPv6 packet for `length` bytes of transport header and payload. */

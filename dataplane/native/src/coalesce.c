@@ -39,6 +39,7 @@ struct added {
   uint32_t length;
   uint16_t payload; /* where that begins, if it is of a flow */
   uint16_t next;    /* the one after it in its super-packet */
+  bool partial;     /* of a flow, and its checksum was left out */
 };
 
 /* What becomes one write. */
@@ -71,7 +72,7 @@ struct flow {
   uint32_t sequence;
   uint16_t identification;
   uint16_t group;
-  bool verified; /* the checksums of the first packet are right */
+  bool verified; /* the checksums of the first packet are right, or were left out */
 };
 
 struct coalesce {
@@ -212,7 +213,7 @@ static void close_all_between(struct coalesce *coalesce, const struct view *view
   }
 }
 
-static void open_flow(struct coalesce *coalesce, uint32_t at, const struct view *view, bool summed) {
+static void open_flow(struct coalesce *coalesce, uint32_t at, const struct view *view, bool partial) {
   for (uint32_t i = 0; i < OPEN && at == OPEN; i++) {
     if (coalesce->keys[i] == 0) at = i;
   }
@@ -225,7 +226,7 @@ static void open_flow(struct coalesce *coalesce, uint32_t at, const struct view 
       .sequence = read32(view->ip + view->transport + 4) + view->length - view->payload,
       .identification = (uint16_t)(read16(view->ip + 4) + 1),
       .group = (uint16_t)(coalesce->groups - 1),
-      .verified = summed,
+      .verified = partial,
   };
 }
 
@@ -250,14 +251,17 @@ bool coalesce_add(struct coalesce *coalesce, uint8_t *packet, size_t length, str
 
   struct view view;
   enum kind kind = look(&view, packet, (uint32_t)length, options.packet_information);
-  if (kind == FLOW) coalesce->added[index].payload = (uint16_t)(view.ip - packet + view.payload);
+  if (kind == FLOW) {
+    coalesce->added[index].payload = (uint16_t)(view.ip - packet + view.payload);
+    coalesce->added[index].partial = options.partial;
+  }
   uint32_t at = kind == FLOW ? find(coalesce, &view) : OPEN;
   bool opens = kind == FLOW && joinable(&view, options.udp);
   if (at != OPEN) {
     struct flow *flow = &coalesce->flows[at];
     /* Sums last, and only of what would be joined: they cost more than everything else. */
     if (opens && follows(coalesce, flow, &view) && (flow->verified = flow->verified || right(&flow->first)) &&
-        (options.summed || right(&view))) {
+        (options.partial || right(&view))) {
       join(coalesce, at, &view, index);
       return true;
     }
@@ -265,19 +269,29 @@ bool coalesce_add(struct coalesce *coalesce, uint8_t *packet, size_t length, str
   }
   if (kind == ADDRESSED) close_all_between(coalesce, &view);
   coalesce->group[coalesce->groups++] = (struct group){.first = index, .last = index, .packets = 1};
-  if (opens && !pushes(&view)) open_flow(coalesce, at, &view, options.summed);
+  if (opens && !pushes(&view)) open_flow(coalesce, at, &view, options.partial);
   return true;
 }
 
-/* Makes the first packet's headers those of the super-packet, as virtio_net_hdr_to_skb wants them
- * (include/linux/virtio_net.h). `header` is the length of both, `piece` that of the first payload. */
+/* For a packet of a flow whose checksum is the kernel's to complete (include/linux/virtio_net.h). */
+static struct virtio_net_hdr incomplete(const uint8_t *ip) {
+  bool ipv6 = ip[0] >> 4 == 6;
+  return (struct virtio_net_hdr){
+      .flags = VIRTIO_NET_HDR_F_NEEDS_CSUM,
+      .csum_start = ipv6 ? IPV6_HEADER : IPV4_HEADER,
+      .csum_offset = (ipv6 ? ip[6] : ip[9]) == IPPROTO_UDP ? 6 : 16,
+  };
+}
+
+/* Makes the first packet's headers those of the super-packet, as virtio_net_hdr_to_skb wants them. `header` is the length
+ * of both, `piece` that of the first payload. */
 static struct virtio_net_hdr super(uint8_t *ip, const uint8_t *last, uint32_t header, uint32_t piece, uint32_t length) {
+  struct virtio_net_hdr made = incomplete(ip);
   bool ipv6 = ip[0] >> 4 == 6;
   uint8_t protocol = ipv6 ? ip[6] : ip[9];
   bool udp = protocol == IPPROTO_UDP;
-  uint32_t transport = ipv6 ? IPV6_HEADER : IPV4_HEADER;
+  uint32_t transport = made.csum_start;
   uint32_t rest = length - transport;
-  uint16_t offset = udp ? 6 : 16;
   if (ipv6) {
     write16(ip + 4, rest);
   } else {
@@ -293,15 +307,11 @@ static struct virtio_net_hdr super(uint8_t *ip, const uint8_t *last, uint32_t he
   }
   uint64_t pseudo = ipv6 ? checksum_pseudo_ipv6(ip, protocol, rest) : checksum_pseudo_ipv4(ip, protocol, rest);
   uint16_t sum = checksum_fold(pseudo);
-  memcpy(ip + transport + offset, &sum, sizeof sum);
-  return (struct virtio_net_hdr){
-      .flags = VIRTIO_NET_HDR_F_NEEDS_CSUM,
-      .gso_type = udp ? VIRTIO_NET_HDR_GSO_UDP_L4 : ipv6 ? VIRTIO_NET_HDR_GSO_TCPV6 : VIRTIO_NET_HDR_GSO_TCPV4,
-      .hdr_len = (uint16_t)header,
-      .gso_size = (uint16_t)piece,
-      .csum_start = (uint16_t)transport,
-      .csum_offset = offset,
-  };
+  memcpy(ip + transport + made.csum_offset, &sum, sizeof sum);
+  made.gso_type = udp ? VIRTIO_NET_HDR_GSO_UDP_L4 : ipv6 ? VIRTIO_NET_HDR_GSO_TCPV6 : VIRTIO_NET_HDR_GSO_TCPV4;
+  made.hdr_len = (uint16_t)header;
+  made.gso_size = (uint16_t)piece;
+  return made;
 }
 
 static void write_group(struct coalesce *coalesce, const struct group *group,
@@ -326,6 +336,8 @@ static void write_group(struct coalesce *coalesce, const struct group *group,
   if (group->packets > 1) {
     uint32_t piece = first->length - first->payload;
     header = super(first->bytes + before, last->bytes + before, first->payload - before, piece, length);
+  } else if (first->partial) {
+    header = incomplete(first->bytes + before);
   }
   write(context, parts, count, group->packets);
 }

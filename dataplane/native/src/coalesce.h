@@ -3,7 +3,7 @@
  * one write, by the rules of the kernel's GRO (net/ipv4/tcp_offload.c, net/ipv4/udp_offload.c), and stricter: what is
  * written, cut again by segment.h, is byte for byte what was added. So a packet is joined only where its checksums are
  * right, its IPv4 identification is the next one, its options are those of the first, and so on; everything else passes
- * unchanged, and no packet overtakes another of its flow.
+ * unchanged, and no packet overtakes another of its flow. Checksums that were left out are left to the kernel.
  *
  *   coalesce_add, coalesce_add, …   remembers the packets, which stay the caller's and must not move or change
  *   coalesce_flush                  writes them all
@@ -24,7 +24,7 @@ struct coalesce;
 struct coalesce_options {
   bool udp;                /* the kernel takes VIRTIO_NET_HDR_GSO_UDP_L4 (6.2 and later) */
   bool packet_information; /* every packet begins with struct tun_pi (linux/if_tun.h) */
-  bool summed;             /* this packet's checksums are known to be right */
+  bool partial;            /* this packet's TCP or UDP checksum was left out: segment_leave_sums */
 };
 
 /* NULL without memory. */

@@ -45,7 +45,8 @@ struct poller {
   pthread_mutex_t lock;   /* guards retired and stopping */
   struct device *retired;
   bool stopping;
-  uint8_t packet[SEGMENT_MAX + 1]; /* the thread's: what was read last, and one byte to tell what is too long */
+  /* The thread's: what was read last, room for its struct tun_pi before, and one byte to tell what is too long. */
+  uint8_t buffer[POLLER_PI + SEGMENT_MAX + 1];
 };
 
 static void free_devices(struct device *device) {
@@ -88,8 +89,11 @@ static bool fill_ring(struct device *device, const uint8_t *pi, struct segment_c
   for (; left > 0 && longest <= atomic_load(&device->limit); left--) {
     uint8_t *slot = ring_reserve(&device->ring, longest);
     if (slot == NULL) break;
+    uint8_t *piece;
+    uint32_t length = segment_next(cut, &piece);
     if (pi != NULL) memcpy(slot, pi, POLLER_PI);
-    ring_commit(&device->ring, prefix + segment_next(cut, slot + prefix));
+    memcpy(slot + prefix, piece, length);
+    ring_commit(&device->ring, prefix + length);
     got = true;
   }
   if (left > 0 && device->outlet != NULL) device->outlet->dropped(device->outlet, left);
@@ -101,7 +105,8 @@ static bool read_burst(struct device *device) {
   bool got = false;
   uint8_t pi[POLLER_PI];
   struct virtio_net_hdr header;
-  struct iovec parts[] = {{pi, sizeof pi}, {&header, sizeof header}, {device->poller->packet, SEGMENT_MAX + 1}};
+  uint8_t *packet = device->poller->buffer + POLLER_PI;
+  struct iovec parts[] = {{pi, sizeof pi}, {&header, sizeof header}, {packet, SEGMENT_MAX + 1}};
   const struct iovec *first = device->pi ? &parts[0] : &parts[1];
   int count = device->pi ? 3 : 2;
   ssize_t before = (ssize_t)(sizeof header + (device->pi ? sizeof pi : 0));
@@ -122,9 +127,9 @@ static bool read_burst(struct device *device) {
     }
     read += length;
     struct segment_cut cut;
-    ssize_t packet = length - before;
-    if (packet <= 0 || packet > (ssize_t)SEGMENT_MAX) continue;
-    if (!segment_begin(&cut, &header, device->poller->packet, (size_t)packet)) continue;
+    length -= before;
+    if (length <= 0 || length > (ssize_t)SEGMENT_MAX) continue;
+    if (!segment_begin(&cut, &header, packet, (size_t)length)) continue;
     const uint8_t *prefix = device->pi ? pi : NULL;
     if (device->outlet != NULL && device->outlet->send(device->outlet, prefix, &cut)) continue;
     got = fill_ring(device, prefix, &cut) || got;

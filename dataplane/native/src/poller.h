@@ -32,7 +32,8 @@ struct device;
 /* Another way for a device's packets than its ring. The functions run on the thread, between taking an outlet and
  * device_set_outlet's next return. */
 struct outlet {
-  /* `pi` is NULL for devices without packet information. False: put it into the ring, `cut` is as it was. */
+  /* `pi` is NULL for devices without packet information; else there is room for it before each piece, where it may be
+   * copied. False: put it into the ring, `cut` is as it was. */
   bool (*send)(struct outlet *outlet, const uint8_t *pi, struct segment_cut *cut);
   /* So many packets were put into the ring, and found no room there. */
   void (*dropped)(struct outlet *outlet, unsigned packets);

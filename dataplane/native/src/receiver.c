@@ -67,7 +67,7 @@ static void take_packet(struct receiver *receiver, struct link *link, uint8_t *p
   struct coalesce_options options = {
       .udp = link->udp,
       .packet_information = link->pi,
-      .summed = (flags & RECORD_SUMMED) != 0,
+      .partial = (flags & RECORD_PARTIAL) != 0,
   };
   if (receiver->pending != link) flush(receiver);
   receiver->pending = link;

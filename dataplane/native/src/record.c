@@ -22,7 +22,7 @@ struct record_key {
 
 bool record_parse(const uint8_t *record, size_t length, struct record_header *header) {
   if (length < RECORD_OVERHEAD || record[0] != RECORD_TYPE || record[1] > RECORD_REPLY) return false;
-  if ((record[3] & ~(record[1] == RECORD_PACKET ? RECORD_SUMMED : 0u)) != 0) return false;
+  if ((record[3] & ~(record[1] == RECORD_PACKET ? RECORD_PARTIAL : 0u)) != 0) return false;
   header->kind = record[1];
   header->lane = record[2];
   header->flags = record[3];
@@ -62,8 +62,9 @@ static void set_nonce(struct record_key *key, uint64_t counter) {
   memcpy(key->nonce + NONCE - sizeof counter, &counter, sizeof counter);
 }
 
-bool record_seal(struct record_key *key, uint8_t *record, size_t length, struct record_header header) {
-  uint8_t *text = record + RECORD_HEADER;
+bool record_seal(struct record_key *key, uint8_t *record, const uint8_t *text, size_t length,
+                 struct record_header header) {
+  uint8_t *sealed = record + RECORD_HEADER;
   int done;
   if (length > INT_MAX) return false;
   record[0] = RECORD_TYPE;
@@ -74,11 +75,11 @@ bool record_seal(struct record_key *key, uint8_t *record, size_t length, struct 
   memcpy(record + INDEX_AT, &index, sizeof index);
   set_nonce(key, header.counter);
   memcpy(record + COUNTER_AT, key->nonce + NONCE - sizeof header.counter, sizeof header.counter);
-  key->tag[0].data = text + length;
+  key->tag[0].data = sealed + length;
   return EVP_EncryptInit_ex2(key->context, NULL, NULL, key->nonce, NULL) == 1 &&
          EVP_EncryptUpdate(key->context, NULL, &done, record, RECORD_HEADER) == 1 &&
-         (length == 0 || EVP_EncryptUpdate(key->context, text, &done, text, (int)length) == 1) &&
-         EVP_EncryptFinal_ex(key->context, text + length, &done) == 1 &&
+         (length == 0 || EVP_EncryptUpdate(key->context, sealed, &done, text, (int)length) == 1) &&
+         EVP_EncryptFinal_ex(key->context, sealed + length, &done) == 1 &&
          EVP_CIPHER_CTX_get_params(key->context, key->tag) == 1;
 }
 

@@ -25,9 +25,10 @@
 #define RECORD_OVERHEAD (RECORD_HEADER + RECORD_TAG)
 #define RECORD_KEY 32u
 
-/* The only flag, of packets alone: the TCP or UDP checksum, and IPv4's, were computed by who sealed the record. The tag
- * vouches for every byte since: nobody needs to verify them. */
-#define RECORD_SUMMED 0x01u
+/* The only flag, of packets alone: a whole TCP or UDP packet whose checksum field holds the sum over the pseudo-header
+ * alone, as the kernel hands packets over (VIRTIO_NET_HDR_F_NEEDS_CSUM). The tag vouches for every byte: no checksum is
+ * needed here, and who opens the record lets its own kernel complete it where somebody will. */
+#define RECORD_PARTIAL 0x01u
 
 enum record_cipher { RECORD_AES_256_GCM = 1, RECORD_CHACHA20_POLY1305 = 2 };
 enum record_kind { RECORD_PACKET = 0, RECORD_PROBE = 1, RECORD_REPLY = 2 };
@@ -51,9 +52,11 @@ struct record_key *record_key_new(enum record_cipher cipher, const uint8_t key[R
 /* Wipes the key. NULL is allowed. */
 void record_key_free(struct record_key *key);
 
-/* Seals in place the `length` bytes at record + RECORD_HEADER: writes the header before them and the tag after them,
- * so that the record has length + RECORD_OVERHEAD bytes. False where OpenSSL fails; the record is then not to be sent. */
-bool record_seal(struct record_key *key, uint8_t *record, size_t length, struct record_header header);
+/* Seals the `length` bytes at `text`, which is record + RECORD_HEADER or does not overlap with the record: writes header,
+ * ciphertext and tag, so that the record has length + RECORD_OVERHEAD bytes. False where OpenSSL fails; the record is then
+ * not to be sent. */
+bool record_seal(struct record_key *key, uint8_t *record, const uint8_t *text, size_t length,
+                 struct record_header header);
 
 /* Opens in place a record that record_parse took. Returns the bytes at record + RECORD_HEADER, 0 or more, or -1 where
  * anything about it is not authentic; what lies there then is not to be used. */

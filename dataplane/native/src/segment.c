@@ -109,19 +109,19 @@ static void prepare(struct segment_cut *cut, bool seeded) {
     cut->network_sum = checksum_add(word_at(ip), ip + IPV4_FRAGMENT, IPV4_CHECKSUM - IPV4_FRAGMENT);
     cut->network_sum = checksum_add(cut->network_sum, ip + IPV4_SOURCE, cut->transport - IPV4_SOURCE);
   }
-  uint64_t sum;
   if (seeded) {
     /* The kernel's own sum: where a routing header has another final destination, this one cannot know it. */
     uint16_t without_length = (uint16_t)~htons((uint16_t)whole);
-    sum = (uint64_t)word_at(transport + (cut->udp ? UDP_CHECKSUM : TCP_CHECKSUM)) + without_length;
+    cut->pseudo_sum = (uint64_t)word_at(transport + (cut->udp ? UDP_CHECKSUM : TCP_CHECKSUM)) + without_length;
   } else {
-    sum = cut->ipv6 ? checksum_pseudo_ipv6(ip, protocol, 0) : checksum_pseudo_ipv4(ip, protocol, 0);
+    cut->pseudo_sum = cut->ipv6 ? checksum_pseudo_ipv6(ip, protocol, 0) : checksum_pseudo_ipv4(ip, protocol, 0);
   }
   if (cut->udp) {
-    cut->transport_sum = checksum_add(sum, transport, UDP_LENGTH);
+    cut->transport_sum = checksum_add(0, transport, UDP_LENGTH);
   } else {
     cut->sequence = sequence_at(transport + TCP_SEQUENCE);
-    sum = checksum_add(sum, transport, TCP_SEQUENCE);
+    cut->flags = transport[TCP_FLAGS];
+    uint64_t sum = checksum_add(0, transport, TCP_SEQUENCE);
     sum = checksum_add(sum, transport + TCP_ACKNOWLEDGMENT, TCP_OFFSET - TCP_ACKNOWLEDGMENT);
     sum = checksum_add(sum, transport + TCP_WINDOW, TCP_CHECKSUM - TCP_WINDOW);
     cut->transport_sum = checksum_add(sum, transport + TCP_URGENT, cut->header - cut->transport - TCP_URGENT);
@@ -182,34 +182,45 @@ uint32_t segment_pieces(const struct segment_cut *cut) {
 
 uint32_t segment_largest(const struct segment_cut *cut) { return cut->header + cut->payload; }
 
-bool segment_sums(const struct segment_cut *cut) { return cut->header > 0; }
+bool segment_leave_sums(struct segment_cut *cut) {
+  cut->partial = cut->header > 0 && cut->transport == (cut->ipv6 ? IPV6_HEADER : IPV4_HEADER);
+  return cut->partial;
+}
 
-uint32_t segment_next(struct segment_cut *cut, uint8_t *out) {
+/* What the piece's checksum field holds: `sum` is over its changing fields, less the length. */
+static uint16_t transport_checksum(const struct segment_cut *cut, const uint8_t *payload, uint32_t length,
+                                   uint64_t sum) {
+  uint16_t transport_length = htons((uint16_t)(cut->header - cut->transport + length));
+  uint64_t pseudo = cut->pseudo_sum + transport_length;
+  if (cut->partial) return checksum_fold(pseudo);
+  if (cut->udp) sum += transport_length;
+  uint16_t checksum = (uint16_t)~checksum_fold(checksum_add(pseudo + cut->transport_sum + sum, payload, length));
+  return cut->udp && checksum == 0 ? 0xffff : checksum; /* zero would be none */
+}
+
+uint32_t segment_next(struct segment_cut *cut, uint8_t **piece) {
   uint32_t left = cut->length - cut->header - cut->at;
   if (left == 0) return 0;
   uint32_t payload = left < cut->payload ? left : cut->payload;
-  if (cut->header == 0) {
-    memcpy(out, cut->packet, payload);
-    cut->at = payload;
-    return payload;
-  }
-  memcpy(out, cut->packet, cut->header);
-  uint64_t sum = checksum_copy(cut->transport_sum, out + cut->header, cut->packet + cut->header + cut->at, payload);
+  uint8_t *out = *piece = cut->packet + cut->at;
   uint32_t length = cut->header + payload;
+  if (cut->header == 0) {
+    cut->at = payload;
+    return length;
+  }
+  if (cut->at > 0) memmove(out, out - cut->payload, cut->header);
   uint8_t *transport = out + cut->transport;
-  uint16_t transport_length = htons((uint16_t)(length - cut->transport));
-  sum += transport_length;
   if (cut->udp) {
-    set_word(transport + UDP_LENGTH, transport_length);
-    uint16_t checksum = (uint16_t)~checksum_fold(sum + transport_length);
-    set_word(transport + UDP_CHECKSUM, checksum == 0 ? 0xffff : checksum); /* zero would be none */
+    set_word(transport + UDP_LENGTH, htons((uint16_t)(length - cut->transport)));
+    set_word(transport + UDP_CHECKSUM, transport_checksum(cut, out + cut->header, payload, 0));
   } else {
     uint32_t sequence = htonl(cut->sequence + cut->at);
     memcpy(transport + TCP_SEQUENCE, &sequence, sizeof sequence);
+    transport[TCP_FLAGS] = cut->flags;
     if (cut->at > 0) transport[TCP_FLAGS] &= (uint8_t)~TCP_CWR;
     if (payload < left) transport[TCP_FLAGS] &= (uint8_t)~(TCP_FIN | TCP_PSH);
-    sum += (uint64_t)sequence + word_at(transport + TCP_OFFSET);
-    set_word(transport + TCP_CHECKSUM, (uint16_t)~checksum_fold(sum));
+    uint64_t sum = (uint64_t)sequence + word_at(transport + TCP_OFFSET);
+    set_word(transport + TCP_CHECKSUM, transport_checksum(cut, out + cut->header, payload, sum));
   }
   if (cut->ipv6) {
     set_word(out + IPV6_LENGTH, htons((uint16_t)(length - IPV6_HEADER)));

@@ -22,7 +22,7 @@
 
 /* A packet being cut. Only segment.c looks inside. */
 struct segment_cut {
-  const uint8_t *packet;
+  uint8_t *packet;
   uint32_t length;
   uint32_t header;        /* bytes before the payload, repeated in each piece; 0 where there is one piece only */
   uint32_t payload;       /* bytes of payload in each piece but the last */
@@ -30,21 +30,27 @@ struct segment_cut {
   uint32_t transport;     /* where the TCP or UDP header begins */
   uint32_t sequence;      /* TCP: of the first piece */
   uint16_t identification;
+  uint8_t flags;          /* TCP: all that some piece has */
   bool ipv6;
   bool udp;
+  bool partial;           /* checksums are left to others */
   uint64_t network_sum;   /* over what is the same in each IPv4 header */
-  uint64_t transport_sum; /* over what is the same in each TCP or UDP header, and the pseudo-header less its length */
+  uint64_t pseudo_sum;    /* over the pseudo-header less its length */
+  uint64_t transport_sum; /* over what is the same in each TCP or UDP header */
 };
 
-/* Begins to cut `packet`, which must stay until the last piece is written; its checksum may be written into it. False
- * for one that contradicts its header: it is to be dropped. */
+/* Begins to cut `packet`, whose memory is the cut's own until the last piece is done with: nothing is copied but headers.
+ * False for one that contradicts its header: it is to be dropped. */
 bool segment_begin(struct segment_cut *cut, const struct virtio_net_hdr *header, uint8_t *packet, size_t length);
 uint32_t segment_pieces(const struct segment_cut *cut);
 /* Bytes of the longest piece: every piece has this length but the last, which may be shorter. */
 uint32_t segment_largest(const struct segment_cut *cut);
-/* Whether the checksums of all pieces are computed here, as the kernel's segmentation writes them. */
-bool segment_sums(const struct segment_cut *cut);
-/* Writes the next piece to `out`, which has room for segment_largest bytes. Its length, or 0 after the last. */
-uint32_t segment_next(struct segment_cut *cut, uint8_t *out);
+/* Before the first piece: its TCP or UDP checksum, and that of all others, is left to who can do it for less. The field
+ * holds the folded sum over the pseudo-header then, as in what the kernel hands over. False, and nothing changes, for one
+ * piece only, and where options or extension headers lie before the transport header. */
+bool segment_leave_sums(struct segment_cut *cut);
+/* The next piece, whole until the next call, and its length, or 0 after the last. It lies in the packet's memory: what
+ * comes before it there has been used up, and may be overwritten. */
+uint32_t segment_next(struct segment_cut *cut, uint8_t **piece);
 
 #endif

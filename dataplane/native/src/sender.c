@@ -131,24 +131,26 @@ bool sender_send(struct outlet *outlet, const uint8_t *pi, struct segment_cut *c
   }
   if (may_be_outer(link->direct, cut)) return false;
   uint32_t size = largest + RECORD_OVERHEAD;
-  uint8_t flags = segment_sums(cut) ? RECORD_SUMMED : 0;
+  uint8_t flags = segment_leave_sums(cut) ? RECORD_PARTIAL : 0;
   for (;;) {
     if (sender->records > 0 && (sender->session != session || sender->size != size || sender->ended ||
                                 sender->records == RECORDS || sender->used + size > CALL)) {
       flush(sender);
     }
     uint8_t *record = sender->buffer + sender->used;
-    uint32_t length = segment_next(cut, record + RECORD_HEADER + prefix);
+    uint8_t *text;
+    uint32_t length = segment_next(cut, &text);
     if (length == 0) return true;
-    if (pi != NULL) memcpy(record + RECORD_HEADER, pi, POLLER_PI);
+    text -= prefix;
     length += prefix;
+    if (pi != NULL) memcpy(text, pi, POLLER_PI);
     struct record_header header = {
         .kind = RECORD_PACKET,
         .flags = flags,
         .index = session->peer_index,
         .counter = atomic_fetch_add_explicit(&session->counter, 1, memory_order_relaxed),
     };
-    if (!record_seal(session->seal, record, length, header)) {
+    if (!record_seal(session->seal, record, text, length, header)) {
       count(link->counters, COUNTER_TX_REFUSED, 1);
       continue;
     }

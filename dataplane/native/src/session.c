@@ -73,7 +73,7 @@ bool session_send(struct session *session, enum record_kind kind, uint8_t *recor
       .counter = atomic_fetch_add_explicit(&session->counter, 1, memory_order_relaxed),
   };
   pthread_mutex_lock(&session->lock);
-  bool sealed = record_seal(session->reply, record, length, header);
+  bool sealed = record_seal(session->reply, record, record + RECORD_HEADER, length, header);
   pthread_mutex_unlock(&session->lock);
   if (!sealed) return true;
   ssize_t sent;

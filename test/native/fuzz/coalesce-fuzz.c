@@ -2,7 +2,7 @@
  * coalesce.h on packets that the input describes: whatever is added comes out byte for byte once segment.h has cut
  * what was written, as often as it was added, and nothing overtakes what may be of its flow.
  *
- * The input is a byte of options (1: UDP, 2: packet information), then a recipe for each packet: a byte says of which
+ * The input is a byte of options (1: UDP, 2: packet information, 4: checksums are left out where they can be), then a recipe for each packet: a byte says of which
  * of 8 flows it is, one what it is like (`recipe`), one how long its payload is (`size_of`); what it is like may take
  * more bytes.
  */
@@ -55,12 +55,14 @@ struct packet {
   uint8_t copy[LONGEST];
   size_t length;
   struct identity identity;
+  bool partial; /* `added` has a sum over the pseudo-header in place of the checksum in `copy` */
   bool written;
 };
 
 static struct packet packets[PACKETS];
 static uint32_t count;
 static bool information;
+static bool leaving;
 
 static void fail(const char *what) {
   fprintf(stderr, "%s\n", what);
@@ -127,8 +129,8 @@ static void complete(const struct flow *flow, uint8_t *packet, uint32_t length) 
   }
   uint8_t *field = transport + (flow->udp ? 6 : 16);
   set(field, 2, 0);
-  uint32_t pseudo = sum(rest + (flow->udp ? 17 : 6), packet + (flow->ipv6 ? 8 : 12), flow->ipv6 ? 32 : 8);
-  uint32_t check = ~sum(pseudo, transport, rest) & 0xffff;
+  uint32_t total = sum(rest + (flow->udp ? 17 : 6), packet + (flow->ipv6 ? 8 : 12), flow->ipv6 ? 32 : 8);
+  uint32_t check = ~sum(total, transport, rest) & 0xffff;
   set(field, 2, flow->udp && check == 0 ? 0xffff : check);
 }
 
@@ -152,6 +154,30 @@ static struct identity identify(const uint8_t *packet, size_t added) {
   return identity;
 }
 
+UNRECORDED static uint32_t pseudo(const uint8_t *ip, bool udp, uint32_t rest) {
+  return ip[0] >> 4 == 6 ? sum(rest + (udp ? 17 : 6), ip + 8, 32) : sum(rest + (udp ? 17 : 6), ip + 12, 8);
+}
+
+/* As segment_leave_sums allows: leaves the checksum out of a whole packet of a flow, where IPv4's is right, and it is, too,
+ * and has one form only. */
+static bool leave_out(struct packet *packet) {
+  size_t before = information ? INFORMATION : 0;
+  if (!packet->identity.ported) return false;
+  uint8_t *ip = packet->added + before;
+  bool ipv6 = ip[0] >> 4 == 6;
+  uint32_t transport = ipv6 ? 40 : 20;
+  bool udp = ip[ipv6 ? 6 : 9] == 17;
+  uint32_t rest = (uint32_t)(packet->length - before) - transport;
+  if (!udp && (rest < 20 || (ip[transport + 12] >> 4) * 4u < 20 || (ip[transport + 12] >> 4) * 4u > rest)) return false;
+  if (udp && get(ip + transport + 4, 2) != rest) return false;
+  if (!ipv6 && (sum(0, ip, 20) != 0xffff || get(ip + 10, 2) == 0xffff)) return false;
+  uint8_t *field = ip + transport + (udp ? 6 : 16);
+  uint32_t total = pseudo(ip, udp, rest);
+  if (get(field, 2) == 0 || get(field, 2) == 0xffff || sum(total, ip + transport, rest) != 0xffff) return false;
+  set(field, 2, total);
+  return true;
+}
+
 static void keep(const uint8_t *bytes, size_t length) {
   if (count == PACKETS) return;
   struct packet *packet = &packets[count++];
@@ -161,6 +187,7 @@ static void keep(const uint8_t *bytes, size_t length) {
   packet->written = false;
   if (length > 0) memcpy(packet->added, bytes, length);
   if (length > 0) memcpy(packet->copy, bytes, length);
+  packet->partial = leaving && leave_out(packet);
 }
 
 static void recipe(struct flow *flow, struct input *input) {
@@ -214,8 +241,8 @@ UNRECORDED static void arrive(const uint8_t *bytes, size_t length) {
 }
 
 static void take(void *context, const struct iovec *parts, int parts_count, unsigned joined) {
-  static uint8_t room[SEGMENT_MAX + 64];
-  static uint8_t piece[SEGMENT_MAX + INFORMATION];
+  static uint8_t room[INFORMATION + SEGMENT_MAX + 64];
+  uint8_t *const start = room + INFORMATION;
   (void)context;
   if (parts_count > PARTS) fail("more parts than writev takes");
   int at = information ? 1 : 0;
@@ -223,23 +250,30 @@ static void take(void *context, const struct iovec *parts, int parts_count, unsi
   struct virtio_net_hdr header;
   if (before > INFORMATION || parts[at].iov_len != sizeof header) fail("not these parts");
   memcpy(&header, parts[at].iov_base, sizeof header);
-  if (before > 0) memcpy(piece, parts[0].iov_base, before);
   size_t length = 0;
   for (int i = at + 1; i < parts_count; i++) {
-    if (length + parts[i].iov_len > sizeof room) fail("too long");
-    if (parts[i].iov_len > 0) memcpy(room + length, parts[i].iov_base, parts[i].iov_len);
+    if (INFORMATION + length + parts[i].iov_len > sizeof room) fail("too long");
+    if (parts[i].iov_len > 0) memcpy(start + length, parts[i].iov_base, parts[i].iov_len);
     length += parts[i].iov_len;
   }
   if (joined == 1) {
-    static const struct virtio_net_hdr nothing;
+    struct virtio_net_hdr nothing = {.flags = header.flags, .csum_start = header.csum_start,
+                                     .csum_offset = header.csum_offset};
+    if (header.flags == 0) nothing = (struct virtio_net_hdr){0};
     if (memcmp(&header, &nothing, sizeof header) != 0) fail("a header that says something");
-    memcpy(piece + before, room, length);
-    arrive(piece, before + length);
+  }
+  if (joined == 1 && header.flags == 0) {
+    if (before > 0) memcpy(start - before, parts[0].iov_base, before);
+    arrive(start - before, before + length);
     return;
   }
   struct segment_cut cut;
-  if (!segment_begin(&cut, &header, room, length)) fail("cannot be cut");
-  for (uint32_t size; (size = segment_next(&cut, piece + before)) != 0; joined--) arrive(piece, before + size);
+  if (!segment_begin(&cut, &header, start, length)) fail("cannot be cut");
+  uint8_t *piece;
+  for (uint32_t size; (size = segment_next(&cut, &piece)) != 0; joined--) {
+    if (before > 0) memcpy(piece - before, parts[0].iov_base, before);
+    arrive(piece - before, before + size);
+  }
   if (joined != 0) fail("another number of pieces");
 }
 
@@ -251,11 +285,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length) {
   for (uint32_t i = 0; i < FLOWS; i++) start(&flows[i], i);
   uint8_t options = next(&input);
   information = (options & 2) != 0;
+  leaving = (options & 4) != 0;
   count = 0;
   while (input.left > 0 && count < PACKETS) recipe(&flows[next(&input) % FLOWS], &input);
 
   struct coalesce_options how = {.udp = (options & 1) != 0, .packet_information = information};
   for (uint32_t i = 0; i < count; i++) {
+    how.partial = packets[i].partial;
     if (!coalesce_add(coalesce, packets[i].added, packets[i].length, how)) fail("full");
   }
   coalesce_flush(coalesce, take, NULL);

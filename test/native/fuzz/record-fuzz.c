@@ -52,7 +52,7 @@ static void try_record(const struct keys *keys, const uint8_t *bytes, size_t len
   int64_t opened = open_in_place(keys->opening, record, length, &header);
   if (opened >= 0) {
     demand((size_t)opened + RECORD_OVERHEAD == length);
-    demand(record_seal(keys->sealing, record, (size_t)opened, header));
+    demand(record_seal(keys->sealing, record, record + RECORD_HEADER, (size_t)opened, header));
     demand(memcmp(record, bytes, length) == 0);
   }
   free(record);
@@ -78,7 +78,7 @@ static void try_recipe(const struct keys *keys, const uint8_t *recipe, size_t le
   demand(record != NULL);
   memcpy(record + RECORD_HEADER, edit + edits * EDIT, packet);
   struct record_header header = header_of(recipe);
-  demand(record_seal(keys->sealing, record, packet, header));
+  demand(record_seal(keys->sealing, record, record + RECORD_HEADER, packet, header));
 
   size_t kept = cut < whole ? cut : whole;
   uint8_t *changed = copy_of(record, kept);
