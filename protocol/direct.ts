@@ -9,7 +9,8 @@
  *        0      1  0xc0: nothing that STUN, DTLS, TURN or RTP begin with (RFC 7983)
  *        1      1  kind: 0 packet, 1 probe, 2 reply
  *        2      1  lane: the thread that sealed it
- *        3      1  flags: 1 on a packet whose checksums were computed by who sealed it, else 0
+ *        3      1  flags: 1 on a TCP or UDP packet whose checksum field holds the folded sum over its pseudo-header
+ *                  alone (not complemented; RFC 9293, 3.1 and RFC 8200, 8.1): to be completed by who needs it; else 0
  *        4      4  index: the receiver’s, as it told it in its `direct`
  *        8      8  counter: from 0, never twice under one key, whatever the lane
  *       16      n  ciphertext

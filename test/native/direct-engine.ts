@@ -4,7 +4,7 @@ import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { compile, nativeSources } from './compile.ts';
 
-const reading = ['poller', 'ring', 'thread', 'segment', 'checksum'];
+const reading = ['poller', 'busy_poll', 'ring', 'thread', 'segment', 'checksum'];
 const paths = ['coalesce', 'record', 'sender', 'receiver', 'session', 'direct', 'outer', 'probe', 'event'];
 const sources = [...reading, ...paths].map((name) => join(nativeSources, `${name}.c`));
 const lab = ['direct-lab.c', 'direct-flow.c', 'direct-forwarder.c'];

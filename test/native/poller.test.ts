@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { compile, nativeSources } from './compile.ts';
 
-const sources = ['poller', 'ring', 'thread', 'segment', 'checksum'].map((name) =>
+const sources = ['poller', 'busy_poll', 'ring', 'thread', 'segment', 'checksum'].map((name) =>
   join(nativeSources, `${name}.c`),
 );
 

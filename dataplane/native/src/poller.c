@@ -10,6 +10,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "busy_poll.h"
 #include "ring.h"
 #include "thread.h"
 
@@ -139,14 +140,25 @@ static bool read_burst(struct device *device) {
   return got;
 }
 
+struct ready {
+  int epoll;
+  struct epoll_event events[EVENTS];
+};
+
+static int look(void *context, int timeout) {
+  struct ready *ready = context;
+  return epoll_wait(ready->epoll, ready->events, EVENTS, timeout);
+}
+
 static void *run(void *argument) {
   struct poller *poller = argument;
-  struct epoll_event events[EVENTS];
+  struct ready ready = {.epoll = poller->epoll};
+  struct busy_poll busy = {0};
   for (;;) {
-    int count = epoll_wait(poller->epoll, events, EVENTS, -1);
+    int count = busy_poll_wait(&busy, look, &ready);
     bool woken = false;
     for (int i = 0; i < count; i++) {
-      struct device *device = events[i].data.ptr;
+      struct device *device = ready.events[i].data.ptr;
       if (device == NULL) {
         woken = true;
       } else if (read_burst(device) && !atomic_exchange(&poller->rung, true)) {

@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "busy_poll.h"
 #include "coalesce.h"
 #include "probe.h"
 #include "thread.h"
@@ -177,11 +178,14 @@ static void receive(struct receiver *receiver) {
   pthread_rwlock_unlock(&receiver->direct->lock);
 }
 
+static int look(void *context, int timeout) { return poll(context, 2, timeout); }
+
 static void *run(void *argument) {
   struct receiver *receiver = argument;
   struct pollfd wanted[] = {{.fd = receiver->socket, .events = POLLIN}, {.fd = receiver->wake, .events = POLLIN}};
+  struct busy_poll busy = {0};
   for (;;) {
-    if (poll(wanted, 2, -1) < 0) continue;
+    if (busy_poll_wait(&busy, look, wanted) < 0) continue;
     if (wanted[1].revents != 0) return NULL;
     if (wanted[0].revents != 0) receive(receiver);
   }
