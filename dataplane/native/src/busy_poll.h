@@ -3,7 +3,7 @@
  * another processor, than to look again for a while: busy polling, as the kernel's own (net.core.busy_poll), but only
  * where it pays. A thread that was woken within BUSY_POLL_WINDOW looks again for so long before it sleeps the next time;
  * once that was in vain it sleeps at once, until it is woken as soon as that again. So a link at rest, or slow, costs
- * nothing, and a packet every 100 µs makes nobody spin. Whoever else wants the processor gets it.
+ * nothing, and a packet every 50 µs makes nobody spin. Whoever else wants the processor gets it.
  */
 #ifndef CRYONET_BUSY_POLL_H
 #define CRYONET_BUSY_POLL_H
@@ -11,7 +11,7 @@
 #include <stdbool.h>
 
 /* Nanoseconds. */
-#define BUSY_POLL_WINDOW 50000
+#define BUSY_POLL_WINDOW 20000
 
 /* One for each thread. Zeroed memory is a new one. */
 struct busy_poll {
