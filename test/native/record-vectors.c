@@ -40,8 +40,8 @@ static void check(enum record_cipher cipher, unsigned number) {
   if (ours == NULL || sealing == NULL || opening == NULL) fail("no key", number);
   if (!record_parse(record, length + RECORD_OVERHEAD, &header)) fail("is no record", number);
   for (int again = 0; again < 2; again++) { /* the second time in place, with a key that was used */
-    if (again != 0) memcpy(ours + RECORD_HEADER, packet, length);
-    if (!record_seal(sealing, ours, again != 0 ? ours + RECORD_HEADER : packet, length, header)) fail("is not sealed", number);
+    uint8_t *text = again != 0 ? memcpy(ours + RECORD_HEADER, packet, length) : packet;
+    if (!record_seal(sealing, ours, text, length, header)) fail("is not sealed", number);
     if (memcmp(ours, record, length + RECORD_OVERHEAD) != 0) fail("is sealed to other bytes", number);
     if (record_open(opening, ours, length + RECORD_OVERHEAD, &header) != length) fail("is not opened", number);
     if (memcmp(ours + RECORD_HEADER, packet, length) != 0) fail("is opened to other bytes", number);

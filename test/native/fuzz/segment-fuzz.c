@@ -1,8 +1,8 @@
 /*
  * Cuts arbitrary bytes. Input: a byte that says what to put right, struct virtio_net_hdr, the packet.
  *
- * Whatever comes: nothing outside of the packet and of the room for a piece is touched, and the pieces of what is
- * accepted hold its payload, each as long as it says. Where the input asked for a right sum over the pseudo-header,
+ * Whatever comes: nothing outside of the packet is touched, and the pieces of what is accepted hold its payload, each as
+ * long as it says, whatever becomes of those before it. Where the input asked for a right sum over the pseudo-header,
  * every checksum verifies, or holds that sum where it is left out.
  */
 #include <stdbool.h>
