@@ -1,5 +1,6 @@
 /** The status report for people: what `wg show` and `tailscale status` readers look for first. */
 import type { PeerStatus, StatusReport } from '../protocol/status.ts';
+import type { Warning } from '../protocol/warnings.ts';
 
 interface Terminal {
   readonly isTTY?: boolean;
@@ -23,9 +24,19 @@ export function renderStatus(report: StatusReport, terminal: Terminal, now = Dat
     ),
     `neighbors  ${report.neighbors.map(({ id }) => id).join(' ') || 'none'}`,
     `peers      ${up} of ${report.peers.length} up`,
+    ...(report.warnings ?? []).map((warning) => warningLine(warning, now)),
   ];
   if (report.peers.length > 0) lines.push('', ...table(report.peers, now, color));
   return `${lines.join('\n')}\n`;
+}
+
+function warningLine({ subject, peer, message, since }: Warning, now: number): string {
+  return `warning    ${peer === null ? '' : `${peer}: `}${subject}: ${printable(message)} (${duration(now - since)})`;
+}
+
+/** What a peer or a server wrote must not steer the terminal. */
+function printable(text: string): string {
+  return text.replace(/\p{Cc}/gu, '?');
 }
 
 function table(peers: readonly PeerStatus[], now: number, color: boolean): string[] {

@@ -13,6 +13,7 @@ import { parse } from '../protocol/schema.ts';
 import { neighborMessage } from '../protocol/signaling.ts';
 import type { StatusReport } from '../protocol/status.ts';
 import { version } from '../protocol/version.ts';
+import { inOrder, type Warning, Warnings } from '../protocol/warnings.ts';
 import type { ControlConfig } from './config.ts';
 import { formatHostPort } from './core/address.ts';
 import { type Environment, hex } from './core/environment.ts';
@@ -52,6 +53,9 @@ export class ControlShell {
   /** Told after each event. */
   readonly #changed: () => void;
   readonly #unmarked: (cause: CryonetError) => void;
+  readonly #warnings: Warnings;
+  /** The dataplane's, as it told them last. */
+  #dataplaneWarnings: readonly Warning[] = [];
   #server: BootstrapServer | undefined;
   #controlSocket: ControlSocket | undefined;
   #socketCounter = 0;
@@ -70,6 +74,7 @@ export class ControlShell {
     this.#log = log;
     this.#giveUp = giveUp;
     this.#changed = changed;
+    this.#warnings = new Warnings(log, changed);
     this.#unmarked = unmarkedWarning(log);
     this.#kept = openStateDirectory(config.stateDirectory, Date.now());
     const { identity, epoch, pins } = this.#kept;
@@ -159,11 +164,18 @@ export class ControlShell {
       bootstrap: this.#clients.map(({ url, state, id, error }) => ({ url, state, id, error })),
       neighbors: neighborStatuses(this.#mesh),
       peers: peerStatuses(this.#mesh, stats),
+      warnings: this.#allWarnings(),
     };
   }
 
   summary(): string {
-    return `${summaryOf(this.#mesh)}${this.#dataplane.isUp ? '' : ', no dataplane'}`;
+    const [first] = this.#allWarnings();
+    const trouble = first === undefined ? '' : `; ${first.subject}: ${first.message}`;
+    return `${summaryOf(this.#mesh)}${this.#dataplane.isUp ? '' : ', no dataplane'}${trouble}`;
+  }
+
+  #allWarnings(): Warning[] {
+    return inOrder([...this.#warnings.list(), ...this.#dataplaneWarnings]);
   }
 
   #environment(): Environment {
@@ -321,8 +333,14 @@ export class ControlShell {
         log: this.#log,
       },
       {
-        up: ({ links }) => this.#take({ type: 'dataplane-up', links }),
-        down: () => this.#take({ type: 'dataplane-down' }),
+        up: ({ links, warnings }) => {
+          this.#dataplaneWarnings = warnings ?? [];
+          this.#take({ type: 'dataplane-up', links });
+        },
+        down: () => {
+          this.#dataplaneWarnings = [];
+          this.#take({ type: 'dataplane-down' });
+        },
         notification: (name, params) => this.#notified(name, params),
       },
     );
@@ -340,6 +358,10 @@ export class ControlShell {
         return;
       case 'signal':
         this.#signal(params as NotificationParams<'signal'>);
+        return;
+      case 'warnings':
+        this.#dataplaneWarnings = (params as NotificationParams<'warnings'>).warnings;
+        this.#changed();
     }
   }
 

@@ -16,6 +16,7 @@ import { dataplaneVersion } from '../protocol/dataplane.ts';
 import { CryonetError, reasonOf } from '../protocol/errors.ts';
 import type { Log } from '../protocol/log.ts';
 import { maxNeighborFrame } from '../protocol/signaling.ts';
+import { Warnings } from '../protocol/warnings.ts';
 import {
   type Link,
   type LinkEffect,
@@ -72,6 +73,7 @@ export class DataplaneShell {
   readonly #interfaces: Interfaces;
   readonly #tuns: TunFactory;
   readonly #direct: DirectShell;
+  readonly #warnings: Warnings;
   /** Peers to which packets of the usual length are lost. */
   readonly #narrow = new Set<string>();
   #links: Links = newLinks({ packetInformation: false, mtu: leastMtu, autoMtu: true });
@@ -89,6 +91,9 @@ export class DataplaneShell {
     this.#openEngine = options.openEngine;
     this.#child = options.child;
     this.#tuns = options.tuns;
+    this.#warnings = new Warnings(options.log, () =>
+      this.#control?.notify('warnings', { warnings: this.#warnings.list() }),
+    );
     this.#interfaces = new Interfaces(options.tuns, options.log, (peer, reason) => {
       this.#direct.forget(peer);
       this.#take({ type: 'interface-failed', peer, reason });
@@ -184,6 +189,7 @@ export class DataplaneShell {
       udpPort: this.#engine!.udpPort,
       portTaken: this.#portTaken,
       links: [...this.#links.byPeer.values()].map((link) => this.#report(link)),
+      warnings: this.#warnings.list(),
     };
   }
 
@@ -201,7 +207,14 @@ export class DataplaneShell {
     );
     this.#mark();
     this.#direct.open(config, this.#engine.udpPort);
-    this.#portTaken = config.udpPort === null && ![0, defaultUdpPort].includes(this.#engine.udpPort);
+    const { udpPort } = this.#engine;
+    this.#portTaken = config.udpPort === null && ![0, defaultUdpPort].includes(udpPort);
+    if (this.#portTaken) {
+      this.#warnings.set(
+        'udp-port',
+        `UDP port ${defaultUdpPort} is taken, ${udpPort} is used instead; to choose one: --udp-port`,
+      );
+    } else this.#warnings.clear('udp-port');
     this.#pings = setInterval(() => this.#ping(), pingInterval);
   }
 
@@ -385,6 +398,7 @@ export class DataplaneShell {
         return;
       case 'close-interface':
         this.#narrow.delete(peer);
+        this.#warnings.forget(peer);
         this.#direct.forget(peer);
         this.#interfaces.close(peer);
         return;
@@ -425,8 +439,9 @@ export class DataplaneShell {
     if (fwmark === 0) return;
     try {
       this.#tuns.mark(fwmark);
+      this.#warnings.clear('fwmark');
     } catch (error) {
-      this.#log.warn('packets are not marked', { fwmark, reason: reasonOf(error) });
+      this.#warnings.set('fwmark', `packets are not marked: ${reasonOf(error)}`);
     }
   }
 

@@ -12,6 +12,7 @@
 import * as z from 'zod/mini';
 import { bytes, candidateLine, negotiationId, nodeId, route, sdp } from './schema.ts';
 import { candidatePair, counters, directStatus, dropCounts, interfaceStatus, lossShare } from './status.ts';
+import { warning } from './warnings.ts';
 
 export const dataplaneVersion = 1;
 
@@ -84,6 +85,7 @@ const helloReply = z.object({
   /** The port that was asked for was taken. */
   portTaken: z.boolean(),
   links: z.array(linkReport),
+  warnings: z.optional(z.array(warning)),
 });
 
 const attempt = { peer: nodeId, negotiation: negotiationId };
@@ -120,6 +122,8 @@ export const notifications = {
   ended: z.object({ ...attempt, route, reason: z.string() }),
   /** From the dataplane: the peer's dataplane says that its node stops. */
   bye: z.object({ peer: nodeId }),
+  /** From the dataplane: all its warnings, after each change. */
+  warnings: z.object({ warnings: z.array(warning) }),
 } as const;
 
 export type Method = keyof typeof requests;

@@ -1,5 +1,6 @@
 /** What `GET /status` on the control socket answers and `cryoc status --json` prints. Fields are only added. */
 import * as z from 'zod/mini';
+import { warning } from './warnings.ts';
 
 const candidateEnd = z.object({
   type: z.enum(['host', 'srflx', 'prflx', 'relay']),
@@ -101,6 +102,8 @@ export const statusReport = z.object({
   /** Nodes that can be signaled directly. */
   neighbors: z.array(z.object({ id: z.string(), via: z.array(z.enum(['websocket', 'link'])) })),
   peers: z.array(peerStatus),
+  /** What an operator should know, of control and of the dataplane. */
+  warnings: z.optional(z.array(warning)),
 });
 
 export type StatusReport = z.infer<typeof statusReport>;

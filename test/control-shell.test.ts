@@ -340,6 +340,34 @@ test('garbage to the dataplane’s socket closes that connection; control and it
   assert.equal(n0.logged('dataplane lost').length, 0);
 });
 
+test('a warning of the dataplane stands in the status until it is over, also for a control that comes later', async (context) => {
+  const lab = new Lab(context);
+  const n0 = await lab.add('n0', [], ['--fwmark', '7']);
+  await lab.add('n1', [n0]);
+  assert.deepEqual((await n0.status()).warnings, []);
+  n0.dataplane.tuns.markRefusal = 'EPERM';
+  await lab.fullMesh();
+  const warned = async () => (await n0.status()).warnings!.map(({ subject, message }) => [subject, message]);
+  const expected = [['fwmark', 'packets are not marked: EPERM']];
+  await waitFor('the warning', async () => (await warned()).length > 0);
+  assert.deepEqual(await warned(), expected);
+  assert.match(n0.control!.summary(), /^1 of 1 peers up; fwmark: packets are not marked: EPERM$/);
+  assert.match(
+    renderStatus(await n0.status(), {}),
+    /^warning {4}fwmark: packets are not marked: EPERM \(\d+s\)$/m,
+  );
+  await n0.stopControl();
+  await n0.startControl(['--fwmark', '7']);
+  assert.deepEqual(await warned(), expected);
+  await n0.stopControl();
+  n0.dataplane.tuns.markRefusal = undefined;
+  await n0.startControl(['--fwmark', '8']);
+  assert.deepEqual(await warned(), []);
+  await n0.replaceDataplane();
+  await waitFor('the dataplane to be back', () => n0.logged('dataplane is back').length > 0);
+  assert.deepEqual(await warned(), []);
+});
+
 test('a node that is stopped leaves nothing behind, also when stopped twice', async (context) => {
   const { nodes } = await meshOf(context, 2);
   const [n0, n1] = nodes as [LabNode, LabNode];

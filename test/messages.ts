@@ -191,6 +191,21 @@ const lostLink: NotificationParams<'link'> = {
   interface: null,
 };
 
+const warnings: NotificationParams<'warnings'>['warnings'] = [
+  {
+    subject: 'turn:turn.example:3478',
+    peer: null,
+    message: 'it refuses our credentials (401)',
+    since: 1_764_000_000_000,
+  },
+  {
+    subject: 'route',
+    peer: 'oslo',
+    message: 'the route to 192.0.2.9 goes through cnams-1',
+    since: 1_764_000_000_001,
+  },
+];
+
 const attempt = { peer: 'ams-1', negotiation: 'mid0a1-1' };
 const iceServers: Params<'offer'>['iceServers'] = [
   { kind: 'stun', host: 'stun.example', port: 3478 },
@@ -224,6 +239,7 @@ export const calls: { readonly [M in Method]: { readonly params: Params<M>; read
       udpPort: 2333,
       portTaken: false,
       links: [linkReport, lostLink],
+      warnings,
     },
   },
   offer: {
@@ -274,13 +290,14 @@ export const notices: { readonly [N in Notification]: NotificationParams<N> } = 
   link: linkReport,
   ended: { ...attempt, route: 'shared', reason: 'no path' },
   bye: { peer: 'ams-1' },
+  warnings: { warnings },
 };
 
 const measurements = ['minRtt', 'loss', 'pathMtu', 'dropped', 'dropped.replayed', 'dropped.not authentic'];
 
 /** What there is to say of the fields of some of these, by the names of the vectors. */
 export const peculiar: Readonly<Record<string, Pick<Example, 'optional' | 'records'>>> = {
-  'reply hello': { optional: ['links.0.direct'] },
+  'reply hello': { optional: ['links.0.direct', 'warnings'] },
   'reply stats': { optional: measurements.map((name) => `links.0.${name}`), records: ['links.0.dropped'] },
   'notification link': { optional: ['direct'] },
 };

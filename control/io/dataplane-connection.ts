@@ -83,9 +83,6 @@ export class DataplaneConnection {
         `the dataplane speaks version ${hello.version}, control ${dataplaneVersion}`,
       );
     }
-    if (hello.portTaken) {
-      this.#options.log.warn('UDP port 2333 is taken: another one is used', { udpPort: hello.udpPort });
-    }
     this.hello = hello;
     this.#connection = rpc;
     this.#events.up(hello);

@@ -35,6 +35,8 @@ export class MemoryTunFactory implements TunFactory {
   refusal: ErrorCode | undefined;
   /** Set it to have `openDirect` refused for this reason. */
   directRefusal: string | undefined;
+  /** Set it to have `mark` throw this. */
+  markRefusal: string | undefined;
   #ifindex = 1;
   #place: Place | undefined;
   #direct: MemoryDirect | undefined;
@@ -84,7 +86,9 @@ export class MemoryTunFactory implements TunFactory {
     this.#direct = undefined;
   }
 
-  mark(): void {}
+  mark(): void {
+    if (this.markRefusal !== undefined) throw new Error(this.markRefusal);
+  }
 
   #freeName(): string {
     let number = 0;

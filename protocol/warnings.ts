@@ -1,0 +1,113 @@
+/**
+ * What an operator should know and can mend, while a process goes on without it: a port that is taken, a server that
+ * does not answer, a full disk. Each is logged when it appears or its words change and when it is over, and stands in
+ * the status report in between.
+ *
+ *     ── set ──► warned ──── set with other words: since stays ──┐
+ *                  │  ▲──────────────────────────────────────────┘
+ *                  └── clear ──► gone
+ */
+import * as z from 'zod/mini';
+import type { Log } from './log.ts';
+import { nodeId } from './schema.ts';
+
+export const warning = z.object({
+  /** A stable short name of what it is about, `listen` for example. */
+  subject: z.string().check(z.maxLength(256)),
+  /** The peer whose link it is about; null: this node. */
+  peer: z.nullable(nodeId),
+  /** One line: what is wrong, and what to do. */
+  message: z.string().check(z.maxLength(1024)),
+  /** Milliseconds since the Unix epoch. */
+  since: z.int(),
+});
+
+export type Warning = z.infer<typeof warning>;
+
+/** Warnings about peers that are kept: what others cause has a bound. Those about this node have one by their subjects. */
+export const maxPeerWarnings = 256;
+
+/** Milliseconds in which the log has at most one line about the same thing: peers must not fill it by coming and going. */
+const quietTime = 60_000;
+/** Things whose last line is remembered. */
+const maxQuiet = 1024;
+
+export class Warnings {
+  readonly #log: Log;
+  readonly #changed: () => void;
+  readonly #now: () => number;
+  readonly #warnings = new Map<string, Warning>();
+  /** When there was a line about what. */
+  readonly #loggedAt = new Map<string, number>();
+
+  /** `changed` is told after each change. */
+  constructor(log: Log, changed: () => void = () => {}, now: () => number = Date.now) {
+    this.#log = log;
+    this.#changed = changed;
+    this.#now = now;
+  }
+
+  /** Said before, in the same words: nothing happens. */
+  set(subject: string, message: string, peer: string | null = null): void {
+    const key = keyOf(subject, peer);
+    const before = this.#warnings.get(key);
+    const line = message.replace(/\s+/g, ' ').slice(0, 1024);
+    if (before?.message === line) return;
+    if (before === undefined && peer !== null && this.#ofPeers() >= maxPeerWarnings) return;
+    this.#warnings.set(key, { subject, peer, message: line, since: before?.since ?? this.#now() });
+    const fields = { about: subject, peer: peer ?? undefined, reason: line };
+    this.#log[this.#isQuiet(key) ? 'debug' : 'warn']('warning', fields);
+    this.#changed();
+  }
+
+  clear(subject: string, peer: string | null = null): void {
+    const key = keyOf(subject, peer);
+    if (!this.#warnings.delete(key)) return;
+    this.#log[this.#isQuiet(`over ${key}`) ? 'debug' : 'info']('warning is over', {
+      about: subject,
+      peer: peer ?? undefined,
+    });
+    this.#changed();
+  }
+
+  /** Without a word: the peer is gone, and what was said of its link with it. */
+  forget(peer: string): void {
+    let forgotten = false;
+    for (const [key, warning] of this.#warnings) {
+      if (warning.peer === peer) forgotten = this.#warnings.delete(key);
+    }
+    if (forgotten) this.#changed();
+  }
+
+  /** Those about this node first, the oldest first. */
+  list(): Warning[] {
+    return inOrder([...this.#warnings.values()]);
+  }
+
+  #ofPeers(): number {
+    return [...this.#warnings.values()].filter(({ peer }) => peer !== null).length;
+  }
+
+  #isQuiet(key: string): boolean {
+    const now = this.#now();
+    const last = this.#loggedAt.get(key);
+    if (last !== undefined && now - last < quietTime) return true;
+    this.#loggedAt.delete(key);
+    this.#loggedAt.set(key, now);
+    for (const oldest of this.#loggedAt.keys()) {
+      if (this.#loggedAt.size <= maxQuiet) break;
+      this.#loggedAt.delete(oldest);
+    }
+    return false;
+  }
+}
+
+/** Those about the node first, the oldest first. */
+export function inOrder(warnings: readonly Warning[]): Warning[] {
+  const rank = ({ peer }: Warning) => (peer === null ? 0 : 1);
+  return [...warnings].sort((a, b) => rank(a) - rank(b) || a.since - b.since);
+}
+
+function keyOf(subject: string, peer: string | null): string {
+  return `${peer ?? ''} ${subject}`;
+}
