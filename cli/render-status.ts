@@ -1,6 +1,5 @@
 /** The status report for people: what `wg show` and `tailscale status` readers look for first. */
-import type { PeerStatus, StatusReport } from '../protocol/status.ts';
-import type { Warning } from '../protocol/warnings.ts';
+import type { PeerStatus, StatusReport, Warning } from '../protocol/status.ts';
 
 interface Terminal {
   readonly isTTY?: boolean;

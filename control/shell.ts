@@ -1,39 +1,32 @@
 /**
- * The control process around its core: runs effects, feeds events, keeps one timer. The only file that sees both
- * `core/` and `io/`.
+ * The control process around its core: runs effects, feeds events, keeps one timer. `neighbor-shell.ts` is the part of
+ * it that has the neighbors by WebSocket.
  */
-import type { WebSocket } from 'ws';
 import type { Method, Notification, NotificationParams, Params, Result } from '../protocol/dataplane.ts';
 import { CryonetError, reasonOf } from '../protocol/errors.ts';
-import type { Hello, RefuseCode } from '../protocol/handshake.ts';
 import type { Log } from '../protocol/log.ts';
 import { encode } from '../protocol/msgpack.ts';
 import { controlSocket } from '../protocol/paths.ts';
 import { parse } from '../protocol/schema.ts';
 import { neighborMessage } from '../protocol/signaling.ts';
-import type { StatusReport } from '../protocol/status.ts';
+import type { StatusReport, Warning } from '../protocol/status.ts';
 import { version } from '../protocol/version.ts';
-import { inOrder, type Warning, Warnings } from '../protocol/warnings.ts';
+import { inOrder, Warnings } from '../protocol/warnings.ts';
 import type { ControlConfig } from './config.ts';
 import { formatHostPort } from './core/address.ts';
-import { type Environment, hex } from './core/environment.ts';
-import type { Channel, Effect, MeshEvent } from './core/events.ts';
+import type { Environment } from './core/environment.ts';
+import type { Effect, MeshEvent } from './core/events.ts';
 import { nextDeadline, step } from './core/mesh.ts';
 import { type Mesh, newMesh } from './core/state.ts';
-import { BootstrapClient, type ClientEvents } from './io/bootstrap-client.ts';
-import { type BootstrapServer, openBootstrapServer } from './io/bootstrap-server.ts';
 import { type ControlSocket, openControlSocket } from './io/control-socket.ts';
 import { sha256, signWith, tokenKey, verifyWith } from './io/crypto.ts';
 import { DataplaneConnection } from './io/dataplane-connection.ts';
 import { startOptions } from './io/dataplane-process.ts';
-import type { Local, Proven } from './io/handshake.ts';
-import { unmarkedWarning } from './io/marked-connection.ts';
-import { NeighborSocket } from './io/neighbor-socket.ts';
+import type { Local } from './io/handshake.ts';
 import { type KeptState, openStateDirectory } from './io/state-directory.ts';
+import { NeighborShell } from './neighbor-shell.ts';
 import { type LinkStats, neighborStatuses, peerStatuses, summaryOf } from './status.ts';
 
-/** Milliseconds. */
-const probeTimeout = 1500;
 /** What setTimeout takes: a longer time would be none at all. */
 const longestTimer = 2 ** 31 - 1;
 /** For the goodbye to leave before the sockets close. */
@@ -45,20 +38,14 @@ export class ControlShell {
   readonly #kept: KeptState;
   readonly #local: Local;
   readonly #mesh: Mesh;
-  readonly #sockets = new Map<Channel, NeighborSocket>();
-  readonly #clients: BootstrapClient[] = [];
+  readonly #neighbors: NeighborShell;
   readonly #dataplane: DataplaneConnection;
-  /** Ends the process on a condition that no retry mends. */
-  readonly #giveUp: (cause: CryonetError) => void;
   /** Told after each event. */
   readonly #changed: () => void;
-  readonly #unmarked: (cause: CryonetError) => void;
   readonly #warnings: Warnings;
   /** The dataplane's, as it told them last. */
   #dataplaneWarnings: readonly Warning[] = [];
-  #server: BootstrapServer | undefined;
   #controlSocket: ControlSocket | undefined;
-  #socketCounter = 0;
   #timer: NodeJS.Timeout | undefined;
   #stopped = false;
 
@@ -72,10 +59,8 @@ export class ControlShell {
   ) {
     this.#config = config;
     this.#log = log;
-    this.#giveUp = giveUp;
     this.#changed = changed;
     this.#warnings = new Warnings(log, changed);
-    this.#unmarked = unmarkedWarning(log);
     this.#kept = openStateDirectory(config.stateDirectory, Date.now());
     const { identity, epoch, pins } = this.#kept;
     this.#local = { id: config.id, epoch, identity, tokenKey: tokenKey(config.token) };
@@ -96,27 +81,30 @@ export class ControlShell {
       pins,
       this.#environment(),
     );
+    this.#neighbors = new NeighborShell({
+      config,
+      local: this.#local,
+      log,
+      pins,
+      keep: (peer, key) => this.#keep(peer, key),
+      take: (event) => this.#take(event),
+      isAlone: () => this.#mesh.neighbors.size === 0,
+      giveUp,
+    });
   }
 
   /** Opens, in order: control socket, dataplane, bootstrap WebSocket, bootstrap clients. A node that can be talked to
    *  can answer offers. */
   async start(): Promise<void> {
-    const { runtimeDirectory, listen, tls } = this.#config;
-    this.#controlSocket = await openControlSocket(controlSocket(runtimeDirectory), () => this.status());
+    this.#controlSocket = await openControlSocket(controlSocket(this.#config.runtimeDirectory), () =>
+      this.status(),
+    );
     await this.#dataplane.open();
-    this.#server = await openBootstrapServer(listen, tls, this.#local, {
-      admit: (client) => this.#admit(client),
-      neighbor: (socket, proven) => this.#neighborUp(socket, proven, undefined),
-      refused: (address, cause) => {
-        const level = cause.code === 'connection_closed' || cause.code === 'bad_message' ? 'debug' : 'warn';
-        this.#log[level]('neighbor refused', { address, reason: cause.message });
-      },
-    });
-    for (const url of this.#config.wsServers) this.#clients.push(this.#newClient(url));
+    await this.#neighbors.open();
     this.#log.info('node started', {
       id: this.#config.id,
       identity: Buffer.from(this.#local.identity.publicKey).toString('base64url'),
-      listen: formatHostPort(this.#server.address),
+      listen: formatHostPort(this.#neighbors.address),
       udpPort: this.#dataplane.hello?.udpPort,
     });
     this.#schedule();
@@ -133,9 +121,7 @@ export class ControlShell {
       this.#take({ type: 'stop' });
       await new Promise((resolve) => setTimeout(resolve, goodbyeDelay));
     }
-    for (const client of this.#clients) client.close();
-    for (const socket of this.#sockets.values()) socket.close();
-    this.#server?.close();
+    this.#neighbors.close();
     if (ours) await this.#dataplane.call('shutdown', {}).catch(() => {});
     this.#dataplane.close();
     this.#controlSocket?.close();
@@ -151,7 +137,7 @@ export class ControlShell {
       node: {
         id: this.#config.id,
         identity: Buffer.from(this.#local.identity.publicKey).toString('base64url'),
-        listen: formatHostPort(this.#server?.address ?? this.#config.listen),
+        listen: formatHostPort(this.#neighbors.address),
         pid: process.pid,
         uptime: Math.round(performance.now()) / 1000,
       },
@@ -161,7 +147,7 @@ export class ControlShell {
         udpPort: this.#dataplane.hello?.udpPort ?? null,
         engine: this.#dataplane.hello?.engine ?? null,
       },
-      bootstrap: this.#clients.map(({ url, state, id, error }) => ({ url, state, id, error })),
+      bootstrap: this.#neighbors.bootstrap,
       neighbors: neighborStatuses(this.#mesh),
       peers: peerStatuses(this.#mesh, stats),
       warnings: this.#allWarnings(),
@@ -210,7 +196,7 @@ export class ControlShell {
         if (effect.channel.startsWith('link:')) {
           this.#dataplane.notify('signal', { peer: effect.channel.slice(5), frame: encode(effect.message) });
         } else {
-          this.#sockets.get(effect.channel)?.send(effect.message);
+          this.#neighbors.send(effect.channel, effect.message);
         }
         return;
       case 'offer': {
@@ -371,91 +357,5 @@ export class ControlShell {
     } catch (error) {
       this.#log.debug('message not understood', { peer, reason: reasonOf(error) });
     }
-  }
-
-  /** What a client that proved the token is refused for. */
-  async #admit(client: Hello): Promise<RefuseCode | undefined> {
-    if (client.id === this.#config.id) return 'id_in_use';
-    const pinned = this.#kept.pins.get(client.id);
-    if (pinned !== undefined && pinned !== hex(client.key)) return 'identity_mismatch';
-    const twins = [...this.#sockets.values()].filter(
-      ({ peer }) => peer.id === client.id && peer.epoch !== client.epoch,
-    );
-    for (const twin of twins) {
-      if (twin.peer.epoch > client.epoch || (await twin.answers(probeTimeout))) return 'id_in_use';
-      twin.close(new CryonetError('connection_closed', 'replaced by a newer start of the same node'));
-    }
-    this.#keep(client.id, hex(client.key));
-    return undefined;
-  }
-
-  #neighborUp(socket: WebSocket, proven: Proven, client: BootstrapClient | undefined): void {
-    const channel = `ws:${++this.#socketCounter}`;
-    const { id } = proven.peer;
-    const neighbor = new NeighborSocket(socket, proven, {
-      message: (message) => this.#take({ type: 'message', channel, message }),
-      closed: (cause) => {
-        this.#sockets.delete(channel);
-        if (!this.#stopped) {
-          this.#log.info('neighbor gone', {
-            id,
-            via: client?.url ?? 'its WebSocket',
-            reason: cause?.message,
-          });
-          this.#take({ type: 'neighbor-down', channel });
-        }
-        client?.lost();
-      },
-    });
-    this.#sockets.set(channel, neighbor);
-    this.#log.info('neighbor', { id, via: client?.url ?? 'its WebSocket' });
-    this.#take({ type: 'neighbor-up', channel, id });
-  }
-
-  #newClient(target: string): BootstrapClient {
-    let shown: string | undefined;
-    const { checkInterval, fwmark } = this.#config;
-    const events: ClientEvents = {
-      neighbor: (socket, proven) => {
-        shown = undefined;
-        const pinned = this.#kept.pins.get(proven.peer.id);
-        if (proven.peer.id === this.#config.id || (pinned !== undefined && pinned !== hex(proven.peer.key))) {
-          socket.close(4003, 'identity_mismatch');
-          client.error = 'the server’s ID belongs to another identity key';
-          this.#log.warn('bootstrap server refused', {
-            url: client.url,
-            id: proven.peer.id,
-            reason: client.error,
-          });
-          client.lost();
-          return;
-        }
-        this.#keep(proven.peer.id, hex(proven.peer.key));
-        this.#neighborUp(socket, proven, client);
-      },
-      failed: (url, cause) => {
-        if (cause.code === 'self_connection') {
-          client.state = 'waiting';
-          return;
-        }
-        this.#log[shown === cause.message ? 'debug' : 'warn']('bootstrap server not reached', {
-          url,
-          reason: cause.message,
-        });
-        shown = cause.message;
-        const taken = cause.code === 'id_in_use' || cause.code === 'identity_mismatch';
-        if (taken && this.#mesh.neighbors.size === 0) {
-          this.#giveUp(
-            new CryonetError(
-              'bad_config',
-              `node ID "${this.#config.id}" cannot be used in this mesh: ${cause.message} (${url})`,
-            ),
-          );
-        }
-      },
-      unmarked: this.#unmarked,
-    };
-    const client = new BootstrapClient(target, this.#local, checkInterval, events, fwmark);
-    return client;
   }
 }

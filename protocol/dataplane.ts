@@ -11,8 +11,15 @@
  */
 import * as z from 'zod/mini';
 import { bytes, candidateLine, negotiationId, nodeId, route, sdp } from './schema.ts';
-import { candidatePair, counters, directStatus, dropCounts, interfaceStatus, lossShare } from './status.ts';
-import { warning } from './warnings.ts';
+import {
+  candidatePair,
+  counters,
+  directStatus,
+  dropCounts,
+  interfaceStatus,
+  lossShare,
+  warning,
+} from './status.ts';
 
 export const dataplaneVersion = 1;
 

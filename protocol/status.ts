@@ -1,6 +1,6 @@
 /** What `GET /status` on the control socket answers and `cryoc status --json` prints. Fields are only added. */
 import * as z from 'zod/mini';
-import { warning } from './warnings.ts';
+import { nodeId } from './schema.ts';
 
 const candidateEnd = z.object({
   type: z.enum(['host', 'srflx', 'prflx', 'relay']),
@@ -73,6 +73,18 @@ const peerStatus = z.object({
   offerer: z.enum(['self', 'peer']),
 });
 
+/** `protocol/warnings.ts` keeps them. */
+export const warning = z.object({
+  /** A stable short name of what it is about, `listen` for example. */
+  subject: z.string().check(z.maxLength(256)),
+  /** The peer whose link it is about; null: this node. */
+  peer: z.nullable(nodeId),
+  /** One line: what is wrong, and what to do. */
+  message: z.string().check(z.maxLength(1024)),
+  /** Milliseconds since the Unix epoch. */
+  since: z.int(),
+});
+
 export const statusReport = z.object({
   version: z.string(),
   node: z.object({
@@ -108,3 +120,4 @@ export const statusReport = z.object({
 
 export type StatusReport = z.infer<typeof statusReport>;
 export type PeerStatus = z.infer<typeof peerStatus>;
+export type Warning = z.infer<typeof warning>;

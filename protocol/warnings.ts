@@ -7,22 +7,8 @@
  *                  │  ▲──────────────────────────────────────────┘
  *                  └── clear ──► gone
  */
-import * as z from 'zod/mini';
 import type { Log } from './log.ts';
-import { nodeId } from './schema.ts';
-
-export const warning = z.object({
-  /** A stable short name of what it is about, `listen` for example. */
-  subject: z.string().check(z.maxLength(256)),
-  /** The peer whose link it is about; null: this node. */
-  peer: z.nullable(nodeId),
-  /** One line: what is wrong, and what to do. */
-  message: z.string().check(z.maxLength(1024)),
-  /** Milliseconds since the Unix epoch. */
-  since: z.int(),
-});
-
-export type Warning = z.infer<typeof warning>;
+import type { Warning } from './status.ts';
 
 /** Warnings about peers that are kept: what others cause has a bound. Those about this node have one by their subjects. */
 export const maxPeerWarnings = 256;

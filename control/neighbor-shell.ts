@@ -1,0 +1,175 @@
+/**
+ * The part of control's shell that has the neighbors by WebSocket: the bootstrap server, the bootstrap clients, and a
+ * channel `ws:<number>` for each connection that either of them made.
+ */
+import type { WebSocket } from 'ws';
+import { CryonetError } from '../protocol/errors.ts';
+import type { Hello, RefuseCode } from '../protocol/handshake.ts';
+import type { Log } from '../protocol/log.ts';
+import type { NeighborMessage } from '../protocol/signaling.ts';
+import type { StatusReport } from '../protocol/status.ts';
+import type { ControlConfig } from './config.ts';
+import type { HostPort } from './core/address.ts';
+import { hex } from './core/environment.ts';
+import type { Channel, MeshEvent } from './core/events.ts';
+import { BootstrapClient, type ClientEvents } from './io/bootstrap-client.ts';
+import { type BootstrapServer, openBootstrapServer } from './io/bootstrap-server.ts';
+import type { Local, Proven } from './io/handshake.ts';
+import { unmarkedWarning } from './io/marked-connection.ts';
+import { NeighborSocket } from './io/neighbor-socket.ts';
+
+/** Milliseconds. */
+const probeTimeout = 1500;
+
+export interface NeighborShellOptions {
+  readonly config: ControlConfig;
+  readonly local: Local;
+  readonly log: Log;
+  /** Public key in hexadecimal by ID. */
+  readonly pins: ReadonlyMap<string, string>;
+  readonly keep: (id: string, key: string) => void;
+  readonly take: (event: MeshEvent) => void;
+  /** Whether there is no neighbor of any kind. */
+  readonly isAlone: () => boolean;
+  /** Ends the process on a condition that no retry mends. */
+  readonly giveUp: (cause: CryonetError) => void;
+}
+
+export class NeighborShell {
+  readonly #options: NeighborShellOptions;
+  readonly #unmarked: (cause: CryonetError) => void;
+  readonly #sockets = new Map<Channel, NeighborSocket>();
+  readonly #clients: BootstrapClient[] = [];
+  #server: BootstrapServer | undefined;
+  #socketCounter = 0;
+  #closed = false;
+
+  constructor(options: NeighborShellOptions) {
+    this.#options = options;
+    this.#unmarked = unmarkedWarning(options.log);
+  }
+
+  /** Opens the server, then the clients. Throws `port_in_use` and `bad_config`. */
+  async open(): Promise<void> {
+    const { config, local, log } = this.#options;
+    this.#server = await openBootstrapServer(config.listen, config.tls, local, {
+      admit: (client) => this.#admit(client),
+      neighbor: (socket, proven) => this.#neighborUp(socket, proven, undefined),
+      refused: (address, cause) => {
+        const level = cause.code === 'connection_closed' || cause.code === 'bad_message' ? 'debug' : 'warn';
+        log[level]('neighbor refused', { address, reason: cause.message });
+      },
+    });
+    for (const url of config.wsServers) this.#clients.push(this.#newClient(url));
+  }
+
+  /** Clients first, so that none connects again. Idempotent, never throws. */
+  close(): void {
+    this.#closed = true;
+    for (const client of this.#clients) client.close();
+    for (const socket of this.#sockets.values()) socket.close();
+    this.#server?.close();
+  }
+
+  /** Of the bootstrap WebSocket. */
+  get address(): HostPort {
+    return this.#server?.address ?? this.#options.config.listen;
+  }
+
+  get bootstrap(): StatusReport['bootstrap'] {
+    return this.#clients.map(({ url, state, id, error }) => ({ url, state, id, error }));
+  }
+
+  send(channel: Channel, message: NeighborMessage): void {
+    this.#sockets.get(channel)?.send(message);
+  }
+
+  /** What a client that proved the token is refused for. */
+  async #admit(client: Hello): Promise<RefuseCode | undefined> {
+    if (client.id === this.#options.local.id) return 'id_in_use';
+    const pinned = this.#options.pins.get(client.id);
+    if (pinned !== undefined && pinned !== hex(client.key)) return 'identity_mismatch';
+    const twins = [...this.#sockets.values()].filter(
+      ({ peer }) => peer.id === client.id && peer.epoch !== client.epoch,
+    );
+    for (const twin of twins) {
+      if (twin.peer.epoch > client.epoch || (await twin.answers(probeTimeout))) return 'id_in_use';
+      twin.close(new CryonetError('connection_closed', 'replaced by a newer start of the same node'));
+    }
+    this.#options.keep(client.id, hex(client.key));
+    return undefined;
+  }
+
+  #neighborUp(socket: WebSocket, proven: Proven, client: BootstrapClient | undefined): void {
+    const channel = `ws:${++this.#socketCounter}`;
+    const { id } = proven.peer;
+    const neighbor = new NeighborSocket(socket, proven, {
+      message: (message) => this.#options.take({ type: 'message', channel, message }),
+      closed: (cause) => {
+        this.#sockets.delete(channel);
+        if (!this.#closed) {
+          this.#options.log.info('neighbor gone', {
+            id,
+            via: client?.url ?? 'its WebSocket',
+            reason: cause?.message,
+          });
+          this.#options.take({ type: 'neighbor-down', channel });
+        }
+        client?.lost();
+      },
+    });
+    this.#sockets.set(channel, neighbor);
+    this.#options.log.info('neighbor', { id, via: client?.url ?? 'its WebSocket' });
+    this.#options.take({ type: 'neighbor-up', channel, id });
+  }
+
+  #newClient(target: string): BootstrapClient {
+    let shown: string | undefined;
+    const { checkInterval, fwmark } = this.#options.config;
+    const events: ClientEvents = {
+      neighbor: (socket, proven) => {
+        shown = undefined;
+        const pinned = this.#options.pins.get(proven.peer.id);
+        if (
+          proven.peer.id === this.#options.local.id ||
+          (pinned !== undefined && pinned !== hex(proven.peer.key))
+        ) {
+          socket.close(4003, 'identity_mismatch');
+          client.error = 'the server’s ID belongs to another identity key';
+          this.#options.log.warn('bootstrap server refused', {
+            url: client.url,
+            id: proven.peer.id,
+            reason: client.error,
+          });
+          client.lost();
+          return;
+        }
+        this.#options.keep(proven.peer.id, hex(proven.peer.key));
+        this.#neighborUp(socket, proven, client);
+      },
+      failed: (url, cause) => {
+        if (cause.code === 'self_connection') {
+          client.state = 'waiting';
+          return;
+        }
+        this.#options.log[shown === cause.message ? 'debug' : 'warn']('bootstrap server not reached', {
+          url,
+          reason: cause.message,
+        });
+        shown = cause.message;
+        const taken = cause.code === 'id_in_use' || cause.code === 'identity_mismatch';
+        if (taken && this.#options.isAlone()) {
+          this.#options.giveUp(
+            new CryonetError(
+              'bad_config',
+              `node ID "${this.#options.local.id}" cannot be used in this mesh: ${cause.message} (${url})`,
+            ),
+          );
+        }
+      },
+      unmarked: this.#unmarked,
+    };
+    const client = new BootstrapClient(target, this.#options.local, checkInterval, events, fwmark);
+    return client;
+  }
+}

@@ -1,0 +1,230 @@
+/**
+ * The part of the dataplane's shell that has the peer connections: their descriptions and candidates, what arrives on
+ * their datachannels, and the pings that find out whether they still carry anything.
+ */
+import type { Notification, NotificationParams, Params, Result } from '../protocol/dataplane.ts';
+import { CryonetError, reasonOf } from '../protocol/errors.ts';
+import type { Log } from '../protocol/log.ts';
+import { maxNeighborFrame } from '../protocol/signaling.ts';
+import type { WireMessage } from '../protocol/wire.ts';
+import type { LinkEvent } from './core/link.ts';
+import type { DirectShell } from './direct-shell.ts';
+import type { CandidateFilter } from './io/candidate-filter.ts';
+import { fingerprintOf } from './io/engine/sdp.ts';
+import { LiveConnection, LiveConnections, readWire } from './io/live-connection.ts';
+import type { Connection, ConnectionState, Engine } from './io/webrtc.ts';
+
+/** Intervals between two pings where a direct path carries the packets: only to know that there is another one. */
+const restingPings = 10;
+
+/** Pings in a row, without a word of any kind from the peer, after which a link is lost. ICE alone notices after half
+ *  a minute, and SCTP sends less and less often into a path that was interrupted. */
+const maxSilentPings = 3;
+
+/** Pings, likewise, of which the second is sent a probe's time before a direct path is lost. */
+const doubts = 2;
+
+export interface ConnectionShellOptions {
+  readonly log: Log;
+  readonly filter: CandidateFilter;
+  readonly direct: DirectShell;
+  /** Undefined before `hello`. */
+  readonly engine: () => Engine | undefined;
+  readonly take: (event: LinkEvent) => void;
+  readonly notify: <N extends Notification>(name: N, params: NotificationParams<N>) => void;
+  /** The engine has a new socket. */
+  readonly opened: () => void;
+  /** The negotiation that carries a link's packets. */
+  readonly active: (peer: string) => string | undefined;
+  /** A candidate may have explained the peer's end of the selected pair. */
+  readonly explained: (peer: string) => void;
+  readonly packet: (peer: string, bytes: Uint8Array) => void;
+  readonly drained: (peer: string, connection: Connection) => void;
+}
+
+export class ConnectionShell {
+  readonly #options: ConnectionShellOptions;
+  readonly #live = new LiveConnections();
+  /** Peers to which packets of the usual length are lost. */
+  readonly #narrow = new Set<string>();
+  #pingCount = 0;
+
+  constructor(options: ConnectionShellOptions) {
+    this.#options = options;
+  }
+
+  get(peer: string, negotiation: string): LiveConnection | undefined {
+    return this.#live.get(peer, negotiation);
+  }
+
+  /** The one that carries the link's packets, or would. */
+  active(peer: string): LiveConnection | undefined {
+    const negotiation = this.#options.active(peer);
+    return negotiation === undefined ? undefined : this.#live.get(peer, negotiation);
+  }
+
+  sayToAll(message: WireMessage): void {
+    this.#live.sayToAll(message);
+  }
+
+  /** Nothing is told of it: who closes knows. */
+  close(peer: string, negotiation: string): void {
+    this.#live.close(peer, negotiation);
+    this.#options.direct.ended(peer, negotiation);
+  }
+
+  /** The link is removed. */
+  forget(peer: string): void {
+    this.#narrow.delete(peer);
+  }
+
+  async offer(params: Params<'offer'>): Promise<Result<'offer'>> {
+    const live = this.#connect(params, true);
+    const offered = live.connection.offer();
+    this.#options.opened();
+    const sdp = await this.#orEnd(params.peer, params.negotiation, offered);
+    live.fingerprints.ours = fingerprintOf(sdp);
+    return { sdp };
+  }
+
+  async answer(params: Params<'answer'>): Promise<Result<'answer'>> {
+    const live = this.#connect(params, false);
+    const answered = live.connection.answer(params.sdp);
+    this.#options.opened();
+    const sdp = await this.#orEnd(params.peer, params.negotiation, answered);
+    live.fingerprints.theirs = fingerprintOf(params.sdp);
+    live.fingerprints.ours = fingerprintOf(sdp);
+    live.releaseCandidates();
+    return { sdp };
+  }
+
+  async accept({ peer, negotiation, sdp }: Params<'accept'>): Promise<Result<'accept'>> {
+    const live = this.#live.get(peer, negotiation);
+    if (live === undefined) throw new CryonetError('unknown_link');
+    await this.#orEnd(peer, negotiation, live.connection.accept(sdp));
+    live.fingerprints.theirs = fingerprintOf(sdp);
+    live.releaseCandidates();
+    return {};
+  }
+
+  addCandidate({ peer, negotiation, candidate }: NotificationParams<'candidate'>): void {
+    const { filter, log, explained } = this.#options;
+    const live = this.#live.get(peer, negotiation);
+    if (live === undefined) return;
+    const tried = filter.mayTry(candidate);
+    log.debug('remote candidate', { peer, negotiation, candidate, tried });
+    // It may explain the peer's end of a pair that is selected already: a relay, say.
+    if (tried && live.addCandidate(candidate) && live === this.active(peer)) explained(peer);
+  }
+
+  /** One interval is over. */
+  ping(peers: readonly string[]): void {
+    const { direct } = this.#options;
+    this.#pingCount++;
+    for (const peer of peers) {
+      const rests = direct.isUp(peer) && !direct.isDoubtful(peer);
+      if (rests && this.active(peer)?.answered === true && this.#pingCount % restingPings !== 0) continue;
+      this.#watch(peer);
+      this.active(peer)?.ping();
+    }
+  }
+
+  /** The direct path is lost: is the datachannel too? */
+  doubt(peer: string): void {
+    const live = this.active(peer);
+    if (live === undefined) return;
+    if (live.silentPings >= doubts) this.#drop(peer, this.#options.active(peer)!, silent);
+    else live.ping();
+  }
+
+  #connect(
+    { peer, negotiation, identity, route, iceServers }: Params<'offer'>,
+    offered: boolean,
+  ): LiveConnection {
+    const { filter, log, take, notify, opened } = this.#options;
+    const engine = this.#options.engine();
+    if (engine === undefined) throw new CryonetError('bad_message', 'hello comes first');
+    if (this.#live.get(peer, negotiation) !== undefined)
+      throw new CryonetError('bad_message', 'this negotiation exists');
+    take({ type: 'connect', peer, negotiation, route });
+    const at = { peer, negotiation };
+    const connection = engine.connect(
+      { route, iceServers, narrow: this.#narrow.has(peer) },
+      {
+        candidate: (candidate) => {
+          if (route === 'relay') opened();
+          const told = filter.mayTell(candidate);
+          log.debug('candidate', { ...at, candidate, told });
+          if (told) notify('candidate', { ...at, candidate });
+        },
+        state: (state) => this.#connectionState(peer, negotiation, state),
+        open: (channel) => {
+          if (filter.leadsAstray(connection.pair())) this.#drop(peer, negotiation, throughTunnel);
+          else take({ type: 'open', ...at, channel, relayed: connection.pair()?.local.type === 'relay' });
+        },
+        message: (channel, bytes) => {
+          live.silentPings = 0;
+          if (channel === 'data') this.#options.packet(peer, bytes);
+          else if (channel === 'wire') this.#wire(peer, negotiation, bytes);
+          else if (bytes.length <= maxNeighborFrame) notify('signal', { peer, frame: bytes });
+        },
+        drain: () => this.#options.drained(peer, connection),
+      },
+    );
+    const live = new LiveConnection(connection, { route, offered, identity });
+    this.#live.add(peer, negotiation, live);
+    return live;
+  }
+
+  /** What a failed description means: the connection is of no more use. */
+  async #orEnd<T>(peer: string, negotiation: string, made: Promise<T>): Promise<T> {
+    try {
+      return await made;
+    } catch (cause) {
+      this.#options.take({ type: 'close', peer, negotiation });
+      throw cause instanceof CryonetError ? cause : new CryonetError('bad_sdp', reasonOf(cause), { cause });
+    }
+  }
+
+  #connectionState(peer: string, negotiation: string, state: ConnectionState): void {
+    this.#options.log.debug('connection', { peer, negotiation, state });
+    if (state === 'failed') this.#drop(peer, negotiation, 'no path');
+    if (state === 'closed') this.#drop(peer, negotiation, 'closed by the peer');
+  }
+
+  #drop(peer: string, negotiation: string, reason: string): void {
+    if (!this.#live.close(peer, negotiation)) return;
+    this.#options.direct.ended(peer, negotiation);
+    this.#options.take({ type: 'ended', peer, negotiation, reason });
+  }
+
+  #wire(peer: string, negotiation: string, bytes: Uint8Array): void {
+    const { direct, log, notify, take } = this.#options;
+    const live = this.#live.get(peer, negotiation);
+    if (live === undefined) return;
+    const message = readWire(bytes, (reason) => log.debug('wire message not understood', { peer, reason }));
+    if (message === undefined) return;
+    if (message.type === 'ping') live.sendWire({ type: 'pong', number: message.number });
+    else if (message.type === 'pong') live.takePong(message.number);
+    else if (message.type === 'direct') direct.receive(peer, negotiation, message);
+    else if (message.type === 'lost') direct.unheard(peer);
+    else if (message.type === 'bye') notify('bye', { peer });
+    else take({ type: 'wire', peer, negotiation, message });
+  }
+
+  #watch(peer: string): void {
+    const live = this.active(peer);
+    const negotiation = this.#options.active(peer);
+    if (live === undefined || negotiation === undefined) return;
+    if (!live.answered && live.roundTrip.asks > maxSilentPings && !this.#narrow.has(peer)) {
+      this.#narrow.add(peer);
+      this.#drop(peer, negotiation, 'full packets are lost');
+    } else if (live.silentPings >= maxSilentPings) this.#drop(peer, negotiation, silent);
+    else if (this.#options.filter.leadsAstray(live.connection.pair()))
+      this.#drop(peer, negotiation, throughTunnel);
+  }
+}
+
+const silent = 'the peer does not answer';
+
+const throughTunnel = 'the path leads through our own tunnel';
