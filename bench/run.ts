@@ -1,5 +1,5 @@
 /**
- * npm run bench: the project's figures, and those of its peers, measured in turns on one machine.
+ * ./dev bench: the project's figures, and those of its peers, measured in turns on one machine.
  *
  *   --runs N      takes of each figure, default 5; --quick means 1, with shorter windows
  *   --only NAME   one measurement (repeatable): startup, mesh-10, mesh-30, first-packet, throughput, udp, round-trip, fan,

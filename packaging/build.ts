@@ -1,5 +1,5 @@
 /**
- * `npm run package`: the packages of every architecture and format, byte for byte the same wherever and whenever they
+ * `./dev package`: the packages of every architecture and format, byte for byte the same wherever and whenever they
  * are built from one commit.
  */
 import { createHash } from 'node:crypto';
@@ -21,7 +21,7 @@ import { buildRpm } from './rpm.ts';
 import { type Architecture, architectures, pinnedNode, runtime } from './runtime.ts';
 import { stage } from './stage.ts';
 
-const usage = `npm run package -- [OPTIONS]
+const usage = `./dev package [OPTIONS]
 
   --arch x64,arm64     architectures; default both
   --format deb,rpm     formats; default both

@@ -128,7 +128,7 @@ test('who may not mark is told why, and is connected all the same', async (conte
 const openssl = spawnSync('openssl', ['version']).status === 0;
 
 test('TLS is inside: the server is asked for by its name, by none where that is an address, and proves it', {
-  skip: openssl ? false : 'needs openssl (apt-get install openssl)',
+  skip: openssl ? false : 'needs openssl',
 }, async (context) => {
   const folder = temporaryFolder(context);
   const [key, cert] = [join(folder, 'key.pem'), join(folder, 'cert.pem')] as const;

@@ -16,18 +16,9 @@ import { after, before, suite, test } from 'node:test';
 import { gunzipSync } from 'node:zlib';
 import { type ReleaseOptions, release } from '../packaging/release/main.ts';
 
-/** Program: Debian's package. */
-const needed = {
-  'apt-get': 'apt',
-  gpg: 'gpg',
-  'dpkg-deb': 'dpkg',
-  reprepro: 'reprepro',
-  rpmbuild: 'rpm',
-  rpmsign: 'rpm',
-  createrepo_c: 'createrepo-c',
-};
-const missing = Object.entries(needed).filter(([name]) => spawnSync(name, ['--version']).error !== undefined);
-const skip = missing.length > 0 && `needs ${[...new Set(missing.map(([, debian]) => debian))].join(', ')}`;
+const needed = ['apt-get', 'gpg', 'dpkg-deb', 'reprepro', 'rpmbuild', 'rpmsign', 'createrepo_c'];
+const missing = needed.filter((name) => spawnSync(name, ['--version']).error !== undefined);
+const skip = missing.length > 0 && `needs ${missing.join(', ')}`;
 
 const version = '1.2.3';
 const sbomOptions = {

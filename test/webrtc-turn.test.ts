@@ -146,6 +146,6 @@ function lack(): string | false {
   if (process.getuid?.() !== 0) return 'needs root for its namespaces';
   const folders = ['/usr/bin', '/bin', '/usr/sbin', '/sbin'];
   const has = (tool: string) => folders.some((folder) => existsSync(join(folder, tool)));
-  if (!has('turnserver')) return 'needs turnserver (Debian: coturn)';
-  return has('ip') ? false : 'needs ip (Debian: iproute2)';
+  if (!has('turnserver')) return 'needs turnserver';
+  return has('ip') ? false : 'needs ip';
 }

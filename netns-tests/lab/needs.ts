@@ -2,36 +2,36 @@
 import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
 
-/** Tool: the Debian package it comes in. */
-const packages = {
-  ip: 'iproute2',
-  nft: 'nftables',
-  tc: 'iproute2',
-  ping: 'iputils-ping',
-  tcpdump: 'tcpdump',
-  turnserver: 'coturn',
-  iperf3: 'iperf3',
-  babeld: 'babeld',
-  bird: 'bird2',
-  curl: 'curl',
-  cc: 'gcc',
-  setpriv: 'util-linux',
-  unshare: 'util-linux',
-  nsenter: 'util-linux',
-  mmdebstrap: 'mmdebstrap',
-  'systemd-nspawn': 'systemd-container',
-  'dpkg-deb': 'dpkg',
-  rpm: 'rpm',
-  rpmbuild: 'rpm',
-  lintian: 'lintian',
-  rpmlint: 'rpmlint',
-  strip: 'binutils',
-  readelf: 'binutils',
-  'aarch64-linux-gnu-gcc': 'gcc-aarch64-linux-gnu',
-  'qemu-aarch64-static': 'qemu-user-static',
-} as const;
+/** Programs that a story may name. Which Debian package each comes in is in the list of `dev`, which installs them. */
+export const tools = [
+  'ip',
+  'nft',
+  'tc',
+  'ping',
+  'tcpdump',
+  'turnserver',
+  'iperf3',
+  'babeld',
+  'bird',
+  'curl',
+  'cc',
+  'setpriv',
+  'unshare',
+  'nsenter',
+  'mmdebstrap',
+  'systemd-nspawn',
+  'dpkg-deb',
+  'rpm',
+  'rpmbuild',
+  'lintian',
+  'rpmlint',
+  'strip',
+  'readelf',
+  'aarch64-linux-gnu-gcc',
+  'qemu-aarch64-static',
+] as const;
 
-export type Tool = keyof typeof packages;
+export type Tool = (typeof tools)[number];
 
 export interface Lack {
   readonly what: string;
@@ -44,8 +44,8 @@ export function lacks(tools: readonly Tool[]): Lack[] {
   if (process.getuid?.() !== 0) found.push({ what: 'root', remedy: 'run it with sudo' });
   if (!exists('/dev/net/tun')) found.push({ what: '/dev/net/tun', remedy: 'modprobe tun' });
   const missing = [...new Set<Tool>(['ip', ...tools])].filter((tool) => !onPath(tool));
-  const wanted = [...new Set(missing.map((tool) => packages[tool]))].join(' ');
-  if (missing.length > 0) found.push({ what: missing.join(', '), remedy: `apt-get install ${wanted}` });
+  if (missing.length > 0)
+    found.push({ what: missing.join(', '), remedy: './dev test installs what is missing' });
   return found;
 }
 

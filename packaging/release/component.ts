@@ -59,7 +59,8 @@ export function addon(name: string, version: string): Component {
 
 export function nodeRuntime({ version, sha256 }: Runtime): Component {
   // Node lists what it has linked in, and only of itself.
-  if (process.versions.node !== version) throw new Error(`made by Node ${version} alone, as npm scripts are`);
+  if (process.versions.node !== version)
+    throw new Error(`made by Node ${version} alone, as ./dev package does`);
   return {
     'bom-ref': `node@${version}`,
     type: 'platform',

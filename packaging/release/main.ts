@@ -19,8 +19,7 @@ export async function release(options: ReleaseOptions): Promise<void> {
   const { out, version, metafiles, roots } = options;
   const key = await signingKey(options);
   const packages = readdirSync(out).filter((name) => isPackageOf(name, version));
-  if (packages.length === 0)
-    throw new Error(`no packages of ${version} in ${out}: npm run package makes them`);
+  if (packages.length === 0) throw new Error(`no packages of ${version} in ${out}: ./dev package makes them`);
   const materials = `cryonet-${version}.cdx.json`;
   const licences = `cryonet-${version}-third-party-licences.txt`;
   writeFileSync(join(out, materials), sbom(options));
@@ -36,7 +35,7 @@ export async function release(options: ReleaseOptions): Promise<void> {
   });
 }
 
-/** As they are named by npm run package: cryonet_1.2.3_amd64.deb, cryonet-1.2.3-1.x86_64.rpm. */
+/** As ./dev package names them: cryonet_1.2.3_amd64.deb, cryonet-1.2.3-1.x86_64.rpm. */
 function isPackageOf(name: string, version: string): boolean {
   return (
     (name.startsWith(`cryonet_${version}_`) && name.endsWith('.deb')) ||

