@@ -1,6 +1,7 @@
 /** `cryoc`: asks a running node. */
 import { existsSync } from 'node:fs';
 import { CommanderError } from 'commander';
+import { scanCommandLine } from '../protocol/command-line.ts';
 import { CryonetError, exitCode, reasonOf } from '../protocol/errors.ts';
 import { controlSocket, defaultRuntimeDirectory } from '../protocol/paths.ts';
 import { getJson } from './control-client.ts';
@@ -26,6 +27,8 @@ function socketPath(): string {
 }
 
 try {
+  const { missing } = scanCommandLine(process.argv.slice(2), program);
+  if (missing !== undefined) throw new CryonetError('bad_config', missing);
   if (process.argv.length <= 2) program.outputHelp();
   else await program.parseAsync();
 } catch (error) {

@@ -1,5 +1,6 @@
 /** The command line of `cryoc`; what a command does is added by who runs it. */
 import { Command, Option } from 'commander';
+import { givenVariable } from '../protocol/command-line.ts';
 import { version } from '../protocol/version.ts';
 
 export function cryocProgram(): { program: Command; status: Command } {
@@ -11,7 +12,11 @@ export function cryocProgram(): { program: Command; status: Command } {
         'CRYONET_SOCKET',
       ),
     )
-    .addOption(new Option('--runtime-dir <DIR>', 'runtime folder of the node').env('RUNTIME_DIR'))
+    .addOption(
+      new Option('--runtime-dir <DIR>', 'runtime folder of the node').env(
+        givenVariable('runtime-dir', process.env) ?? 'RUNTIME_DIR',
+      ),
+    )
     .exitOverride()
     .configureOutput({ writeErr: () => {} })
     .addHelpText(

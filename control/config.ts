@@ -1,24 +1,23 @@
-/**
- * The configuration of a node, from where it is given: a flag wins over an environment variable, that over the
- * configuration file, that over the default.
- */
+/** The configuration of a node: what each option takes, and what follows from all of them. `sources.ts` has where
+ *  they are given. */
 import { readFileSync } from 'node:fs';
-import { availableParallelism, hostname, userInfo } from 'node:os';
-import { InvalidArgumentError } from 'commander';
-import { parse as parseToml } from 'smol-toml';
+import { availableParallelism, hostname } from 'node:os';
 import type { IceServer } from '../protocol/dataplane.ts';
-import { CryonetError, reasonOf } from '../protocol/errors.ts';
+import { CryonetError } from '../protocol/errors.ts';
 import { type LogFormat, type LogLevel, logFormats, logLevels } from '../protocol/log.ts';
 import { defaultRuntimeDirectory, defaultStateDirectory, serviceTokenFile } from '../protocol/paths.ts';
 import { type HostPort, parseHostPort, parseIceServer } from './core/address.ts';
 import { parseDuration } from './core/duration.ts';
 import { idOfHost } from './host-id.ts';
-import { controlProgram, environmentName, optionTable } from './options.ts';
+import { optionTable } from './options.ts';
+import { type Environment, readSources, type Sources } from './sources.ts';
 import { readToken } from './token.ts';
 
 export interface ControlConfig {
   readonly id: string;
   readonly token: string;
+  /** Where the token is from, for whoever is told that it is the wrong one. */
+  readonly tokenSource: string;
   readonly listen: HostPort;
   readonly tls: { readonly cert: string; readonly key: string } | null;
   readonly wsServers: readonly string[];
@@ -54,15 +53,17 @@ export interface ControlConfig {
   readonly service: boolean;
 }
 
+type Tokenless = Omit<ControlConfig, 'token' | 'tokenSource'>;
+
 /** A service that has no token yet: nothing is wrong, it waits. */
 export class TokenAwaited extends CryonetError {
   /** Everything else of the configuration, which is good. */
-  readonly config: Omit<ControlConfig, 'token'>;
+  readonly config: Tokenless;
 
   /** Where it is looked for. */
   readonly file: string;
 
-  constructor(config: Omit<ControlConfig, 'token'>, file: string) {
+  constructor(config: Tokenless, file: string) {
     super('bad_config', `the mesh needs a token: put it into ${file}`);
     this.config = config;
     this.file = file;
@@ -74,89 +75,19 @@ export function defaultWorkers(processors: number): number {
   return Math.min(4, Math.max(1, Math.floor(processors / 2)));
 }
 
-type Environment = Readonly<Record<string, string | undefined>>;
-type Flags = Readonly<Record<string, string | string[] | boolean>>;
+/** Words that people type to tell a program what to do. A node called so has to be meant. */
+const commandWords: ReadonlySet<string> = new Set([
+  ...['status', 'show', 'list', 'peers', 'help', 'version'],
+  ...['up', 'down', 'start', 'stop', 'restart', 'reload'],
+]);
 
-/** Where a value came from, as the error message names it. */
-interface Given {
-  readonly text: string;
-  readonly source: string;
-  /** 0 a flag, 1 a variable, 2 the file, 3 the default: the least wins. */
-  readonly rank: number;
-}
-
-/** Throws `bad_config` with one line that names the option and what it takes, and `TokenAwaited`. Reads the files that
- *  options name. */
+/** Throws `bad_config` with one line that names the source of the value and what it takes, and `TokenAwaited`. Reads the
+ *  files that options name. */
 export function readConfig(argv: readonly string[], env: Environment, uid: number): ControlConfig {
-  const program = controlProgram();
-  program.exitOverride().configureOutput({ writeErr: () => {} });
-  try {
-    program.parse([...argv], { from: 'user' });
-  } catch (cause) {
-    const { code, message } = cause as { code?: string; message: string };
-    if (
-      code === 'commander.helpDisplayed' ||
-      code === 'commander.version' ||
-      cause instanceof InvalidArgumentError
-    )
-      throw cause;
-    throw new CryonetError('bad_config', withoutValue(message), { cause });
-  }
-  const flags = program.opts<Flags>();
-  refuseForgottenValues(flags);
-  const file = readConfigFile(flags.config ?? env.CONFIG);
-  return resolve(sources(flags, env, file, program.args[0]), env, uid);
+  return resolve(readSources(argv, env), env, uid);
 }
 
-/** An option whose value was forgotten takes the next one for it. */
-function refuseForgottenValues(flags: Flags): void {
-  for (const { flag, value } of optionTable) {
-    const given = [flags[camelCase(flag)] ?? []].flat();
-    const isOption = (text: string | boolean) =>
-      flag === 'token' ? optionTable.some((row) => text === `--${row.flag}`) : /^--[a-z]/.test(String(text));
-    if (given.some(isOption)) {
-      throw new CryonetError('bad_config', `option '--${flag} <${value}>' argument missing`);
-    }
-  }
-}
-
-function camelCase(flag: string): string {
-  return flag.replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase());
-}
-
-/** What commander says, on one line and without the value of a misspelt option: it may be the token. */
-function withoutValue(message: string): string {
-  return reasonOf(message.replace(/^error: /, '').replace(/'(--?[^'=]*)=.*'/s, "'$1'"));
-}
-
-type Lookup = (flag: string) => Given | undefined;
-
-function sources(
-  flags: Flags,
-  env: Environment,
-  file: { path: string; values: Record<string, unknown> } | undefined,
-  id: string | undefined,
-): Lookup {
-  return (flag) => {
-    const fromFlag = flag === 'id' ? id : flags[camelCase(flag)];
-    if (fromFlag !== undefined)
-      return { text: asText(fromFlag), source: flag === 'id' ? '<ID>' : `--${flag}`, rank: 0 };
-    const variable = environmentName(flag);
-    const fromEnv = env[variable];
-    if (fromEnv !== undefined && fromEnv !== '') return { text: fromEnv, source: variable, rank: 1 };
-    const fromFile = file?.values[flag];
-    if (fromFile !== undefined)
-      return { text: asText(fromFile), source: `${flag} in ${file!.path}`, rank: 2 };
-    const fallback = optionTable.find((row) => row.flag === flag)?.fallback;
-    return fallback === undefined ? undefined : { text: fallback, source: `--${flag}`, rank: 3 };
-  };
-}
-
-function asText(value: unknown): string {
-  return Array.isArray(value) ? value.join(',') : String(value);
-}
-
-function resolve(given: Lookup, env: Environment, uid: number): ControlConfig {
+function resolve({ given, meant }: Sources, env: Environment, uid: number): ControlConfig {
   const read = <T>(flag: string, parse: (text: string) => T | undefined): T | undefined => {
     const value = given(flag);
     if (value === undefined) return undefined;
@@ -169,6 +100,13 @@ function resolve(given: Lookup, env: Environment, uid: number): ControlConfig {
     throw new CryonetError('bad_config', `${value.source} takes ${takes}, not ${shown}`);
   };
   const service = read('service', boolean) ?? false;
+  const typed = given('id');
+  if (typed?.rank === 0 && !meant && !service && commandWords.has(typed.text)) {
+    throw new CryonetError(
+      'bad_config',
+      `cryonet takes no command "${typed.text}": cryoc status asks a running node; a node of that ID: cryonet … -- ${typed.text}`,
+    );
+  }
   const id =
     read('id', (text) => (/^[A-Za-z0-9_-]{1,64}$/.test(text) ? text : undefined)) ??
     (service ? idOfHost(hostname()) : undefined);
@@ -183,10 +121,14 @@ function resolve(given: Lookup, env: Environment, uid: number): ControlConfig {
   const certificate = read('tls-cert', readable);
   const key = read('tls-key', readable);
   if ((certificate === undefined) !== (key === undefined)) {
-    throw new CryonetError('bad_config', '--tls-cert and --tls-key go together');
+    const alone = given('tls-cert') ?? given('tls-key');
+    throw new CryonetError(
+      'bad_config',
+      `--tls-cert and --tls-key go together, and there is only ${alone!.source}`,
+    );
   }
   const path = (text: string) => (text === '' ? undefined : text);
-  const config: Omit<ControlConfig, 'token'> = {
+  const config: Tokenless = {
     id,
     listen: read('listen', (text) => parseHostPort(text))!,
     tls: certificate === undefined ? null : { cert: certificate, key: key! },
@@ -220,52 +162,15 @@ function resolve(given: Lookup, env: Environment, uid: number): ControlConfig {
     service,
   };
   const tokenWins = (given('token')?.rank ?? 9) <= (given('token-file')?.rank ?? 9);
-  const file = given('token-file');
   const own = service ? serviceTokenFile(env) : undefined;
-  const token =
-    (tokenWins ? read('token', path) : undefined) ??
-    readToken(file && { path: file.text, source: file.source }, env.CREDENTIALS_DIRECTORY, own);
-  if (token !== undefined) return { ...config, token };
+  const spelled = tokenWins ? read('token', path) : undefined;
+  const found =
+    spelled === undefined
+      ? readToken(given('token-file'), env.CREDENTIALS_DIRECTORY, own)
+      : { token: spelled, source: given('token')!.source };
+  if (found !== undefined) return { ...config, token: found.token, tokenSource: found.source };
   if (own !== undefined) throw new TokenAwaited(config, own);
   throw new CryonetError('bad_config', 'the mesh needs a token: give --token, --token-file or TOKEN');
-}
-
-function readConfigFile(path: unknown): { path: string; values: Record<string, unknown> } | undefined {
-  if (typeof path !== 'string' || path === '') return undefined;
-  let values: Record<string, unknown>;
-  try {
-    values = parseToml(readFileSync(path, 'utf8'));
-  } catch (cause) {
-    const denied = (cause as NodeJS.ErrnoException).code === 'EACCES';
-    const hint = denied ? `: ${userName()} must be able to read it` : '';
-    throw new CryonetError('bad_config', `--config ${path} cannot be used: ${firstLine(cause)}${hint}`, {
-      cause,
-    });
-  }
-  const known = new Set(['id', ...optionTable.map((row) => row.flag)]);
-  for (const name of Object.keys(values)) {
-    if (!known.has(name)) throw new CryonetError('bad_config', `${path}: no option is called "${name}"`);
-    const value = values[name];
-    if (!(Array.isArray(value) ? value : [value]).every((each) => typeof each !== 'object')) {
-      throw new CryonetError(
-        'bad_config',
-        `${path}: ${name} takes a string, a number, true or false, or a list of them`,
-      );
-    }
-  }
-  return { path, values };
-}
-
-function userName(): string {
-  try {
-    return `user ${userInfo().username}`;
-  } catch {
-    return `user ${process.getuid?.()}`;
-  }
-}
-
-function firstLine(thrown: unknown): string {
-  return (thrown instanceof Error ? thrown.message : String(thrown)).split('\n')[0]!;
 }
 
 function list<T>(text: string, parse: (item: string) => T | undefined): T[] | undefined {

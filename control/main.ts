@@ -61,6 +61,8 @@ try {
   const code = error instanceof CryonetError ? error.code : 'internal';
   complain(error);
   const configuration = code === 'bad_config' || code === 'port_in_use' || code === 'socket_in_use';
+  // First, so that the dataplane's end is none that it would mend by starting another.
+  await shell?.stop();
   await endEarly();
   await stop(configuration ? exitCode.config : exitCode.failure);
 }

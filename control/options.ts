@@ -1,5 +1,6 @@
 /** The command line of `cryonet`: one table, from which parsing, `--help` and the tests of the documentation follow. */
 import { Command, Option } from 'commander';
+import { environmentName } from '../protocol/command-line.ts';
 import { logFormats, logLevels } from '../protocol/log.ts';
 import { version } from '../protocol/version.ts';
 
@@ -190,10 +191,6 @@ export const optionTable: readonly OptionRow[] = [
   },
 ];
 
-export function environmentName(flag: string): string {
-  return flag.replaceAll('-', '_').toUpperCase();
-}
-
 export function controlProgram(): Command {
   const program = new Command('cryonet')
     .description('Full-mesh tunnels: one point-to-point interface per peer, found and kept by WebRTC.')
@@ -207,6 +204,8 @@ export function controlProgram(): Command {
       'after',
       `
 Every option can be given by the environment variable shown, or in the --config file (TOML, names as here).
+CRYONET_ before a variable's name (CRYONET_TOKEN) wins over the bare one, which may be another program's.
+cryonet is the node itself and takes no commands: cryoc status asks a running one.
 
 Example, two machines:
   a$ cryonet --token-file /etc/cryonet/token --listen 0.0.0.0:2333 a

@@ -5,6 +5,7 @@ import { flushCompileCache } from 'node:module';
 import { createServer, type Socket } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { CommanderError } from 'commander';
+import { scanCommandLine } from '../protocol/command-line.ts';
 import { CryonetError, exitCode, reasonOf } from '../protocol/errors.ts';
 import { listenUnix } from '../protocol/listen.ts';
 import { type LogFormat, type LogLevel, openLog } from '../protocol/log.ts';
@@ -68,14 +69,16 @@ try {
   awaitControl();
   guard();
   setTimeout(flushCompileCache, cacheDelay).unref();
-  if (options.child) writeSync(3, 'running\n');
+  if (options.child && !tellControl('running')) process.exit(exitCode.failure);
   notify.ready(tunTrouble() ?? withoutControl);
   const socket = inherited === undefined ? options.socket : 'inherited';
   log.debug('dataplane started', { socket, pid: process.pid });
 } catch (error) {
-  process.stderr.write(`cryonet-dataplane: ${reasonOf(error)}\n`);
+  const code = error instanceof CryonetError ? error.code : 'internal';
+  if (options.child) tellControl(`failed ${code} ${reasonOf(error)}`);
+  else process.stderr.write(`cryonet-dataplane: ${reasonOf(error)}\n`);
   notify.status(() => reasonOf(error));
-  process.exit(error instanceof CryonetError ? exitCode.config : exitCode.failure);
+  process.exit(code === 'bad_config' ? exitCode.config : exitCode.failure);
 }
 
 process.on('SIGTERM', () => void stop(exitCode.ok));
@@ -84,6 +87,17 @@ process.on('uncaughtException', (error) => {
   log.error('defect', { reason: reasonOf(error), stack: error.stack });
   void stop(exitCode.failure);
 });
+
+/** On the descriptor that a child is given. False where nobody listens any more: the control that started it has ended
+ *  meanwhile, and said why. */
+function tellControl(word: string): boolean {
+  try {
+    writeSync(3, `${word}\n`);
+    return true;
+  } catch {
+    return false;
+  }
+}
 
 /** A descriptor that is no listening socket is a mistake in the service's files. */
 async function listenInherited(fd: number): Promise<void> {
@@ -172,6 +186,8 @@ async function stop(code: number): Promise<void> {
 function readOptions(): Options {
   const program = dataplaneProgram();
   try {
+    const { missing } = scanCommandLine(process.argv.slice(2), program);
+    if (missing !== undefined) throw new CryonetError('bad_config', missing);
     program.parse();
     return program.opts<Options>();
   } catch (error) {

@@ -1,5 +1,6 @@
 /** The command line of `cryonet-dataplane`. */
 import { Command, Option } from 'commander';
+import { environmentName, givenVariable } from '../protocol/command-line.ts';
 import { logFormats, logLevels } from '../protocol/log.ts';
 import { dataplaneSocket, defaultRuntimeDirectory } from '../protocol/paths.ts';
 import { version } from '../protocol/version.ts';
@@ -16,10 +17,11 @@ export function dataplaneProgram(): Command {
       ),
     )
     .addOption(
-      new Option('--webrtc <ENGINE>', 'WebRTC engine')
-        .choices(['node-datachannel', 'werift'])
-        .default('node-datachannel')
-        .env('WEBRTC'),
+      orVariable(
+        new Option('--webrtc <ENGINE>', 'WebRTC engine')
+          .choices(['node-datachannel', 'werift'])
+          .default('node-datachannel'),
+      ),
     )
     .addOption(
       new Option(
@@ -28,19 +30,24 @@ export function dataplaneProgram(): Command {
       ).hideHelp(),
     )
     .addOption(
-      new Option('--log-level <LEVEL>', 'least level that is logged')
-        .choices(logLevels)
-        .default('info')
-        .env('LOG_LEVEL'),
+      orVariable(
+        new Option('--log-level <LEVEL>', 'least level that is logged').choices(logLevels).default('info'),
+      ),
     )
     .addOption(
-      new Option('--log-format <FORMAT>', 'auto is json under systemd')
-        .choices(logFormats)
-        .default('auto')
-        .env('LOG_FORMAT'),
+      orVariable(
+        new Option('--log-format <FORMAT>', 'auto is json under systemd').choices(logFormats).default('auto'),
+      ),
     )
     .addHelpText('after', '\nNeeds CAP_NET_ADMIN and /dev/net/tun. See cryonet-dataplane(1).')
     .allowExcessArguments(false)
     .exitOverride()
     .configureOutput({ writeErr: () => {} });
+}
+
+/** Takes its value from its variable, with or without CRYONET_ before the name. An empty one counts as none. */
+function orVariable(option: Option): Option {
+  const flag = option.attributeName().replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+  const name = givenVariable(flag, process.env) ?? environmentName(flag);
+  return process.env[name] === '' ? option : option.env(name);
 }

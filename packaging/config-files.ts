@@ -1,5 +1,6 @@
 /** `/etc/cryonet/config.toml` and `/etc/default/cryonet`: the option table, commented out. */
-import { environmentName, optionTable } from '../control/options.ts';
+import { optionTable } from '../control/options.ts';
+import { environmentName } from '../protocol/command-line.ts';
 
 const width = 100;
 
@@ -54,6 +55,7 @@ export function defaultFile(): string {
     [
       'Variables of cryonet.service and cryonet-dataplane.service; systemd.exec(5), EnvironmentFile=.',
       'They win over /etc/cryonet/config.toml. The dataplane reads WEBRTC, LOG_LEVEL and LOG_FORMAT.',
+      'Each may have CRYONET_ before its name, and then wins over the bare one.',
     ],
     settings(notConfigured),
     ({ flag, value }) => `${environmentName(flag)}=${quoted([value].flat().join(','))}`,

@@ -6,7 +6,8 @@ import { dirname, join } from 'node:path';
 import { suite, test } from 'node:test';
 import { parse as parseToml } from 'smol-toml';
 import { renderStatus } from '../cli/render-status.ts';
-import { environmentName, optionTable } from '../control/options.ts';
+import { optionTable } from '../control/options.ts';
+import { environmentName } from '../protocol/command-line.ts';
 import { errorCodes, exitCode } from '../protocol/errors.ts';
 
 const root = dirname(import.meta.dirname);

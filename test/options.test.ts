@@ -1,40 +1,22 @@
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type TestContext, test } from 'node:test';
+import { test } from 'node:test';
 import { CommanderError } from 'commander';
 import fc from 'fast-check';
 import { type ControlConfig, defaultWorkers, readConfig } from '../control/config.ts';
-import { controlProgram, environmentName, optionTable } from '../control/options.ts';
+import { controlProgram, optionTable } from '../control/options.ts';
+import { environmentName } from '../protocol/command-line.ts';
 import { CryonetError, reasonOf } from '../protocol/errors.ts';
 import { rows, switches } from './option-rows.ts';
+import { refusal, tomlFile, type Variables } from './refusal.ts';
 import { temporaryFolder } from './socket-pair.ts';
 
 /** Options that name files: `token`, `token-file`, `tls-*` and `config` have tests of their own. */
 const files = ['token', 'token-file', 'tls-cert', 'tls-key', 'config'];
 
-type Variables = Record<string, string>;
-
 function configOf(argv: readonly string[], env: Variables = {}, uid = 0): ControlConfig {
   return readConfig(['--token', 'secret', ...argv, 'node'], env, uid);
-}
-
-/** The one line that a bad configuration is refused with. */
-function refusal(argv: readonly string[], env: Variables = {}): string {
-  try {
-    readConfig(argv, env, 0);
-  } catch (error) {
-    assert.ok(error instanceof CryonetError && error.code === 'bad_config', String(error));
-    assert.doesNotMatch(error.message, /\n/);
-    return error.message;
-  }
-  assert.fail(`taken: ${argv.join(' ')}`);
-}
-
-function tomlFile(context: TestContext, text: string): string {
-  const path = join(temporaryFolder(context), 'cryonet.toml');
-  writeFileSync(path, text);
-  return path;
 }
 
 test('every option has a row in these tests', () => {
@@ -87,6 +69,10 @@ for (const { flag, field, initial, good, bad } of rows) {
     assert.deepEqual(configOf([], { CONFIG: config })[field], three);
     assert.deepEqual(configOf(['--config', config], { [variable]: second })[field], two);
     assert.deepEqual(configOf([`--${flag}`, first, '--config', config], { [variable]: second })[field], one);
+    const own = `CRYONET_${variable}`;
+    assert.deepEqual(configOf([], { [variable]: second, [own]: first })[field], one, 'CRYONET_ wins');
+    assert.deepEqual(configOf([], { [variable]: second, [own]: '' })[field], two, 'unless it is empty');
+    assert.deepEqual(configOf([`--${flag}`, third], { [own]: first })[field], three);
     assert.deepEqual(configOf([`--${flag}=${first}`])[field], one);
     assert.deepEqual(configOf([], { [variable]: '' })[field], initial, 'an empty variable is none');
   });
@@ -99,7 +85,12 @@ for (const { flag, field, initial, good, bad } of rows) {
         const tail = `takes ${takes}, not ${shown}`;
         const config = tomlFile(context, `${flag} = ${JSON.stringify(text)}\n`);
         assert.equal(refusal(['--token', 's', `--${flag}=${text}`, 'n']), `--${flag} ${tail}`);
-        assert.equal(refusal(['--token', 's', 'n'], { [variable]: text }), `${variable} ${tail}`);
+        for (const name of [variable, `CRYONET_${variable}`]) {
+          assert.equal(
+            refusal(['--token', 's', 'n'], { [name]: text }),
+            `the environment variable ${name} ${tail}`,
+          );
+        }
         assert.equal(refusal(['--token', 's', '--config', config, 'n']), `${flag} in ${config} ${tail}`);
       }
     });
@@ -120,14 +111,10 @@ for (const { flag, field, on } of switches) {
       assert.equal(configOf([], { [variable]: no })[field], !on);
     assert.equal(
       refusal(['--token', 's', 'n'], { [variable]: 'maybe' }),
-      `${variable} takes true or false, not "maybe"`,
+      `the environment variable ${variable} takes true or false, not "maybe"`,
     );
   });
 }
-
-test('a token may start with dashes', () => {
-  assert.equal(readConfig(['--token=--x', 'n'], {}, 0).token, '--x');
-});
 
 test('the ID comes from the argument, the variable or the file', (context) => {
   const config = tomlFile(context, 'id = "from-file"\ntoken = "t"\n');
@@ -143,45 +130,9 @@ test('the ID comes from the argument, the variable or the file', (context) => {
   }
   assert.equal(
     refusal(['--token', 's'], { ID: 'a.b' }),
-    'ID takes 1 to 64 letters, digits, - or _, not "a.b"',
+    'the environment variable ID takes 1 to 64 letters, digits, - or _, not "a.b"',
   );
-});
-
-test('the token comes from the strongest source; of one source, the token itself before its file', (context) => {
-  const folder = temporaryFolder(context);
-  const path = join(folder, 'token');
-  writeFileSync(path, '  in a file \n');
-  const config = tomlFile(context, 'token = "in the configuration"\n');
-  const tokenOf = (argv: readonly string[], env: Variables = {}) => readConfig([...argv, 'n'], env, 0).token;
-  assert.equal(tokenOf(['--token', 'flag']), 'flag');
-  assert.equal(tokenOf(['--token', 'flag'], { TOKEN: 'variable' }), 'flag');
-  assert.equal(tokenOf([], { TOKEN: 'variable' }), 'variable');
-  assert.equal(tokenOf(['--token-file', path]), 'in a file');
-  assert.equal(tokenOf([], { TOKEN_FILE: path }), 'in a file');
-  assert.equal(tokenOf(['--config', config]), 'in the configuration');
-  assert.equal(tokenOf([], { CREDENTIALS_DIRECTORY: folder }), 'in a file');
-  assert.equal(tokenOf(['--token', 'flag', '--token-file', path]), 'flag');
-  assert.equal(tokenOf([], { TOKEN: 'variable', CREDENTIALS_DIRECTORY: folder }), 'variable');
-  assert.equal(tokenOf(['--token-file', path], { TOKEN: 'variable' }), 'in a file');
-  assert.equal(tokenOf(['--token-file', path, '--config', config]), 'in a file');
-  assert.equal(tokenOf(['--config', config], { TOKEN_FILE: path }), 'in a file');
-});
-
-test('a token that cannot be had is refused by one line with the reason', (context) => {
-  const folder = temporaryFolder(context);
-  const empty = join(folder, 'empty');
-  writeFileSync(empty, ' \n');
-  const missing = join(folder, 'missing');
-  assert.equal(refusal(['n']), 'the mesh needs a token: give --token, --token-file or TOKEN');
-  assert.equal(refusal(['n'], { TOKEN: '' }), 'the mesh needs a token: give --token, --token-file or TOKEN');
-  assert.equal(refusal(['--token', '', 'n']), '--token takes the secret of the mesh, not this value');
-  assert.equal(refusal(['--token-file', empty, 'n']), `--token-file: ${empty} is empty`);
-  assert.match(refusal(['--token-file', missing, 'n']), /^--token-file cannot be read: ENOENT.*missing/);
-  assert.match(refusal(['n'], { TOKEN_FILE: folder }), /^TOKEN_FILE cannot be read: EISDIR/);
-  assert.match(
-    refusal(['n'], { CREDENTIALS_DIRECTORY: missing }),
-    /^credential token cannot be read: ENOENT/,
-  );
+  assert.equal(readConfig(['--token', 's'], { ID: 'theirs', CRYONET_ID: 'ours' }, 0).id, 'ours');
 });
 
 test('certificate and key are read, and go together', (context) => {
@@ -195,8 +146,14 @@ test('certificate and key are read, and go together', (context) => {
   writeFileSync(key, 'KEY');
   assert.equal(configOf([]).tls, null);
   assert.deepEqual(configOf(['--tls-cert', cert, '--tls-key', key]).tls, { cert: 'CERT', key: 'KEY' });
-  assert.equal(refusal(['--token', 's', '--tls-cert', cert, 'n']), '--tls-cert and --tls-key go together');
-  assert.equal(refusal(['--token', 's', '--tls-key', key, 'n']), '--tls-cert and --tls-key go together');
+  assert.equal(
+    refusal(['--token', 's', '--tls-cert', cert, 'n']),
+    '--tls-cert and --tls-key go together, and there is only --tls-cert',
+  );
+  assert.equal(
+    refusal(['--token', 's', 'n'], { TLS_KEY: key }),
+    '--tls-cert and --tls-key go together, and there is only the environment variable TLS_KEY',
+  );
   assert.equal(
     refusal(['--token', 's', '--tls-cert', missing, '--tls-key', key, 'n']),
     `--tls-cert takes a readable PEM file, not ${JSON.stringify(missing)}`,
@@ -279,21 +236,6 @@ test('a configuration file that cannot be used is refused by one line', (context
     assert.match(line.slice(path.length), /^: (state-dir|token|allow) takes /, line);
   }
 });
-
-const lines: readonly [argv: readonly string[], line: RegExp][] = [
-  [['--nonsense', 'n'], /^unknown option '--nonsense'$/],
-  [['--listn=x', 'n'], /^unknown option '--listn' \(Did you mean --listen\?\)$/],
-  [['-x', 'n'], /^unknown option '-x'$/],
-  [['--listen', '--token', 'n'], /^option '--listen <ADDRESS>' argument missing$/],
-  [['--token', '--listen', 'n'], /^option '--token <TOKEN>' argument missing$/],
-  [['--buf-size', '--token=t', 'n'], /^option '--buf-size <BYTES>' argument missing$/],
-  [['--listen'], /^option '--listen <ADDRESS>' argument missing$/],
-  [['--token', 't', 'a', 'b'], /^too many arguments/],
-];
-
-for (const [argv, line] of lines) {
-  test(`cryonet ${argv.join(' ')}: one line`, () => assert.match(refusal(argv), line));
-}
 
 test('default folders: of root, of a service, of a user', () => {
   const folders = ({ stateDirectory, runtimeDirectory }: ControlConfig) => [stateDirectory, runtimeDirectory];

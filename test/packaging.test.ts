@@ -6,12 +6,13 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, suite, test } from 'node:test';
 import { type ControlConfig, readConfig } from '../control/config.ts';
-import { environmentName, optionTable } from '../control/options.ts';
+import { optionTable } from '../control/options.ts';
 import { type Bundle, bundle, type ProgramName, programs } from '../packaging/bundle.ts';
 import { configToml, dataplaneOnly, defaultFile, notConfigured } from '../packaging/config-files.ts';
 import { type Content, type Format, manifest, nodeFlags, type Parts } from '../packaging/manifest.ts';
 import { architectures } from '../packaging/runtime.ts';
 import { stage } from '../packaging/stage.ts';
+import { environmentName } from '../protocol/command-line.ts';
 
 const root = dirname(import.meta.dirname);
 const folder = mkdtempSync(join(tmpdir(), 'cryonet-packaging-'));

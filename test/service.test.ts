@@ -1,6 +1,7 @@
 /** `cryonet --service` as a process: what it does before it has a token, with a configuration that is bad, and when it
  *  runs. */
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import {
   appendFileSync,
   chmodSync,
@@ -149,6 +150,34 @@ test('a bad configuration is not waited out, token or not', async (context) => {
   assert.deepEqual(service.lines, [`cryonet: ${reason}`]);
   await waitFor('its status', () => service.manager.heard.length > 0);
   assert.deepEqual(service.manager.heard, [`STATUS=${reason}`]);
+});
+
+test('a start that fails says so in one line, whichever of the two processes found the fault', async (context) => {
+  const file = join(temporaryFolder(context), 'file');
+  writeFileSync(file, '');
+  const service = await start(context, { credential: secret, args: ['--runtime-dir', join(file, 'x')] });
+  assert.deepEqual(await service.ended(), { code: exitCode.config, signal: null });
+  assert.equal(service.lines.length, 1, service.lines.join('\n'));
+  assert.match(service.lines[0]!, /^cryonet: cannot make .*ENOTDIR/);
+});
+
+test('a dataplane whose control has ended before it was heard ends without a word', async (context) => {
+  const folder = temporaryFolder(context);
+  const program = join(import.meta.dirname, '../dataplane/main.ts');
+  const args = [
+    '--disable-warning=ExperimentalWarning',
+    program,
+    ...['--socket', join(folder, 's'), '--child'],
+  ];
+  const child = spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'pipe', 'pipe'] });
+  context.after(() => child.kill('SIGKILL'));
+  child.stdio[3]!.destroy();
+  let said = '';
+  child.stderr!.on('data', (text) => {
+    said += text;
+  });
+  await waitFor('its end', () => child.exitCode !== null, 15_000);
+  assert.deepEqual({ code: child.exitCode, said }, { code: exitCode.failure, said: '' });
 });
 
 test('a service takes its own file for the credential, as whoever names it means', (context) => {

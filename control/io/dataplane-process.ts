@@ -2,16 +2,20 @@
  * Finds the dataplane: the one that serves the socket already, or a child started for it. A child is in a session of
  * its own, so that it outlives a control that dies; it ends by itself when no control comes back.
  */
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { fileURLToPath } from 'node:url';
-import { CryonetError, exitCode } from '../../protocol/errors.ts';
+import { environmentName, ownEnvironmentName } from '../../protocol/command-line.ts';
+import { CryonetError, type ErrorCode, errorCodes } from '../../protocol/errors.ts';
 import { dataplaneSocket } from '../../protocol/paths.ts';
 import type { ControlConfig } from '../config.ts';
 
 /** Milliseconds. */
 const startTimeout = 10_000;
+
+/** Characters of what a child says of its start. */
+const longestWord = 1000;
 
 /** Beside a bundled program, or in the checkout. */
 const program = ['cryonet-dataplane.mjs', '../../dataplane/main.ts']
@@ -21,7 +25,11 @@ const program = ['cryonet-dataplane.mjs', '../../dataplane/main.ts']
 /** The dataplane needs neither the token nor the credentials of servers, and does not speak to the manager of a service
  *  that is not itself. */
 const notInherited = [
-  ...['TOKEN', 'TOKEN_FILE', 'ICE_SERVERS', 'CREDENTIALS_DIRECTORY'],
+  ...['token', 'token-file', 'ice-servers'].flatMap((flag) => [
+    environmentName(flag),
+    ownEnvironmentName(flag),
+  ]),
+  'CREDENTIALS_DIRECTORY',
   ...['NOTIFY_SOCKET', 'WATCHDOG_USEC', 'WATCHDOG_PID', 'LISTEN_PID', 'LISTEN_FDS', 'LISTEN_FDNAMES'],
 ];
 
@@ -59,8 +67,8 @@ export async function ensureDataplane(options: StartOptions): Promise<number | u
   return undefined;
 }
 
-/** Starts a dataplane and waits until it says that it serves its socket. Throws `bad_config` where it refuses its
- *  configuration, else `no_dataplane`. */
+/** Starts a dataplane and waits until it says that it serves its socket. Throws what it says instead, in its own words
+ *  and by its own code, or `no_dataplane`. */
 async function startDataplane(options: StartOptions): Promise<number | undefined> {
   const { socket, webrtc, logLevel, logFormat } = options;
   const args = [...process.execArgv, program, '--socket', socket, '--child', '--webrtc', webrtc];
@@ -70,14 +78,27 @@ async function startDataplane(options: StartOptions): Promise<number | undefined
     env: inherited(process.env),
   });
   const running = child.stdio[3] as Socket;
-  await new Promise<void>((resolve, reject) => {
+  running.on('error', () => {});
+  try {
+    await firstWord(child, running);
+  } finally {
+    running.destroy();
+  }
+  child.unref();
+  return child.pid;
+}
+
+/** Resolves when the child says `running`. */
+function firstWord(child: ChildProcess, running: Socket): Promise<void> {
+  return new Promise((resolve, reject) => {
+    let said = '';
     const fail = (code: number | null) => {
-      const bad = code === exitCode.config;
+      clearTimeout(timer);
+      const [, name, reason] = /^failed (\w+) (.*)\n$/.exec(said) ?? [];
       reject(
-        new CryonetError(
-          bad ? 'bad_config' : 'no_dataplane',
-          `the dataplane did not start (exit code ${code ?? 'none'})`,
-        ),
+        name !== undefined && Object.hasOwn(errorCodes, name)
+          ? new CryonetError(name as ErrorCode, reason)
+          : new CryonetError('no_dataplane', `the dataplane did not start (exit code ${code ?? 'none'})`),
       );
     };
     const timer = setTimeout(() => {
@@ -85,18 +106,16 @@ async function startDataplane(options: StartOptions): Promise<number | undefined
       fail(null);
     }, startTimeout);
     child.once('error', () => fail(null));
-    child.once('exit', fail);
-    running.once('data', () => {
+    // Not `exit`: by `close` all that it said has been read.
+    child.once('close', fail);
+    running.setEncoding('utf8').on('data', (text: string) => {
+      said = (said + text).slice(0, longestWord);
+      if (said !== 'running\n') return;
       clearTimeout(timer);
-      child.removeListener('exit', fail);
+      child.removeListener('close', fail);
       resolve();
     });
-    running.on('error', () => {});
-    child.once('exit', () => clearTimeout(timer));
   });
-  running.destroy();
-  child.unref();
-  return child.pid;
 }
 
 function inherited(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {

@@ -1,0 +1,145 @@
+/**
+ * Where the values of options come from: a flag wins over an environment variable, that over the configuration file,
+ * that over the default. Each value keeps its source, which every complaint about it names.
+ */
+import { readFileSync } from 'node:fs';
+import { userInfo } from 'node:os';
+import { InvalidArgumentError } from 'commander';
+import { parse as parseToml } from 'smol-toml';
+import { environmentName, givenVariable, scanCommandLine } from '../protocol/command-line.ts';
+import { CryonetError, reasonOf } from '../protocol/errors.ts';
+import { controlProgram, optionTable } from './options.ts';
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+interface Given {
+  readonly text: string;
+  /** As a complaint names it: `--listen`, `the environment variable LISTEN`, `listen in FILE`. */
+  readonly source: string;
+  /** 0 a flag, 1 a CRYONET_ variable, 2 a bare one, 3 the file, 4 the default: the least wins. */
+  readonly rank: number;
+}
+
+export interface Sources {
+  /** The value of an option, or of `id`. */
+  given(flag: string): Given | undefined;
+  /** Whether the ID stands behind `--`. */
+  readonly meant: boolean;
+}
+
+type Flags = Readonly<Record<string, string | string[] | boolean>>;
+
+interface File {
+  /** With the variable that named it. */
+  readonly shown: string;
+  readonly values: Readonly<Record<string, unknown>>;
+}
+
+/** Throws `bad_config`, or what commander throws for --help and --version. */
+export function readSources(argv: readonly string[], env: Environment): Sources {
+  const program = controlProgram();
+  program.exitOverride().configureOutput({ writeErr: () => {} });
+  const { missing, meant } = scanCommandLine(argv, program, '--token');
+  if (missing !== undefined) throw new CryonetError('bad_config', missing);
+  try {
+    program.parse([...argv], { from: 'user' });
+  } catch (cause) {
+    const { code, message } = cause as { code?: string; message: string };
+    const asked = code === 'commander.helpDisplayed' || code === 'commander.version';
+    if (asked || cause instanceof InvalidArgumentError) throw cause;
+    throw new CryonetError('bad_config', withoutValue(message), { cause });
+  }
+  const flags = program.opts<Flags>();
+  const file = readConfigFile(fromFlags(flags, 'config') ?? fromVariables(env, 'config'));
+  const id = program.args[0];
+  return {
+    meant,
+    given: (flag) =>
+      (flag === 'id' && id !== undefined ? { text: id, source: '<ID>', rank: 0 } : undefined) ??
+      fromFlags(flags, flag) ??
+      fromVariables(env, flag) ??
+      fromFile(file, flag) ??
+      fromTable(flag),
+  };
+}
+
+function fromFlags(flags: Flags, flag: string): Given | undefined {
+  const value = flags[camelCase(flag)];
+  return value === undefined ? undefined : { text: asText(value), source: `--${flag}`, rank: 0 };
+}
+
+function fromVariables(env: Environment, flag: string): Given | undefined {
+  const name = givenVariable(flag, env);
+  if (name === undefined) return undefined;
+  const rank = name === environmentName(flag) ? 2 : 1;
+  return { text: env[name]!, source: `the environment variable ${name}`, rank };
+}
+
+function fromFile(file: File | undefined, flag: string): Given | undefined {
+  const value = file?.values[flag];
+  return value === undefined
+    ? undefined
+    : { text: asText(value), source: `${flag} in ${file!.shown}`, rank: 3 };
+}
+
+function fromTable(flag: string): Given | undefined {
+  const fallback = optionTable.find((row) => row.flag === flag)?.fallback;
+  return fallback === undefined ? undefined : { text: fallback, source: `--${flag}`, rank: 4 };
+}
+
+function camelCase(flag: string): string {
+  return flag.replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase());
+}
+
+function asText(value: unknown): string {
+  return Array.isArray(value) ? value.join(',') : String(value);
+}
+
+/** What commander says, on one line and without the value of a misspelt option: it may be the token. */
+function withoutValue(message: string): string {
+  return reasonOf(message.replace(/^error: /, '').replace(/'(--?[^'=]*)=.*'/s, "'$1'"));
+}
+
+function readConfigFile(given: Given | undefined): File | undefined {
+  if (given === undefined || given.text === '') return undefined;
+  const { text: path, source, rank } = given;
+  let values: Record<string, unknown>;
+  try {
+    values = parseToml(readFileSync(path, 'utf8'));
+  } catch (cause) {
+    const named = rank === 0 ? `${source} ${path}` : `${path}, from ${source},`;
+    throw new CryonetError('bad_config', `${named} cannot be used: ${firstLine(cause)}${hint(cause, rank)}`, {
+      cause,
+    });
+  }
+  const shown = rank === 0 ? path : `${path} (from ${source})`;
+  const known = new Set(['id', ...optionTable.map((row) => row.flag)]);
+  for (const name of Object.keys(values)) {
+    if (!known.has(name)) throw new CryonetError('bad_config', `${shown}: no option is called "${name}"`);
+    const value = values[name];
+    if (!(Array.isArray(value) ? value : [value]).every((each) => typeof each !== 'object')) {
+      throw new CryonetError(
+        'bad_config',
+        `${shown}: ${name} takes a string, a number, true or false, or a list of them`,
+      );
+    }
+  }
+  return { shown, values };
+}
+
+function hint(cause: unknown, rank: number): string {
+  if ((cause as NodeJS.ErrnoException).code === 'EACCES') return `: ${userName()} must be able to read it`;
+  return rank === 2 ? ' (where that variable is another program’s, unset it for cryonet)' : '';
+}
+
+function userName(): string {
+  try {
+    return `user ${userInfo().username}`;
+  } catch {
+    return `user ${process.getuid?.()}`;
+  }
+}
+
+function firstLine(thrown: unknown): string {
+  return (thrown instanceof Error ? thrown.message : String(thrown)).split('\n')[0]!;
+}
