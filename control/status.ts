@@ -44,8 +44,8 @@ function peerStatus(mesh: Mesh, id: string, stats: LinkStats | undefined): PeerS
   const key = member === undefined ? mesh.membership.pins.get(id) : undefined;
   const identity = member === undefined ? Buffer.from(key ?? '', 'hex') : Buffer.from(member.record.key);
   const { state, reason } = stateAndReason(mesh, id, link);
-  const pair = link?.report?.pair ?? null;
   const measured = link !== undefined && isUp(link) ? stats : undefined;
+  const pair = measured?.pair ?? link?.report?.pair ?? null;
   return {
     id,
     identity: identity.toString('base64url'),

@@ -215,12 +215,18 @@ export class DirectShell {
     return this.#paths.get(peer)?.link.counters();
   }
 
-  /** The ends of the path: what ICE selected, and where the peer's records come from since. */
+  /** The ends of the path in use. Where the peer's records come from another address than ICE selected, it is one that
+   *  was learned from packets (`prflx`, RFC 8445 section 4), and ours is the one that this host reaches it from. */
   pairOf(peer: string): CandidatePair | undefined {
     const path = this.#paths.get(peer);
     if (path?.ends === undefined) return undefined;
+    const { local, remote } = path.ends;
     const { address, port } = path.link.endpoint();
-    return { local: path.ends.local, remote: { ...path.ends.remote, address, port } };
+    const selected = address === remote.address && port === remote.port;
+    return {
+      local: { ...local, address: path.link.source() ?? local.address },
+      remote: selected ? remote : { type: 'prflx', address, port },
+    };
   }
 
   #add(peer: string, link: DirectLink): Path {

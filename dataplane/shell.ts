@@ -161,7 +161,7 @@ export class DataplaneShell {
         this.#take({ type: 'remove', ...(params as Params<'remove'>) });
         return {};
       case 'stats':
-        return { links: [...this.#links.byPeer.keys()].flatMap((peer) => this.#stats(peer)) };
+        return { links: [...this.#links.byPeer.values()].flatMap((link) => this.#stats(link.peer, link)) };
       case 'shutdown':
         this.close();
         return {};
@@ -321,12 +321,12 @@ export class DataplaneShell {
     });
   }
 
-  #stats(peer: string): Result<'stats'>['links'] {
+  #stats(peer: string, link: Link): Result<'stats'>['links'] {
     const datachannel = this.#interfaces.countersOf(peer);
     if (datachannel === undefined) return [];
     const rtt = this.#connections.active(peer)?.roundTrip.latest ?? null;
     const { counters, dropped } = sumCounters(datachannel, this.#direct.countersOf(peer));
-    return [{ peer, rtt, ...this.#direct.statsOf(peer), counters, dropped }];
+    return [{ peer, rtt, ...this.#direct.statsOf(peer), counters, dropped, pair: this.#pair(link) }];
   }
 }
 

@@ -1,5 +1,6 @@
 /** How a link comes to its direct path, and what keeps it from there. */
 import assert from 'node:assert/strict';
+import { isIP } from 'node:net';
 import { linkLocal } from '../dataplane/io/link-local.ts';
 import { directPair, onPath, printedStatus } from './lab/direct.ts';
 import { story } from './lab/story.ts';
@@ -37,3 +38,31 @@ for (const [family, mtu] of [
     lab.figures.push(`${journey.sent} pings, the first answered is number ${journey.first}`);
   });
 }
+
+/*
+ *   a  bootstrap ──┐ switch, of both families
+ *   b → a ─────────┘
+ */
+story('both ends of a pair are those of one path, on hosts of both families', [], async (lab) => {
+  const { a, b } = await directPair(lab, { family: 'both' });
+  a.start();
+  b.start();
+  await onPath('direct', [a, b], 30_000);
+  await onPath('direct', [b, a], 1_000);
+  const pairs = async () =>
+    Promise.all(
+      [[a, b] as const, [b, a] as const].map(async ([node, peer]) => ({
+        pair: (await node.peer(peer.id))?.pair,
+        from: node,
+        to: peer,
+      })),
+    );
+  const isOnePath = ({ pair, from, to }: Awaited<ReturnType<typeof pairs>>[number]) =>
+    pair != null &&
+    isIP(pair.local.address) === isIP(pair.remote.address) &&
+    from.namespace.addresses.includes(pair.local.address) &&
+    to.namespace.addresses.includes(pair.remote.address);
+  const seen = await pairs();
+  assert.ok(seen.every(isOnePath), JSON.stringify(seen.map(({ pair }) => pair)));
+  lab.figures.push(seen.map(({ pair }) => `${pair!.local.address} ${pair!.remote.address}`).join(', '));
+});

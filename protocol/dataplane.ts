@@ -80,6 +80,8 @@ export const linkStats = z.object({
   pathMtu: z.optional(z.nullable(z.int())),
   counters,
   dropped: z.optional(dropCounts),
+  /** Both ends of the path in use at this moment: a peer that moves is not reported each time. */
+  pair: z.optional(z.nullable(candidatePair)),
 });
 
 const helloReply = z.object({

@@ -44,6 +44,12 @@ async function statsOf(side: Side) {
   return (await side.shell.request('stats', {})).links[0]!;
 }
 
+/** What status says of the ends of the path. */
+async function pairOf(side: Side) {
+  const { pair } = await statsOf(side);
+  return pair && [pair.local.address, pair.remote.type, pair.remote.address].join(' ');
+}
+
 /** A packet each ten milliseconds both ways, for so long; how many were lost. */
 async function lossOf({ clock, a, b }: Lab, milliseconds: number, after?: () => void): Promise<number> {
   const tuns = [a.tun('b')!, b.tun('a')!];
@@ -371,4 +377,20 @@ test('a dataplane that closes leaves no sessions, no timers and no path, also tw
   await a.hello();
   await connect(lab);
   assert.ok((await goDirect(lab)) <= 5000);
+});
+
+test('a pair whose records take another family than ICE selected is shown with both ends of that family', async (context) => {
+  const lab = await labOf(context);
+  const { a, b } = lab;
+  await connect(lab);
+  await goDirect(lab);
+  const { network } = lab.pairs;
+  assert.equal(await pairOf(a), `${network.addressOf('a')} host ${network.addressOf('b')}`);
+  a.tuns.move('2001:db8::a');
+  b.tuns.move('2001:db8::b');
+  b.tun('a')!.direct()!.setEndpoint('2001:db8::a', 2333);
+  await lossOf(lab, 500);
+  assert.deepEqual(pathsOf(lab), ['direct', 'direct']);
+  assert.equal(await pairOf(a), '2001:db8::a prflx 2001:db8::b');
+  assert.equal(await pairOf(b), '2001:db8::b prflx 2001:db8::a');
 });

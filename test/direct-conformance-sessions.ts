@@ -1,5 +1,6 @@
 /** Direct paths, as far as sessions and addresses go: keys, probes, where records come from, how it all ends. */
 import assert from 'node:assert/strict';
+import { isIP } from 'node:net';
 import { isDeepStrictEqual } from 'node:util';
 import { deviceOptions, noneCounted, type Spec, sessionOf } from './direct-conformance-pair.ts';
 import { numbered } from './native/packets.ts';
@@ -210,6 +211,21 @@ export function sessionConformance(spec: Spec): void {
       await a.gets(1, 2, 3, 4, 5, 6);
     },
   );
+
+  spec('our end of the path is of the family of the peer’s end, whichever that is', async (pair, lab) => {
+    const [a, b] = await pair.connect({ endpoint: false });
+    assert.equal(a.link.source(), undefined, 'no end yet');
+    pair.reach(a);
+    assert.equal(isIP(a.link.source()!), 4);
+    await lab.move('a');
+    await lab.move('b');
+    pair.reach(a);
+    assert.equal(isIP(a.link.source()!), 6);
+    pair.reach(b);
+    await b.send(numbered(1));
+    await a.gets(1);
+    assert.equal(isIP(a.link.source()!), 6);
+  });
 
   spec('a record that was held back is taken, and does not move the path back', async (pair, lab) => {
     const [a, b] = await pair.connect();

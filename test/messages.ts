@@ -272,6 +272,10 @@ export const calls: { readonly [M in Method]: { readonly params: Params<M>; read
             txDropped: 70_000,
           },
           dropped: { replayed: 3, 'not authentic': 300 },
+          pair: {
+            local: { type: 'host', address: '2001:db8::9', port: 2333 },
+            remote: { type: 'prflx', address: '2001:db8::7', port: 61_234 },
+          },
         },
         {
           peer: 'oslo',
@@ -293,7 +297,15 @@ export const notices: { readonly [N in Notification]: NotificationParams<N> } = 
   warnings: { warnings },
 };
 
-const measurements = ['minRtt', 'loss', 'pathMtu', 'dropped', 'dropped.replayed', 'dropped.not authentic'];
+const measurements = [
+  'minRtt',
+  'loss',
+  'pathMtu',
+  'pair',
+  'dropped',
+  'dropped.replayed',
+  'dropped.not authentic',
+];
 
 /** What there is to say of the fields of some of these, by the names of the vectors. */
 export const peculiar: Readonly<Record<string, Pick<Example, 'optional' | 'records'>>> = {

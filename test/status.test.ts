@@ -46,6 +46,16 @@ test('a peer’s status has what the dataplane says of the direct path and what 
   assert.deepEqual({ peer: id, rtt, minRtt, loss, pathMtu, counters: peer!.counters, dropped }, stats);
 });
 
+test('the ends of the path are those of this moment, where the dataplane says them', () => {
+  const end = (address: string) => ({ type: 'host', address, port: 2333 }) as const;
+  const told = { local: end('192.0.2.1'), remote: end('192.0.2.2') };
+  const now = { local: end('2001:db8::1'), remote: end('2001:db8::2') };
+  assert.deepEqual(peerStatuses(meshWith({ pair: told }), [{ ...stats, pair: now }])[0]!.pair, now);
+  assert.deepEqual(peerStatuses(meshWith({ pair: told }), [stats])[0]!.pair, told);
+  const lost = meshWith({ state: 'lost', path: null, active: null });
+  assert.equal(peerStatuses(lost, [{ ...stats, pair: now }])[0]!.pair, null);
+});
+
 test('of a link that is not up nothing is measured; what it counted stays', () => {
   const [peer] = peerStatuses(meshWith({ state: 'lost', path: null, active: null }), [stats]);
   const { rtt, minRtt, loss, pathMtu, dropped } = peer!;

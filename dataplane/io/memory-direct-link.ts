@@ -64,6 +64,12 @@ export class MemoryDirectLink implements DirectLink {
     return { ...this.#endpoint, overhead: overheadOf(this.#endpoint.address) };
   }
 
+  source(): string | undefined {
+    this.#expectOpen();
+    const { address } = this.#direct.end;
+    return this.#endpoint !== nowhere && isIP(address) === isIP(this.#endpoint.address) ? address : undefined;
+  }
+
   setLimit(bytes: number): void {
     this.#expectOpen();
     this.#limit = bytes;

@@ -53,6 +53,7 @@ export function directLink(addon: NativeAddon, device: number): DirectLink {
       const [address, port, overhead] = addon.endpoint(device);
       return { address, port, overhead };
     },
+    source: () => addon.source(device),
     setLimit: (bytes) => addon.setLimit(device, bytes),
     add({ index, peerIndex, cipher, sendKey, receiveKey }) {
       try {

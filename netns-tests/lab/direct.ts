@@ -16,7 +16,7 @@ export const notRecords = 'meta l4proto udp @th,64,8 < 192';
 /** `a`, which serves bootstrap, and `b` on one switch; not started. */
 export async function directPair(
   lab: Lab,
-  { family = 'ipv4', options = [] }: { family?: 'ipv4' | 'ipv6'; options?: readonly string[] } = {},
+  { family = 'ipv4', options = [] }: { family?: 'both' | 'ipv4' | 'ipv6'; options?: readonly string[] } = {},
 ) {
   const { hosts, wires } = await lan(lab, ['a', 'b'], family);
   const a = new CryonetNode(hosts[0]!, { listen: true, options });

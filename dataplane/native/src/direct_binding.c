@@ -156,6 +156,20 @@ static napi_value get_endpoint(napi_env env, napi_callback_info info) {
   return result;
 }
 
+/* source(device): the address that records leave from, or undefined where there is no way. */
+static napi_value get_source(napi_env env, napi_callback_info info) {
+  napi_value values[1];
+  char text[64];
+  struct endpoint endpoint;
+  napi_value address;
+  struct link *link = link_arguments(env, info, 1, values);
+  if (link == NULL) return NULL;
+  link_get_endpoint(link, &endpoint);
+  if (!outer_source(&link->direct->outer, &endpoint, text)) return NULL;
+  napi_create_string_utf8(env, text, NAPI_AUTO_LENGTH, &address);
+  return address;
+}
+
 /* setLimit(device, bytes): the longest packet, struct tun_pi included, that goes by the direct path. */
 static napi_value set_limit(napi_env env, napi_callback_info info) {
   napi_value values[2];
@@ -246,6 +260,7 @@ void direct_binding_register(napi_env env, napi_value exports, struct tuns *tuns
   binding_function(env, exports, "mark", mark_sockets, tuns);
   binding_function(env, exports, "setEndpoint", set_endpoint, tuns);
   binding_function(env, exports, "endpoint", get_endpoint, tuns);
+  binding_function(env, exports, "source", get_source, tuns);
   binding_function(env, exports, "setLimit", set_limit, tuns);
   binding_function(env, exports, "addSession", add_session, tuns);
   binding_function(env, exports, "useSession", use_session, tuns);

@@ -252,3 +252,21 @@ uint16_t endpoint_text(const struct endpoint *endpoint, char text[64]) {
   }
   return port_of(&endpoint->address);
 }
+
+/* Connecting a UDP socket is a look-up in the routing table, with the mark that records have. */
+bool outer_source(const struct outer *outer, const struct endpoint *to, char text[64]) {
+  if (to->length == 0) return false;
+  int fd = socket(to->address.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, IPPROTO_UDP);
+  if (fd < 0) return false;
+  int mark = 0;
+  socklen_t length = sizeof mark;
+  getsockopt(outer->sockets[0], SOL_SOCKET, SO_MARK, &mark, &length);
+  if (mark != 0) set(fd, SOL_SOCKET, SO_MARK, mark);
+  if (to->address.ss_family == AF_INET6) set(fd, IPPROTO_IPV6, IPV6_V6ONLY, 0);
+  struct endpoint own = {.length = sizeof own.address};
+  bool found = connect(fd, (const struct sockaddr *)&to->address, to->length) == 0 &&
+               getsockname(fd, (struct sockaddr *)&own.address, &own.length) == 0;
+  close(fd);
+  if (found) endpoint_text(&own, text);
+  return found;
+}

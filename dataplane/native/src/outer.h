@@ -48,6 +48,9 @@ static inline unsigned outer_receiver(const struct outer *outer, uint32_t index)
 bool endpoint_equals(const struct endpoint *a, const struct endpoint *b);
 /* Bytes of IP and UDP header in front of a record to it. */
 uint32_t endpoint_overhead(const struct endpoint *endpoint);
+/* The address that this host sends from to `to`, by its routes at this moment, as `endpoint_text` has it. Sends nothing.
+ * False where there is no way. */
+bool outer_source(const struct outer *outer, const struct endpoint *to, char text[64]);
 /* "address" without port in `text`, an IPv4 address as such; returns the port. */
 uint16_t endpoint_text(const struct endpoint *endpoint, char text[64]);
 
