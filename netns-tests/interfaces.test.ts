@@ -104,6 +104,28 @@ story('packet information carries an MPLS frame unchanged', ['cc', 'ping'], asyn
 });
 
 /*
+ *   a  bootstrap, has an interface cnb of its own ──┐ switch
+ *   b → a ──────────────────────────────────────────┘
+ */
+story('a name that is taken is no obstacle, and what has it is left alone', ['ping'], async (lab) => {
+  const { hosts } = await lan(lab, ['a', 'b']);
+  await hosts[0]!.configure('link add cnb type bridge', 'link set cnb up');
+  const a = new CryonetNode(hosts[0]!, { listen: true }).start();
+  const b = new CryonetNode(hosts[1]!, { bootstrap: [a] }).start();
+  const reports = await meshed([a, b], 10_000);
+  assert.deepEqual(losses(await pingMesh([a, b])), []);
+
+  const { name } = linkTo(reports[0]!, 'b').interface;
+  assert.match(name, /^cnb~[a-z2-7]{5}$/);
+  const [second] = await a.namespace.ip<KernelLink>('link', 'show', name);
+  assert.equal(second?.ifalias, 'b');
+  const [foreign] = await a.namespace.ip<KernelLink>('link', 'show', 'cnb');
+  assert.equal(foreign?.ifalias, undefined);
+  assert.match(a.program.output, /the name of an interface is taken.*cnb/);
+  for (const { program } of [a, b]) assert.equal([...program.output.matchAll(/link up/g)].length, 1);
+});
+
+/*
  *   a  bootstrap, with packet information ──┐ switch
  *   b → a, without ─────────────────────────┘
  */

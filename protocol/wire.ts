@@ -4,7 +4,7 @@ import { directMessage } from './direct.ts';
 import { bytes } from './schema.ts';
 
 export const wireMessage = z.discriminatedUnion('type', [
-  /** First on every connection, both ways. The link is up once both hellos agree. */
+  /** First on every connection, both ways. The link is up once both hellos agree and both ends are ready. */
   z.object({
     type: z.literal('hello'),
     version: z.int(),
@@ -13,7 +13,11 @@ export const wireMessage = z.discriminatedUnion('type', [
     relayed: z.optional(z.boolean()),
     /** Bytes of the largest packet the sender's interface takes. */
     mtu: z.int().check(z.minimum(1280), z.maximum(65_531)),
+    /** The sender says `ready` once its interface is open, and waits for the receiver's `ready` where it does, too. */
+    saysReady: z.optional(z.boolean()),
   }),
+  /** Both hellos agree and the sender's interface is open. Only where both hellos had `saysReady`. */
+  z.object({ type: z.literal('ready') }),
   z.object({
     type: z.literal('ping'),
     number: z.int(),

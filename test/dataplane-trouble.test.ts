@@ -63,6 +63,75 @@ test('an interface that the kernel refuses ends the connection with the reason, 
   assert.equal(a.report('b')!.state, 'up');
 });
 
+test('an interface that does not open is no link at the other end either, not for a moment', async (context) => {
+  const { pairs, a, b } = await twoOf(context);
+  a.tuns.refusal = 'tun_denied';
+  for (let i = 0; i < 3; i++) {
+    await pairs.negotiate(a, b);
+    await waitFor('both to be told', () => a.ended.length > i && b.ended.length > i);
+  }
+  for (const { reports } of [a, b]) {
+    assert.ok(reports.length > 0);
+    assert.ok(reports.every(({ state, active }) => state === 'connecting' && active === null));
+    assert.ok(reports.every(({ connections }) => connections.every(({ open }) => !open)));
+  }
+  a.tuns.refusal = undefined;
+  await pairs.link(a, b);
+});
+
+test('a name that is taken is no obstacle: there is a second one, with the whole ID as alias', async (context) => {
+  const { pairs, a, b } = await twoOf(context);
+  const foreign = {
+    name: 'cnb',
+    alias: 'an uplink',
+    mtu: 1500,
+    packetInformation: false,
+    linkLocal: 'fe80::1',
+  };
+  a.tuns.open(foreign, () => {});
+  await pairs.link(a, b);
+  assert.deepEqual(a.tun('b')!.name, 'cnb~izsxs');
+  assert.equal(a.report('b')!.interface!.name, 'cnb~izsxs');
+  assert.ok(
+    a.lines.some(
+      ({ level, message, fields }) =>
+        level === 'warn' && message === 'the name of an interface is taken' && fields.interface === 'cnb',
+    ),
+  );
+  assert.equal(b.tun('a')!.name, 'cna');
+});
+
+test('IDs chosen for the names of another node’s interface: it has one all the same, and while it is away nobody gets its name', async (context) => {
+  const pairs = new Pairs();
+  const victim = 'homelab-rack-1-node-2';
+  // Their short forms are the first and the second of the victim's.
+  const twins = ['homelab-x6qdgd', 'homelab-x6w2dz'];
+  const sides: Side[] = [];
+  for (const id of ['a', victim, ...twins]) sides.push(await pairs.add(id));
+  closeAfter(context, ...sides);
+  const [a, v, first, second] = sides as [Side, Side, Side, Side];
+  const nameOf = (peer: string) => a.tun(peer)?.name;
+
+  await pairs.link(a, v);
+  assert.equal(nameOf(victim), 'cnhomelab~yrgzn');
+  await pairs.link(a, second);
+  await pairs.link(a, first);
+  assert.equal(nameOf(second.id), 'cnhomelab~yzone');
+  assert.notEqual(nameOf(first.id), 'cnhomelab~yrgzn');
+  for (const { id } of [v, first, second]) await a.shell.request('remove', { peer: id });
+  await pairs.link(a, first);
+  assert.notEqual(nameOf(first.id), 'cnhomelab~yrgzn', 'the victim is away, its name is not given away');
+  await pairs.link(a, v);
+  assert.equal(nameOf(victim), 'cnhomelab~yrgzn');
+
+  const late = await pairs.add('late');
+  closeAfter(context, late);
+  for (const twin of [first, second]) await pairs.link(late, twin);
+  assert.deepEqual([...late.tuns.devices.keys()].sort(), ['cnhomelab~yrgzn', 'cnhomelab~yzone']);
+  await pairs.link(late, v);
+  assert.equal(late.tun(victim)!.name, 'cn~0', 'both names are taken, and it has an interface');
+});
+
 test('an interface that somebody deleted takes the link along, and the next link has a new one', async (context) => {
   const { pairs, a, b } = await twoOf(context);
   await pairs.link(a, b);
@@ -168,7 +237,10 @@ async function rawPeer(pairs: Pairs, a: Side): Promise<{ connection: Connection;
 test('garbage on the wire channel is passed over; a ping is answered, and the hello that follows counts', async (context) => {
   const { pairs, a } = await twoOf(context);
   const { connection, heard } = await rawPeer(pairs, a);
-  assert.deepEqual(heard[0], { type: 'hello', version: 1, packetInformation: false, mtu: 1500 });
+  assert.deepEqual(heard[0], {
+    ...{ type: 'hello', version: 1, packetInformation: false, mtu: 1500 },
+    saysReady: true,
+  });
   for (const garbage of [
     Uint8Array.of(),
     Uint8Array.of(0xc1),

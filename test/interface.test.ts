@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { isIPv6 } from 'node:net';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { interfaceName } from '../dataplane/core/interface-name.ts';
+import { interfaceName, interfaceNames } from '../dataplane/core/interface-name.ts';
 import { linkLocal } from '../dataplane/io/link-local.ts';
 import { RoundTrip } from '../dataplane/io/round-trip.ts';
 
@@ -35,6 +35,25 @@ test('a name has at most 15 bytes, starts with the prefix, and is the same every
       assert.equal(interfaceName(prefix, peer), name);
       if (prefix.length + peer.length <= 15) assert.equal(name, prefix + peer);
       else assert.match(name, /~[a-z2-7]{5}$/);
+    }),
+    { numRuns: 2000 },
+  );
+});
+
+test('where the name is taken there is a second one that stays, and then a number', () => {
+  assert.deepEqual(interfaceNames('cn', 'b'), ['cnb', 'cnb~izsxs', 'cn~%d']);
+  assert.deepEqual(interfaceNames('cn', 'homelab-rack-1-node-2'), [
+    'cnhomelab~yrgzn',
+    'cnhomelab~yzone',
+    'cn~%d',
+  ]);
+  fc.assert(
+    fc.property(prefix, id, (prefix, peer) => {
+      const names = interfaceNames(prefix, peer);
+      assert.deepEqual(names, interfaceNames(prefix, peer));
+      assert.equal(new Set(names).size, 3);
+      assert.match(names[1]!, /~[a-z2-7]{5}$/);
+      for (const name of names) assert.ok(Buffer.byteLength(name) <= 15 && name.startsWith(prefix));
     }),
     { numRuns: 2000 },
   );

@@ -3,7 +3,6 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import {
   isOpen,
-  type LinkConfig,
   type LinkEffect,
   type LinkEvent,
   type Links,
@@ -11,58 +10,8 @@ import {
   nextDeadline,
   step,
 } from '../dataplane/core/link.ts';
-import type { Route } from '../protocol/signaling.ts';
-import { type ChannelName, type WireMessage, wireVersion } from '../protocol/wire.ts';
-
-const config: LinkConfig = { packetInformation: false, mtu: 1500, autoMtu: false };
-const channels: readonly ChannelName[] = ['signal', 'wire', 'data'];
-const hello: WireMessage = { type: 'hello', version: wireVersion, packetInformation: false, mtu: 1500 };
-
-type Feed = (...events: readonly LinkEvent[]) => LinkEffect[];
-
-function newFeed(links: Links = newLinks(config)): Feed {
-  let now = 0;
-  return (...events) => events.flatMap((event) => step(links, event, now++));
-}
-
-function connect(peer: string, negotiation: string, route: Route = 'shared'): LinkEvent {
-  return { type: 'connect', peer, negotiation, route };
-}
-
-/** Everything that makes a connection open. */
-function opening(peer: string, negotiation: string, message: WireMessage = hello): LinkEvent[] {
-  return [
-    ...channels.map((channel): LinkEvent => ({ type: 'open', peer, negotiation, channel })),
-    { type: 'wire', peer, negotiation, message },
-  ];
-}
-
-function ended(peer: string, negotiation: string, reason = 'no path'): LinkEvent {
-  return { type: 'ended', peer, negotiation, reason };
-}
-
-/** Effects in short: what a table shows. */
-function brief(effects: readonly LinkEffect[]): string[] {
-  return effects.flatMap((effect) => {
-    switch (effect.type) {
-      case 'tell-link':
-        return [];
-      case 'open-interface':
-      case 'set-mtu':
-        return [`${effect.type} ${effect.mtu}`];
-      case 'set-carrier':
-        return [`carrier ${effect.up ? 'up' : 'down'}`];
-      case 'close-connection':
-        return [`close ${effect.negotiation}`];
-      case 'send-wire':
-        return [`wire ${effect.message.type} on ${effect.negotiation}`];
-      case 'tell-ended':
-        return [`ended ${effect.negotiation} (${effect.reason})`];
-      default:
-        return [effect.type];
-    }
-  });
-}
+import type { WireMessage } from '../protocol/wire.ts';
+import { brief, channels, config, connect, ended, hello, newFeed, opening, ourHello } from './link-feed.ts';
 
 test('a link is up once all three channels are open and both hellos agree, in whatever order', () => {
   const events = opening('b', '1');
@@ -81,7 +30,7 @@ test('the hello is said as soon as the wire channel is open', () => {
   const feed = newFeed();
   feed(connect('b', '1'));
   const [first] = feed({ type: 'open', peer: 'b', negotiation: '1', channel: 'wire' });
-  assert.deepEqual(first, { type: 'send-wire', peer: 'b', negotiation: '1', message: hello });
+  assert.deepEqual(first, { type: 'send-wire', peer: 'b', negotiation: '1', message: ourHello });
 });
 
 test('the interface is opened once, loses its carrier with the path, and has it again with the next', () => {
@@ -112,7 +61,7 @@ test('each side says whether its end is relayed, and remembers it of the other',
     const opened = channels.map((channel): LinkEvent => ({ type: 'open', ...at, channel, relayed }));
     const effects = feed(connect('b', 'r', 'relay'), ...opened);
     const [said] = effects.flatMap((effect) => (effect.type === 'send-wire' ? [effect.message] : []));
-    assert.deepEqual(said, relayed ? { ...hello, relayed: true } : hello);
+    assert.deepEqual(said, relayed ? { ...ourHello, relayed: true } : ourHello);
     feed({ type: 'wire', ...at, message: { ...hello, relayed } });
     assert.equal(links.byPeer.get('b')!.connections.get('r')!.peerRelayed, relayed);
   }
@@ -185,6 +134,7 @@ test('an interface that cannot be opened ends every connection of the link, and 
     active: null,
     direct: false,
     hasInterface: false,
+    wasUp: false,
     peerMtu: 1500,
     reason: 'no permission',
   });
@@ -332,7 +282,8 @@ test('whatever happens, in whatever order: interfaces, carriers and connections 
   const peer = fc.constantFrom('a', 'b');
   const which = fc.nat(3);
   const message: fc.Arbitrary<WireMessage> = fc.oneof(
-    { weight: 6, arbitrary: fc.constantFrom(hello, { ...hello, mtu: 1300 }) },
+    { weight: 6, arbitrary: fc.constantFrom(hello, { ...hello, mtu: 1300 }, ourHello) },
+    { weight: 3, arbitrary: fc.constant<WireMessage>({ type: 'ready' }) },
     {
       weight: 1,
       arbitrary: fc.constantFrom<WireMessage>(

@@ -149,6 +149,13 @@ export const examples: readonly Example[] = [
     schema: wireMessage,
     value: { type: 'hello', version: 1, packetInformation: false, mtu: 1500 },
   },
+  {
+    name: 'wire hello, ready to be said',
+    schema: wireMessage,
+    value: { type: 'hello', version: 1, packetInformation: false, mtu: 1500, saysReady: true },
+    optional: ['saysReady'],
+  },
+  { name: 'wire ready', schema: wireMessage, value: { type: 'ready' } },
   { name: 'wire ping', schema: wireMessage, value: { type: 'ping', number: 1 } },
   { name: 'wire pong', schema: wireMessage, value: { type: 'pong', number: 70_000 } },
   { name: 'wire lost', schema: wireMessage, value: { type: 'lost' } },

@@ -15,6 +15,17 @@ export function interfaceName(prefix: string, peer: string): string {
   return `${full.slice(0, maxLength - hashLength - 1)}~${shortHash(peer)}`;
 }
 
+/**
+ * What the interface to `peer` may be called, first the name that it should have. That one may be taken: by an interface
+ * of somebody else's, or by a long ID of the same short form. The second is another short form, as lasting as the first.
+ * Who chooses IDs can have them take both names of another's, but not the last, a template for which the kernel finds a
+ * free number.
+ */
+export function interfaceNames(prefix: string, peer: string): readonly string[] {
+  const second = `${(prefix + peer).slice(0, maxLength - hashLength - 1)}~${shortHash(`${peer}~`)}`;
+  return [interfaceName(prefix, peer), second, `${prefix}~%d`];
+}
+
 /** 25 bits of 32-bit FNV-1a (http://www.isthe.com/chongo/tech/comp/fnv/). */
 function shortHash(text: string): string {
   let hash = 0x811c9dc5;

@@ -1,10 +1,12 @@
 /**
  * The links of a dataplane: a reducer over `LinkEvent`, whose effects the shell runs.
  *
- *   connecting ──all channels open, both hellos agree──► up ──last open connection ended──► lost ──► up ──► …
+ *   connecting ──all channels open, both hellos agree, both interfaces open──► up ──last open connection ended──► lost ──► up ──► …
  *
- * The interface belongs to the link: it is opened when the link first comes up, has carrier while the link is up, and
- * goes with the link. Of several open connections the shared one carries the packets.
+ * The interface belongs to the link: it is opened when the hellos of a connection first agree, has carrier while the
+ * link is up, and goes with the link. A link is up at neither end before both interfaces are open: an end that cannot
+ * open its own would else have the other one come up and begin anew, over and over. Of several open connections the
+ * shared one carries the packets.
  */
 import type { Route } from '../../protocol/signaling.ts';
 import { type ChannelName, type WireMessage, wireVersion } from '../../protocol/wire.ts';
@@ -32,6 +34,11 @@ export interface LinkConnection {
   peerMtu: number | null;
   /** The peer's end is at a TURN server. */
   peerRelayed: boolean;
+  /** The peer will say when its interface is open; an older one does not, and counts as ready with its hello. */
+  peerSaysReady: boolean;
+  peerReady: boolean;
+  /** The hellos agree, and our interface is open. */
+  ready: boolean;
 }
 
 export interface Link {
@@ -41,6 +48,8 @@ export interface Link {
   /** The direct path carries packets, whether a connection is open or not. */
   direct: boolean;
   hasInterface: boolean;
+  /** Once since it has the interface. */
+  wasUp: boolean;
   /** Of the peer's interface, as it said last. */
   peerMtu: number;
   reason: string;
@@ -108,6 +117,10 @@ export function isUp(link: Link): boolean {
 }
 
 export function isOpen(connection: LinkConnection): boolean {
+  return connection.ready && connection.peerReady;
+}
+
+function agrees(connection: LinkConnection): boolean {
   return connection.channels.size === 3 && connection.peerMtu !== null;
 }
 
@@ -147,6 +160,7 @@ export function step(links: Links, event: LinkEvent, now: number): LinkEffect[] 
           version: wireVersion,
           packetInformation: links.config.packetInformation,
           mtu: links.config.mtu,
+          saysReady: true,
           ...(event.relayed === true ? { relayed: true } : {}),
         };
         effects.push({ type: 'send-wire', peer: link.peer, negotiation: event.negotiation, message });
@@ -180,6 +194,7 @@ export function step(links: Links, event: LinkEvent, now: number): LinkEffect[] 
     }
     case 'interface-failed':
       link.hasInterface = false;
+      link.wasUp = false;
       link.direct = false;
       link.reason = event.reason;
       for (const { negotiation, route } of link.connections.values()) {
@@ -213,6 +228,7 @@ function connect(
       active: null,
       direct: false,
       hasInterface: false,
+      wasUp: false,
       peerMtu: leastMtu,
       reason: '',
     };
@@ -231,6 +247,9 @@ function connect(
     channels: new Set(),
     peerMtu: null,
     peerRelayed: false,
+    peerSaysReady: false,
+    peerReady: false,
+    ready: false,
   });
   settle(links, link, effects);
 }
@@ -243,7 +262,12 @@ function receiveWire(
   effects: LinkEffect[],
 ): void {
   const connection = link.connections.get(negotiation);
-  if (connection === undefined || message.type !== 'hello') return;
+  if (connection === undefined) return;
+  if (message.type === 'ready' && connection.peerSaysReady) {
+    connection.peerReady = true;
+    settle(links, link, effects);
+  }
+  if (message.type !== 'hello') return;
   const mismatch =
     message.version !== wireVersion
       ? `the peer’s dataplane speaks version ${message.version}`
@@ -257,6 +281,8 @@ function receiveWire(
   }
   connection.peerMtu = message.mtu;
   connection.peerRelayed = message.relayed === true;
+  connection.peerSaysReady = message.saysReady === true;
+  connection.peerReady ||= !connection.peerSaysReady;
   settle(links, link, effects);
 }
 
@@ -277,23 +303,40 @@ function timeOut(links: Links, link: Link, now: number, effects: LinkEffect[]): 
   }
 }
 
+/** Opens the interface where a connection whose hellos agree has none yet, and says so. */
+function prepare(links: Links, link: Link, connection: LinkConnection, effects: LinkEffect[]): void {
+  if (connection.ready || !agrees(connection)) return;
+  connection.ready = true;
+  const { peer } = link;
+  if (!link.hasInterface) effects.push({ type: 'open-interface', peer, mtu: firstMtu(links, connection) });
+  link.hasInterface = true;
+  if (!connection.peerSaysReady) return;
+  const { negotiation } = connection;
+  effects.push({ type: 'send-wire', peer, negotiation, message: { type: 'ready' } });
+}
+
+/** What the interface takes from the start on. */
+function firstMtu({ config: { mtu, autoMtu } }: Links, { peerMtu }: LinkConnection): number {
+  return autoMtu ? leastMtu : Math.min(mtu, peerMtu!);
+}
+
 /** Picks the connection that carries the packets, after what `change` does, and lets the interface follow. */
 function settle(links: Links, link: Link, effects: LinkEffect[], change?: () => void): void {
   const wasUp = isUp(link);
   const before = link.active;
   change?.();
+  const { hasInterface } = link;
+  for (const connection of link.connections.values()) prepare(links, link, connection, effects);
   const open = [...link.connections.values()].filter(isOpen);
   const best = open.find(({ route }) => route === 'shared') ?? open[0];
   link.active = best?.negotiation ?? null;
   if (best !== undefined && link.active !== before) {
-    const { mtu, autoMtu } = links.config;
     link.peerMtu = best.peerMtu!;
-    const least = autoMtu ? leastMtu : Math.min(mtu, link.peerMtu);
-    if (!link.hasInterface) effects.push({ type: 'open-interface', peer: link.peer, mtu: least });
-    else if (!autoMtu) effects.push({ type: 'set-mtu', peer: link.peer, mtu: least });
-    link.hasInterface = true;
+    if (hasInterface && !links.config.autoMtu)
+      effects.push({ type: 'set-mtu', peer: link.peer, mtu: firstMtu(links, best) });
   }
   const up = isUp(link);
+  link.wasUp ||= up;
   if (up) link.reason = '';
   if (up !== wasUp) effects.push({ type: 'set-carrier', peer: link.peer, up });
   effects.push({ type: 'tell-link', peer: link.peer });

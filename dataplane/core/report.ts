@@ -17,7 +17,7 @@ export function pairOf(link: Link, selected: LinkReport['pair'] | undefined): Li
 export function reportOf(link: Link, seen: Pick<LinkReport, 'direct' | 'pair' | 'interface'>): LinkReport {
   return {
     peer: link.peer,
-    state: isUp(link) ? 'up' : link.hasInterface ? 'lost' : 'connecting',
+    state: isUp(link) ? 'up' : link.wasUp ? 'lost' : 'connecting',
     reason: link.reason,
     active: link.active,
     connections: [...link.connections.values()].map((connection) => ({

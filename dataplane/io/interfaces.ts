@@ -1,13 +1,16 @@
 /** The interfaces of this node's links, by peer. */
 import type { DataplaneConfig, LinkReport, Result } from '../../protocol/dataplane.ts';
-import { reasonOf } from '../../protocol/errors.ts';
+import { CryonetError, reasonOf } from '../../protocol/errors.ts';
 import type { Log } from '../../protocol/log.ts';
-import { interfaceName } from '../core/interface-name.ts';
+import { interfaceNames } from '../core/interface-name.ts';
 import { Device } from './device.ts';
 import type { DirectLink } from './direct.ts';
 import { linkLocal } from './link-local.ts';
 import { OuterPackets } from './outer-packet.ts';
-import { packetInformationSize, type TunFactory } from './tun.ts';
+import { type PacketSink, packetInformationSize, type Tun, type TunFactory, type TunOptions } from './tun.ts';
+
+/** Names remembered of peers that are gone. */
+const maxRemembered = 4096;
 
 export class Interfaces {
   /** Names of all of them. */
@@ -17,6 +20,9 @@ export class Interfaces {
   /** An interface could not be opened, or somebody deleted it. */
   readonly #lost: (peer: string, reason: string) => void;
   readonly #devices = new Map<string, Device>();
+  /** Whose a name is or was, oldest first: whoever chooses an ID for the name of another does not get that while the
+   *  other is away. */
+  readonly #owners = new Map<string, string>();
 
   constructor(tuns: TunFactory, log: Log, lost: (peer: string, reason: string) => void) {
     this.#tuns = tuns;
@@ -29,15 +35,15 @@ export class Interfaces {
     const own = linkLocal(config.node, peer);
     const outer = new OuterPackets(udpPort);
     const start = config.packetInformation ? packetInformationSize : 0;
+    const names = config.autoInterfaceName ? [''] : interfaceNames(config.interfacePrefix, peer);
     const options = {
-      name: config.autoInterfaceName ? '' : interfaceName(config.interfacePrefix, peer),
       alias: peer,
       mtu,
       packetInformation: config.packetInformation,
       linkLocal: own,
     };
     try {
-      const device = new Device((sink) => this.#tuns.open(options, sink), {
+      const device = new Device((sink) => this.#openTun(peer, names, options, sink), {
         mtu,
         linkLocal: own,
         peerLinkLocal: linkLocal(peer, config.node),
@@ -50,6 +56,31 @@ export class Interfaces {
       this.#log.error('interface not opened', { peer, reason: reasonOf(error) });
       this.#lost(peer, reasonOf(error));
     }
+  }
+
+  /** By the first of these names that is free. */
+  #openTun(peer: string, names: readonly string[], options: Omit<TunOptions, 'name'>, sink: PacketSink): Tun {
+    const [name = '', ...others] = names;
+    try {
+      const owner = this.#owners.get(name);
+      if (owner !== undefined && owner !== peer)
+        throw new CryonetError('tun_exists', `${name} is the interface of ${owner}`);
+      const tun = this.#tuns.open({ ...options, name }, sink);
+      if (others.length > 0) this.#remember(name, peer);
+      return tun;
+    } catch (error) {
+      const isTaken = error instanceof CryonetError && error.code === 'tun_exists';
+      if (!isTaken || others.length === 0) throw error;
+      this.#log.warn('the name of an interface is taken', { peer, interface: name, reason: error.message });
+      return this.#openTun(peer, others, options, sink);
+    }
+  }
+
+  #remember(name: string, peer: string): void {
+    this.#owners.delete(name);
+    this.#owners.set(name, peer);
+    const [oldest] = this.#owners.keys();
+    if (this.#owners.size > maxRemembered && oldest !== undefined) this.#owners.delete(oldest);
   }
 
   receive(peer: string, packet: Uint8Array): void {

@@ -43,7 +43,7 @@ export class MemoryTunFactory implements TunFactory {
 
   open(options: TunOptions, sink: PacketSink): MemoryTun {
     if (this.refusal !== undefined) throw new CryonetError(this.refusal);
-    const name = options.name === '' ? this.#freeName() : options.name;
+    const name = this.#nameFor(options.name === '' ? 'tun%d' : options.name);
     if (this.devices.has(name)) throw new CryonetError('tun_exists', `${errorCodes.tun_exists} (${name})`);
     if (Buffer.byteLength(name) > 15) throw failure(name, 'name');
     if (Buffer.byteLength(options.alias) > 255) throw failure(name, 'alias');
@@ -90,10 +90,10 @@ export class MemoryTunFactory implements TunFactory {
     if (this.markRefusal !== undefined) throw new Error(this.markRefusal);
   }
 
-  #freeName(): string {
+  #nameFor(template: string): string {
     let number = 0;
-    while (this.devices.has(`tun${number}`)) number += 1;
-    return `tun${number}`;
+    while (template.includes('%d') && this.devices.has(template.replace('%d', `${number}`))) number += 1;
+    return template.replace('%d', `${number}`);
   }
 }
 

@@ -9,7 +9,7 @@ import type { DirectEvents, DirectLink, DirectOptions } from './direct.ts';
 export const packetInformationSize = 4;
 
 export interface TunOptions {
-  /** At most 15 bytes; '' lets the kernel choose (`tun0`, …). */
+  /** At most 15 bytes; `%d` in it becomes the least number that is free, '' lets the kernel choose (`tun0`, …). */
   readonly name: string;
   /** Kept as the interface's alias (IFLA_IFALIAS), at most 255 bytes; '' for none. */
   readonly alias: string;

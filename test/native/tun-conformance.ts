@@ -81,6 +81,16 @@ export function tunConformance(kind: string, open: () => Promise<TunLab> | TunLa
     assert.equal(new Set(tuns.map((tun) => tun.ifindex)).size, 3);
   });
 
+  spec('a template gets the least number that is free', (_lab, device) => {
+    const names = [1, 2, 3].map(() => device({ name: 'cn~%d' }).tun);
+    assert.deepEqual(
+      names.map(({ name }) => name),
+      ['cn~0', 'cn~1', 'cn~2'],
+    );
+    names[1]!.close();
+    assert.equal(device({ name: 'cn~%d' }).tun.name, 'cn~1');
+  });
+
   spec('a name in use is refused, its device undisturbed, and free after close', async (lab, device) => {
     const { tun, numbers } = device({ name: 'cn-once' });
     refuses('tun_exists', () => device({ name: 'cn-once' }));
