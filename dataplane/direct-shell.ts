@@ -72,6 +72,8 @@ interface Path {
   /** Of the connection that the keys were agreed on over last. */
   ends: CandidatePair | undefined;
   exchange: Exchange | undefined;
+  /** Records received until the last tick. */
+  heard: number;
 }
 
 export class DirectShell {
@@ -238,6 +240,7 @@ export class DirectShell {
       carrier: undefined,
       ends: undefined,
       exchange: undefined,
+      heard: 0,
     };
     this.#paths.set(peer, path);
     return path;
@@ -376,6 +379,9 @@ export class DirectShell {
       const at = nextDeadline(path.direct);
       if (at === undefined || at > until) continue;
       const { txPackets, txRefused, rxPackets, txRecords, rxRecords } = path.link.counters();
+      // Our address may still be this machine's, and packets from it lead nowhere: as when another uplink took over.
+      if (this.isDoubtful(peer) && rxRecords === path.heard) path.link.forgetOwn();
+      path.heard = rxRecords;
       const records = txRecords + rxRecords;
       this.#take(peer, path, { type: 'tick', sent: txPackets + txRefused, received: rxPackets, records });
       if (path.direct.phase === 'up' && this.isDoubtful(peer)) this.#options.doubtful(peer);

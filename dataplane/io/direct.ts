@@ -63,8 +63,11 @@ export interface DirectLink {
   setEndpoint(address: string, port: number): boolean;
   /** Where records go now; `overhead` in bytes of IP and UDP header. */
   endpoint(): { readonly address: string; readonly port: number; readonly overhead: number };
-  /** Our address that records leave from, of the endpoint's family; undefined where there is no way to it. */
+  /** Our address that records leave from, of the endpoint's family: where the peer's come to, else the kernel's choice;
+   *  undefined where there is no way to it. */
   source(): string | undefined;
+  /** The kernel chooses it anew, until a record of the peer's has arrived. */
+  forgetOwn(): void;
   /** Bytes of the longest packet that goes by this path, packet information included; longer ones come to the sink. */
   setLimit(bytes: number): void;
   /** False where the index is taken. */

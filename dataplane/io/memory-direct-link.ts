@@ -70,6 +70,10 @@ export class MemoryDirectLink implements DirectLink {
     return this.#endpoint !== nowhere && isIP(address) === isIP(this.#endpoint.address) ? address : undefined;
   }
 
+  forgetOwn(): void {
+    this.#expectOpen();
+  }
+
   setLimit(bytes: number): void {
     this.#expectOpen();
     this.#limit = bytes;

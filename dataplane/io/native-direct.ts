@@ -54,6 +54,7 @@ export function directLink(addon: NativeAddon, device: number): DirectLink {
       return { address, port, overhead };
     },
     source: () => addon.source(device),
+    forgetOwn: () => addon.forgetOwn(device),
     setLimit: (bytes) => addon.setLimit(device, bytes),
     add({ index, peerIndex, cipher, sendKey, receiveKey }) {
       try {

@@ -46,7 +46,10 @@ export interface NativeAddon {
   setEndpoint(device: number, address: string, port: number): boolean;
   /** `overhead`: bytes of IP and UDP header in front of a record. */
   endpoint(device: number): [address: string, port: number, overhead: number];
+  /** The address that records leave from. */
   source(device: number): string | undefined;
+  /** The kernel chooses it, until a record of the peer's has arrived. */
+  forgetOwn(device: number): void;
   /** Bytes of the longest packet that goes by the direct path, packet information included. */
   setLimit(device: number, bytes: number): void;
   /** `cipher`: `enum record_cipher` in `record.h`. EEXIST where the index is taken. */

@@ -1,4 +1,4 @@
-/** Packets by their mark. */
+/** Packets by their mark, and other counters of nftables. */
 import type { Namespace } from './namespace.ts';
 
 /** Counts, on their way out, packets that `match` (nftables) with the mark 42 and without. */
@@ -17,11 +17,14 @@ export async function countMarks(
        }
      }`,
   );
-  return async () => {
-    const { stdout } = await host.$`nft -j list counters`;
-    const counters: { counter?: { name: string; packets: number } }[] = JSON.parse(stdout).nftables;
-    return Object.fromEntries(
-      counters.flatMap(({ counter }) => (counter === undefined ? [] : [[counter.name, counter.packets]])),
-    );
-  };
+  return () => counters(host);
+}
+
+/** Packets of each named counter. */
+export async function counters(host: Namespace): Promise<Record<string, number>> {
+  const { stdout } = await host.$`nft -j list counters`;
+  const listed: { counter?: { name: string; packets: number } }[] = JSON.parse(stdout).nftables;
+  return Object.fromEntries(
+    listed.flatMap(({ counter }) => (counter === undefined ? [] : [[counter.name, counter.packets]])),
+  );
 }

@@ -5,7 +5,18 @@ import { join } from 'node:path';
 import { compile, nativeSources } from './compile.ts';
 
 const reading = ['poller', 'busy_poll', 'ring', 'thread', 'segment', 'checksum'];
-const paths = ['coalesce', 'record', 'sender', 'receiver', 'session', 'direct', 'outer', 'probe', 'event'];
+const paths = [
+  'coalesce',
+  'record',
+  'sender',
+  'receiver',
+  'session',
+  'direct',
+  'outer',
+  'ancillary',
+  'probe',
+  'event',
+];
 const sources = [...reading, ...paths].map((name) => join(nativeSources, `${name}.c`));
 const lab = ['direct-lab.c', 'direct-flow.c', 'direct-forwarder.c'];
 

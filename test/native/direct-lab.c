@@ -97,9 +97,8 @@ uint64_t end_count(const struct end *end, enum link_counter which) { return atom
 
 uint16_t end_port(const struct end *end) {
   char text[64];
-  struct endpoint endpoint;
-  link_get_endpoint(end->link, &endpoint);
-  return endpoint_text(&endpoint, text);
+  struct ends ends = link_ends(end->link);
+  return endpoint_text(&ends.far, text);
 }
 
 struct session *add_session(struct end *end, uint32_t index, uint32_t peer_index, uint8_t generation, bool first) {

@@ -206,8 +206,7 @@ static void reopen(struct pair *pair) {
   if (pair->probes != 0 || under_way(&pair->sides[0]) + under_way(&pair->sides[1]) != 0) return;
   for (unsigned i = 0; i < 2; i++) {
     struct side *side = &pair->sides[i];
-    struct endpoint to;
-    link_get_endpoint(side->end.link, &to);
+    struct endpoint to = link_ends(side->end.link).far;
     sum_up(side);
     link_free(side->end.link);
     side->end.link = link_new(side->end.node->direct, side->end.device, 0, side->end.pi, true);

@@ -41,6 +41,20 @@ for (const sanitizer of sanitizers) {
   test(`what the kernel refuses is counted by its cause, and no other link pays for it (${flag})`, () => {
     assert.equal(runEngine(buildEngine('direct-refusal', sanitizer)), 'all refusals counted\n');
   });
+
+  test(`records leave from the address that the peer’s come to (${flag})`, () => {
+    const program = buildEngine('direct-source', sanitizer);
+    const [first, second, gone] = ['127.0.0.2', '127.0.0.3', '192.0.2.1'];
+    for (const [peer, any] of [
+      ['127.0.0.1', '0.0.0.0'],
+      ['127.0.0.1', '::'],
+      ['::ffff:127.0.0.1', '::'],
+    ] as const)
+      assert.equal(
+        runEngine(program, peer, any, first, second, gone),
+        'every record from where it belongs\n',
+      );
+  });
 }
 
 test('no packet, probe or forgery allocates memory, and a link takes less than half a megabyte', () => {

@@ -83,13 +83,14 @@ void link_free(struct link *link) {
 void link_set_endpoint(struct link *link, const struct endpoint *endpoint) {
   pthread_mutex_lock(&link->lock);
   link->endpoint = *endpoint;
+  link->own = (struct own_address){0};
   link->followed = link->uncut = false;
   pthread_mutex_unlock(&link->lock);
 }
 
-void link_get_endpoint(struct link *link, struct endpoint *endpoint) {
+void link_forget_own(struct link *link) {
   pthread_mutex_lock(&link->lock);
-  *endpoint = link->endpoint;
+  link->own = (struct own_address){0};
   pthread_mutex_unlock(&link->lock);
 }
 

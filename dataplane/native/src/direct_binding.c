@@ -141,12 +141,11 @@ static napi_value set_endpoint(napi_env env, napi_callback_info info) {
 static napi_value get_endpoint(napi_env env, napi_callback_info info) {
   napi_value values[1];
   char text[64];
-  struct endpoint endpoint;
   napi_value result;
   napi_value address;
   struct link *link = link_arguments(env, info, 1, values);
   if (link == NULL) return NULL;
-  link_get_endpoint(link, &endpoint);
+  struct endpoint endpoint = link_ends(link).far;
   uint32_t port = endpoint_text(&endpoint, text);
   napi_create_array_with_length(env, 3, &result);
   napi_create_string_utf8(env, text, NAPI_AUTO_LENGTH, &address);
@@ -160,14 +159,22 @@ static napi_value get_endpoint(napi_env env, napi_callback_info info) {
 static napi_value get_source(napi_env env, napi_callback_info info) {
   napi_value values[1];
   char text[64];
-  struct endpoint endpoint;
   napi_value address;
   struct link *link = link_arguments(env, info, 1, values);
   if (link == NULL) return NULL;
-  link_get_endpoint(link, &endpoint);
-  if (!outer_source(&link->direct->outer, &endpoint, text)) return NULL;
+  struct ends ends = link_ends(link);
+  if (own_address_fits(&ends.own, &ends.far)) own_address_text(&ends.own, text);
+  else if (!outer_source(&link->direct->outer, &ends.far, text)) return NULL;
   napi_create_string_utf8(env, text, NAPI_AUTO_LENGTH, &address);
   return address;
+}
+
+/* forgetOwn(device) */
+static napi_value forget_own(napi_env env, napi_callback_info info) {
+  napi_value values[1];
+  struct link *link = link_arguments(env, info, 1, values);
+  if (link != NULL) link_forget_own(link);
+  return NULL;
 }
 
 /* setLimit(device, bytes): the longest packet, struct tun_pi included, that goes by the direct path. */
@@ -261,6 +268,7 @@ void direct_binding_register(napi_env env, napi_value exports, struct tuns *tuns
   binding_function(env, exports, "setEndpoint", set_endpoint, tuns);
   binding_function(env, exports, "endpoint", get_endpoint, tuns);
   binding_function(env, exports, "source", get_source, tuns);
+  binding_function(env, exports, "forgetOwn", forget_own, tuns);
   binding_function(env, exports, "setLimit", set_limit, tuns);
   binding_function(env, exports, "addSession", add_session, tuns);
   binding_function(env, exports, "useSession", use_session, tuns);

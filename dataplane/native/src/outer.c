@@ -112,10 +112,12 @@ static int open_socket(const struct search *ice, uint32_t mark, const char **ste
       {IPPROTO_UDP, UDP_GRO, 1, "UDP_GRO"},
       /* Never fragmented, and the size is ours to find: what the kernel believes of the path may be forged. */
       {IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_PROBE, "IP_MTU_DISCOVER"},
+      {IPPROTO_IP, IP_PKTINFO, 1, "IP_PKTINFO"},
       {IPPROTO_IPV6, IPV6_V6ONLY, only, "IPV6_V6ONLY"},
       {IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_PROBE, "IPV6_MTU_DISCOVER"},
+      {IPPROTO_IPV6, IPV6_RECVPKTINFO, 1, "IPV6_RECVPKTINFO"},
   };
-  unsigned count = sizeof options / sizeof options[0] - (ipv6 ? 0 : 2);
+  unsigned count = sizeof options / sizeof options[0] - (ipv6 ? 0 : 3);
   for (unsigned i = 0; i < count; i++) {
     *step = options[i].step;
     if (set(fd, options[i].level, options[i].option, options[i].value) != 0) goto refused;
@@ -227,20 +229,20 @@ bool endpoint_equals(const struct endpoint *a, const struct endpoint *b) {
          memcmp(&x->sin6_addr, &y->sin6_addr, sizeof x->sin6_addr) == 0;
 }
 
-static bool is_ipv4_endpoint(const struct endpoint *endpoint) {
+bool endpoint_is_ipv4(const struct endpoint *endpoint) {
   return endpoint->address.ss_family == AF_INET ||
          IN6_IS_ADDR_V4MAPPED(&((const struct sockaddr_in6 *)&endpoint->address)->sin6_addr);
 }
 
 uint32_t endpoint_overhead(const struct endpoint *endpoint) {
-  return (is_ipv4_endpoint(endpoint) ? 20u : 40u) + (uint32_t)sizeof(struct udphdr);
+  return (endpoint_is_ipv4(endpoint) ? 20u : 40u) + (uint32_t)sizeof(struct udphdr);
 }
 
 uint16_t endpoint_text(const struct endpoint *endpoint, char text[64]) {
   const struct sockaddr_in6 *ipv6 = (const struct sockaddr_in6 *)&endpoint->address;
   if (endpoint->address.ss_family == AF_INET) {
     inet_ntop(AF_INET, &((const struct sockaddr_in *)&endpoint->address)->sin_addr, text, 64);
-  } else if (is_ipv4_endpoint(endpoint)) {
+  } else if (endpoint_is_ipv4(endpoint)) {
     inet_ntop(AF_INET, &ipv6->sin6_addr.s6_addr[12], text, 64);
   } else {
     char zone[IF_NAMESIZE];

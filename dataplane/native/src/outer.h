@@ -45,6 +45,7 @@ bool outer_endpoint(const struct outer *outer, const char *address, uint16_t por
 static inline unsigned outer_receiver(const struct outer *outer, uint32_t index) {
   return (index & 0xffu) % outer->count;
 }
+bool endpoint_is_ipv4(const struct endpoint *endpoint);
 bool endpoint_equals(const struct endpoint *a, const struct endpoint *b);
 /* Bytes of IP and UDP header in front of a record to it. */
 uint32_t endpoint_overhead(const struct endpoint *endpoint);

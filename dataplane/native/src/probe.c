@@ -12,10 +12,8 @@ static uint64_t nanoseconds(void) {
 
 bool probe_send(struct session *session, uint32_t number, uint32_t size) {
   uint8_t record[RECORD_OVERHEAD + SEGMENT_MAX];
-  pthread_mutex_lock(&session->link->lock);
-  struct endpoint to = session->link->endpoint;
-  pthread_mutex_unlock(&session->link->lock);
-  uint32_t overhead = endpoint_overhead(&to) + RECORD_OVERHEAD;
+  struct ends ends = link_ends(session->link);
+  uint32_t overhead = endpoint_overhead(&ends.far) + RECORD_OVERHEAD;
   uint32_t length = size < overhead + PROBE_LENGTH ? PROBE_LENGTH : size - overhead;
   if (length > SEGMENT_MAX - overhead) length = SEGMENT_MAX - overhead;
   memset(record + RECORD_HEADER + PROBE_LENGTH, 0, length - PROBE_LENGTH);
@@ -23,16 +21,16 @@ bool probe_send(struct session *session, uint32_t number, uint32_t size) {
   uint64_t time = htobe64(nanoseconds());
   memcpy(record + RECORD_HEADER, &wire_number, sizeof wire_number);
   memcpy(record + RECORD_HEADER + sizeof wire_number, &time, sizeof time);
-  return session_send(session, RECORD_PROBE, record, length, &to);
+  return session_send(session, RECORD_PROBE, record, length, &ends);
 }
 
 bool probe_take(struct session *session, uint8_t kind, const uint8_t *content, size_t length,
-                const struct endpoint *source) {
+                const struct ends *ends) {
   if (length < PROBE_LENGTH) return false;
   if (kind == RECORD_PROBE) {
     uint8_t record[RECORD_OVERHEAD + PROBE_LENGTH];
     memcpy(record + RECORD_HEADER, content, PROBE_LENGTH);
-    session_send(session, RECORD_REPLY, record, PROBE_LENGTH, source);
+    session_send(session, RECORD_REPLY, record, PROBE_LENGTH, ends);
     return true;
   }
   uint32_t number;

@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <netinet/in.h>
-#include <netinet/udp.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +17,8 @@
 /* What the kernel joined, and how many of that are taken in one call. */
 #define DATAGRAM 65536u
 #define BATCH 8u
+/* Milliseconds for which records leave from one address of ours, however they arrive: some round trips. */
+#define OWN_STAYS 2000u
 
 struct receiver {
   struct direct *direct;
@@ -31,7 +32,7 @@ struct receiver {
   struct mmsghdr messages[BATCH];
   struct iovec parts[BATCH];
   struct sockaddr_storage sources[BATCH];
-  char control[BATCH][CMSG_SPACE(sizeof(int))];
+  _Alignas(struct cmsghdr) char control[BATCH][ANCILLARY_ROOM];
   uint8_t *datagrams;
 };
 
@@ -78,25 +79,42 @@ static void take_packet(struct receiver *receiver, struct link *link, uint8_t *p
   coalesce_add(receiver->coalesce, packet, length, options);
 }
 
+static uint64_t milliseconds(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+  return (uint64_t)now.tv_sec * 1000u + (uint64_t)now.tv_nsec / 1000000u;
+}
+
+/* Under the link's lock. Where both ends follow each other's last address, and each has sent to another one than it was
+ * sent to, they would change places with each round trip for ever: ours stays for longer than that. */
+static void follow_own(struct link *link, const struct ends *ends) {
+  if (own_address_equals(&link->own, &ends->own) || !own_address_is_set(&ends->own)) return;
+  uint64_t now = milliseconds();
+  if (own_address_fits(&link->own, &link->endpoint) && now - link->own_since < OWN_STAYS) return;
+  link->own = ends->own;
+  link->own_since = now;
+}
+
 /* A record that opened is from who has the key, wherever it came from; with the first one a peer with many addresses
  * only says which it sends from. */
-static void follow(struct session *session, const struct endpoint *source) {
+static void follow(struct session *session, const struct ends *ends) {
   struct link *link = session->link;
   pthread_mutex_lock(&link->lock);
-  bool moved = !endpoint_equals(&link->endpoint, source);
+  bool moved = !endpoint_equals(&link->endpoint, &ends->far);
   bool told = moved && link->followed;
   if (moved) {
-    link->endpoint = *source;
+    link->endpoint = ends->far;
     link->uncut = false;
   }
   link->followed = true;
+  follow_own(link, ends);
   pthread_mutex_unlock(&link->lock);
   if (told) events_add(&link->direct->events, (struct event){.type = EVENT_ROAMED, .index = session->index});
 }
 
 /* Its session, where it is the newest of that; an older one may have been held back by somebody. */
 static struct session *take_record(struct receiver *receiver, uint8_t *record, size_t length,
-                                   const struct endpoint *source) {
+                                   const struct ends *ends) {
   struct direct *direct = receiver->direct;
   struct record_header header;
   if (!record_parse(record, length, &header)) {
@@ -132,35 +150,25 @@ static struct session *take_record(struct receiver *receiver, uint8_t *record, s
   }
   uint8_t *content = record + RECORD_HEADER;
   if (header.kind == RECORD_PACKET) take_packet(receiver, link, content, (size_t)opened, header.flags);
-  else if (!probe_take(session, header.kind, content, (size_t)opened, source)) {
+  else if (!probe_take(session, header.kind, content, (size_t)opened, ends)) {
     count(link->counters, COUNTER_RX_MALFORMED, 1);
   }
   return header.counter + 1 == session->replay.next ? session : NULL;
 }
 
-/* Bytes of each datagram that the kernel joined, or of the one. */
-static size_t segment_of(struct msghdr *message, size_t length) {
-  for (struct cmsghdr *part = CMSG_FIRSTHDR(message); part != NULL; part = CMSG_NXTHDR(message, part)) {
-    if (part->cmsg_level != SOL_UDP || part->cmsg_type != UDP_GRO) continue;
-    int size;
-    memcpy(&size, CMSG_DATA(part), sizeof size);
-    if (size > 0) return (size_t)size;
-  }
-  return length;
-}
-
 static void take_message(struct receiver *receiver, unsigned i) {
   struct msghdr *message = &receiver->messages[i].msg_hdr;
   size_t length = receiver->messages[i].msg_len;
-  size_t segment = segment_of(message, length);
-  struct endpoint source = {.length = message->msg_namelen};
-  memcpy(&source.address, &receiver->sources[i], sizeof source.address);
+  struct ancillary with = ancillary_of(message);
+  size_t segment = with.segment > 0 ? with.segment : length;
+  struct ends ends = {.far = {.length = message->msg_namelen}, .own = with.own};
+  memcpy(&ends.far.address, &receiver->sources[i], sizeof ends.far.address);
   uint8_t *bytes = receiver->parts[i].iov_base;
   struct session *newest = NULL;
   for (size_t at = 0; at < length; at += segment) {
-    newest = take_record(receiver, bytes + at, length - at < segment ? length - at : segment, &source);
+    newest = take_record(receiver, bytes + at, length - at < segment ? length - at : segment, &ends);
   }
-  if (newest != NULL) follow(newest, &source);
+  if (newest != NULL) follow(newest, &ends);
 }
 
 static void receive(struct receiver *receiver) {

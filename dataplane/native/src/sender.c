@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <netinet/in.h>
-#include <netinet/udp.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,33 +35,6 @@ struct sender *sender_new(struct direct *direct, unsigned socket) {
 
 void sender_free(struct sender *sender) { free(sender); }
 
-/* 0 or errno. */
-static int transmit(struct sender *sender, const struct endpoint *to, uint8_t *bytes, size_t length, uint32_t size) {
-  struct iovec part = {bytes, length};
-  union {
-    struct cmsghdr header;
-    char space[CMSG_SPACE(sizeof(uint16_t))];
-  } control = {0};
-  struct msghdr message = {
-      .msg_name = (void *)&to->address,
-      .msg_namelen = to->length,
-      .msg_iov = &part,
-      .msg_iovlen = 1,
-  };
-  if (length > size) {
-    message.msg_control = control.space;
-    message.msg_controllen = sizeof control.space;
-    control.header = (struct cmsghdr){.cmsg_level = SOL_UDP, .cmsg_type = UDP_SEGMENT,
-                                      .cmsg_len = CMSG_LEN(sizeof(uint16_t))};
-    uint16_t segment = (uint16_t)size;
-    memcpy(CMSG_DATA(&control.header), &segment, sizeof segment);
-  }
-  while (sendmsg(sender->direct->outer.sockets[sender->socket], &message, MSG_DONTWAIT) < 0) {
-    if (errno != EINTR) return errno;
-  }
-  return 0;
-}
-
 static void account(struct link *link, int error, uint32_t records, uint64_t packet_bytes) {
   count(link->counters, COUNTER_TX_WRITES, 1);
   if (error == 0) {
@@ -74,10 +46,10 @@ static void account(struct link *link, int error, uint32_t records, uint64_t pac
   }
 }
 
-static void transmit_singly(struct sender *sender, struct link *link, const struct endpoint *to) {
+static void transmit_singly(struct sender *sender, struct link *link, const struct ends *ends) {
   for (uint32_t at = 0; at < sender->used; at += sender->size) {
     uint32_t length = sender->used - at < sender->size ? sender->used - at : sender->size;
-    int error = transmit(sender, to, sender->buffer + at, length, length);
+    int error = link_send(link, sender->socket, ends, sender->buffer + at, length, 0);
     account(link, error, 1, length - RECORD_OVERHEAD);
   }
 }
@@ -86,16 +58,17 @@ static void flush(struct sender *sender) {
   if (sender->records == 0) return;
   struct link *link = sender->session->link;
   pthread_mutex_lock(&link->lock);
-  struct endpoint to = link->endpoint;
+  struct ends ends = {.far = link->endpoint, .own = link->own};
   bool uncut = link->uncut;
   pthread_mutex_unlock(&link->lock);
-  int error = uncut ? EIO : transmit(sender, &to, sender->buffer, sender->used, sender->size);
+  uint32_t segment = sender->records > 1 ? sender->size : 0;
+  int error = uncut ? EIO : link_send(link, sender->socket, &ends, sender->buffer, sender->used, segment);
   if (error == EIO && !uncut && sender->records > 1) {
     pthread_mutex_lock(&link->lock);
-    link->uncut = endpoint_equals(&link->endpoint, &to);
+    link->uncut = endpoint_equals(&link->endpoint, &ends.far);
     pthread_mutex_unlock(&link->lock);
   }
-  if (error == EIO) transmit_singly(sender, link, &to);
+  if (error == EIO) transmit_singly(sender, link, &ends);
   else account(link, error, sender->records, sender->packet_bytes);
   sender->used = sender->records = 0;
   sender->packet_bytes = 0;

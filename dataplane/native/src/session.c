@@ -64,8 +64,35 @@ void session_remove(struct session *session) {
   free_session(session);
 }
 
+struct ends link_ends(struct link *link) {
+  pthread_mutex_lock(&link->lock);
+  struct ends ends = {.far = link->endpoint, .own = link->own};
+  pthread_mutex_unlock(&link->lock);
+  return ends;
+}
+
+/* What the kernel says of a source that is none of this machine's, or has no route (net/ipv4/route.c, net/ipv6). */
+static bool may_be_for_source(int error) {
+  return error == EINVAL || error == EADDRNOTAVAIL || error == ENETUNREACH || error == EHOSTUNREACH || error == ENODEV;
+}
+
+int link_send(struct link *link, unsigned socket, const struct ends *ends, const uint8_t *records, size_t length,
+              uint32_t segment) {
+  int fd = link->direct->outer.sockets[socket];
+  struct ancillary with = {.segment = segment, .own = ends->own};
+  int error = ancillary_send(fd, &ends->far, &with, records, length);
+  if (!may_be_for_source(error) || !own_address_is_set(&with.own)) return error;
+  with.own = (struct own_address){0};
+  int without = ancillary_send(fd, &ends->far, &with, records, length);
+  if (without == error) return error;
+  pthread_mutex_lock(&link->lock);
+  if (own_address_equals(&link->own, &ends->own)) link->own = with.own;
+  pthread_mutex_unlock(&link->lock);
+  return without;
+}
+
 bool session_send(struct session *session, enum record_kind kind, uint8_t *record, size_t length,
-                  const struct endpoint *to) {
+                  const struct ends *ends) {
   struct link *link = session->link;
   struct record_header header = {
       .kind = (uint8_t)kind,
@@ -76,11 +103,7 @@ bool session_send(struct session *session, enum record_kind kind, uint8_t *recor
   bool sealed = record_seal(session->reply, record, record + RECORD_HEADER, length, header);
   pthread_mutex_unlock(&session->lock);
   if (!sealed) return true;
-  ssize_t sent;
-  do {
-    sent = sendto(link->direct->outer.sockets[0], record, length + RECORD_OVERHEAD, MSG_DONTWAIT,
-                  (const struct sockaddr *)&to->address, to->length);
-  } while (sent < 0 && errno == EINTR);
-  if (sent >= 0) count(link->counters, COUNTER_TX_RECORDS, 1);
-  return sent >= 0 || errno != EMSGSIZE;
+  int error = link_send(link, 0, ends, record, length + RECORD_OVERHEAD, 0);
+  if (error == 0) count(link->counters, COUNTER_TX_RECORDS, 1);
+  return error != EMSGSIZE;
 }

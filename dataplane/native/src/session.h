@@ -5,7 +5,7 @@
  *
  *   struct direct   rwlock `lock`: held for reading by a receiver for a batch, for writing by the owner to add and
  *                   remove sessions; so whatever a receiver has found in the table stays until it lets go
- *   struct link     `endpoint`, and what is known of it, under its own mutex
+ *   struct link     `endpoint`, our end and what is known of both, under its own mutex
  *   struct session  `counter` is shared by all that seal; `seal` is the reader thread's, `reply` under its mutex,
  *                   `open` and `replay` the one receiver's that this receiver index leads to (outer.h)
  */
@@ -17,6 +17,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "ancillary.h"
 #include "event.h"
 #include "outer.h"
 #include "poller.h"
@@ -71,6 +72,8 @@ struct link {
   _Atomic uint32_t limit; /* bytes of the longest packet that fits the path, struct tun_pi included */
   pthread_mutex_t lock;
   struct endpoint endpoint;
+  struct own_address own; /* where its records come to, and so where ours leave from */
+  uint64_t own_since;     /* milliseconds */
   bool followed; /* a record came from there */
   bool uncut;    /* the interface on the way there cannot cut: one call for each record */
   _Atomic uint64_t counters[LINK_COUNTERS];
@@ -99,6 +102,13 @@ static inline void count(_Atomic uint64_t *counters, unsigned which, uint64_t mo
 struct session *session_find(struct direct *direct, uint32_t index);
 /* Seals and sends one record that is no packet. False where the kernel refuses it for its length. */
 bool session_send(struct session *session, enum record_kind kind, uint8_t *record, size_t length,
-                  const struct endpoint *to);
+                  const struct ends *ends);
+
+/* Both ends as they are now. */
+struct ends link_ends(struct link *link);
+/* Sends sealed records of `segment` bytes each but the last; 0: one. Where this machine has the address of ours no more,
+ * or no way from there, the link forgets it and the kernel chooses one. 0 or errno. */
+int link_send(struct link *link, unsigned socket, const struct ends *ends, const uint8_t *records, size_t length,
+              uint32_t segment);
 
 #endif
