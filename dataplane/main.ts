@@ -12,8 +12,7 @@ import { type LogFormat, type LogLevel, openLog } from '../protocol/log.ts';
 import { RpcConnection } from '../protocol/rpc.ts';
 import { takeListenFds } from '../service/listen-fds.ts';
 import { Notify } from '../service/notify.ts';
-import { nativeTunFactory } from './io/native-tun.ts';
-import { checkTunPermission } from './io/tun-permission.ts';
+import { nativeTunsBy } from './io/native-tun.ts';
 import { startWatchdog } from './io/watchdog.ts';
 import { dataplaneProgram } from './options.ts';
 import { DataplaneShell, type EngineFactory } from './shell.ts';
@@ -31,6 +30,7 @@ interface Options {
   readonly socket: string;
   readonly child?: true;
   readonly webrtc: 'node-datachannel' | 'werift';
+  readonly tunDevice: string;
   readonly logLevel: LogLevel;
   readonly logFormat: LogFormat;
 }
@@ -43,8 +43,10 @@ const options = readOptions();
 process.title = 'cryonet-dataplane';
 const log = openLog('cryonet-dataplane', options.logLevel, options.logFormat);
 
+const tuns = nativeTunsBy(options.tunDevice);
+
 const openEngine: EngineFactory = async (udpPort, fixed, interfaceMtu) => {
-  checkTunPermission();
+  if (options.child) tuns.try();
   if (options.webrtc === 'werift') {
     const { openWerift } = await import('./io/engine/werift.ts');
     return openWerift();
@@ -56,7 +58,7 @@ const openEngine: EngineFactory = async (udpPort, fixed, interfaceMtu) => {
   return openNodeDatachannel({ udpPort, fixed, mtu: pathMtu(interfaceMtu) });
 };
 
-const shell = new DataplaneShell({ log, tuns: nativeTunFactory, openEngine, child: options.child === true });
+const shell = new DataplaneShell({ log, tuns, openEngine, child: options.child === true });
 const server = createServer((socket) => serve(socket));
 let current: RpcConnection | undefined;
 let linger: NodeJS.Timeout | undefined;
@@ -164,7 +166,7 @@ function awaitControl(): void {
 function tunTrouble(): string | undefined {
   if (options.child) return undefined;
   try {
-    checkTunPermission();
+    tuns.try();
     return undefined;
   } catch (error) {
     log.warn('no interface can be opened', { reason: reasonOf(error) });

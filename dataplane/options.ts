@@ -4,6 +4,7 @@ import { environmentName, givenVariable } from '../protocol/command-line.ts';
 import { logFormats, logLevels } from '../protocol/log.ts';
 import { dataplaneSocket, defaultRuntimeDirectory } from '../protocol/paths.ts';
 import { version } from '../protocol/version.ts';
+import { defaultTunDevice } from './io/tun-refusal.ts';
 
 export function dataplaneProgram(): Command {
   return new Command('cryonet-dataplane')
@@ -24,6 +25,13 @@ export function dataplaneProgram(): Command {
       ),
     )
     .addOption(
+      orVariable(
+        new Option('--tun-device <PATH>', 'device node that interfaces are made with').default(
+          defaultTunDevice,
+        ),
+      ),
+    )
+    .addOption(
       new Option(
         '--child',
         'started by control: say so on descriptor 3, end when no control comes back',
@@ -39,7 +47,10 @@ export function dataplaneProgram(): Command {
         new Option('--log-format <FORMAT>', 'auto is json under systemd').choices(logFormats).default('auto'),
       ),
     )
-    .addHelpText('after', '\nNeeds CAP_NET_ADMIN and /dev/net/tun. See cryonet-dataplane(1).')
+    .addHelpText(
+      'after',
+      '\nNeeds CAP_NET_ADMIN and a TUN device that it may open. See cryonet-dataplane(1).',
+    )
     .allowExcessArguments(false)
     .exitOverride()
     .configureOutput({ writeErr: () => {} });

@@ -6,11 +6,10 @@
  *     write ─────────────────────────────┘                 └──◀ (test/native/packet-socket.c)
  */
 import assert from 'node:assert/strict';
-import { execFile, spawn } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { once } from 'node:events';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { after, before, type TestContext, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import { isDeepStrictEqual, promisify } from 'node:util';
 import { nativeTunFactory } from '../dataplane/io/native-tun.ts';
 import type { PacketSink, Tun, TunOptions } from '../dataplane/io/tun.ts';
@@ -19,11 +18,9 @@ import { inNamespace } from '../test/native/namespace.ts';
 import { PacketSocket } from '../test/native/packet-socket.ts';
 import { echo, ethertype, numbered, numberOf } from '../test/native/packets.ts';
 import { tunConformance } from '../test/native/tun-conformance.ts';
+import { openTun, runOpenTun } from '../test/native/tun-process.ts';
 import { waitFor } from '../test/native/wait.ts';
 
-// A sanitizer's library is for the programs that load the addon, and would only slow the others down.
-const { LD_PRELOAD: preload, ...environment } = process.env;
-delete process.env.LD_PRELOAD;
 const defaults: TunOptions = {
   name: '',
   alias: '',
@@ -31,7 +28,6 @@ const defaults: TunOptions = {
   packetInformation: false,
   linkLocal: 'fe80::1',
 };
-const fixture = fileURLToPath(import.meta.resolve('../test/native/open-tun.ts'));
 
 if (inNamespace(import.meta.filename, 'TUN devices in a network namespace')) define();
 
@@ -307,7 +303,7 @@ function define(): void {
     ['worker', 0],
   ] as const) {
     test(`a process ends and its device goes: ${mode}`, async () => {
-      const { output, ended } = await runFixture(mode);
+      const { output, ended } = await runOpenTun(mode);
       assert.match(output, /^open tun/);
       assert.deepEqual(ended, [code, null], output);
       assert.deepEqual(devices(), []);
@@ -315,7 +311,7 @@ function define(): void {
   }
 
   test('an open device keeps its process alive, and a signal ends both', async () => {
-    const child = spawn(process.execPath, [fixture, 'stay'], { env: fixtureEnvironment() });
+    const child = openTun('stay');
     const ended = once(child, 'exit');
     await once(child.stdout, 'data');
     await waitFor('the device', () => devices().length === 1);
@@ -327,7 +323,7 @@ function define(): void {
   test('CAP_NET_ADMIN and a read-only /proc/sys are enough', async () => {
     const limited = ['--bounding-set=-all,+net_admin', '--inh-caps=-all,+net_admin'];
     const script = 'mount --bind /proc/sys /proc/sys && mount -o remount,bind,ro /proc/sys && exec "$@"';
-    const { output } = await runFixture(
+    const { output } = await runOpenTun(
       'close',
       'unshare',
       '--mount',
@@ -341,22 +337,10 @@ function define(): void {
     assert.match(output, /^open tun0$/m);
   });
 
-  test('without CAP_NET_ADMIN opening is denied, in one line', async () => {
-    const { output } = await runFixture(
-      'close',
-      'setpriv',
-      '--bounding-set=-net_admin',
-      '--inh-caps=-net_admin',
-    );
-    const line = 'no permission to make TUN devices: needs root or CAP_NET_ADMIN (TUNSETIFF: EPERM)';
-    assert.equal(output, `tun_denied ${line}\n`);
-  });
-
-  test('without /dev/net/tun opening says how to get it', async () => {
-    const script = 'mount -t tmpfs none /dev/net && exec "$@"';
-    const { output } = await runFixture('close', 'unshare', '--mount', 'sh', '-c', script, '--');
-    const line = '/dev/net/tun is not there: load the module with `modprobe tun` (open /dev/net/tun: ENOENT)';
-    assert.equal(output, `tun_missing ${line}\n`);
+  test('asking whether a device could be opened makes none and keeps nothing open', () => {
+    const before = descriptors();
+    nativeTunFactory.try();
+    assert.deepEqual([devices(), descriptors()], [[], before]);
   });
 }
 
@@ -383,23 +367,4 @@ function threadName(id: string): string | undefined {
   } catch {
     return undefined;
   }
-}
-
-function fixtureEnvironment(): NodeJS.ProcessEnv {
-  return preload === undefined ? environment : { ...environment, LD_PRELOAD: preload };
-}
-
-/** Runs `open-tun.ts` in `mode`, behind the words of another command. */
-async function runFixture(mode: string, ...words: string[]) {
-  const [program = '', ...rest] = [...words, process.execPath, fixture, mode];
-  const child = spawn(program, rest, { env: fixtureEnvironment(), timeout: 10_000, killSignal: 'SIGKILL' });
-  let output = '';
-  child.stdout.on('data', (text) => {
-    output += text;
-  });
-  child.stderr.on('data', (text) => {
-    output += text;
-  });
-  const ended = await once(child, 'close');
-  return { output, ended };
 }

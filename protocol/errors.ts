@@ -7,8 +7,14 @@
 export const errorCodes = {
   bad_config: 'an option, variable or file has a value that cannot be used',
   addon_missing: 'the native addon is not there: run `npm run build` (needs a C compiler)',
-  tun_missing: '/dev/net/tun is not there: load the module with `modprobe tun`',
-  tun_denied: 'no permission to make TUN devices: needs root or CAP_NET_ADMIN',
+  tun_missing:
+    'the TUN device is not there: load the module with `modprobe tun`, or give the container /dev/net/tun',
+  tun_no_driver: 'the kernel has no TUN driver: load it with `modprobe tun`',
+  tun_file_denied:
+    'this user may not open the TUN device: give it to a group of the user (chgrp, chmod 0660), or run as root',
+  tun_cgroup_denied:
+    'the control group may not open the TUN device: allow character device 10:200 (DeviceAllow=, --device /dev/net/tun)',
+  tun_denied: 'no permission to make network interfaces here: needs root or CAP_NET_ADMIN',
   tun_exists: 'an interface of that name exists and is not ours',
   tun_failed: 'the kernel refused the TUN device',
   direct_refused: 'the kernel refused what direct paths need',

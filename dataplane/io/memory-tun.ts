@@ -31,7 +31,7 @@ export class MemoryTunFactory implements TunFactory {
   readonly devices = new Map<string, MemoryTun>();
   /** What `routeInterface` answers: address to interface name. */
   readonly routes = new Map<string, string>();
-  /** Set it to have `open` throw this. */
+  /** Set it to have `try` and `open` throw this. */
   refusal: ErrorCode | undefined;
   /** Set it to have `openDirect` refused for this reason. */
   directRefusal: string | undefined;
@@ -41,8 +41,12 @@ export class MemoryTunFactory implements TunFactory {
   #place: Place | undefined;
   #direct: MemoryDirect | undefined;
 
-  open(options: TunOptions, sink: PacketSink): MemoryTun {
+  try(): void {
     if (this.refusal !== undefined) throw new CryonetError(this.refusal);
+  }
+
+  open(options: TunOptions, sink: PacketSink): MemoryTun {
+    this.try();
     const name = this.#nameFor(options.name === '' ? 'tun%d' : options.name);
     if (this.devices.has(name)) throw new CryonetError('tun_exists', `${errorCodes.tun_exists} (${name})`);
     if (Buffer.byteLength(name) > 15) throw failure(name, 'name');

@@ -6,11 +6,12 @@
  *     asleep ──wake (a packet came)──▶ turn ──setImmediate──▶ turn ── … ──rest()──▶ asleep
  */
 import { isIP } from 'node:net';
-import { CryonetError, type ErrorCode, errorCodes, reasonOf } from '../../protocol/errors.ts';
+import { CryonetError, reasonOf } from '../../protocol/errors.ts';
 import type { DirectEvents, DirectLink } from './direct.ts';
 import { loadAddon, type NativeAddon } from './native.ts';
 import { directLink, emitDirectEvents } from './native-direct.ts';
 import type { PacketSink, Tun, TunFactory, TunOptions } from './tun.ts';
+import { defaultTunDevice, tunRefusal } from './tun-refusal.ts';
 
 /** Packets per batch: what a sink that needs 5 µs for each works off in less than a millisecond. */
 const batchPackets = 128;
@@ -19,11 +20,12 @@ const queueLength = 500;
 /** The smallest MTU with which an interface has IPv6 at all (RFC 8200 §5). */
 const ipv6MinimumMtu = 1280;
 
-export const nativeTunFactory: TunFactory = {
-  open(options, sink) {
-    return new NativeTun(listeningAddon(), options, sink);
-  },
+/** Devices that are made by the node at `path`: /dev/net/tun, or another of its numbers. */
+export function nativeTunsBy(path: string): TunFactory {
+  return { ...kernel, try: () => tryNode(path), open: (options, sink) => new NativeTun(path, options, sink) };
+}
 
+const kernel: Omit<TunFactory, 'try' | 'open'> = {
   routeInterface(address) {
     if (isIP(address) === 0 || address.includes('%')) return undefined;
     try {
@@ -51,6 +53,8 @@ export const nativeTunFactory: TunFactory = {
   },
 };
 
+export const nativeTunFactory = nativeTunsBy(defaultTunDevice);
+
 const open = new Set<NativeTun>();
 let listening = false;
 let scheduled = false;
@@ -61,6 +65,15 @@ function listeningAddon(): NativeAddon {
   if (!listening) addon.listen(schedule);
   listening = true;
   return addon;
+}
+
+function tryNode(path: string): void {
+  const addon = loadAddon();
+  try {
+    addon.try(path);
+  } catch (thrown) {
+    throw tunRefusal(path, '', thrown);
+  }
 }
 
 function refuseDirect(open: () => void): void {
@@ -100,6 +113,7 @@ class NativeTun implements Tun {
   readonly name: string;
   readonly ifindex: number;
   readonly #addon: NativeAddon;
+  readonly #path: string;
   readonly #device: number;
   readonly #sink: PacketSink;
   readonly #linkLocal: string;
@@ -108,15 +122,17 @@ class NativeTun implements Tun {
   #closed = false;
 
   /** Everything is set before the interface is up, so that a routing daemon never sees half of it. */
-  constructor(addon: NativeAddon, options: TunOptions, sink: PacketSink) {
+  constructor(path: string, options: TunOptions, sink: PacketSink) {
+    const addon = listeningAddon();
     this.#addon = addon;
+    this.#path = path;
     this.#sink = sink;
     this.#linkLocal = options.linkLocal;
     this.#mtu = options.mtu;
     try {
-      [this.#device, this.name, this.ifindex] = addon.open(options.name, options.packetInformation);
+      [this.#device, this.name, this.ifindex] = addon.open(path, options.name, options.packetInformation);
     } catch (thrown) {
-      throw refusal(options.name, thrown);
+      throw tunRefusal(path, options.name, thrown);
     }
     try {
       unlessWithoutIpv6(() => addon.stopAddressGeneration(this.#device));
@@ -128,7 +144,7 @@ class NativeTun implements Tun {
       addon.resume(this.#device);
     } catch (thrown) {
       addon.close(this.#device);
-      throw refusal(this.name, thrown);
+      throw tunRefusal(this.#path, this.name, thrown);
     }
     open.add(this);
   }
@@ -194,7 +210,7 @@ class NativeTun implements Tun {
     try {
       change();
     } catch (thrown) {
-      throw refusal(this.name, thrown);
+      throw tunRefusal(this.#path, this.name, thrown);
     }
   }
 }
@@ -224,21 +240,4 @@ function unlessWithoutIpv6(configure: () => void): void {
 
 function errnoOf(thrown: unknown): string | undefined {
   return (thrown as NodeJS.ErrnoException).code;
-}
-
-function refusal(name: string, thrown: unknown): unknown {
-  const errno = errnoOf(thrown);
-  if (!(thrown instanceof Error) || errno === undefined) return thrown;
-  const code = codeOf(errno, thrown.message);
-  const device = name === '' ? '' : `${name}: `;
-  return new CryonetError(code, `${errorCodes[code]} (${device}${thrown.message}: ${errno})`, {
-    cause: thrown,
-  });
-}
-
-function codeOf(errno: string, step: string): ErrorCode {
-  if (errno === 'EPERM' || errno === 'EACCES') return 'tun_denied';
-  if (step === 'TUNSETIFF' && (errno === 'EBUSY' || errno === 'EEXIST')) return 'tun_exists';
-  if (step === 'open /dev/net/tun' && ['ENOENT', 'ENODEV', 'ENXIO'].includes(errno)) return 'tun_missing';
-  return 'tun_failed';
 }

@@ -9,8 +9,15 @@ import { openAddon } from '../../service/addon.ts';
 export interface NativeAddon {
   /** Once, before the first `open`: `wake` is called when packets wait, and not again before `rest`. */
   listen(wake: () => void): void;
-  /** A device that is down, without carrier and not read; '' lets the kernel choose the name. */
-  open(name: string, packetInformation: boolean): [device: number, name: string, ifindex: number];
+  /** Throws what keeps every device from being opened by the node at `path`; makes none. */
+  try(path: string): void;
+  /** A device that is down, without carrier and not read; '' lets the kernel choose the name. `path`: the node it is
+   *  made by, `/dev/net/tun` or another of its numbers. */
+  open(
+    path: string,
+    name: string,
+    packetInformation: boolean,
+  ): [device: number, name: string, ifindex: number];
   close(device: number): void;
   setCarrier(device: number, up: boolean): void;
   setMtu(device: number, bytes: number): void;

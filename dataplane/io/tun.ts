@@ -42,8 +42,10 @@ export interface Tun {
 export type PacketSink = (batch: readonly Uint8Array[]) => void;
 
 export interface TunFactory {
-  /** Opens, configures and brings up a device. Throws a `CryonetError`: `tun_missing`, `tun_denied`,
-   *  `tun_exists`, `tun_failed`, `addon_missing`. */
+  /** Throws what would keep every device from being opened, now; makes none. Errors as of `open`, but `tun_exists`. */
+  try(): void;
+  /** Opens, configures and brings up a device. Throws a `CryonetError`: `tun_missing`, `tun_no_driver`,
+   *  `tun_file_denied`, `tun_cgroup_denied`, `tun_denied`, `tun_exists`, `tun_failed`, `addon_missing`. */
   open(options: TunOptions, sink: PacketSink): Tun;
   /** Name of the interface that the kernel would send a packet for `address` (IPv4 or IPv6) out of, or undefined
    *  where there is no route. RTM_GETROUTE. */

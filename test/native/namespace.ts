@@ -5,7 +5,7 @@
  */
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { accessSync, constants } from 'node:fs';
 import { test } from 'node:test';
 
 /** True inside the namespace: define the tests. Outside it defines one test that runs `file` inside and has each of
@@ -32,7 +32,12 @@ export function inNamespace(file: string, title: string, environment: NodeJS.Pro
 
 /** The command that starts a program in a new network namespace with TUN devices, or why there is none. */
 function unshare(): string[] | string {
-  if (!existsSync('/dev/net/tun')) return 'no /dev/net/tun: modprobe tun';
+  try {
+    accessSync('/dev/net/tun', constants.R_OK | constants.W_OK);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    return code === 'ENOENT' ? 'no /dev/net/tun: modprobe tun' : `/dev/net/tun may not be opened (${code})`;
+  }
   const root = process.getuid?.() === 0;
   const command = ['unshare', '--net', ...(root ? [] : ['--user', '--map-root-user']), '--'];
   const [program = '', ...flags] = command;

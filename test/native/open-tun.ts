@@ -1,16 +1,24 @@
 /**
  * Opens one device and reports on standard output: `open NAME`, or the error's code and message; then does what the
- * first argument says. `node open-tun.ts exit|throw|stay|close|worker`
+ * first argument says; `try` only asks whether it could be opened. `node open-tun.ts exit|throw|stay|close|worker|try`
+ *
+ * TUN_DEVICE: the node it is made by.
  */
 import { isMainThread, parentPort, Worker } from 'node:worker_threads';
-import { nativeTunFactory } from '../../dataplane/io/native-tun.ts';
+import { nativeTunsBy } from '../../dataplane/io/native-tun.ts';
 
 const mode = process.argv[2];
+const tuns = nativeTunsBy(process.env.TUN_DEVICE ?? '/dev/net/tun');
 
 function open(): void {
   const options = { name: '', alias: 'fixture', mtu: 1400, packetInformation: false, linkLocal: 'fe80::f1' };
   try {
-    const tun = nativeTunFactory.open(options, () => {});
+    if (mode === 'try') {
+      tuns.try();
+      console.log('open');
+      return;
+    }
+    const tun = tuns.open(options, () => {});
     tun.setCarrier(true);
     console.log(`open ${tun.name}`);
     if (mode === 'close') tun.close();

@@ -34,7 +34,24 @@ static int set_offloads(int fd, bool *udp) {
   return *udp || ioctl(fd, TUNSETOFFLOAD, tcp) == 0 ? 0 : errno;
 }
 
-int tun_open(const char *name, bool packet_information, char chosen[IFNAMSIZ], bool *udp, const char **step) {
+/* -1 with errno set on failure. */
+static int open_node(const char *path, const char **step) {
+  *step = "open";
+  return open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
+}
+
+int tun_try(const char *path, const char **step) {
+  int fd = open_node(path, step);
+  if (fd < 0) return errno;
+  *step = "TUNSETIFF";
+  struct ifreq request = {0}; /* tun_set_iff (drivers/net/tun.c): neither IFF_TUN nor IFF_TAP is EINVAL, after EPERM */
+  int error = ioctl(fd, TUNSETIFF, &request) == 0 || errno == EINVAL ? 0 : errno;
+  close(fd);
+  return error;
+}
+
+int tun_open(const char *path, const char *name, bool packet_information, char chosen[IFNAMSIZ], bool *udp,
+             const char **step) {
   struct ifreq request = {.ifr_flags = IFF_TUN | IFF_TUN_EXCL | IFF_VNET_HDR};
   if (!packet_information) request.ifr_flags |= IFF_NO_PI;
   *step = "TUNSETIFF";
@@ -44,8 +61,7 @@ int tun_open(const char *name, bool packet_information, char chosen[IFNAMSIZ], b
   }
   memcpy(request.ifr_name, name, strlen(name));
 
-  *step = "open /dev/net/tun";
-  int fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
+  int fd = open_node(path, step);
   if (fd < 0) return -1;
   *step = "TUNSETIFF";
   int error = ioctl(fd, TUNSETIFF, &request) == 0 ? 0 : errno;

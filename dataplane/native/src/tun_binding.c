@@ -9,6 +9,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <limits.h>
 #include <net/if.h>
 #include <stdlib.h>
 #include <string.h>
@@ -123,15 +124,26 @@ static struct tun *take_place(struct tuns *tuns, uint32_t *place) {
   return &places[*place];
 }
 
-/* open(name, packetInformation): [device, name, ifindex]. Down, without carrier, not being read. */
+/* try(path) */
+static napi_value try_tun(napi_env env, napi_callback_info info) {
+  napi_value value;
+  char path[PATH_MAX];
+  if (!binding_arguments(env, info, 1, &value, NULL) || !binding_string(env, value, path, sizeof path)) return NULL;
+  const char *step;
+  int error = tun_try(path, &step);
+  return done(env, step, error);
+}
+
+/* open(path, name, packetInformation): [device, name, ifindex]. Down, without carrier, not being read. */
 static napi_value open_tun(napi_env env, napi_callback_info info) {
-  napi_value values[2];
+  napi_value values[3];
   void *context;
+  char path[PATH_MAX];
   char name[64]; /* longer than the kernel's, so that it is refused for what it is */
   char chosen[IFNAMSIZ];
   bool packet_information;
-  if (!binding_arguments(env, info, 2, values, &context) || !binding_string(env, values[0], name, sizeof name) ||
-      !binding_bool(env, values[1], &packet_information)) {
+  if (!binding_arguments(env, info, 3, values, &context) || !binding_string(env, values[0], path, sizeof path) ||
+      !binding_string(env, values[1], name, sizeof name) || !binding_bool(env, values[2], &packet_information)) {
     return NULL;
   }
   struct tuns *tuns = context;
@@ -140,7 +152,7 @@ static napi_value open_tun(napi_env env, napi_callback_info info) {
   if (tuns->bell == NULL || tun == NULL) return binding_throw(env, "open", tun == NULL ? ENOMEM : EINVAL);
   const char *step;
   bool udp;
-  int fd = tun_open(name, packet_information, chosen, &udp, &step);
+  int fd = tun_open(path, name, packet_information, chosen, &udp, &step);
   if (fd < 0) return binding_throw(env, step, errno);
   unsigned ifindex = if_nametoindex(chosen);
   step = "if_nametoindex";
@@ -367,6 +379,7 @@ struct tuns *tun_binding_register(napi_env env, napi_value exports) {
   tuns->readers = 1;
   napi_add_env_cleanup_hook(env, free_tuns, tuns);
   binding_function(env, exports, "listen", listen_bell, tuns);
+  binding_function(env, exports, "try", try_tun, tuns);
   binding_function(env, exports, "open", open_tun, tuns);
   binding_function(env, exports, "close", close_tun, tuns);
   binding_function(env, exports, "setCarrier", set_carrier, tuns);
