@@ -48,7 +48,7 @@ static void write_headers(struct flow *flow, uint8_t *ip, uint32_t length) {
   put16(ip + 6, 0x4000);
   ip[8] = 64;
   ip[9] = protocol;
-  put32(ip + 12, 0x0a000001);
+  put32(ip + 12, flow->source == 0 ? 0x0a000001 : flow->source);
   put32(ip + 16, 0x0a000002);
   put_sum(ip + 10, (uint16_t)~checksum_fold(checksum_add(0, ip, IP)));
   put16(transport, flow->port);

@@ -35,6 +35,7 @@ struct pair {
   struct end ends[2];
   struct session *session; /* of the first */
   struct flow flow;
+  uint16_t port; /* that its packets arrive with */
   uint32_t next; /* number that comes next at the second */
   bool holes; /* others may come */
 };
@@ -43,7 +44,7 @@ static struct node nodes[2];
 static uint32_t last_index = FIRST_INDEX;
 
 static void open_pair(struct pair *pair, bool pi, bool tcp) {
-  *pair = (struct pair){.flow = {.port = 1, .tcp = tcp}};
+  *pair = (struct pair){.flow = {.port = 1, .tcp = tcp}, .port = 1};
   uint32_t index = last_index++;
   for (unsigned i = 0; i < 2; i++) {
     end_open(&pair->ends[i], &nodes[i], pi, nodes[1 - i].port);
@@ -65,7 +66,7 @@ static void write_packets(struct pair *pair, uint32_t packets, uint32_t payload)
 
 static void take(void *context, uint16_t port, uint32_t number) {
   struct pair *pair = context;
-  expect("flow", port, 1);
+  expect("flow", port, pair->port);
   if (number < pair->next || (number > pair->next && !pair->holes)) fail("number", number, pair->next);
   pair->next = number + 1;
 }
@@ -235,7 +236,7 @@ static bool has_ring(void *context) {
   return pair->next == pair->flow.next;
 }
 
-/* What does not fit the path, and what may be the tunnels' own, goes to the owner. */
+/* What does not fit the path, and what is the tunnels' own, goes to the owner; the tunnels of others do not. */
 static void check_aside(void) {
   struct pair pair;
   open_pair(&pair, true, false);
@@ -244,15 +245,20 @@ static void check_aside(void) {
   await("packets in the ring", has_ring, &pair);
   expect("super-packets aside", end_count(&pair.ends[0], COUNTER_TX_ASIDE), 1);
   link_set_limit(pair.ends[0].link, POLLER_PI + flow_header(false) + PAYLOAD);
-  pair.flow.port = nodes[0].port;
+  pair.flow.port = pair.port = nodes[0].port;
+  pair.flow.source = INADDR_LOOPBACK;
   write_packets(&pair, 1, PAYLOAD);
+  write_packets(&pair, TOGETHER, PAYLOAD);
   await("packets in the ring", has_ring, &pair);
   expect("packets sent", end_count(&pair.ends[0], COUNTER_TX_PACKETS), 0);
-  pair.flow.port = 1;
-  write_packets(&pair, TOGETHER, PAYLOAD);
-  read_packets(&pair);
-  await_count(&pair.ends[0], COUNTER_TX_PACKETS, TOGETHER);
-  await_count(&pair.ends[0], COUNTER_TX_WRITES, 1);
+  static const uint32_t others[] = {0, INADDR_LOOPBACK + 1, INADDR_BROADCAST};
+  for (unsigned i = 0; i < sizeof others / sizeof *others; i++) {
+    pair.flow.source = others[i];
+    write_packets(&pair, TOGETHER, PAYLOAD);
+    read_packets(&pair);
+    await_count(&pair.ends[0], COUNTER_TX_PACKETS, (i + 1) * TOGETHER);
+    await_count(&pair.ends[0], COUNTER_TX_WRITES, i + 1);
+  }
   close_pair(&pair);
 }
 

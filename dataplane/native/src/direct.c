@@ -12,6 +12,7 @@ static void stop(struct direct *direct) {
     sender_free(direct->senders[i]);
   }
   events_close(&direct->events);
+  own_close(direct->own);
   pthread_rwlock_destroy(&direct->lock);
   free(direct);
 }
@@ -36,6 +37,11 @@ struct direct *direct_open(uint16_t port, unsigned workers, uint32_t mark, void 
   }
   if (error == 0) error = outer_open(&direct->outer, port, workers, mark, step);
   bool opened = error == 0;
+  if (opened) {
+    *step = "hearing of addresses";
+    direct->own = own_open();
+    if (direct->own == NULL) error = errno;
+  }
   for (unsigned i = 0; i < workers && error == 0; i++) {
     *step = "starting a thread";
     direct->receivers[i] = receiver_start(direct, i);

@@ -13,6 +13,9 @@
 /* UDP_MAX_SEGMENTS before Linux 6.9. */
 #define RECORDS 64u
 
+#define IPV4_HEADER 20u
+#define IPV6_HEADER 40u
+
 struct sender {
   struct direct *direct;
   unsigned socket;
@@ -84,12 +87,18 @@ void sender_flush(struct outlet *outlet) {
   flush(session->link->sender);
 }
 
-/* Whether it may be a packet of the tunnels themselves, by its source port: the owner knows more (outer-packet.ts). */
-static bool may_be_outer(const struct direct *direct, const struct segment_cut *cut) {
+/* Whether it is a packet of our own tunnels: UDP from our port and one of our addresses. The tunnels of other nodes, for
+ * whom this one is a router, have the same port. */
+static bool is_outer(const struct direct *direct, const struct segment_cut *cut) {
   const uint8_t *packet = cut->packet;
-  uint32_t ports = packet[0] >> 4 == 4 ? (packet[0] & 15u) * 4u : 40u;
-  if (ports + 2u > cut->length || packet[packet[0] >> 4 == 4 ? 9 : 6] != IPPROTO_UDP) return false;
-  return packet[ports] * 256u + packet[ports + 1] == direct->port;
+  bool ipv4 = packet[0] >> 4 == 4;
+  uint32_t header = ipv4 ? IPV4_HEADER : IPV6_HEADER;
+  uint32_t ports = ipv4 ? (packet[0] & 15u) * 4u : header;
+  if (ports < header || ports + 2u > cut->length || packet[ipv4 ? 9 : 6] != IPPROTO_UDP) return false;
+  if (packet[ports] * 256u + packet[ports + 1] != direct->port) return false;
+  struct in6_addr source = {.s6_addr = {[10] = 0xff, [11] = 0xff}};
+  memcpy(&source.s6_addr[ipv4 ? 12 : 0], packet + (ipv4 ? 12 : 8), ipv4 ? 4 : 16);
+  return own_has(direct->own, &source);
 }
 
 bool sender_send(struct outlet *outlet, const uint8_t *pi, struct segment_cut *cut) {
@@ -102,7 +111,7 @@ bool sender_send(struct outlet *outlet, const uint8_t *pi, struct segment_cut *c
     count(link->counters, COUNTER_TX_ASIDE, 1);
     return false;
   }
-  if (may_be_outer(link->direct, cut)) return false;
+  if (is_outer(link->direct, cut)) return false;
   uint32_t size = largest + RECORD_OVERHEAD;
   uint8_t flags = segment_leave_sums(cut) ? RECORD_PARTIAL : 0;
   for (;;) {

@@ -20,6 +20,7 @@
 #include "ancillary.h"
 #include "event.h"
 #include "outer.h"
+#include "own.h"
 #include "poller.h"
 #include "record.h"
 
@@ -54,6 +55,7 @@ struct session;
 struct direct {
   struct outer outer;
   uint16_t port;
+  struct own *own;
   struct receiver *receivers[OUTER_MAX];
   struct sender *senders[OUTER_MAX]; /* one for each reader thread */
   pthread_rwlock_t lock;
