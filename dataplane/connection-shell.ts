@@ -169,6 +169,7 @@ export class ConnectionShell {
           else if (bytes.length <= maxNeighborFrame) notify('signal', { peer, frame: bytes });
         },
         drain: () => this.#options.drained(peer, connection),
+        unserved: (kind) => log.debug('no candidate from a server', { ...at, kind }),
       },
     );
     const live = new LiveConnection(connection, { route, offered, identity });

@@ -48,6 +48,7 @@ async function labOf(context: TestContext, offering: 'a' | 'raw'): Promise<Lab> 
         if (message.type === 'ping') say({ type: 'pong', number: message.number });
       },
       drain: () => {},
+      unserved: () => {},
     },
   );
   const attempt = attemptWith('raw', 'r');

@@ -226,6 +226,7 @@ async function rawPeer(pairs: Pairs, a: Side): Promise<{ connection: Connection;
         if (channel === 'wire') heard.push(parse(wireMessage, bytes));
       },
       drain: () => {},
+      unserved: () => {},
     },
   );
   const { sdp } = await a.shell.request('offer', attemptWith('raw', 'r'));

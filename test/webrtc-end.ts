@@ -8,6 +8,7 @@ import type {
   ConnectionOptions,
   ConnectionState,
   Engine,
+  IceServer,
 } from '../dataplane/io/webrtc.ts';
 
 export const channelNames: readonly ChannelName[] = ['signal', 'wire', 'data'];
@@ -21,6 +22,7 @@ export class End implements ConnectionEvents {
   readonly states: ConnectionState[] = [];
   readonly opened: ChannelName[] = [];
   readonly messages: Record<ChannelName, Uint8Array[]> = { signal: [], wire: [], data: [] };
+  readonly unservedBy: IceServer['kind'][] = [];
   drains = 0;
   /** Of all events, in the order they came. */
   readonly log: string[] = [];
@@ -94,6 +96,11 @@ export class End implements ConnectionEvents {
   drain(): void {
     this.drains += 1;
     this.#told('drain');
+  }
+
+  unserved(kind: IceServer['kind']): void {
+    this.unservedBy.push(kind);
+    this.#told(`unserved ${kind}`);
   }
 
   #told(event: string): void {

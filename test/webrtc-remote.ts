@@ -1,11 +1,12 @@
 /**
  * An engine in a process of its own, for tests across namespaces. Started as a program by `RemoteEngine`, this file
- * is the far side: it opens a node-datachannel engine and speaks with its parent over Node's IPC channel.
+ * is the far side: it opens the engine and speaks with its parent over Node's IPC channel.
  */
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { openNodeDatachannel } from '../dataplane/io/engine/node-datachannel.ts';
+import { openWerift } from '../dataplane/io/engine/werift.ts';
 import type {
   CandidatePair,
   ChannelName,
@@ -15,6 +16,7 @@ import type {
   Engine,
 } from '../dataplane/io/webrtc.ts';
 
+type EngineName = 'node-datachannel' | 'werift';
 type Method = 'offer' | 'answer' | 'accept';
 
 interface Call {
@@ -41,8 +43,11 @@ export class RemoteEngine implements Engine {
   readonly #reports = new Map<number, (report: Report) => void>();
 
   /** `command` runs in front of node, for instance `ip netns exec …`. */
-  static async open(command: readonly string[]): Promise<RemoteEngine> {
-    const engine = new RemoteEngine(command);
+  static async open(
+    command: readonly string[],
+    name: EngineName = 'node-datachannel',
+  ): Promise<RemoteEngine> {
+    const engine = new RemoteEngine(command, name);
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     engine.#reports.set(0, () => resolve());
     engine.#process.once('exit', (code) => reject(new Error(`the remote engine ended with ${code}`)));
@@ -50,8 +55,8 @@ export class RemoteEngine implements Engine {
     return engine;
   }
 
-  constructor(command: readonly string[]) {
-    const [file, ...args] = [...command, process.execPath, fileURLToPath(import.meta.url), 'far'];
+  constructor(command: readonly string[], name: EngineName) {
+    const [file, ...args] = [...command, process.execPath, fileURLToPath(import.meta.url), name];
     this.#process = spawn(file!, args, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
     this.#process.on('exit', (code, signal) => {
       for (const report of this.#reports.values())
@@ -103,8 +108,8 @@ export class RemoteEngine implements Engine {
   }
 }
 
-async function serve(): Promise<void> {
-  const engine = await openNodeDatachannel({ udpPort: 0, fixed: false });
+async function serve(name: string | undefined): Promise<void> {
+  const engine = await (name === 'werift' ? openWerift() : openNodeDatachannel({ udpPort: 0, fixed: false }));
   const connections = new Map<number, Connection>();
   const tell = (report: Report) => process.connected && process.send!(report);
   process.on('disconnect', () => process.exit(0));
@@ -132,8 +137,9 @@ async function serve(): Promise<void> {
         tell({ id, event: 'message', channel, text, pair: connections.get(id)?.pair() });
       },
       drain: () => tell({ id, event: 'drain' }),
+      unserved: (text) => tell({ id, event: 'unserved', text }),
     };
   }
 }
 
-if (process.argv[2] === 'far') await serve();
+if (import.meta.main) await serve(process.argv[2]);

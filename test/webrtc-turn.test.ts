@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { after, before, suite, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { ConnectionOptions, IceServer } from '../dataplane/io/webrtc.ts';
-import { connected } from './webrtc-end.ts';
+import { connected, End } from './webrtc-end.ts';
 import { RemoteEngine } from './webrtc-remote.ts';
 
 /*
@@ -27,6 +27,12 @@ const turnServer: IceServer = {
 };
 const relay: ConnectionOptions = { route: 'relay', iceServers: [turnServer] };
 const relayWithout: ConnectionOptions = { route: 'relay', iceServers: [] };
+/** Servers of no use. Nothing answers at 192.0.2.1, to which the middle forwards nothing. */
+const useless: readonly [what: string, server: IceServer][] = [
+  ['has the wrong credential', { ...turnServer, credential: 'another' }],
+  ['has one that does not answer', { ...turnServer, host: '192.0.2.1' }],
+  ['has one whose name does not resolve', { ...turnServer, host: 'turn.invalid' }],
+];
 
 suite('node-datachannel with a TURN server', { skip: lack() }, () => {
   let engines: { offerer: RemoteEngine; answerer: RemoteEngine };
@@ -72,8 +78,45 @@ suite('node-datachannel with a TURN server', { skip: lack() }, () => {
     (await relayed(relayWithout, relay)).close();
   });
 
-  async function relayed(offererOptions: ConnectionOptions, answererOptions: ConnectionOptions) {
-    const ends = await connected(engines, { offerer: offererOptions, answerer: answererOptions });
+  for (const [what, server] of useless) {
+    const relayInVain: ConnectionOptions = { route: 'relay', iceServers: [server] };
+    test(`a connection is relayed by the answerer’s server where the offerer ${what}`, async () => {
+      (await relayed(relayInVain, relay)).close();
+    });
+
+    test(`a connection is relayed by the offerer’s server where the answerer ${what}`, async () => {
+      (await relayed(relay, relayInVain)).close();
+    });
+  }
+
+  test('an end with a TURN server tells no other candidate than the relay’s, and one whose server is of no use says so', async () => {
+    const wrong: ConnectionOptions = { route: 'relay', iceServers: [useless[0]![1]] };
+    const { offerer, answerer, close } = await relayed(relay, wrong);
+    const typesOf = (candidates: readonly string[]) => new Set(candidates.map((line) => line.split(' ')[7]));
+    assert.deepEqual(typesOf(offerer.candidates), new Set(['relay']));
+    assert.deepEqual(offerer.unservedBy, []);
+    assert.ok(typesOf(answerer.candidates).has('host'));
+    assert.deepEqual(answerer.unservedBy, ['turn']);
+    close();
+  });
+
+  test('werift, which connects only when it has gathered, says so as well', async (t) => {
+    const werift = await RemoteEngine.open(['ip', 'netns', 'exec', east], 'werift');
+    t.after(() => werift.close());
+    (await relayed(relay, relayWithout, { ...engines, answerer: werift })).close();
+    const iceServers = [useless[0]![1]];
+    const offerer = new End(werift, { route: 'relay', iceServers });
+    t.after(() => offerer.connection.close());
+    await offerer.connection.offer();
+    await offerer.until('a word of it', () => offerer.unservedBy.includes('turn'));
+  });
+
+  async function relayed(
+    offererOptions: ConnectionOptions,
+    answererOptions: ConnectionOptions,
+    between = engines,
+  ) {
+    const ends = await connected(between, { offerer: offererOptions, answerer: answererOptions });
     const { offerer, answerer } = ends;
     for (const [from, to] of [
       [offerer, answerer],

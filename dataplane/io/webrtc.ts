@@ -15,7 +15,7 @@ export type { ChannelName };
 
 export const channelStream: Readonly<Record<ChannelName, number>> = { signal: 0, wire: 1, data: 2 };
 
-/** `turn` has credentials and may be reached by UDP, TCP or TLS; `stun` is always UDP. */
+/** Both are asked over UDP. */
 export type IceServer =
   | { readonly kind: 'stun'; readonly host: string; readonly port: number }
   | {
@@ -28,7 +28,8 @@ export type IceServer =
 
 /** How a connection may reach the peer.
  *  `shared`: the node's one UDP port, host and server-reflexive candidates, no TURN (see ARCHITECTURE).
- *  `relay`: a port of its own; through a TURN server where this node has one, else any candidate. */
+ *  `relay`: a port of its own; through a TURN server where this node has one that gives a candidate, else any
+ *  candidate. */
 export type Route = 'shared' | 'relay';
 
 export interface ConnectionOptions {
@@ -67,6 +68,9 @@ export interface ConnectionEvents {
   message(channel: ChannelName, bytes: Uint8Array): void;
   /** `buffered('data')` fell to the engine's low-water mark after `send` had seen it above. */
   drain(): void;
+  /** Servers of this kind were asked and gave no candidate: gathering is over, or has taken two seconds. Told once. That
+   *  may also be because there is nothing to tell: a host that is not behind a NAT. */
+  unserved(kind: IceServer['kind']): void;
 }
 
 export interface Connection {

@@ -5,6 +5,7 @@ import type { NatKind } from './nat.ts';
 import type { Program } from './program.ts';
 
 export interface TurnServer {
+  readonly host: Namespace;
   readonly program: Program;
   /** The host's addresses, each serving STUN on `port` and `alternatePort`. */
   readonly addresses: readonly string[];
@@ -31,6 +32,7 @@ export async function startTurnServer(host: Namespace): Promise<TurnServer> {
   ]);
   await program.says(/IPv4\. UDP listener opened on: .*:3479/);
   return {
+    host,
     program,
     addresses,
     port,

@@ -1,14 +1,15 @@
-import type { ChannelName, ConnectionEvents, ConnectionState } from '../webrtc.ts';
+import type { ChannelName, ConnectionEvents, ConnectionState, IceServer } from '../webrtc.ts';
 
 /**
  * What stands between an engine's callbacks and a connection's owner, and keeps the promises of `ConnectionEvents`
- * whatever the engine does: nothing after `shut()` or after a final state, no state twice in a row, `open` once and
- * before the first message of a channel. An owner's exception becomes an uncaught one of the process; in a native
+ * whatever the engine does: nothing after `shut()` or after a final state, no state twice in a row, `unserved` and `open`
+ * once, and `open` before the first message of a channel. An owner's exception becomes an uncaught one of the process; in a native
  * callback it would end it with std::terminate.
  */
 export class EventGate {
   readonly #events: ConnectionEvents;
   readonly #opened = new Set<ChannelName>();
+  readonly #unserved = new Set<IceServer['kind']>();
   #state: ConnectionState | undefined;
   #shut = false;
 
@@ -53,6 +54,14 @@ export class EventGate {
   message(channel: ChannelName, bytes: Uint8Array): void {
     this.open(channel);
     this.#pass(() => this.#events.message(channel, bytes));
+  }
+
+  unserved(kind: IceServer['kind']): void {
+    if (this.#unserved.has(kind)) return;
+    this.#pass(() => {
+      this.#unserved.add(kind);
+      this.#events.unserved(kind);
+    });
   }
 
   drain(): void {

@@ -22,13 +22,16 @@ import {
   type RtcConfig,
   selectedPair,
 } from './native-peer.ts';
+import { RelayFirst } from './relay-first.ts';
 import { parseCandidate, remoteCandidate, remoteDescription, withoutCandidates } from './sdp.ts';
 
 /** What the engine gives a connection to start with. */
 export interface Start {
   readonly config: RtcConfig;
-  /** Whether all goes through a TURN server of ours. */
+  /** Whether a TURN server of ours is asked for a candidate: the others are then told only where it gives none. */
   readonly isRelayed: boolean;
+  /** Whether a STUN server is asked for a candidate. */
+  readonly asksStun: boolean;
   /** Our host candidates. */
   readonly candidates: readonly string[];
   /** Told once whether the STUN server asked gave us a candidate, as far as it had the time to. */
@@ -52,6 +55,13 @@ export class NativeConnection implements Connection {
   readonly #home: Home;
   readonly #gate: EventGate;
   readonly #hold: CandidateHold;
+  /** For candidates of a TURN server, which an offerer tells before the others. */
+  #relays: CandidateHold;
+  readonly #local = new RelayFirst({
+    relay: (candidate) => this.#relays.add(candidate),
+    other: (candidate) => this.#hold.add(candidate),
+    unserved: () => this.#gate.unserved('turn'),
+  });
   readonly #channels = new Map<ChannelName, DataChannel>();
   readonly #remoteTypes = new Map<string, CandidateType>();
   #peer: PeerConnection | undefined;
@@ -64,10 +74,12 @@ export class NativeConnection implements Connection {
   constructor(home: Home, events: ConnectionEvents) {
     this.#home = home;
     this.#gate = new EventGate(events);
-    this.#hold = new CandidateHold((candidate) => this.#gate.candidate(candidate));
+    this.#hold = this.#newHold();
+    this.#relays = this.#hold;
   }
 
   async offer(): Promise<string> {
+    this.#relays = this.#newHold();
     const { peer, isRelayed } = await this.#start();
     const sdp = this.#negotiate(() => {
       this.#openChannels(peer);
@@ -75,7 +87,7 @@ export class NativeConnection implements Connection {
     });
     this.#stage = 'offered';
     if (!isRelayed) return sdp;
-    this.#hold.release();
+    this.#relays.release();
     return `${sdp}${RELAYED}\r\n`;
   }
 
@@ -174,14 +186,22 @@ export class NativeConnection implements Connection {
     if (this.#hasEnded()) throw new CryonetError('connection_closed');
     this.#stun = start.stunOutcome;
     this.#port = start.config.portRangeBegin;
-    for (const candidate of start.candidates) this.#hold.add(candidate);
+    if (start.isRelayed) this.#local.begin();
+    for (const candidate of start.candidates) this.#local.add(candidate, 'host');
     const peer = openPeer(start.config, (state) => this.#onState(state));
     this.#peer = peer;
     peer.onLocalCandidate((line) => this.#onCandidate(line.replace(/^a=/, '')));
     peer.onGatheringStateChange((state) => {
-      if (state === 'complete') this.#tellStun(false);
+      if (state !== 'complete') return;
+      this.#local.gathered();
+      if (start.asksStun && this.#stun !== undefined) this.#gate.unserved('stun');
+      this.#tellStun(false);
     });
     return { ...start, peer };
+  }
+
+  #newHold(): CandidateHold {
+    return new CandidateHold((candidate) => this.#gate.candidate(candidate));
   }
 
   #openChannels(peer: PeerConnection): void {
@@ -218,8 +238,8 @@ export class NativeConnection implements Connection {
     const type = parseCandidate(candidate)?.type;
     // The library's host candidates are its first 14, whichever interfaces those are on: ours replace them.
     if (type === undefined || type === 'host') return;
-    this.#tellStun(true);
-    this.#hold.add(candidate);
+    if (type !== 'relay') this.#tellStun(true);
+    this.#local.add(candidate, type);
   }
 
   #tellStun(answered: boolean): void {
@@ -243,7 +263,9 @@ export class NativeConnection implements Connection {
   #end(): void {
     if (this.#stage === 'ended') return;
     this.#stage = 'ended';
+    this.#local.stop();
     this.#hold.stop();
+    this.#relays.stop();
     this.#tellStun(false);
     this.#channels.clear();
     if (this.#peer !== undefined) closePeer(this.#peer);

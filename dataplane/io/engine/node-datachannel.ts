@@ -20,14 +20,7 @@ import type { Connection, ConnectionEvents, ConnectionOptions, Engine, IceServer
 import { hostAddresses } from './host-addresses.ts';
 import { IceServerNames, type Lookup, StunChoice } from './ice-servers.ts';
 import { NativeConnection, type Start } from './native-connection.ts';
-import {
-  closePeer,
-  configureSctp,
-  openChannel,
-  openPeer,
-  type PeerConnection,
-  type RtcConfig,
-} from './native-peer.ts';
+import { closePeer, configureSctp, openChannel, openPeer, type PeerConnection } from './native-peer.ts';
 import { hostCandidate } from './sdp.ts';
 import { FreshPorts, freeUdpPort } from './udp-port.ts';
 
@@ -139,24 +132,23 @@ class MuxEngine implements Engine {
     if (settling > 0) await delay(settling);
     const addresses = this.#hostAddresses();
     const known = await this.#names.resolve(iceServers, addresses.some(isIpv4));
-    const turn = known.filter(({ kind }) => kind === 'turn');
-    const common = { maxMessageSize: MAX_MESSAGE, mtu: narrow === true ? SAFE_MTU : this.#mtu };
-    if (route === 'relay' && turn.length > 0) {
-      const port = await this.#ownPort();
-      const config: RtcConfig = {
-        ...common,
-        ...port,
-        iceServers: turn.map(turnServer),
-        iceTransportPolicy: 'relay',
-      };
-      return { config, isRelayed: true, candidates: [], stunOutcome: () => {} };
-    }
+    const turn = route === 'relay' ? known.filter(({ kind }) => kind === 'turn') : [];
     const { server, outcome } = this.#stun.choose(known);
     const stun = server === undefined ? [] : [{ hostname: server.host, port: server.port }];
     const port = route === 'shared' ? this.#sharedPort() : await this.#ownPort();
     const candidates = addresses.map((address, index) => hostCandidate(address, port.portRangeBegin, index));
-    const config = { ...common, ...port, iceServers: stun };
-    return { config, isRelayed: false, candidates, stunOutcome: outcome };
+    return {
+      config: {
+        maxMessageSize: MAX_MESSAGE,
+        mtu: narrow === true ? SAFE_MTU : this.#mtu,
+        ...port,
+        iceServers: [...stun, ...turn.map(turnServer)],
+      },
+      isRelayed: turn.length > 0,
+      asksStun: server?.kind === 'stun',
+      candidates,
+      stunOutcome: outcome,
+    };
   }
 
   async #ownPort() {

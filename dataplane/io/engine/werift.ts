@@ -4,7 +4,8 @@
  *
  * Traps of version 0.24.4: `close()` tells the peer nothing, so an SCTP ABORT goes first; a peer's ABORT ends the
  * datachannels but not the peer connection; `setLocalDescription` resolves after gathering, not before, and opens
- * sockets even after `close()`.
+ * sockets even after `close()`; ICE begins after gathering, which a TURN server that is silent or refuses a credential
+ * holds up for longer than a negotiation may take.
  */
 
 import { setImmediate } from 'node:timers/promises';
@@ -25,6 +26,7 @@ import { CandidateHold } from './candidate-hold.ts';
 import { EventGate } from './event-gate.ts';
 import { hostAddresses } from './host-addresses.ts';
 import { IceServerNames } from './ice-servers.ts';
+import { RelayFirst } from './relay-first.ts';
 import { parseCandidate, remoteCandidate, remoteDescription, withoutCandidates } from './sdp.ts';
 
 type Werift = typeof import('werift');
@@ -58,7 +60,10 @@ class WeriftEngine implements Engine {
 
   connect(options: ConnectionOptions, events: ConnectionEvents): Connection {
     const home = {
-      open: async () => new this.#werift.RTCPeerConnection(await this.#config(options)),
+      open: async () => {
+        const { isRelayed, config } = await this.#start(options);
+        return { peer: new this.#werift.RTCPeerConnection(config), isRelayed };
+      },
       ended: () => this.#connections.delete(connection),
     };
     const connection = new WeriftConnection(home, events);
@@ -72,25 +77,29 @@ class WeriftEngine implements Engine {
     for (const connection of [...this.#connections]) connection.close();
   }
 
-  async #config({ route, iceServers }: ConnectionOptions): Promise<PeerConfig> {
+  async #start({
+    route,
+    iceServers,
+  }: ConnectionOptions): Promise<{ isRelayed: boolean; config: PeerConfig }> {
     // werift's own parser splits server addresses at colons.
     const known = (await this.#names.resolve(iceServers, true)).filter(({ host }) => !host.includes(':'));
     const turn = known.filter(({ kind }) => kind === 'turn');
     const stun = known.filter(({ kind }) => kind === 'stun');
     const asked = stun.length > 0 ? stun : turn;
     const isRelayed = route === 'relay' && turn.length > 0;
-    return {
+    const config = {
       iceServers: [...asked.map(stunUrl), ...(isRelayed ? turn.map(turnUrl) : [])],
-      iceTransportPolicy: isRelayed ? 'relay' : 'all',
       iceUseIpv6: true,
       iceAdditionalHostAddresses: hostAddresses().filter((address) => /^(127\.|::1$)/.test(address)),
       maxMessageSize: MAX_MESSAGE,
     };
+    return { isRelayed, config };
   }
 }
 
 interface Home {
-  open(): Promise<RTCPeerConnection>;
+  /** `isRelayed`: a TURN server is asked. */
+  open(): Promise<{ peer: RTCPeerConnection; isRelayed: boolean }>;
   ended(): void;
 }
 
@@ -98,6 +107,11 @@ class WeriftConnection implements Connection {
   readonly #home: Home;
   readonly #gate: EventGate;
   readonly #hold: CandidateHold;
+  readonly #local = new RelayFirst({
+    relay: (candidate) => this.#hold.add(candidate),
+    other: (candidate) => this.#hold.add(candidate),
+    unserved: () => this.#gate.unserved('turn'),
+  });
   readonly #channels = new Map<ChannelName, RTCDataChannel>();
   readonly #remoteEnds = new Set<string>();
   #peer: RTCPeerConnection | undefined;
@@ -183,15 +197,20 @@ class WeriftConnection implements Connection {
     if (this.#stage === 'ended') throw new CryonetError('connection_closed');
     if (this.#stage !== 'new') throw new CryonetError('bad_sdp', 'this connection was negotiated before');
     this.#stage = 'starting';
-    const peer = await this.#home.open();
+    const { peer, isRelayed } = await this.#home.open();
     this.#peer = peer;
     if (this.#hasEnded()) {
       void shutDown(peer, this.#gathered);
       throw new CryonetError('connection_closed');
     }
+    if (isRelayed) this.#local.begin();
     peer.onIceCandidate.subscribe((candidate) => {
       const line = candidate?.candidate.replace(/^(?:a=)?(?:candidate:)?/, 'candidate:');
-      if (line !== undefined && parseCandidate(line) !== undefined) this.#hold.add(line);
+      const type = line === undefined ? undefined : parseCandidate(line)?.type;
+      if (type !== undefined) this.#local.add(line!, type);
+    });
+    peer.iceGatheringStateChange.subscribe((state) => {
+      if (state === 'complete') this.#local.gathered();
     });
     peer.connectionStateChange.subscribe((state) => {
       if (state === 'new') return;
@@ -260,6 +279,7 @@ class WeriftConnection implements Connection {
     if (this.#stage === 'ended') return;
     this.#stage = 'ended';
     clearTimeout(this.#lastCandidate);
+    this.#local.stop();
     this.#hold.stop();
     if (this.#peer !== undefined) void shutDown(this.#peer, this.#gathered);
     this.#home.ended();
