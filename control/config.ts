@@ -19,6 +19,8 @@ export interface ControlConfig {
   /** Where the token is from, for whoever is told that it is the wrong one. */
   readonly tokenSource: string;
   readonly listen: HostPort;
+  /** Who named it. */
+  readonly listenSource: string;
   readonly tls: { readonly cert: string; readonly key: string } | null;
   readonly wsServers: readonly string[];
   readonly iceServers: readonly IceServer[];
@@ -51,6 +53,11 @@ export interface ControlConfig {
   readonly logFormat: LogFormat;
   /** Run by a service manager, which `TokenAwaited` is for. */
   readonly service: boolean;
+}
+
+/** Milliseconds between two tries of something of this machine that is not there. */
+export function longestPause({ checkInterval }: ControlConfig): number {
+  return Math.min(checkInterval, 60_000);
 }
 
 type Tokenless = Omit<ControlConfig, 'token' | 'tokenSource'>;
@@ -131,6 +138,7 @@ function resolve({ given, meant }: Sources, env: Environment, uid: number): Cont
   const config: Tokenless = {
     id,
     listen: read('listen', (text) => parseHostPort(text))!,
+    listenSource: given('listen')!.source,
     tls: certificate === undefined ? null : { cert: certificate, key: key! },
     wsServers: read('ws-servers', (text) => list(text, webSocketUrl)) ?? [],
     iceServers: read('ice-servers', (text) => list(text, parseIceServer)) ?? [],

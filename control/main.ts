@@ -43,15 +43,10 @@ process.on('uncaughtException', (error) => {
 
 try {
   const { ControlShell } = await import('./shell.ts');
-  const giveUp = (cause: CryonetError) => {
-    log.error('giving up', { reason: cause.message });
-    notify.status(() => cause.message);
-    void stop(exitCode.config);
-  };
   const changed = () => {
     if (ready) notify.status(() => shell!.summary());
   };
-  shell = new ControlShell(config, log, giveUp, early, changed);
+  shell = new ControlShell(config, log, early, changed);
   await shell.start();
   ready = true;
   notify.ready(shell.summary());
@@ -60,11 +55,10 @@ try {
 } catch (error) {
   const code = error instanceof CryonetError ? error.code : 'internal';
   complain(error);
-  const configuration = code === 'bad_config' || code === 'port_in_use' || code === 'socket_in_use';
   // First, so that the dataplane's end is none that it would mend by starting another.
   await shell?.stop();
   await endEarly();
-  await stop(configuration ? exitCode.config : exitCode.failure);
+  await stop(code === 'bad_config' ? exitCode.config : exitCode.failure);
 }
 
 /** A dataplane that was started for a control that does not start is of no use. */

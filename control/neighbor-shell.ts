@@ -8,13 +8,14 @@ import type { Hello, RefuseCode } from '../protocol/handshake.ts';
 import type { Log } from '../protocol/log.ts';
 import type { NeighborMessage } from '../protocol/signaling.ts';
 import type { StatusReport } from '../protocol/status.ts';
+import type { Warnings } from '../protocol/warnings.ts';
 import type { ControlConfig } from './config.ts';
 import type { HostPort } from './core/address.ts';
 import { hex } from './core/environment.ts';
 import type { Channel, MeshEvent } from './core/events.ts';
-import { BootstrapClient, type ClientEvents } from './io/bootstrap-client.ts';
-import { type BootstrapServer, openBootstrapServer } from './io/bootstrap-server.ts';
-import type { Local, Proven } from './io/handshake.ts';
+import { BootstrapClient, type ClientEvents, idIsTaken } from './io/bootstrap-client.ts';
+import { type Local, type Proven, Refused } from './io/handshake.ts';
+import { Listening } from './io/listening.ts';
 import { unmarkedWarning } from './io/marked-connection.ts';
 import { NeighborSocket } from './io/neighbor-socket.ts';
 
@@ -29,10 +30,7 @@ export interface NeighborShellOptions {
   readonly pins: ReadonlyMap<string, string>;
   readonly keep: (id: string, key: string) => void;
   readonly take: (event: MeshEvent) => void;
-  /** Whether there is no neighbor of any kind. */
-  readonly isAlone: () => boolean;
-  /** Ends the process on a condition that no retry mends. */
-  readonly giveUp: (cause: CryonetError) => void;
+  readonly warnings: Warnings;
 }
 
 export class NeighborShell {
@@ -40,27 +38,34 @@ export class NeighborShell {
   readonly #unmarked: (cause: CryonetError) => void;
   readonly #sockets = new Map<Channel, NeighborSocket>();
   readonly #clients: BootstrapClient[] = [];
-  #server: BootstrapServer | undefined;
+  readonly #listening: Listening;
+  /** What each server said that does not take us for our ID. */
+  readonly #taken = new Map<string, string>();
   #socketCounter = 0;
   #closed = false;
 
   constructor(options: NeighborShellOptions) {
     this.#options = options;
     this.#unmarked = unmarkedWarning(options.log);
-  }
-
-  /** Opens the server, then the clients. Throws `port_in_use` and `bad_config`. */
-  async open(): Promise<void> {
-    const { config, local, log } = this.#options;
-    this.#server = await openBootstrapServer(config.listen, config.tls, local, {
-      admit: (client) => this.#admit(client),
-      neighbor: (socket, proven) => this.#neighborUp(socket, proven, undefined),
-      refused: (address, cause) => {
-        const level = cause.code === 'connection_closed' || cause.code === 'bad_message' ? 'debug' : 'warn';
-        log[level]('neighbor refused', { address, reason: cause.message });
+    const { config, local, log, warnings } = options;
+    this.#listening = new Listening({
+      ...{ config, local, warnings },
+      events: {
+        admit: (client) => this.#admit(client),
+        holder: (client) => this.#holder(client),
+        neighbor: (socket, proven) => this.#neighborUp(socket, proven, undefined),
+        refused: (address, cause) => {
+          const level = cause.code === 'connection_closed' || cause.code === 'bad_message' ? 'debug' : 'warn';
+          log[level]('neighbor refused', { address, reason: this.#explain(cause) });
+        },
       },
     });
-    for (const url of config.wsServers) this.#clients.push(this.#newClient(url));
+  }
+
+  /** Opens the server, then the clients. Throws `bad_config`. */
+  async open(): Promise<void> {
+    await this.#listening.open();
+    for (const url of this.#options.config.wsServers) this.#clients.push(this.#newClient(url));
   }
 
   /** Clients first, so that none connects again. Idempotent, never throws. */
@@ -68,12 +73,12 @@ export class NeighborShell {
     this.#closed = true;
     for (const client of this.#clients) client.close();
     for (const socket of this.#sockets.values()) socket.close();
-    this.#server?.close();
+    this.#listening.close();
   }
 
   /** Of the bootstrap WebSocket. */
   get address(): HostPort {
-    return this.#server?.address ?? this.#options.config.listen;
+    return this.#listening.address;
   }
 
   get bootstrap(): StatusReport['bootstrap'] {
@@ -100,6 +105,18 @@ export class NeighborShell {
     return undefined;
   }
 
+  /** The key that has the ID of a client, as far as this node knows. */
+  #holder({ id }: Hello): Uint8Array | undefined {
+    const { local, pins } = this.#options;
+    if (id === local.id) return local.identity.publicKey;
+    const pinned = pins.get(id);
+    return pinned === undefined ? undefined : new Uint8Array(Buffer.from(pinned, 'hex'));
+  }
+
+  #explain({ code, message }: CryonetError): string {
+    return code === 'wrong_token' ? `${message} (ours is from ${this.#options.config.tokenSource})` : message;
+  }
+
   #neighborUp(socket: WebSocket, proven: Proven, client: BootstrapClient | undefined): void {
     const channel = `ws:${++this.#socketCounter}`;
     const { id } = proven.peer;
@@ -123,12 +140,32 @@ export class NeighborShell {
     this.#options.take({ type: 'neighbor-up', channel, id });
   }
 
+  /** A warning while a server says that our ID is another's: it may be a lie, and it may pass. */
+  #idTaken(url: string, cause: CryonetError | undefined): void {
+    const { local, warnings } = this.#options;
+    if (cause === undefined) this.#taken.delete(url);
+    else {
+      const [ours, theirs] = [local.identity.publicKey, cause instanceof Refused ? cause.key : undefined];
+      const other = theirs === undefined ? '' : `, that of the other ${shownKey(theirs)}`;
+      const same = theirs !== undefined && hex(theirs) === hex(ours);
+      const remedy = same
+        ? 'is its state directory in use twice? Delete identity.pem in the copy'
+        : 'give one of them another ID';
+      const words = `node ID "${local.id}" is not taken by ${url}: ${cause.message}; our key is ${shownKey(ours)}${other}; ${remedy}`;
+      this.#taken.set(url, words);
+    }
+    const [first] = this.#taken.values();
+    if (first === undefined) warnings.clear('id');
+    else warnings.set('id', first);
+  }
+
   #newClient(target: string): BootstrapClient {
     let shown: string | undefined;
     const { checkInterval, fwmark } = this.#options.config;
     const events: ClientEvents = {
       neighbor: (socket, proven) => {
         shown = undefined;
+        this.#idTaken(client.url, undefined);
         const pinned = this.#options.pins.get(proven.peer.id);
         if (
           proven.peer.id === this.#options.local.id ||
@@ -152,24 +189,24 @@ export class NeighborShell {
           client.state = 'waiting';
           return;
         }
-        this.#options.log[shown === cause.message ? 'debug' : 'warn']('bootstrap server not reached', {
+        const reason = this.#explain(cause);
+        client.error = reason;
+        const taken = idIsTaken(cause);
+        this.#options.log[shown === reason || taken ? 'debug' : 'warn']('bootstrap server not reached', {
           url,
-          reason: cause.message,
+          reason,
         });
-        shown = cause.message;
-        const taken = cause.code === 'id_in_use' || cause.code === 'identity_mismatch';
-        if (taken && this.#options.isAlone()) {
-          this.#options.giveUp(
-            new CryonetError(
-              'bad_config',
-              `node ID "${this.#options.local.id}" cannot be used in this mesh: ${cause.message} (${url})`,
-            ),
-          );
-        }
+        shown = reason;
+        if (taken) this.#idTaken(url, cause);
       },
       unmarked: this.#unmarked,
     };
     const client = new BootstrapClient(target, this.#options.local, checkInterval, events, fwmark);
     return client;
   }
+}
+
+/** As `cryoc status` shows keys. */
+function shownKey(key: Uint8Array): string {
+  return Buffer.from(key).toString('base64url');
 }

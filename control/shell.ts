@@ -26,6 +26,7 @@ import type { Local } from './io/handshake.ts';
 import { type KeptState, openStateDirectory } from './io/state-directory.ts';
 import { NeighborShell } from './neighbor-shell.ts';
 import { type LinkStats, neighborStatuses, peerStatuses, summaryOf } from './status.ts';
+import { weaknessOf } from './token.ts';
 
 /** What setTimeout takes: a longer time would be none at all. */
 const longestTimer = 2 ** 31 - 1;
@@ -53,7 +54,6 @@ export class ControlShell {
   constructor(
     config: ControlConfig,
     log: Log,
-    giveUp: (cause: CryonetError) => void,
     early?: Promise<number | undefined>,
     changed: () => void = () => {},
   ) {
@@ -61,6 +61,13 @@ export class ControlShell {
     this.#log = log;
     this.#changed = changed;
     this.#warnings = new Warnings(log, changed);
+    const weakness = weaknessOf(config.token);
+    if (weakness !== undefined) {
+      this.#warnings.set(
+        'token',
+        `the token, from ${config.tokenSource}, is weak: ${weakness}; make one by: head -c 32 /dev/urandom | base64`,
+      );
+    }
     this.#kept = openStateDirectory(config.stateDirectory, Date.now());
     const { identity, epoch, pins } = this.#kept;
     this.#local = { id: config.id, epoch, identity, tokenKey: tokenKey(config.token) };
@@ -88,8 +95,7 @@ export class ControlShell {
       pins,
       keep: (peer, key) => this.#keep(peer, key),
       take: (event) => this.#take(event),
-      isAlone: () => this.#mesh.neighbors.size === 0,
-      giveUp,
+      warnings: this.#warnings,
     });
   }
 

@@ -70,17 +70,20 @@ story('bad configuration is one line that names the option, and exit code 78', [
 /*
  *   a   two nodes that want one port, two that want one socket
  */
-story('a port or a socket in use is told in one line', [], async (lab) => {
+story('a port in use is told in one line and waited for, a socket in use ends the start', [], async (lab) => {
   const { hosts } = await lan(lab, ['a'], 'ipv4');
   const first = new CryonetNode(hosts[0]!, { id: 'first', listen: true }).start();
   await first.ready();
   const samePort = new CryonetNode(hosts[0]!, { id: 'second', listen: true }).start();
-  await complains(samePort.program, /2333/);
+  await samePort.says(/reason=".*:2333: another program has that port;/);
   const sameSocket = new CryonetNode(hosts[0]!, {
     ...{ id: 'third', listen: 2334, options: ['--runtime-dir', first.runtimeDirectory] },
   }).start();
   await complains(sameSocket.program, /socket|sock\b/);
   assert.equal((await first.status()).node.id, 'first');
+  await samePort.ready();
+  await first.stop();
+  await samePort.says(/warning is over about=listen/, 20_000);
 });
 
 /** The program ends with an error, one line of which says why and none of which is a stack. */

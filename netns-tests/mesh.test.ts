@@ -167,7 +167,7 @@ for (const [whose, copied] of [
     await second.says(
       copied ? /another running node has this ID|\bid_in_use\b/ : /another (running node|identity)/,
     );
-    if (!second.program.running) assert.equal((await second.program.ends()).code, 78);
+    assert.ok(second.program.running, 'it goes on trying');
 
     const { sent, received } = await pingEnds(traffic, 20_000);
     assert.deepEqual([sent, received], [400, 400]);

@@ -6,6 +6,7 @@
 /** code: what it means, in words an operator can act on. */
 export const errorCodes = {
   bad_config: 'an option, variable or file has a value that cannot be used',
+  unavailable: 'something of this machine is not there yet, full or read-only: tried again',
   addon_missing: 'the native addon is not there: run `npm run build` (needs a C compiler)',
   tun_missing:
     'the TUN device is not there: load the module with `modprobe tun`, or give the container /dev/net/tun',
@@ -53,6 +54,26 @@ export class CryonetError extends Error {
     this.name = 'CryonetError';
     this.code = code;
   }
+}
+
+/** Errors of the system that nothing mends but somebody who changes the configuration, a file or its rights. All others
+ *  pass: a disk is full or read-only, an address or a device not there yet. */
+const lasting: ReadonlySet<string> = new Set([
+  ...['EACCES', 'EPERM', 'ENOTDIR', 'EISDIR', 'EEXIST', 'ELOOP', 'ENAMETOOLONG', 'ERR_INVALID_ARG_VALUE'],
+]);
+
+/** What the system refused: `unavailable` where that may pass, else `bad_config`. */
+export function systemError(detail: string, cause: unknown): CryonetError {
+  const { code } = cause as NodeJS.ErrnoException;
+  const passes = code !== undefined && !lasting.has(code);
+  return new CryonetError(passes ? 'unavailable' : 'bad_config', detail, { cause });
+}
+
+/** Whether time may mend it, and trying again is of use. */
+export function mayPass(thrown: unknown): boolean {
+  return (
+    thrown instanceof CryonetError && !['bad_config', 'version_mismatch', 'internal'].includes(thrown.code)
+  );
 }
 
 /** The message of anything thrown, on one line. */

@@ -5,7 +5,7 @@
  *     hello {id, key, epoch, nonce, dh}  →
  *                                        ←   hello {id, key, epoch, nonce, dh}
  *     proof {mac, signature}             →
- *                                        ←   proof {mac, signature}   or   refuse {code}
+ *                                        ←   proof {mac, signature}   or   refuse {code, key?}
  *
  *   T         = SHA-256(client hello bytes ‖ server hello bytes)
  *   K         = scrypt(token, "cryonet.2 token", N = 2¹⁴, r = 8, p = 1), 32 bytes
@@ -44,7 +44,12 @@ export const refuseCodes = [
   'version_mismatch',
 ] as const;
 
-const refuseMessage = z.object({ type: z.literal('refuse'), code: z.enum(refuseCodes) });
+const refuseMessage = z.object({
+  type: z.literal('refuse'),
+  code: z.enum(refuseCodes),
+  /** Of `id_in_use` and `identity_mismatch`: the key that has the ID, as the server knows it. */
+  key: z.optional(bytes(32, 32)),
+});
 
 export const handshakeMessage = z.discriminatedUnion('type', [helloMessage, proofMessage, refuseMessage]);
 

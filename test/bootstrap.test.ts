@@ -294,7 +294,7 @@ test('clients that connect and say nothing are turned away beyond 256, and make 
   await waitFor('the server to see them leave', () => served.refused.length >= 256);
 });
 
-test('a port that is taken is port_in_use, an address that is not here bad_config, by the option’s name', async (context) => {
+test('a port that is taken, and an address or a name that is not here, may pass; both by the option’s name', async (context) => {
   const { port } = await serve(context);
   await assert.rejects(serve(context, 'other', 'token', port), {
     code: 'port_in_use',
@@ -306,8 +306,8 @@ test('a port that is taken is port_in_use, an address that is not here bad_confi
     refused: () => {},
   });
   await assert.rejects(elsewhere, {
-    code: 'bad_config',
-    message: /^--listen 192\.0\.2\.1:0: .*EADDRNOTAVAIL/,
+    code: 'unavailable',
+    message: '--listen 192.0.2.1:0: this machine does not have that address (EADDRNOTAVAIL)',
   });
   const tls = openBootstrapServer({ host: '127.0.0.1', port: 0 }, { cert: 'no', key: 'no' }, local('x'), {
     admit: async () => undefined,

@@ -149,7 +149,7 @@ test('another token is refused on both sides by one clear line; no token is in a
   );
   assert.match(
     String(stranger.logged('bootstrap server not reached')[0]!.fields.reason),
-    /refused by the server: the token is not the one of this mesh/,
+    /refused by the server: the token is not the one of this mesh \(ours is from --token\)$/,
   );
   await waitFor('a second try', () => stranger.logged('bootstrap server not reached').length > 1);
   const warnings = stranger.lines.filter(({ level }) => level === 'warn');
@@ -160,29 +160,6 @@ test('another token is refused on both sides by one clear line; no token is in a
   assert.deepEqual(neighbors, []);
   const text = JSON.stringify([n0.lines, stranger.lines]);
   for (const secret of ['the secret of the lab', 'a different secret']) assert.ok(!text.includes(secret));
-  assert.deepEqual(stranger.gaveUp, []);
-});
-
-test('a second node with the same ID is told so and gives up; the first is undisturbed', async (context) => {
-  const { lab, nodes } = await meshOf(context, 3);
-  const [n0, n1, n2] = nodes as [LabNode, LabNode, LabNode];
-  const before = [n0.tun('n1'), n2.tun('n1'), n1.tun('n0')];
-  const twin = await lab.add('n1', [n0]);
-  await waitFor('the twin to give up', () => twin.gaveUp.length > 0);
-  assert.equal(twin.gaveUp[0]!.code, 'bad_config');
-  assert.match(twin.gaveUp[0]!.message, /^node ID "n1" cannot be used in this mesh: .*another identity key/);
-  await twin.stopControl();
-  assert.deepEqual([n0.tun('n1'), n2.tun('n1'), n1.tun('n0')], before);
-  for (const node of nodes) assert.equal(node.logged('link lost').length, 0);
-  await crosses(n1, n0, 5);
-});
-
-test('a node with the ID of its own bootstrap server gives up', async (context) => {
-  const lab = new Lab(context);
-  const n0 = await lab.add('n0');
-  const twin = await lab.add('n0', [n0]);
-  await waitFor('the twin to give up', () => twin.gaveUp.length > 0);
-  assert.match(twin.gaveUp[0]!.message, /another running node has this ID/);
 });
 
 test('one list of servers for all nodes: each leaves itself alone', async (context) => {
@@ -195,7 +172,6 @@ test('one list of servers for all nodes: each leaves itself alone', async (conte
     (await n0.status()).bootstrap.every(({ state }) => state !== 'connecting'),
   );
   assert.equal(n0.logged('bootstrap server not reached').length, 0);
-  assert.deepEqual(n0.gaveUp, []);
 });
 
 test('a denied peer never gets an interface, and each side says why', async (context) => {
@@ -245,7 +221,7 @@ test('intervals of months are kept, not taken for none', async (context) => {
   );
 });
 
-test('a taken socket, port or state folder is refused by one line; what was opened before is closed', async (context) => {
+test('a taken socket is refused by one line; what was opened before is closed', async (context) => {
   const lab = new Lab(context);
   const n0 = await lab.add('n0');
   const first = n0.control;
@@ -255,14 +231,7 @@ test('a taken socket, port or state folder is refused by one line; what was open
   });
   await n0.stopControl();
   n0.control = first;
-  const n1 = await lab.add('n1');
-  await n1.stopControl();
-  n1.port = n0.port;
-  await assert.rejects(n1.startControl([]), { code: 'port_in_use' });
-  await n1.stopControl();
-  n1.port = 0;
-  await n1.startControl([]);
-  assert.equal((await n1.status()).node.id, 'n1');
+  assert.equal((await n0.status()).node.id, 'n0');
 });
 
 test('without a dataplane at the given socket a start is refused', async (context) => {

@@ -243,7 +243,7 @@ test('messages altered, exchanged or made up are refused with an error of the ta
   const known = shake(a, b).frames;
   const message = fc.oneof(
     fc.uint8Array({ maxLength: 80 }),
-    fc.constantFrom(...known, ...refuseCodes.map(refusal)),
+    fc.constantFrom(...known, ...refuseCodes.map((code) => refusal(code))),
     fc.tuple(fc.constantFrom(...known), fc.nat(), fc.nat(255)).map(([frame, at, byte]) => {
       const altered = Uint8Array.from(frame);
       altered[at % altered.length] = byte;

@@ -69,6 +69,12 @@ export const examples: readonly Example[] = [
     schema: handshakeMessage,
     value: { type: 'refuse', code: 'identity_mismatch' },
   },
+  {
+    name: 'handshake refuse identity_mismatch with the key that has the ID',
+    schema: handshakeMessage,
+    value: { type: 'refuse', code: 'identity_mismatch', key: new Uint8Array(32).fill(0x11) },
+    optional: ['key'],
+  },
   { name: 'handshake refuse denied', schema: handshakeMessage, value: { type: 'refuse', code: 'denied' } },
   {
     name: 'handshake refuse version_mismatch',

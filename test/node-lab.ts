@@ -80,7 +80,6 @@ class DataplaneHost {
 export class LabNode {
   readonly id: string;
   readonly folder: string;
-  readonly gaveUp: CryonetError[] = [];
   lines: LogLine[] = [];
   dataplane: DataplaneHost;
   control: ControlShell | undefined;
@@ -127,7 +126,7 @@ export class LabNode {
     );
     const { log, lines } = newLogLines();
     this.lines = lines;
-    this.control = new ControlShell(config, log, (cause) => void this.gaveUp.push(cause));
+    this.control = new ControlShell(config, log);
     await this.control.start();
     this.port = Number(/:(\d+)$/.exec((await this.control.status()).node.listen)![1]);
   }

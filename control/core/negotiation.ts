@@ -3,8 +3,9 @@
  * solicits an offer when it has no link. The shared route is tried first; a relayed one starts beside it when it does
  * not come up soon and either side has a TURN server, and is given up when the shared one works after all.
  */
+
+import { backoff } from '../../protocol/backoff.ts';
 import type { Body, Route } from '../../protocol/signaling.ts';
-import { backoff } from './backoff.ts';
 import { sendBody } from './flood.ts';
 import { dropNeighbor } from './gossip.ts';
 import { type Attempt, attemptOn, isUp, type Link } from './link.ts';

@@ -1,14 +1,17 @@
 /** Keeps one WebSocket to a bootstrap server: connects at once, reconnects with jittered backoff for ever. */
 import { type ClientOptions, WebSocket } from 'ws';
+import { backoff } from '../../protocol/backoff.ts';
 import { CryonetError, reasonOf } from '../../protocol/errors.ts';
 import { subprotocol } from '../../protocol/handshake.ts';
-import { backoff } from '../core/backoff.ts';
 import { ClientHandshake, type Local, type Proven } from './handshake.ts';
 import { markedConnect } from './marked-connection.ts';
 import { maxWebSocketFrame, shakeHands } from './neighbor-socket.ts';
 
 /** Milliseconds to open the WebSocket. */
 const openTimeout = 8000;
+
+/** Milliseconds: longest wait where our ID is another's. Somebody has to mend that, and every try costs the server a proof. */
+const longestRefusal = 60_000;
 
 export interface ClientEvents {
   /** The server proved itself. The owner calls `lost` once that socket is closed. */
@@ -115,15 +118,21 @@ export class BootstrapClient {
     this.#events.failed(this.url, cause);
     // A list of servers that is the same on all nodes names each node itself, too.
     if (cause.code === 'self_connection') this.close();
+    else if (idIsTaken(cause)) this.#retry(Math.max(this.#limit, longestRefusal));
     else this.#retry();
   }
 
-  #retry(): void {
+  #retry(limit = this.#limit): void {
     if (this.#closed) return;
     this.state = 'waiting';
     this.#failures++;
-    this.#timer = setTimeout(() => this.#connect(), backoff(this.#failures, this.#limit, Math.random()));
+    this.#timer = setTimeout(() => this.#connect(), backoff(this.#failures, limit, Math.random()));
   }
+}
+
+/** The ID of this node is another's in the mesh, says the server. */
+export function idIsTaken({ code }: CryonetError): boolean {
+  return code === 'id_in_use' || code === 'identity_mismatch';
 }
 
 function asError(thrown: unknown): CryonetError {

@@ -2,7 +2,7 @@
 import { createServer, type Server } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import { type WebSocket, WebSocketServer } from 'ws';
-import { CryonetError, reasonOf } from '../../protocol/errors.ts';
+import { CryonetError, reasonOf, systemError } from '../../protocol/errors.ts';
 import { type Hello, type RefuseCode, refuseCodes, subprotocol } from '../../protocol/handshake.ts';
 import { formatHostPort, type HostPort } from '../core/address.ts';
 import type { Proven } from './handshake.ts';
@@ -15,6 +15,8 @@ const maxPending = 256;
 export interface ServerEvents {
   /** Why a client that proved the token may not be a neighbor, or undefined. */
   admit(client: Hello): Promise<RefuseCode | undefined>;
+  /** The key that has the ID of a client which may not be a neighbor for that. */
+  holder?(client: Hello): Uint8Array | undefined;
   neighbor(socket: WebSocket, proven: Proven): void;
   refused(address: string, cause: CryonetError): void;
 }
@@ -26,12 +28,13 @@ export interface BootstrapServer {
   close(): void;
 }
 
-/** Throws `port_in_use` or `bad_config`. */
+/** Throws `port_in_use`, `unavailable` or `bad_config`. `source`: who named the address, for the error message. */
 export async function openBootstrapServer(
   at: HostPort,
   tls: { readonly cert: string; readonly key: string } | null,
   local: Local,
   events: ServerEvents,
+  source = '--listen',
 ): Promise<BootstrapServer> {
   const server = makeServer(tls);
   const sockets = new WebSocketServer({
@@ -74,7 +77,7 @@ export async function openBootstrapServer(
         .finally(settle);
     });
   });
-  await listen(server, at);
+  await listen(server, at, source);
   const bound = server.address();
   return {
     address: { host: at.host, port: typeof bound === 'object' && bound !== null ? bound.port : at.port },
@@ -92,7 +95,7 @@ async function greet(client: WebSocket, local: Local, events: ServerEvents): Pro
   const { proven, last } = await shakeHands(client, new ServerHandshake(local), undefined, farewell);
   const code = await events.admit(proven.peer);
   if (code !== undefined) {
-    client.send(refusal(code));
+    client.send(refusal(code, events.holder?.(proven.peer)));
     client.close(4003, code);
     throw new CryonetError(code);
   }
@@ -120,14 +123,13 @@ function makeServer(tls: { readonly cert: string; readonly key: string } | null)
   }
 }
 
-function listen(server: Server, at: HostPort): Promise<void> {
+function listen(server: Server, at: HostPort, source: string): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => {
-      const inUse = error.code === 'EADDRINUSE';
-      const text = inUse ? 'another program has that port' : error.message;
-      reject(
-        new CryonetError(inUse ? 'port_in_use' : 'bad_config', `--listen ${formatHostPort(at)}: ${text}`),
-      );
+      const where = `${source} ${formatHostPort(at)}`;
+      if (error.code === 'EADDRINUSE')
+        reject(new CryonetError('port_in_use', `${where}: another program has that port`, { cause: error }));
+      else reject(systemError(`${where}: ${absent.get(error.code ?? '') ?? error.message}`, error));
     });
     server.listen(at.port, at.host === '' ? '::' : at.host, () => {
       server.removeAllListeners('error');
@@ -136,3 +138,11 @@ function listen(server: Server, at: HostPort): Promise<void> {
     });
   });
 }
+
+const absent: ReadonlyMap<string, string> = new Map([
+  ['EADDRNOTAVAIL', 'this machine does not have that address (EADDRNOTAVAIL)'],
+  // What the kernel says of a link-local address whose interface is not there.
+  ['EINVAL', 'this machine does not have that address (EINVAL)'],
+  ['ENOTFOUND', 'that name has no address (ENOTFOUND)'],
+  ['EAI_AGAIN', 'that name cannot be looked up (EAI_AGAIN)'],
+]);

@@ -64,8 +64,7 @@ export class ClientHandshake {
    *  cannot prove the token, or `bad_message`. */
   receive(frame: Uint8Array): { send: Uint8Array } | { proven: Proven } {
     const message = parse(handshakeMessage, frame);
-    if (message.type === 'refuse')
-      throw new CryonetError(message.code, `refused by the server: ${refusals[message.code]}`);
+    if (message.type === 'refuse') throw new Refused(message.code, message.key);
     if (message.type === 'hello' && this.#server === undefined) {
       if (equal(message.key, this.#local.identity.publicKey) && message.epoch === this.#local.epoch) {
         throw new CryonetError('self_connection');
@@ -113,8 +112,19 @@ export class ServerHandshake {
   }
 }
 
-export function refusal(code: RefuseCode): Uint8Array {
-  return encode({ type: 'refuse', code });
+/** What a server refuses a client with. It comes before the server's proof: whoever is on the way can say it, too. */
+export class Refused extends CryonetError {
+  /** The key that has the ID, where the server told it. */
+  readonly key: Uint8Array | undefined;
+
+  constructor(code: RefuseCode, key: Uint8Array | undefined) {
+    super(code, `refused by the server: ${refusals[code]}`);
+    this.key = key;
+  }
+}
+
+export function refusal(code: RefuseCode, key?: Uint8Array): Uint8Array {
+  return encode({ type: 'refuse', code, ...(key === undefined ? {} : { key }) });
 }
 
 const refusals: Readonly<Record<RefuseCode, string>> = {

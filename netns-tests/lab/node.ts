@@ -52,7 +52,7 @@ export class CryonetNode {
     for (const directory of [this.stateDirectory, this.runtimeDirectory]) {
       mkdirSync(directory, { recursive: true, mode: 0o700 });
     }
-    writeFileSync(this.tokenFile, `${options.token ?? 'lab-token'}\n`, { mode: 0o600 });
+    writeFileSync(this.tokenFile, `${options.token ?? 'token-of-the-laboratory-7'}\n`, { mode: 0o600 });
   }
 
   get url(): string {

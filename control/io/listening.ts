@@ -1,0 +1,63 @@
+/** The bootstrap WebSocket of a node, open as soon as it can be: a node goes on without it meanwhile. */
+import { reasonOf } from '../../protocol/errors.ts';
+import { Retry } from '../../protocol/retry.ts';
+import type { Warnings } from '../../protocol/warnings.ts';
+import { type ControlConfig, longestPause } from '../config.ts';
+import type { HostPort } from '../core/address.ts';
+import { type BootstrapServer, openBootstrapServer, type ServerEvents } from './bootstrap-server.ts';
+import type { Local } from './handshake.ts';
+
+export interface ListeningOptions {
+  readonly config: ControlConfig;
+  readonly local: Local;
+  readonly warnings: Warnings;
+  readonly events: ServerEvents;
+}
+
+export class Listening {
+  readonly #options: ListeningOptions;
+  readonly #retry: Retry;
+  #server: BootstrapServer | undefined;
+  #closed = false;
+
+  constructor(options: ListeningOptions) {
+    this.#options = options;
+    this.#retry = new Retry({
+      attempt: () => this.#listen(),
+      failed: (cause) =>
+        options.warnings.set(
+          'listen',
+          `${reasonOf(cause)}; tried again, nobody can join through this node until then`,
+        ),
+      limit: longestPause(options.config),
+    });
+  }
+
+  /** Throws `bad_config`. What may pass is a warning, and tried again. */
+  async open(): Promise<void> {
+    await this.#retry.start();
+  }
+
+  /** As bound, or as configured while it is not. */
+  get address(): HostPort {
+    return this.#server?.address ?? this.#options.config.listen;
+  }
+
+  /** Idempotent, never throws. */
+  close(): void {
+    this.#closed = true;
+    this.#retry.close();
+    this.#server?.close();
+  }
+
+  async #listen(): Promise<void> {
+    const { config, local, events, warnings } = this.#options;
+    const server = await openBootstrapServer(config.listen, config.tls, local, events, config.listenSource);
+    if (this.#closed) {
+      server.close();
+      return;
+    }
+    this.#server = server;
+    warnings.clear('listen');
+  }
+}
