@@ -52,8 +52,8 @@ export interface DirectShellOptions {
   changed(peer: string, up: boolean): void;
   /** The latest probe of `peer` is not answered. */
   doubtful(peer: string): void;
-  /** Packets of up to so many bytes, without packet information, pass. */
-  fits(peer: string, bytes: number): void;
+  /** Packets of up to so many bytes, without packet information, pass; more may be found while it is searched. */
+  fits(peer: string, bytes: number, searching: boolean): void;
 }
 
 /** One agreement on keys: both messages, as they come. */
@@ -350,7 +350,8 @@ export class DirectShell {
       case 'fit': {
         const bytes = effect.bytes - path.link.endpoint().overhead - recordOverhead;
         path.link.setLimit(bytes);
-        this.#options.fits(peer, bytes - (this.#config!.packetInformation ? packetInformationSize : 0));
+        const prefix = this.#config!.packetInformation ? packetInformationSize : 0;
+        this.#options.fits(peer, bytes - prefix, effect.searching);
         return;
       }
       case 'tell-peer':

@@ -17,12 +17,12 @@ import { reasonOf } from '../protocol/errors.ts';
 import type { Log } from '../protocol/log.ts';
 import { Warnings } from '../protocol/warnings.ts';
 import { ConnectionShell } from './connection-shell.ts';
+import { leastMtu } from './core/agreed-mtu.ts';
 import {
   type Link,
   type LinkEffect,
   type LinkEvent,
   type Links,
-  leastMtu,
   newLinks,
   nextDeadline,
   step,
@@ -92,7 +92,7 @@ export class DataplaneShell {
       // What is dead for probes most often is dead for the datachannel as well: that is asked at once, and has as long
       // to answer as the direct path has until it is lost.
       doubtful: (peer) => this.#connections.active(peer)?.ping(),
-      fits: (peer, bytes) => this.#take({ type: 'fits', peer, bytes }),
+      fits: (peer, bytes, searching) => this.#take({ type: 'fits', peer, bytes, searching }),
     });
     this.#connections = new ConnectionShell({
       log: options.log,

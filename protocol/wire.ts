@@ -3,6 +3,8 @@ import * as z from 'zod/mini';
 import { directMessage } from './direct.ts';
 import { bytes } from './schema.ts';
 
+const packetBytes = z.int().check(z.minimum(1280), z.maximum(65_531));
+
 export const wireMessage = z.discriminatedUnion('type', [
   /** First on every connection, both ways. The link is up once both hellos agree and both ends are ready. */
   z.object({
@@ -11,13 +13,17 @@ export const wireMessage = z.discriminatedUnion('type', [
     packetInformation: z.boolean(),
     /** The sender's end of this connection is at a TURN server; the receiver may see another address. */
     relayed: z.optional(z.boolean()),
-    /** Bytes of the largest packet the sender's interface takes. */
-    mtu: z.int().check(z.minimum(1280), z.maximum(65_531)),
+    /** Bytes of the largest packet that the sender's interface takes at most. */
+    mtu: packetBytes,
     /** The sender says `ready` once its interface is open, and waits for the receiver's `ready` where it does, too. */
     saysReady: z.optional(z.boolean()),
+    /** Bytes of the largest packet that the sender offers to set, until a `mtu` says another; missing where it never says. */
+    carries: z.optional(packetBytes),
   }),
   /** Both hellos agree and the sender's interface is open. Only where both hellos had `saysReady`. */
   z.object({ type: z.literal('ready') }),
+  /** Bytes of the largest packet that the sender offers from now on. Both interfaces have the lower of both offers. */
+  z.object({ type: z.literal('mtu'), bytes: packetBytes }),
   z.object({
     type: z.literal('ping'),
     number: z.int(),

@@ -84,7 +84,7 @@ test('a connection begins with keys of generation 0; installed, they are probed 
     [1300, probe],
   ]);
   assert.deepEqual(end.feed({ type: 'answered', index: 7, number: 0, rtt: 20 }, 1420), [
-    { type: 'fit', bytes: 1280 },
+    { type: 'fit', bytes: 1280, searching: true },
     { type: 'use', index: 7 },
     { type: 'tell' },
   ]);
@@ -182,7 +182,11 @@ test('another connection has keys of its own, while the path goes on with the ol
     { type: 'agree', negotiation: 'm', generation: 0 },
   ]);
   const effects = end.feed(installed(2, 0, 'm'));
-  assert.deepEqual(effects[0], { type: 'fit', bytes: 65_535 }, 'for an address of another kind');
+  assert.deepEqual(
+    effects[0],
+    { type: 'fit', bytes: 65_535, searching: true },
+    'for an address of another kind',
+  );
   assert.equal(end.direct.using?.index, 1);
   assert.deepEqual(end.feed({ type: 'heard', index: 2 }), [{ type: 'use', index: 2 }]);
 });
@@ -249,7 +253,7 @@ test('the longest packet that passes is told, and told again where the peer roam
   assert.equal(found.at(-1), 1500);
   assert.equal(fittingPacket(end.direct), 1500);
   const probes = end.probes.length;
-  assert.deepEqual(end.feed({ type: 'roamed' }), [{ type: 'fit', bytes: 1500 }]);
+  assert.deepEqual(end.feed({ type: 'roamed' }), [{ type: 'fit', bytes: 1500, searching: true }]);
   assert.ok(
     end.probes.slice(probes).some(({ bytes }) => bytes === 1500),
     'and looked for again at once',

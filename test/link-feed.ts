@@ -12,14 +12,14 @@ import { type ChannelName, type WireMessage, wireVersion } from '../protocol/wir
 
 export const config: LinkConfig = { packetInformation: false, mtu: 1500, autoMtu: false };
 export const channels: readonly ChannelName[] = ['signal', 'wire', 'data'];
-/** Of a peer that does not say when its interface is open. */
+/** Of a peer that does not say when its interface is open, and makes no offers of the MTU. */
 export const hello = {
   type: 'hello',
   version: wireVersion,
   packetInformation: false,
   mtu: 1500,
 } satisfies WireMessage;
-export const ourHello = { ...hello, saysReady: true } satisfies WireMessage;
+export const ourHello = { ...hello, saysReady: true, carries: 1500 } satisfies WireMessage;
 
 type Feed = (...events: readonly LinkEvent[]) => LinkEffect[];
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { newAgreedMtu } from '../dataplane/core/agreed-mtu.ts';
 import {
   isOpen,
   type LinkEffect,
@@ -38,7 +39,7 @@ test('the interface is opened once, loses its carrier with the path, and has it 
   feed(connect('b', '1'), ...opening('b', '1'));
   assert.deepEqual(brief(feed(ended('b', '1'))), ['ended 1 (no path)', 'carrier down']);
   feed(connect('b', '2'));
-  assert.deepEqual(brief(feed(...opening('b', '2'))), ['wire hello on 2', 'set-mtu 1500', 'carrier up']);
+  assert.deepEqual(brief(feed(...opening('b', '2'))), ['wire hello on 2', 'carrier up']);
   assert.deepEqual(brief(feed({ type: 'remove', peer: 'b' })), ['close 2', 'close-interface']);
 });
 
@@ -47,9 +48,9 @@ test('a shared connection takes over from a relayed one without a gap, and back'
   const feed = newFeed(links);
   feed(connect('b', 'r', 'relay'), ...opening('b', 'r'), connect('b', 's'));
   assert.equal(links.byPeer.get('b')!.active, 'r');
-  assert.deepEqual(brief(feed(...opening('b', 's'))), ['wire hello on s', 'set-mtu 1500']);
+  assert.deepEqual(brief(feed(...opening('b', 's'))), ['wire hello on s']);
   assert.equal(links.byPeer.get('b')!.active, 's');
-  assert.deepEqual(brief(feed(ended('b', 's'))), ['ended s (no path)', 'set-mtu 1500']);
+  assert.deepEqual(brief(feed(ended('b', 's'))), ['ended s (no path)']);
   assert.equal(links.byPeer.get('b')!.active, 'r');
 });
 
@@ -135,7 +136,7 @@ test('an interface that cannot be opened ends every connection of the link, and 
     direct: false,
     hasInterface: false,
     wasUp: false,
-    peerMtu: 1500,
+    mtu: newAgreedMtu(1500, 1500),
     reason: 'no permission',
   });
   feed(connect('b', '2'));

@@ -304,6 +304,8 @@ const limits: readonly [
   ],
   ['body reject denied', ['reason'], ['failed'], ['busy']],
   ['wire hello', ['mtu'], [1280, 65_531], [1279, 65_532, 1500.5]],
+  ['wire hello with an offer of the MTU', ['carries'], [1280, 65_531], [1279, 65_532, 1500.5]],
+  ['wire mtu', ['bytes'], [1280, 65_531], [1279, 65_532, 1500.5]],
   ['request hello', ['config', 'mtu'], [1280, 65_531], [1279, 65_532]],
   ['request hello', ['config', 'udpPort'], [null, 0, 65_535], [-1, 65_536]],
   [

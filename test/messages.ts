@@ -162,6 +162,13 @@ export const examples: readonly Example[] = [
     optional: ['saysReady'],
   },
   { name: 'wire ready', schema: wireMessage, value: { type: 'ready' } },
+  {
+    name: 'wire hello with an offer of the MTU',
+    schema: wireMessage,
+    value: { type: 'hello', version: 1, packetInformation: false, mtu: 1500, carries: 1280 },
+    optional: ['carries'],
+  },
+  { name: 'wire mtu', schema: wireMessage, value: { type: 'mtu', bytes: 1440 } },
   { name: 'wire ping', schema: wireMessage, value: { type: 'ping', number: 1 } },
   { name: 'wire pong', schema: wireMessage, value: { type: 'pong', number: 70_000 } },
   { name: 'wire lost', schema: wireMessage, value: { type: 'lost' } },

@@ -377,6 +377,7 @@ test('whatever is told in whatever order: sizes stay within their limits, and me
         now += wait;
         const limit = each.type === 'path' ? Math.min(65_535, Math.max(1280, each.limit)) : state.limit;
         for (const effect of step(state, each, now)) {
+          if (effect.type === 'settled') continue;
           assert.ok(effect.bytes >= 1280 && effect.bytes <= limit);
           if (effect.type !== 'probe') continue;
           assert.equal(effect.number, last + 1);

@@ -35,6 +35,8 @@ export class SimulatedPath {
   readonly probes: { readonly at: number; readonly bytes: number }[] = [];
   /** Each confirmed size, from when on. */
   readonly claims: { readonly at: number; readonly bytes: number }[] = [{ at: 0, bytes: 1280 }];
+  /** When searches ended. */
+  readonly settledAt: number[] = [];
   readonly #options: Required<PathOptions>;
   readonly #queue = new EventQueue();
   #random: number;
@@ -85,6 +87,11 @@ export class SimulatedPath {
     if (effect.type === 'confirmed') {
       this.claims.push({ at: this.now, bytes: effect.bytes });
       assert.equal(effect.bytes, confirmed(this.state));
+      return;
+    }
+    if (effect.type === 'settled') {
+      this.settledAt.push(this.now);
+      assert.equal(this.state.phase.name, 'settled');
       return;
     }
     const { number, bytes } = effect;

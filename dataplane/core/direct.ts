@@ -118,8 +118,8 @@ export type DirectEffect =
   | { readonly type: 'probe'; readonly index: number; readonly number: number; readonly bytes: number }
   | { readonly type: 'use'; readonly index: number | null }
   | { readonly type: 'remove'; readonly index: number }
-  /** Bytes of the longest IP packet that passes. */
-  | { readonly type: 'fit'; readonly bytes: number }
+  /** Bytes of the longest IP packet that passes; where its search goes on, a longer one may. */
+  | { readonly type: 'fit'; readonly bytes: number; readonly searching: boolean }
   /** The peer may still hear us, and then sends into a path that is dead one way. */
   | { readonly type: 'tell-peer' }
   /** The path went up or down. */
@@ -225,7 +225,7 @@ function install(
 /** Records go to another address: the packet that fits it is another one, if only for its longer or shorter header. */
 function follow(direct: Direct, now: number, effects: DirectEffect[]): void {
   if (direct.mtu === null) return;
-  effects.push({ type: 'fit', bytes: confirmed(direct.mtu) });
+  effects.push({ type: 'fit', bytes: confirmed(direct.mtu), searching: true });
   takeMtu(direct, { type: 'path', limit: longestPacket }, now, effects);
 }
 
@@ -297,7 +297,7 @@ function rise(direct: Direct, now: number, effects: DirectEffect[]): void {
   if (direct.liveness.phase.name === 'trying') direct.liveness.phase = { name: 'alive' };
   if (direct.mtu === null) {
     direct.mtu = newPathMtu({ limit: longestPacket, rtt: direct.liveness.roundTrips.smoothed }, now);
-    effects.push({ type: 'fit', bytes: confirmed(direct.mtu) });
+    effects.push({ type: 'fit', bytes: confirmed(direct.mtu), searching: true });
   } else {
     takeMtu(direct, { type: 'path', limit: longestPacket }, now, effects);
   }
@@ -332,11 +332,13 @@ function takeMtu(
 ): void {
   if (direct.mtu === null || direct.using === null) return;
   for (const effect of stepPathMtu(direct.mtu, event, now)) {
-    if (effect.type === 'confirmed') effects.push({ type: 'fit', bytes: effect.bytes });
-    else {
+    if (effect.type === 'probe') {
       const { bytes } = effect;
       const number = mtuProbe + effect.number;
       effects.push({ type: 'probe', index: direct.using.index, number, bytes });
+    } else {
+      const bytes = confirmed(direct.mtu);
+      effects.push({ type: 'fit', bytes, searching: effect.type === 'confirmed' });
     }
   }
 }

@@ -10,6 +10,15 @@
  */
 import type { Route } from '../../protocol/signaling.ts';
 import { type ChannelName, type WireMessage, wireVersion } from '../../protocol/wire.ts';
+import {
+  type AgreedMtu,
+  type AgreedMtuEvent,
+  begin as beginMtu,
+  leastMtu,
+  nextDeadline as mtuDeadline,
+  newAgreedMtu,
+  step as stepMtu,
+} from './agreed-mtu.ts';
 
 /** Milliseconds for a connection to open; control gives up sooner, unless it died meanwhile. */
 const connectTimeout = 60_000;
@@ -22,16 +31,15 @@ export interface LinkConfig {
   readonly autoMtu: boolean;
 }
 
-/** The least MTU of IPv6, RFC 8200 section 5. */
-export const leastMtu = 1280;
-
 export interface LinkConnection {
   readonly negotiation: string;
   readonly route: Route;
   readonly deadline: number;
   readonly channels: Set<ChannelName>;
-  /** MTU of the peer's interface, once its hello came. */
+  /** What the peer said last of the MTU, once its hello came: `theirs` of `AgreedMtu`. */
   peerMtu: number | null;
+  /** The offer of the MTU that we made last. */
+  offered: number | null;
   /** The peer's end is at a TURN server. */
   peerRelayed: boolean;
   /** The peer will say when its interface is open; an older one does not, and counts as ready with its hello. */
@@ -50,8 +58,7 @@ export interface Link {
   hasInterface: boolean;
   /** Once since it has the interface. */
   wasUp: boolean;
-  /** Of the peer's interface, as it said last. */
-  peerMtu: number;
+  mtu: AgreedMtu;
   reason: string;
 }
 
@@ -80,8 +87,8 @@ export type LinkEvent =
   /** Control wants one connection closed. */
   | { readonly type: 'close'; readonly peer: string; readonly negotiation: string }
   | { readonly type: 'direct'; readonly peer: string; readonly up: boolean }
-  /** The direct path takes packets of up to so many bytes. */
-  | { readonly type: 'fits'; readonly peer: string; readonly bytes: number }
+  /** The direct path takes packets of up to so many bytes; more may be found while it is searched. */
+  | { readonly type: 'fits'; readonly peer: string; readonly bytes: number; readonly searching: boolean }
   | { readonly type: 'interface-failed'; readonly peer: string; readonly reason: string }
   | { readonly type: 'remove'; readonly peer: string }
   | { readonly type: 'tick' };
@@ -124,14 +131,14 @@ function agrees(connection: LinkConnection): boolean {
   return connection.channels.size === 3 && connection.peerMtu !== null;
 }
 
-/** When a connection times out next; undefined where none can. Milliseconds. */
+/** When to `step` with a `tick` next: a connection times out, or an MTU may change. Undefined where nothing is to be
+ *  done. Milliseconds. */
 export function nextDeadline(links: Links): number | undefined {
   let next: number | undefined;
   for (const link of links.byPeer.values()) {
-    for (const connection of link.connections.values()) {
-      if (!isOpen(connection) && (next === undefined || connection.deadline < next))
-        next = connection.deadline;
-    }
+    const opening = [...link.connections.values()].filter((connection) => !isOpen(connection));
+    for (const at of [mtuDeadline(link.mtu), ...opening.map(({ deadline }) => deadline)])
+      if (at !== undefined && (next === undefined || at < next)) next = at;
   }
   return next;
 }
@@ -140,7 +147,10 @@ export function nextDeadline(links: Links): number | undefined {
 export function step(links: Links, event: LinkEvent, now: number): LinkEffect[] {
   const effects: LinkEffect[] = [];
   if (event.type === 'tick') {
-    for (const link of links.byPeer.values()) timeOut(links, link, now, effects);
+    for (const link of links.byPeer.values()) {
+      timeOut(link, now, effects);
+      takeMtu(link, { type: 'tick' }, now, effects);
+    }
     return effects;
   }
   if (event.type === 'connect') {
@@ -155,54 +165,55 @@ export function step(links: Links, event: LinkEvent, now: number): LinkEffect[] 
       if (connection === undefined) break;
       connection.channels.add(event.channel);
       if (event.channel === 'wire') {
+        connection.offered = link.mtu.offer;
         const message: WireMessage = {
           type: 'hello',
           version: wireVersion,
           packetInformation: links.config.packetInformation,
           mtu: links.config.mtu,
           saysReady: true,
+          carries: link.mtu.offer,
           ...(event.relayed === true ? { relayed: true } : {}),
         };
         effects.push({ type: 'send-wire', peer: link.peer, negotiation: event.negotiation, message });
       }
-      settle(links, link, effects);
+      settle(link, now, effects);
       break;
     }
     case 'wire':
-      receiveWire(links, link, event.negotiation, event.message, effects);
+      receiveWire(links, link, event, now, effects);
       break;
     case 'ended':
-      end(links, link, event.negotiation, event.reason, effects);
+      end(link, event, now, effects);
       break;
     case 'close':
       if (!link.connections.delete(event.negotiation)) break;
       effects.push({ type: 'close-connection', peer: link.peer, negotiation: event.negotiation });
-      settle(links, link, effects);
+      settle(link, now, effects);
       break;
     case 'direct':
       if (link.direct === event.up) break;
-      settle(links, link, effects, () => {
+      settle(link, now, effects, () => {
         link.direct = event.up;
       });
       break;
     case 'fits': {
-      const { autoMtu, mtu } = links.config;
-      if (!autoMtu || !link.hasInterface) break;
-      const fitting = Math.max(leastMtu, Math.min(event.bytes, mtu, link.peerMtu));
-      effects.push({ type: 'set-mtu', peer: link.peer, mtu: fitting });
+      const { bytes, searching } = event;
+      if (links.config.autoMtu) takeMtu(link, { type: 'found', bytes, searching }, now, effects);
       break;
     }
     case 'interface-failed':
       link.hasInterface = false;
       link.wasUp = false;
       link.direct = false;
+      link.mtu = firstMtu(links.config);
       link.reason = event.reason;
       for (const { negotiation, route } of link.connections.values()) {
         effects.push({ type: 'close-connection', peer: link.peer, negotiation });
         effects.push({ type: 'tell-ended', peer: link.peer, negotiation, route, reason: event.reason });
       }
       link.connections.clear();
-      settle(links, link, effects);
+      settle(link, now, effects);
       break;
     case 'remove':
       for (const negotiation of link.connections.keys()) {
@@ -229,7 +240,7 @@ function connect(
       direct: false,
       hasInterface: false,
       wasUp: false,
-      peerMtu: leastMtu,
+      mtu: firstMtu(links.config),
       reason: '',
     };
     links.byPeer.set(event.peer, link);
@@ -246,26 +257,31 @@ function connect(
     deadline: now + connectTimeout,
     channels: new Set(),
     peerMtu: null,
+    offered: null,
     peerRelayed: false,
     peerSaysReady: false,
     peerReady: false,
     ready: false,
   });
-  settle(links, link, effects);
+  settle(link, now, effects);
 }
 
 function receiveWire(
   links: Links,
   link: Link,
-  negotiation: string,
-  message: WireMessage,
+  { negotiation, message }: LinkEvent & { type: 'wire' },
+  now: number,
   effects: LinkEffect[],
 ): void {
   const connection = link.connections.get(negotiation);
   if (connection === undefined) return;
   if (message.type === 'ready' && connection.peerSaysReady) {
     connection.peerReady = true;
-    settle(links, link, effects);
+    settle(link, now, effects);
+  }
+  if (message.type === 'mtu' && connection.peerMtu !== null) {
+    connection.peerMtu = message.bytes;
+    if (negotiation === link.active) takeMtu(link, { type: 'offered', bytes: message.bytes }, now, effects);
   }
   if (message.type !== 'hello') return;
   const mismatch =
@@ -276,68 +292,87 @@ function receiveWire(
         : undefined;
   if (mismatch !== undefined) {
     effects.push({ type: 'close-connection', peer: link.peer, negotiation });
-    end(links, link, negotiation, mismatch, effects);
+    end(link, { negotiation, reason: mismatch }, now, effects);
     return;
   }
-  connection.peerMtu = message.mtu;
+  connection.peerMtu = Math.min(message.mtu, message.carries ?? message.mtu);
   connection.peerRelayed = message.relayed === true;
   connection.peerSaysReady = message.saysReady === true;
   connection.peerReady ||= !connection.peerSaysReady;
-  settle(links, link, effects);
+  settle(link, now, effects);
 }
 
-function end(links: Links, link: Link, negotiation: string, reason: string, effects: LinkEffect[]): void {
+function end(
+  link: Link,
+  { negotiation, reason }: { readonly negotiation: string; readonly reason: string },
+  now: number,
+  effects: LinkEffect[],
+): void {
   const connection = link.connections.get(negotiation);
   if (connection === undefined) return;
   link.connections.delete(negotiation);
   link.reason = reason;
   effects.push({ type: 'tell-ended', peer: link.peer, negotiation, route: connection.route, reason });
-  settle(links, link, effects);
+  settle(link, now, effects);
 }
 
-function timeOut(links: Links, link: Link, now: number, effects: LinkEffect[]): void {
+function timeOut(link: Link, now: number, effects: LinkEffect[]): void {
   for (const connection of [...link.connections.values()]) {
-    if (isOpen(connection) || now < connection.deadline) continue;
-    effects.push({ type: 'close-connection', peer: link.peer, negotiation: connection.negotiation });
-    end(links, link, connection.negotiation, 'timed out', effects);
+    const { negotiation, deadline } = connection;
+    if (isOpen(connection) || now < deadline) continue;
+    effects.push({ type: 'close-connection', peer: link.peer, negotiation });
+    end(link, { negotiation, reason: 'timed out' }, now, effects);
   }
 }
 
 /** Opens the interface where a connection whose hellos agree has none yet, and says so. */
-function prepare(links: Links, link: Link, connection: LinkConnection, effects: LinkEffect[]): void {
+function prepare(link: Link, connection: LinkConnection, effects: LinkEffect[]): void {
   if (connection.ready || !agrees(connection)) return;
   connection.ready = true;
-  const { peer } = link;
-  if (!link.hasInterface) effects.push({ type: 'open-interface', peer, mtu: firstMtu(links, connection) });
+  const { peer, mtu } = link;
+  if (!link.hasInterface) {
+    beginMtu(mtu, connection.peerMtu!);
+    effects.push({ type: 'open-interface', peer, mtu: mtu.mtu });
+  }
   link.hasInterface = true;
   if (!connection.peerSaysReady) return;
   const { negotiation } = connection;
   effects.push({ type: 'send-wire', peer, negotiation, message: { type: 'ready' } });
 }
 
-/** What the interface takes from the start on. */
-function firstMtu({ config: { mtu, autoMtu } }: Links, { peerMtu }: LinkConnection): number {
-  return autoMtu ? leastMtu : Math.min(mtu, peerMtu!);
-}
-
 /** Picks the connection that carries the packets, after what `change` does, and lets the interface follow. */
-function settle(links: Links, link: Link, effects: LinkEffect[], change?: () => void): void {
+function settle(link: Link, now: number, effects: LinkEffect[], change?: () => void): void {
   const wasUp = isUp(link);
   const before = link.active;
   change?.();
-  const { hasInterface } = link;
-  for (const connection of link.connections.values()) prepare(links, link, connection, effects);
+  for (const connection of link.connections.values()) prepare(link, connection, effects);
   const open = [...link.connections.values()].filter(isOpen);
   const best = open.find(({ route }) => route === 'shared') ?? open[0];
   link.active = best?.negotiation ?? null;
-  if (best !== undefined && link.active !== before) {
-    link.peerMtu = best.peerMtu!;
-    if (hasInterface && !links.config.autoMtu)
-      effects.push({ type: 'set-mtu', peer: link.peer, mtu: firstMtu(links, best) });
-  }
+  // With no connection left, what both ends agreed on last stays.
+  if (best !== undefined && link.active !== before)
+    takeMtu(link, { type: 'offered', bytes: best.peerMtu! }, now, effects);
   const up = isUp(link);
   link.wasUp ||= up;
   if (up) link.reason = '';
   if (up !== wasUp) effects.push({ type: 'set-carrier', peer: link.peer, up });
   effects.push({ type: 'tell-link', peer: link.peer });
+}
+
+function firstMtu({ mtu, autoMtu }: LinkConfig): AgreedMtu {
+  return newAgreedMtu(mtu, autoMtu ? leastMtu : mtu);
+}
+
+function takeMtu(link: Link, event: AgreedMtuEvent, now: number, effects: LinkEffect[]): void {
+  if (!link.hasInterface) return;
+  for (const effect of stepMtu(link.mtu, event, now)) {
+    if (effect.type === 'set') effects.push({ type: 'set-mtu', peer: link.peer, mtu: effect.mtu });
+  }
+  for (const connection of link.connections.values()) {
+    const { negotiation, offered } = connection;
+    if (offered === null || offered === link.mtu.offer) continue;
+    connection.offered = link.mtu.offer;
+    const message: WireMessage = { type: 'mtu', bytes: link.mtu.offer };
+    effects.push({ type: 'send-wire', peer: link.peer, negotiation, message });
+  }
 }

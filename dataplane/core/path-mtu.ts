@@ -102,7 +102,9 @@ export type PathMtuEvent =
 export type PathMtuEffect =
   /** `bytes` of the IP packet. */
   | { readonly type: 'probe'; readonly number: number; readonly bytes: number }
-  | { readonly type: 'confirmed'; readonly bytes: number };
+  | { readonly type: 'confirmed'; readonly bytes: number }
+  /** The search has ended, with what was confirmed last. */
+  | { readonly type: 'settled' };
 
 export interface PathMtuOptions {
   /** MTU of the outgoing interface. */
@@ -266,6 +268,7 @@ function nextRound(state: PathMtu, now: number, effects: PathMtuEffect[]): void 
     const interval = raiseIntervals[Math.min(state.vain, raiseIntervals.length - 1)]!;
     state.vain += 1;
     state.phase = { name: 'settled', raiseAt: now + interval };
+    effects.push({ type: 'settled' });
   }
   const waits = state.silent === 0 && state.misses === 0 && now < validationOf(state);
   if (above.length === 0 && waits) return;

@@ -13,6 +13,7 @@ export const tools = [
   'iperf3',
   'babeld',
   'bird',
+  'vtysh',
   'curl',
   'cc',
   'setpriv',

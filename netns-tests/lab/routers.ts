@@ -61,6 +61,24 @@ export class Routers {
     return new Routers(hosts, routers);
   }
 
+  /** From b to a packets take a link of their own from now on, of this MTU. */
+  async setMtuBack(bytes: number): Promise<void> {
+    const [r1, r2] = this.#routers;
+    await r1.configure(
+      `link add back type veth peer name back netns ${r2.name}`,
+      'addr add 10.4.0.1/24 dev back',
+      `link set back mtu ${bytes} up`,
+    );
+    await r2.configure(
+      'addr add 10.4.0.2/24 dev back',
+      `link set back mtu ${bytes} up`,
+      'route replace 10.1.0.0/24 via 10.4.0.1',
+    );
+    for (const router of this.#routers) {
+      await router.$`sysctl -qw net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.middle.rp_filter=0 net.ipv4.conf.back.rp_filter=0`;
+    }
+  }
+
   async setMtu(bytes: number): Promise<void> {
     for (const router of this.#routers) await router.configure(`link set middle mtu ${bytes}`);
   }
