@@ -6,7 +6,7 @@ import type { IceServer } from '../protocol/dataplane.ts';
 import { CryonetError } from '../protocol/errors.ts';
 import { type LogFormat, type LogLevel, logFormats, logLevels } from '../protocol/log.ts';
 import { defaultRuntimeDirectory, defaultStateDirectory, serviceTokenFile } from '../protocol/paths.ts';
-import { type HostPort, parseHostPort, parseIceServer } from './core/address.ts';
+import { type HostPort, parseHostPort, parseIceServer, unservedIceServer } from './core/address.ts';
 import { parseDuration } from './core/duration.ts';
 import { idOfHost } from './host-id.ts';
 import { optionTable } from './options.ts';
@@ -141,7 +141,7 @@ function resolve({ given, meant }: Sources, env: Environment, uid: number): Cont
     listenSource: given('listen')!.source,
     tls: certificate === undefined ? null : { cert: certificate, key: key! },
     wsServers: read('ws-servers', (text) => list(text, webSocketUrl)) ?? [],
-    iceServers: read('ice-servers', (text) => list(text, parseIceServer)) ?? [],
+    iceServers: read('ice-servers', (text) => list(text, iceServer(given('ice-servers')!.source))) ?? [],
     checkInterval: read('check-interval', positiveDuration)!,
     checkTimeout: read('check-timeout', positiveDuration)!,
     sendAliveInterval: read('send-alive-interval', positiveDuration)!,
@@ -179,6 +179,15 @@ function resolve({ given, meant }: Sources, env: Environment, uid: number): Cont
   if (found !== undefined) return { ...config, token: found.token, tokenSource: found.source };
   if (own !== undefined) throw new TokenAwaited(config, own);
   throw new CryonetError('bad_config', 'the mesh needs a token: give --token, --token-file or TOKEN');
+}
+
+/** Throws `bad_config`, without a word of the credentials, for a server of a kind that is not spoken to. */
+function iceServer(source: string): (text: string) => IceServer | undefined {
+  return (text) => {
+    const reason = unservedIceServer(text);
+    if (reason !== undefined) throw new CryonetError('bad_config', `${source} ${reason}`);
+    return parseIceServer(text);
+  };
 }
 
 function list<T>(text: string, parse: (item: string) => T | undefined): T[] | undefined {

@@ -43,8 +43,8 @@ export const optionTable: readonly OptionRow[] = [
     flag: 'ice-servers',
     value: 'SERVERS',
     list: true,
-    takes: 'stun:host[:port] or turn:host[:port]|user|credential, comma separated',
-    help: 'STUN and TURN servers',
+    takes: 'stun:host[:port] or turn:host[:port]|user|credential, over UDP, comma separated',
+    help: 'STUN and TURN servers, spoken to over UDP: stun:host[:port], turn:host[:port]|user|credential',
   },
   {
     flag: 'check-interval',

@@ -1,7 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { formatHostPort, type HostPort, parseHostPort, parseIceServer } from '../control/core/address.ts';
+import {
+  formatHostPort,
+  type HostPort,
+  parseHostPort,
+  parseIceServer,
+  unservedIceServer,
+} from '../control/core/address.ts';
 import { parseDuration } from '../control/core/duration.ts';
 import type { IceServer } from '../protocol/dataplane.ts';
 
@@ -64,6 +70,29 @@ const servers: readonly [text: string, parsed: IceServer | undefined][] = [
     { kind: 'turn', host: 't.example', port: 443, user: 'u:1', credential: 'c:2=' },
   ],
   ['turn:[::1]|u|c', { kind: 'turn', host: '::1', port: 3478, user: 'u', credential: 'c' }],
+  [
+    'turn:t.example?transport=udp|u|c?d=1',
+    { kind: 'turn', host: 't.example', port: 3478, user: 'u', credential: 'c?d=1' },
+  ],
+  [
+    'TURN:[2001:db8::1]:443?transport=UDP|u|c',
+    { kind: 'turn', host: '2001:db8::1', port: 443, user: 'u', credential: 'c' },
+  ],
+  ['stun:[fe80::1%eth0]', { kind: 'stun', host: 'fe80::1%eth0', port: 3478 }],
+  ['stun:stün.example.', { kind: 'stun', host: 'stün.example.', port: 3478 }],
+  ['turn:t.example?transport=tcp|u|c', undefined],
+  ['turn:t.example?transport=|u|c', undefined],
+  ['turn:t.example?udp|u|c', undefined],
+  ['turn:t.example?transport=udp&x=1|u|c', undefined],
+  ['turn:t.example?|u|c', undefined],
+  ['stun:s.example?transport=udp', undefined],
+  ['stun://s.example', undefined],
+  ['turn:u@t.example|u|c', undefined],
+  ['stun:[::zz]', undefined],
+  ['stun:2001:db8::1', undefined],
+  ['stun:-', undefined],
+  ['stun:a/b', undefined],
+  ['turns:t.example|u|c', undefined],
   ['turn:t.example', undefined],
   ['turn:t.example|u', undefined],
   ['turn:t.example|u|', undefined],
@@ -86,10 +115,33 @@ for (const [text, parsed] of servers) {
   });
 }
 
+const unserved: readonly [text: string, reason: RegExp | undefined][] = [
+  [
+    'turn:t.example?transport=tcp|u|secret',
+    /over another transport than UDP.*give \?transport=udp, or none$/,
+  ],
+  ['turn:t.example?transport=tls|u|secret', /over another transport than UDP/],
+  ['turns:t.example|u|secret', /by turns:, over TLS.*give turn:, over UDP$/],
+  ['STUNS:s.example', /by stuns:, over TLS.*give stun:, over UDP$/],
+  ['turn:t.example?transport=udp|u|secret', undefined],
+  ['turn:t.example|u|secret?transport=tcp', undefined],
+  ['stun:s.example', undefined],
+  ['http://s.example', undefined],
+];
+
+for (const [text, reason] of unserved) {
+  test(`ICE server: ${JSON.stringify(text)} is ${reason === undefined ? 'of no other kind' : 'refused by its kind'}`, () => {
+    const given = unservedIceServer(text);
+    if (reason === undefined) assert.equal(given, undefined);
+    else assert.match(given!, reason);
+    assert.doesNotMatch(given ?? '', /secret|\|u/);
+  });
+}
+
 test('any text is an address, a server and a duration, or none', () => {
   const text = fc.oneof(
     fc.string({ unit: 'binary', maxLength: 80 }),
-    fc.stringMatching(/^(stun|turn):[a-z0-9.:|[\]-]*$/),
+    fc.stringMatching(/^(stun|turn)s?:[a-z0-9.:|?=[\]-]*$/),
     fc.stringMatching(/^([0-9]{1,20} ?(ms|s|m|h|d|w|sec|x) ?){1,6}$/),
     fc.constantFrom('9'.repeat(64), `${'9'.repeat(60)}w`, '1'.repeat(70), '1s'.repeat(32), '1 '.repeat(32)),
   );

@@ -50,7 +50,7 @@ export const rows: readonly Row[] = [
     initial: [],
     good: [
       ['stun:s', [{ kind: 'stun', host: 's', port: 3478 }]],
-      ['turn:t|u|c', [turn]],
+      ['turn:t?transport=udp|u|c', [turn]],
       ['turn:t|u|c,stun:s:1', [turn, { kind: 'stun', host: 's', port: 1 }]],
     ],
     bad: ['s', 'stun:', 'turn:t', 'turn:t|u', 'stun:s,turn:t|u'],

@@ -346,3 +346,18 @@ test('whatever is given: a configuration or one line, in which no secret is', (c
     { numRuns: 1000 },
   );
 });
+
+test('an ICE server over another transport than UDP is refused by what it is, without its credentials', () => {
+  for (const [server, reason] of [
+    [
+      'turn:t?transport=tcp|u|hidden',
+      /^--ice-servers has a TURN server over another transport than UDP, [^|]*none$/,
+    ],
+    ['turns:t|u|hidden', /^--ice-servers has a server by turns:, over TLS, [^|]*over UDP$/],
+    ['stun:s,stuns:t', /^--ice-servers has a server by stuns:, over TLS, .*over UDP$/],
+  ] as const) {
+    const message = refusal(['--token', 's', '--ice-servers', server, 'n']);
+    assert.match(message, reason);
+    assert.doesNotMatch(message, /hidden/);
+  }
+});
