@@ -67,7 +67,8 @@ function cells(peer: PeerStatus, now: number): string[] {
     pathCell(peer),
     rtt === null ? '-' : `${rtt.toFixed(1)}ms`,
     device === null ? '-' : device.carrier ? device.name : `${device.name} (no carrier)`,
-    device === null ? '-' : device.peerAddress,
+    // Without an address of our own there the peer's is not reached.
+    device === null || device.address === '' ? '-' : device.peerAddress,
     pair === null ? '-' : `${end(pair.local)} ↔ ${end(pair.remote)}`,
     counters === null ? '-' : bytes(counters.rxBytes),
     counters === null ? '-' : bytes(counters.txBytes),

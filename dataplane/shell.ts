@@ -79,7 +79,7 @@ export class DataplaneShell {
     this.#warnings = new Warnings(options.log, () =>
       this.#control?.notify('warnings', { warnings: this.#warnings.list() }),
     );
-    this.#interfaces = new Interfaces(options.tuns, options.log, (peer, reason) => {
+    this.#interfaces = new Interfaces(options.tuns, options.log, this.#warnings, (peer, reason) => {
       this.#direct.forget(peer);
       this.#take({ type: 'interface-failed', peer, reason });
     });
@@ -159,6 +159,7 @@ export class DataplaneShell {
         return {};
       case 'remove':
         this.#take({ type: 'remove', ...(params as Params<'remove'>) });
+        this.#warnings.forget((params as Params<'remove'>).peer);
         return {};
       case 'stats':
         return { links: [...this.#links.byPeer.values()].flatMap((link) => this.#stats(link.peer, link)) };
@@ -218,6 +219,7 @@ export class DataplaneShell {
   #ping(): void {
     const peers = [...this.#links.byPeer.keys()];
     for (const peer of peers) this.#interfaces.probe(peer);
+    for (const peer of this.#interfaces.look(performance.now())) this.#tell(peer);
     this.#connections.ping(peers);
   }
 

@@ -44,6 +44,11 @@ function define(): void {
   tunConformance('native', () => ({
     factory: nativeTunFactory,
     ready,
+    toggle(tun) {
+      ip('link', 'set', tun.name, 'down');
+      ip('link', 'set', tun.name, 'up');
+    },
+    setRpFilter: (tun, mode) => writeFileSync(`/proc/sys/net/ipv4/conf/${tun.name}/rp_filter`, `${mode}`),
     send: async (tun, packet, type = ethertype.ipv4) => void (await kernel.send(tun.ifindex, type, packet)),
     received: (tun) =>
       kernel.received
@@ -127,7 +132,7 @@ function define(): void {
     const tun = open(t);
     tun.setCarrier(true);
     await ready(tun);
-    const { routeInterface } = nativeTunFactory;
+    const routeInterface = (address: string) => nativeTunFactory.route(address, 0)?.interface;
     ip('address', 'add', '198.51.100.1', 'peer', '198.51.100.2', 'dev', tun.name);
     ip('route', 'add', '203.0.113.0/24', 'via', '198.51.100.2');
     ip('route', 'add', 'unreachable', '203.0.113.9');

@@ -16,8 +16,9 @@ export const interfaceStatus = z.object({
   index: z.int(),
   mtu: z.int(),
   carrier: z.boolean(),
-  /** Our IPv6 link-local address on it, and the peer's. */
+  /** Our IPv6 link-local address on it, empty while it is not there: IPv6 is switched off, or somebody took it away. */
   address: z.string(),
+  /** The peer's, which follows from the IDs. */
   peerAddress: z.string(),
 });
 

@@ -46,7 +46,7 @@ test('a remote candidate is tried, unless the kernel would route it through one 
 
 test('without an interface of ours, nothing is looked up', () => {
   const { filter, tuns } = filterOf(new Set());
-  tuns.routeInterface = () => assert.fail('looked up');
+  tuns.route = () => assert.fail('looked up');
   assert.ok(filter.mayTry(host('10.1.0.1')));
 });
 

@@ -147,6 +147,13 @@ for (const [what, peer, cell] of paths) {
   });
 }
 
+test('an interface without its link-local address reaches none, and none is shown', () => {
+  const bare = peerOf('ams-1', { ...up, interface: { ...up.interface!, address: '' } });
+  const shown = renderStatus(reportOf([bare]), {}, now);
+  assert.match(shown, /cnams-1 {2,}- /);
+  assert.doesNotMatch(shown, /fe80/);
+});
+
 test('a node alone, without a dataplane', () => {
   const report = {
     ...reportOf([]),

@@ -8,6 +8,10 @@ tunConformance('memory', () => {
   return {
     factory,
     async ready() {},
+    toggle: (tun) => device(tun.name)?.loseAddress(),
+    setRpFilter(tun, mode) {
+      device(tun.name)!.rpFilter = mode;
+    },
     async send(tun, packet, type = ethertype.ipv4) {
       const memory = device(tun.name);
       memory?.inject(memory.options.packetInformation ? withHeader(type, packet) : packet);

@@ -38,7 +38,7 @@ export class CandidateFilter {
   #mayReach(address: string): boolean {
     const own = this.#ownInterfaces();
     if (own.size === 0) return true;
-    const through = this.#tuns.routeInterface(address);
+    const through = this.#tuns.route(address, 0)?.interface;
     return through === undefined || !own.has(through);
   }
 

@@ -2,12 +2,14 @@
 import type { DataplaneConfig, LinkReport, Result } from '../../protocol/dataplane.ts';
 import { CryonetError, reasonOf } from '../../protocol/errors.ts';
 import type { Log } from '../../protocol/log.ts';
+import type { Warnings } from '../../protocol/warnings.ts';
 import { interfaceNames } from '../core/interface-name.ts';
 import { Device } from './device.ts';
 import type { DirectLink } from './direct.ts';
 import { linkLocal } from './link-local.ts';
 import { OuterPackets } from './outer-packet.ts';
 import { type PacketSink, packetInformationSize, type Tun, type TunFactory, type TunOptions } from './tun.ts';
+import { type Seen, Upkeep } from './upkeep.ts';
 
 /** Names remembered of peers that are gone. */
 const maxRemembered = 4096;
@@ -19,14 +21,18 @@ export class Interfaces {
   readonly #log: Log;
   /** An interface could not be opened, or somebody deleted it. */
   readonly #lost: (peer: string, reason: string) => void;
+  readonly #warnings: Warnings;
   readonly #devices = new Map<string, Device>();
+  /** Of each of them. */
+  readonly #upkeep = new Map<string, Upkeep>();
   /** Whose a name is or was, oldest first: whoever chooses an ID for the name of another does not get that while the
    *  other is away. */
   readonly #owners = new Map<string, string>();
 
-  constructor(tuns: TunFactory, log: Log, lost: (peer: string, reason: string) => void) {
+  constructor(tuns: TunFactory, log: Log, warnings: Warnings, lost: (peer: string, reason: string) => void) {
     this.#tuns = tuns;
     this.#log = log;
+    this.#warnings = warnings;
     this.#lost = lost;
   }
 
@@ -50,10 +56,12 @@ export class Interfaces {
         mayCarry: (packet) => !outer.has(packet, start),
       });
       this.#devices.set(peer, device);
+      this.#upkeep.set(peer, new Upkeep(device.tun, performance.now()));
       this.names.add(device.tun.name);
       this.#log.info('interface opened', { peer, interface: device.tun.name, mtu });
+      this.#warnings.clear('interface', peer);
     } catch (error) {
-      this.#log.error('interface not opened', { peer, reason: reasonOf(error) });
+      this.#warnings.set('interface', `the interface does not open: ${reasonOf(error)}`, peer);
       this.#lost(peer, reasonOf(error));
     }
   }
@@ -106,10 +114,49 @@ export class Interfaces {
     this.change(peer, (device) => device.setCarrier(device.carrier));
   }
 
+  /** Looks after what others change about the interfaces. Returns the peers whose interface's status is another one now. */
+  look(now: number): string[] {
+    if (this.#devices.size === 0) return [];
+    const addresses = new Set(this.#tuns.addresses().map(({ index, address }) => `${index} ${address}`));
+    const filters = new Map(this.#tuns.links().map(({ index, rpFilter }) => [index, rpFilter]));
+    this.#warnOfFilter('all', this.#tuns.rpFilterOfAll());
+    return [...this.#devices.keys()].filter((peer) => {
+      const before = this.#upkeep.get(peer)?.hasAddress;
+      this.change(peer, (device) => {
+        const { tun, linkLocal } = device;
+        const hasAddress = addresses.has(`${tun.ifindex} ${linkLocal}`);
+        this.#lookAt(peer, device, { hasAddress, rpFilter: filters.get(tun.ifindex) ?? 0 }, now);
+      });
+      return this.#upkeep.get(peer)?.hasAddress !== before;
+    });
+  }
+
+  #lookAt(peer: string, { tun, linkLocal }: Device, seen: Seen, now: number): void {
+    const upkeep = this.#upkeep.get(peer)!;
+    if (upkeep.look(seen, now))
+      this.#log.info('link-local address put back', { peer, interface: tun.name, address: linkLocal });
+    if (upkeep.isContested) {
+      const words = `${linkLocal} is taken off ${tun.name} again and again, and put back less and less often`;
+      this.#warnings.set('address', `${words}: find out by whom, or leave it`, peer);
+    } else this.#warnings.clear('address', peer);
+    this.#warnOfFilter(tun.name, upkeep.rpFilter, peer);
+  }
+
+  #warnOfFilter(interfaces: string, mode: number, peer?: string): void {
+    if (mode === 0) {
+      this.#warnings.clear('rp_filter', peer);
+      return;
+    }
+    const setting = `net.ipv4.conf.${interfaces}.rp_filter`;
+    const effect = 'IPv4 that comes another way than it would go is dropped on interfaces of peers';
+    this.#warnings.set('rp_filter', `${setting} is ${mode}, so that ${effect}: sysctl -w ${setting}=0`, peer);
+  }
+
   close(peer: string): void {
     const device = this.#devices.get(peer);
     if (device === undefined) return;
     this.#devices.delete(peer);
+    this.#upkeep.delete(peer);
     this.names.delete(device.tun.name);
     device.close();
   }
@@ -122,7 +169,7 @@ export class Interfaces {
       index: device.tun.ifindex,
       mtu: device.mtu,
       carrier: device.carrier,
-      address: device.linkLocal,
+      address: this.#upkeep.get(peer)?.hasAddress === true ? device.linkLocal : '',
       peerAddress: device.peerLinkLocal,
     };
   }

@@ -6,12 +6,17 @@
 import { isIPv6 } from 'node:net';
 import { CryonetError, type ErrorCode, errorCodes } from '../../protocol/errors.ts';
 import type { DirectEvents, DirectLink, DirectOptions } from './direct.ts';
+import type { HostAddress, HostLink, Route } from './host.ts';
 import type { MemoryDirect, MemoryDirectNetwork } from './memory-direct.ts';
 import { MemoryDirectLink } from './memory-direct-link.ts';
 import { type PacketSink, packetInformationSize, type Tun, type TunFactory, type TunOptions } from './tun.ts';
 
 const batchPackets = 128;
 const queueLength = 500;
+const ipv6MinimumMtu = 1280;
+/** IFF_UP, IFF_POINTOPOINT, IFF_RUNNING, IFF_NOARP (linux/if.h); RT_SCOPE_LINK. */
+const flagsOfTun = 0x1 | 0x10 | 0x40 | 0x80;
+const scopeLink = 253;
 
 /** Where a node is in a network of direct paths. */
 interface Place {
@@ -23,13 +28,14 @@ interface Place {
 /** What a device asks of its factory, and tells it. */
 interface Owner {
   readonly direct: () => MemoryDirect | undefined;
+  readonly hasIpv6: () => boolean;
   readonly closed: () => void;
 }
 
 export class MemoryTunFactory implements TunFactory {
   /** The open devices by name. */
   readonly devices = new Map<string, MemoryTun>();
-  /** What `routeInterface` answers: address to interface name. */
+  /** What `route` answers: address to interface name. */
   readonly routes = new Map<string, string>();
   /** Set it to have `try` and `open` throw this. */
   refusal: ErrorCode | undefined;
@@ -56,14 +62,46 @@ export class MemoryTunFactory implements TunFactory {
     this.#ifindex += 1;
     const tun = new MemoryTun(name, this.#ifindex, options, sink, {
       direct: () => this.#direct,
+      hasIpv6: () => !this.withoutIpv6,
       closed: () => this.devices.delete(name),
     });
     this.devices.set(name, tun);
     return tun;
   }
 
-  routeInterface(address: string): string | undefined {
-    return this.routes.get(address);
+  /** Interfaces and addresses besides the devices' own. */
+  readonly foreign: { links: HostLink[]; addresses: HostAddress[] } = { links: [], addresses: [] };
+  /** `net.ipv4.conf.all.rp_filter`. */
+  rpFilter = 0;
+  /** IPv6 is switched off on every interface. */
+  withoutIpv6 = false;
+
+  links(): HostLink[] {
+    const own = [...this.devices.values()].map(({ name, ifindex, rpFilter }) => ({
+      ...{ index: ifindex, name, kind: 'tun', rpFilter },
+      flags: flagsOfTun,
+    }));
+    return [...this.foreign.links, ...own];
+  }
+
+  addresses(): HostAddress[] {
+    const own = [...this.devices.values()].filter(({ hasAddress }) => hasAddress);
+    return [
+      ...this.foreign.addresses,
+      ...own.map(({ ifindex, options }) => ({
+        ...{ index: ifindex, address: options.linkLocal, flags: 0 },
+        ...{ prefixLength: 64, scope: scopeLink },
+      })),
+    ];
+  }
+
+  route(address: string): Route | undefined {
+    const found = this.routes.get(address);
+    return found === undefined ? undefined : { interface: found, source: undefined };
+  }
+
+  rpFilterOfAll(): number {
+    return this.rpFilter;
   }
 
   /** Direct paths that are opened from now on go by a network; without one they are refused. */
@@ -107,6 +145,9 @@ export class MemoryTun implements Tun {
   readonly options: TunOptions;
   /** Copies of the packets that the kernel took, oldest first. */
   readonly written: Uint8Array[] = [];
+  hasAddress = false;
+  /** Mode of reverse path filtering, which a test may set as udev does. */
+  rpFilter = 0;
   readonly #header: number;
   readonly #sink: PacketSink;
   readonly #owner: Owner;
@@ -126,6 +167,20 @@ export class MemoryTun implements Tun {
     this.#mtu = options.mtu;
     this.#sink = sink;
     this.#owner = owner;
+    this.putAddress();
+  }
+
+  putAddress(): void {
+    this.hasAddress = !this.#closed && this.#mtu >= ipv6MinimumMtu && this.#owner.hasIpv6();
+  }
+
+  stopRpFilter(): void {
+    this.rpFilter = 0;
+  }
+
+  /** The kernel takes the link-local address away, as it does where the interface is set down. */
+  loseAddress(): void {
+    this.hasAddress = false;
   }
 
   get carrier(): boolean {
@@ -158,6 +213,7 @@ export class MemoryTun implements Tun {
     if (this.#closed) return;
     if (!isMtu(bytes)) throw failure(this.name, 'MTU');
     this.#mtu = bytes;
+    this.putAddress();
   }
 
   write(packets: readonly Uint8Array[]): number {

@@ -5,11 +5,11 @@
  *
  *     asleep ──wake (a packet came)──▶ turn ──setImmediate──▶ turn ── … ──rest()──▶ asleep
  */
-import { isIP } from 'node:net';
 import { CryonetError, reasonOf } from '../../protocol/errors.ts';
 import type { DirectEvents, DirectLink } from './direct.ts';
 import { loadAddon, type NativeAddon } from './native.ts';
 import { directLink, emitDirectEvents } from './native-direct.ts';
+import { nativeHost } from './native-host.ts';
 import type { PacketSink, Tun, TunFactory, TunOptions } from './tun.ts';
 import { defaultTunDevice, tunRefusal } from './tun-refusal.ts';
 
@@ -26,14 +26,7 @@ export function nativeTunsBy(path: string): TunFactory {
 }
 
 const kernel: Omit<TunFactory, 'try' | 'open'> = {
-  routeInterface(address) {
-    if (isIP(address) === 0 || address.includes('%')) return undefined;
-    try {
-      return loadAddon().routeInterface(address);
-    } catch {
-      return undefined;
-    }
-  },
+  ...nativeHost,
 
   openDirect({ port, workers, mark }, events) {
     const addon = listeningAddon();
@@ -118,6 +111,7 @@ class NativeTun implements Tun {
   readonly #sink: PacketSink;
   readonly #linkLocal: string;
   #mtu: number;
+  #hasAddress = false;
   #paused = false;
   #closed = false;
 
@@ -140,6 +134,7 @@ class NativeTun implements Tun {
       addon.setQueueLength(this.#device, queueLength);
       if (options.alias !== '') addon.setAlias(this.#device, options.alias);
       this.#setAddress();
+      this.stopRpFilter();
       addon.setUp(this.#device);
       addon.resume(this.#device);
     } catch (thrown) {
@@ -163,6 +158,30 @@ class NativeTun implements Tun {
       unlessWithoutIpv6(() => this.#addon.stopAddressGeneration(this.#device));
       this.#setAddress();
     });
+  }
+
+  get hasAddress(): boolean {
+    return this.#hasAddress;
+  }
+
+  putAddress(): void {
+    if (this.#closed) return;
+    try {
+      // An MTU too small for IPv6 that somebody set and took back has the kernel begin anew with an address of its own.
+      unlessWithoutIpv6(() => this.#addon.stopAddressGeneration(this.#device));
+      this.#putAddress((ipv6) => this.#addon.addAddress(this.#device, ipv6, 64));
+    } catch (thrown) {
+      if (errnoOf(thrown) === 'ENODEV') throw tunRefusal(this.#path, this.name, thrown);
+      this.#hasAddress = false;
+    }
+  }
+
+  stopRpFilter(): void {
+    try {
+      if (!this.#closed) this.#addon.setRpFilter(this.#device, 0);
+    } catch {
+      // Whoever looks at the interface sees what it has.
+    }
   }
 
   write(packets: readonly Uint8Array[]): number {
@@ -201,8 +220,11 @@ class NativeTun implements Tun {
   }
 
   #setAddress(): void {
-    if (this.#mtu < ipv6MinimumMtu) return;
-    unlessWithoutIpv6(() => this.#addon.setAddress(this.#device, this.#linkLocal, 64));
+    this.#putAddress((ipv6) => this.#addon.setAddress(this.#device, ipv6, 64));
+  }
+
+  #putAddress(put: (ipv6: string) => void): void {
+    this.#hasAddress = this.#mtu >= ipv6MinimumMtu && unlessWithoutIpv6(() => put(this.#linkLocal));
   }
 
   #change(change: () => void): void {
@@ -228,15 +250,18 @@ function cut(records: ArrayBuffer): Uint8Array[] {
 }
 
 /** A host whose administrator switched IPv6 off (the module: EAFNOSUPPORT, EOPNOTSUPP; disable_ipv6: EACCES) still
- *  has its links, for IPv4. */
-function unlessWithoutIpv6(configure: () => void): void {
+ *  has its links, for IPv4. False where that is so. */
+function unlessWithoutIpv6(configure: () => void): boolean {
   try {
     configure();
+    return true;
   } catch (thrown) {
-    const code = errnoOf(thrown);
-    if (code !== 'EAFNOSUPPORT' && code !== 'EOPNOTSUPP' && code !== 'EACCES') throw thrown;
+    if (!withoutIpv6.has(errnoOf(thrown) ?? '')) throw thrown;
+    return false;
   }
 }
+
+const withoutIpv6: ReadonlySet<string> = new Set(['EAFNOSUPPORT', 'EOPNOTSUPP', 'EACCES']);
 
 function errnoOf(thrown: unknown): string | undefined {
   return (thrown as NodeJS.ErrnoException).code;

@@ -27,6 +27,10 @@ export interface NativeAddon {
   stopAddressGeneration(device: number): void;
   /** Makes `ipv6` the interface's only IPv6 address. */
   setAddress(device: number, ipv6: string, prefixLength: number): void;
+  /** The same, and leaves the others there. */
+  addAddress(device: number, ipv6: string, prefixLength: number): void;
+  /** Reverse path filter of IPv4: 0 none. */
+  setRpFilter(device: number, mode: number): void;
   write(device: number, packets: readonly Uint8Array[]): number;
   /** At most so many records, each a u32 of length in host order, the packet, and padding to 4 bytes. */
   take(device: number, packets: number): ArrayBuffer | undefined;
@@ -34,7 +38,11 @@ export interface NativeAddon {
   resume(device: number): void;
   /** True: `wake` will be called for the next packet. False: an unpaused device has packets to take. */
   rest(): boolean;
-  routeInterface(address: string): string | undefined;
+  /** Every interface and address of the machine; `HostLink` and `HostAddress` say what is what. */
+  hostLinks(): [index: number, name: string, flags: number, kind: string, rpFilter: number][];
+  hostAddresses(): [index: number, address: string, flags: number, prefixLength: number, scope: number][];
+  /** RTM_GETROUTE, for a packet with that mark. */
+  route(address: string, mark: number): [name: string, source?: string] | undefined;
   /** Direct paths, after `listen`, whose `wake` is also called for events: sockets on ICE's UDP port, and `receivers`
    *  threads. `mark` 0: none. */
   directOpen(port: number, receivers: number, mark: number): void;

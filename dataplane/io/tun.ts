@@ -4,6 +4,7 @@
  */
 
 import type { DirectEvents, DirectLink, DirectOptions } from './direct.ts';
+import type { Host } from './host.ts';
 
 /** Bytes of the packet information header: struct tun_pi, linux/if_tun.h. */
 export const packetInformationSize = 4;
@@ -27,6 +28,12 @@ export interface Tun {
   /** TUNSETCARRIER. A new device has no carrier. */
   setCarrier(up: boolean): void;
   setMtu(bytes: number): void;
+  /** Whether it was given its link-local address when that was set last: not where IPv6 is switched off. */
+  readonly hasAddress: boolean;
+  /** Sets the link-local address again, beside others that are there by now. */
+  putAddress(): void;
+  /** Takes reverse path filtering of IPv4 off the interface, as a new one has none. */
+  stopRpFilter(): void;
   /** Writes packets one by one; returns how many the kernel took. The rest is lost, as on a full queue. */
   write(packets: readonly Uint8Array[]): number;
   /** Stop and start reading; while stopped the kernel's queue fills and then drops. */
@@ -41,15 +48,12 @@ export interface Tun {
 /** A batch is the callee's to keep: no buffer in it is used again. */
 export type PacketSink = (batch: readonly Uint8Array[]) => void;
 
-export interface TunFactory {
+export interface TunFactory extends Host {
   /** Throws what would keep every device from being opened, now; makes none. Errors as of `open`, but `tun_exists`. */
   try(): void;
   /** Opens, configures and brings up a device. Throws a `CryonetError`: `tun_missing`, `tun_no_driver`,
    *  `tun_file_denied`, `tun_cgroup_denied`, `tun_denied`, `tun_exists`, `tun_failed`, `addon_missing`. */
   open(options: TunOptions, sink: PacketSink): Tun;
-  /** Name of the interface that the kernel would send a packet for `address` (IPv4 or IPv6) out of, or undefined
-   *  where there is no route. RTM_GETROUTE. */
-  routeInterface(address: string): string | undefined;
   /** Opens the way for direct paths. Throws a `CryonetError` `direct_refused` that says what the kernel refused. */
   openDirect(options: DirectOptions, events: DirectEvents): void;
   /** Every device loses its direct path. Idempotent. */

@@ -14,6 +14,10 @@ export interface TunLab {
   /** The kernel sends `packet`, without header, out of the device; it may drop it. */
   send(tun: Tun, packet: Uint8Array, type?: number): Promise<void>;
   /** What the kernel received from the device, without header. */
+  /** Sets the interface down and up again. */
+  toggle(tun: Tun): void;
+  /** Sets its reverse path filter of IPv4. */
+  setRpFilter(tun: Tun, mode: number): void;
   received(tun: Tun): { readonly ethertype: number; readonly bytes: Uint8Array }[];
 }
 
@@ -219,6 +223,42 @@ export function tunConformance(kind: string, open: () => Promise<TunLab> | TunLa
     refuses('tun_failed', () => tun.setMtu(10));
   });
 
+  spec('an address that goes with a set-down interface is put back beside others', (lab, device) => {
+    const { tun } = device({ linkLocal: 'fe80::abc' });
+    const addresses = () =>
+      lab.factory.addresses().flatMap(({ index, address }) => (index === tun.ifindex ? address : []));
+    assert.deepEqual(addresses(), ['fe80::abc']);
+    assert.ok(tun.hasAddress);
+    lab.toggle(tun);
+    assert.deepEqual(addresses(), []);
+    tun.putAddress();
+    assert.ok(tun.hasAddress);
+    assert.deepEqual(addresses(), ['fe80::abc']);
+    tun.putAddress();
+    assert.deepEqual(addresses(), ['fe80::abc']);
+  });
+
+  spec(
+    'a device is a TUN among the interfaces, without a filter, which is taken off again',
+    (lab, device) => {
+      const { tun } = device({ name: 'cn-kind' });
+      const link = () => lab.factory.links().find(({ index }) => index === tun.ifindex);
+      const { name, kind, flags, rpFilter } = link()!;
+      assert.deepEqual(
+        { name, kind, up: flags & 1, rpFilter },
+        { name: 'cn-kind', kind: 'tun', up: 1, rpFilter: 0 },
+      );
+      lab.setRpFilter(tun, 2);
+      assert.equal(link()!.rpFilter, 2);
+      tun.stopRpFilter();
+      assert.equal(link()!.rpFilter, 0);
+      tun.close();
+      assert.equal(link(), undefined);
+      tun.putAddress();
+      tun.stopRpFilter();
+    },
+  );
+
   spec('with packet information an MPLS frame crosses unchanged, both ways', async (lab, device) => {
     const { tun, packets } = device({ packetInformation: true });
     await carrier(lab, tun);
@@ -242,7 +282,7 @@ export function tunConformance(kind: string, open: () => Promise<TunLab> | TunLa
 
   spec('an address that is none has no route', (lab) => {
     for (const garbage of ['', 'localhost', '1.2.3', '1.2.3.4/8', 'fe80::1%lo', ':'.repeat(100)]) {
-      assert.equal(lab.factory.routeInterface(garbage), undefined);
+      assert.equal(lab.factory.route(garbage, 0), undefined);
     }
   });
 }

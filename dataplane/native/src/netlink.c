@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <linux/if_addr.h>
 #include <linux/if_link.h>
+#include <linux/ip.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <string.h>
@@ -181,31 +182,144 @@ int netlink_remove_other_addresses(unsigned ifindex, const struct in6_addr *kept
   }
 }
 
-struct route {
-  unsigned ifindex;
+int netlink_set_rp_filter(unsigned ifindex, uint32_t mode) {
+  struct request request;
+  start_link(&request, ifindex, 0, 0);
+  size_t families = append(&request, IFLA_AF_SPEC | NLA_F_NESTED, NULL, 0);
+  size_t inet = append(&request, AF_INET | NLA_F_NESTED, NULL, 0);
+  size_t settings = append(&request, IFLA_INET_CONF | NLA_F_NESTED, NULL, 0);
+  append(&request, IPV4_DEVCONF_RP_FILTER, &mode, sizeof mode);
+  end_nest(&request, settings);
+  end_nest(&request, inet);
+  end_nest(&request, families);
+  return ask(&request, ignore, NULL);
+}
+
+struct way {
+  struct netlink_route *route;
+  size_t address_length;
   int forwards;
 };
 
-static void find_interface(const struct nlmsghdr *message, void *context) {
-  struct route *route = context;
+static void read_route(const struct nlmsghdr *message, void *context) {
+  struct way *way = context;
   const struct rtmsg *answer = NLMSG_DATA(message);
-  route->forwards = answer->rtm_type <= RTN_MULTICAST;
+  way->forwards = answer->rtm_type <= RTN_MULTICAST;
   int left = (int)RTM_PAYLOAD(message);
   for (struct rtattr *attribute = RTM_RTA(answer); RTA_OK(attribute, left); attribute = RTA_NEXT(attribute, left)) {
-    if (attribute->rta_type == RTA_OIF) memcpy(&route->ifindex, RTA_DATA(attribute), sizeof route->ifindex);
+    if (attribute->rta_type == RTA_OIF) memcpy(&way->route->ifindex, RTA_DATA(attribute), sizeof way->route->ifindex);
+    if (attribute->rta_type == RTA_PREFSRC && RTA_PAYLOAD(attribute) == way->address_length) {
+      memcpy(way->route->source, RTA_DATA(attribute), way->address_length);
+      way->route->has_source = 1;
+    }
   }
 }
 
-int netlink_route(int family, const void *address, unsigned *ifindex) {
+int netlink_route(int family, const void *address, uint32_t mark, struct netlink_route *route) {
   size_t length = family == AF_INET ? sizeof(struct in_addr) : sizeof(struct in6_addr);
   struct rtmsg message = {.rtm_family = (unsigned char)family, .rtm_dst_len = (unsigned char)(length * 8)};
   struct request request;
   start(&request, RTM_GETROUTE, 0, &message, sizeof message);
   append(&request, RTA_DST, address, length);
-  struct route route = {0};
-  int error = ask(&request, find_interface, &route);
+  if (mark != 0) append(&request, RTA_MARK, &mark, sizeof mark);
+  *route = (struct netlink_route){0};
+  struct way way = {.route = route, .address_length = length};
+  int error = ask(&request, read_route, &way);
   if (error != 0) return error;
-  if (!route.forwards || route.ifindex == 0) return ENETUNREACH;
-  *ifindex = route.ifindex;
-  return 0;
+  return way.forwards && route->ifindex != 0 ? 0 : ENETUNREACH;
+}
+
+struct link_visit {
+  void (*visit)(const struct netlink_link *link, void *context);
+  void *context;
+};
+
+/* The attribute of this type within another one, or NULL. */
+static struct rtattr *nested(struct rtattr *within, unsigned short type) {
+  int left = (int)RTA_PAYLOAD(within);
+  for (struct rtattr *attribute = RTA_DATA(within); RTA_OK(attribute, left); attribute = RTA_NEXT(attribute, left)) {
+    if ((attribute->rta_type & NLA_TYPE_MASK) == type) return attribute;
+  }
+  return NULL;
+}
+
+static int is_text(const struct rtattr *attribute) {
+  size_t length = RTA_PAYLOAD(attribute);
+  return length > 0 && ((const char *)RTA_DATA(attribute))[length - 1] == '\0';
+}
+
+/* The settings are an array in the order of their numbers, the first of which is 1. */
+static uint32_t rp_filter_of(struct rtattr *families) {
+  uint32_t mode = 0;
+  struct rtattr *inet = nested(families, AF_INET);
+  struct rtattr *settings = inet == NULL ? NULL : nested(inet, IFLA_INET_CONF);
+  size_t at = (IPV4_DEVCONF_RP_FILTER - 1) * sizeof mode;
+  if (settings != NULL && RTA_PAYLOAD(settings) >= at + sizeof mode) {
+    memcpy(&mode, (const unsigned char *)RTA_DATA(settings) + at, sizeof mode);
+  }
+  return mode;
+}
+
+static void read_link(const struct nlmsghdr *message, void *context) {
+  const struct link_visit *visit = context;
+  const struct ifinfomsg *answer = NLMSG_DATA(message);
+  if (message->nlmsg_type != RTM_NEWLINK) return;
+  struct netlink_link link = {
+      .ifindex = (unsigned)answer->ifi_index, .flags = answer->ifi_flags, .name = "", .kind = ""};
+  int left = (int)IFLA_PAYLOAD(message);
+  for (struct rtattr *attribute = IFLA_RTA(answer); RTA_OK(attribute, left); attribute = RTA_NEXT(attribute, left)) {
+    unsigned short type = attribute->rta_type & NLA_TYPE_MASK;
+    if (type == IFLA_IFNAME && is_text(attribute)) link.name = RTA_DATA(attribute);
+    if (type == IFLA_AF_SPEC) link.rp_filter = rp_filter_of(attribute);
+    if (type == IFLA_LINKINFO) {
+      struct rtattr *kind = nested(attribute, IFLA_INFO_KIND);
+      if (kind != NULL && is_text(kind)) link.kind = RTA_DATA(kind);
+    }
+  }
+  visit->visit(&link, visit->context);
+}
+
+int netlink_each_link(void (*visit)(const struct netlink_link *link, void *context), void *context) {
+  struct ifinfomsg message = {.ifi_family = AF_UNSPEC};
+  uint32_t leave_out = RTEXT_FILTER_SKIP_STATS;
+  struct request request;
+  start(&request, RTM_GETLINK, NLM_F_DUMP, &message, sizeof message);
+  append(&request, IFLA_EXT_MASK, &leave_out, sizeof leave_out);
+  struct link_visit visits = {visit, context};
+  return ask(&request, read_link, &visits);
+}
+
+struct address_visit {
+  void (*visit)(const struct netlink_address *address, void *context);
+  void *context;
+};
+
+static void read_address(const struct nlmsghdr *message, void *context) {
+  const struct address_visit *visit = context;
+  const struct ifaddrmsg *answer = NLMSG_DATA(message);
+  if (message->nlmsg_type != RTM_NEWADDR || (answer->ifa_family != AF_INET && answer->ifa_family != AF_INET6)) return;
+  size_t length = answer->ifa_family == AF_INET ? sizeof(struct in_addr) : sizeof(struct in6_addr);
+  struct netlink_address address = {
+      .ifindex = answer->ifa_index,
+      .family = answer->ifa_family,
+      .flags = answer->ifa_flags,
+      .prefix_length = answer->ifa_prefixlen,
+      .scope = answer->ifa_scope,
+  };
+  int left = (int)IFA_PAYLOAD(message);
+  for (struct rtattr *attribute = IFA_RTA(answer); RTA_OK(attribute, left); attribute = RTA_NEXT(attribute, left)) {
+    /* On a point-to-point interface IFA_ADDRESS is the other end's, where there is IFA_LOCAL as well. */
+    int is_own = attribute->rta_type == IFA_LOCAL || (attribute->rta_type == IFA_ADDRESS && address.address == NULL);
+    if (is_own && RTA_PAYLOAD(attribute) == length) address.address = RTA_DATA(attribute);
+    if (attribute->rta_type == IFA_FLAGS) memcpy(&address.flags, RTA_DATA(attribute), sizeof address.flags);
+  }
+  if (address.address != NULL) visit->visit(&address, visit->context);
+}
+
+int netlink_each_address(void (*visit)(const struct netlink_address *address, void *context), void *context) {
+  struct ifaddrmsg message = {.ifa_family = AF_UNSPEC};
+  struct request request;
+  start(&request, RTM_GETADDR, NLM_F_DUMP, &message, sizeof message);
+  struct address_visit visits = {visit, context};
+  return ask(&request, read_address, &visits);
 }

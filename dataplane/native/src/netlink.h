@@ -18,8 +18,39 @@ int netlink_set_up(unsigned ifindex);
 int netlink_add_address(unsigned ifindex, const struct in6_addr *address, uint8_t prefix_length);
 /* Removes every IPv6 address of the interface but one. */
 int netlink_remove_other_addresses(unsigned ifindex, const struct in6_addr *kept);
-/* The interface out of which a packet to `address` (in_addr or in6_addr, by `family`) would leave; ENETUNREACH where
- * the route forbids rather than forwards. */
-int netlink_route(int family, const void *address, unsigned *ifindex);
+/* Reverse path filter of IPv4 (IPV4_DEVCONF_RP_FILTER): 0 none, 1 strict, 2 loose (RFC 3704). */
+int netlink_set_rp_filter(unsigned ifindex, uint32_t mode);
+
+struct netlink_route {
+  unsigned ifindex;
+  /* in_addr or in6_addr: what the kernel would send from. */
+  int has_source;
+  unsigned char source[sizeof(struct in6_addr)];
+};
+
+/* The way of a packet with `mark` (0: none) to `address` (in_addr or in6_addr, by `family`); ENETUNREACH where the
+ * route forbids rather than forwards. */
+int netlink_route(int family, const void *address, uint32_t mark, struct netlink_route *route);
+
+struct netlink_link {
+  unsigned ifindex;
+  unsigned flags;         /* IFF_* of net/if.h */
+  const char *name;
+  const char *kind;       /* IFLA_INFO_KIND; "" where the driver has none: hardware, loopback */
+  uint32_t rp_filter;     /* as above; 0 where the interface has no IPv4 */
+};
+
+struct netlink_address {
+  unsigned ifindex;
+  int family;             /* AF_INET or AF_INET6 */
+  const void *address;    /* our own end: in_addr or in6_addr */
+  uint32_t flags;         /* IFA_F_* of linux/if_addr.h */
+  uint8_t prefix_length;
+  uint8_t scope;          /* RT_SCOPE_* of linux/rtnetlink.h */
+};
+
+/* Visits every interface, and every address of every interface. What is pointed to is the visitor's for the call. */
+int netlink_each_link(void (*visit)(const struct netlink_link *link, void *context), void *context);
+int netlink_each_address(void (*visit)(const struct netlink_address *address, void *context), void *context);
 
 #endif

@@ -259,8 +259,7 @@ static napi_value stop_address_generation(napi_env env, napi_callback_info info)
   return done(env, "setting the address generation mode", netlink_stop_address_generation(tun->ifindex));
 }
 
-/* setAddress(device, ipv6, prefixLength): the only IPv6 address of the interface. */
-static napi_value set_address(napi_env env, napi_callback_info info) {
+static napi_value put_address(napi_env env, napi_callback_info info, bool alone) {
   napi_value values[3];
   struct tuns *tuns;
   char text[INET6_ADDRSTRLEN];
@@ -274,8 +273,24 @@ static napi_value set_address(napi_env env, napi_callback_info info) {
   const char *step = "adding the link-local address";
   if (inet_pton(AF_INET6, text, &address) != 1 || prefix_length > 128) return binding_throw(env, step, EINVAL);
   int error = netlink_add_address(tun->ifindex, &address, (uint8_t)prefix_length);
-  if (error == 0) error = netlink_remove_other_addresses(tun->ifindex, &address);
+  if (error == 0 && alone) error = netlink_remove_other_addresses(tun->ifindex, &address);
   return done(env, step, error);
+}
+
+/* setAddress(device, ipv6, prefixLength): the only IPv6 address of the interface. */
+static napi_value set_address(napi_env env, napi_callback_info info) { return put_address(env, info, true); }
+
+/* addAddress(device, ipv6, prefixLength): beside those that are there. */
+static napi_value add_address(napi_env env, napi_callback_info info) { return put_address(env, info, false); }
+
+/* setRpFilter(device, mode) */
+static napi_value set_rp_filter(napi_env env, napi_callback_info info) {
+  napi_value values[2];
+  struct tuns *tuns;
+  uint32_t mode;
+  struct tun *tun = tun_arguments(env, info, 2, values, &tuns);
+  if (tun == NULL || !binding_u32(env, values[1], &mode)) return NULL;
+  return done(env, "setting rp_filter", netlink_set_rp_filter(tun->ifindex, mode));
 }
 
 /* write(device, packets): how many the kernel took. Anything that is no packet of a fitting length is lost. */
@@ -356,23 +371,6 @@ static napi_value rest(napi_env env, napi_callback_info info) {
   return binding_new_bool(env, rests);
 }
 
-/* routeInterface(address): a name, or undefined. */
-static napi_value route_interface(napi_env env, napi_callback_info info) {
-  napi_value values[1];
-  char text[INET6_ADDRSTRLEN];
-  unsigned char address[sizeof(struct in6_addr)];
-  unsigned ifindex;
-  char name[IFNAMSIZ];
-  napi_value result;
-  if (!binding_arguments(env, info, 1, values, NULL) || !binding_string(env, values[0], text, sizeof text)) return NULL;
-  int family = strchr(text, ':') == NULL ? AF_INET : AF_INET6;
-  if (inet_pton(family, text, address) != 1 || netlink_route(family, address, &ifindex) != 0 ||
-      if_indextoname(ifindex, name) == NULL || napi_create_string_utf8(env, name, NAPI_AUTO_LENGTH, &result) != napi_ok) {
-    return NULL;
-  }
-  return result;
-}
-
 struct tuns *tun_binding_register(napi_env env, napi_value exports) {
   struct tuns *tuns = calloc(1, sizeof *tuns);
   if (tuns == NULL) return NULL;
@@ -389,11 +387,12 @@ struct tuns *tun_binding_register(napi_env env, napi_value exports) {
   binding_function(env, exports, "setUp", set_up, tuns);
   binding_function(env, exports, "stopAddressGeneration", stop_address_generation, tuns);
   binding_function(env, exports, "setAddress", set_address, tuns);
+  binding_function(env, exports, "addAddress", add_address, tuns);
+  binding_function(env, exports, "setRpFilter", set_rp_filter, tuns);
   binding_function(env, exports, "write", write_packets, tuns);
   binding_function(env, exports, "take", take_packets, tuns);
   binding_function(env, exports, "pause", pause_tun, tuns);
   binding_function(env, exports, "resume", resume_tun, tuns);
   binding_function(env, exports, "rest", rest, tuns);
-  binding_function(env, exports, "routeInterface", route_interface, tuns);
   return tuns;
 }
