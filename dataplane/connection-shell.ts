@@ -6,7 +6,13 @@ import type { Notification, NotificationParams, Params, Result } from '../protoc
 import { CryonetError, reasonOf } from '../protocol/errors.ts';
 import type { Log } from '../protocol/log.ts';
 import { maxNeighborFrame } from '../protocol/signaling.ts';
-import type { WireMessage } from '../protocol/wire.ts';
+import { fullPacket, fullPacketNumber, type WireMessage } from '../protocol/wire.ts';
+import {
+  type FullPacketsEvent,
+  isSuspicious,
+  newFullPackets,
+  step as stepFull,
+} from './core/full-packets.ts';
 import type { LinkEvent } from './core/link.ts';
 import type { DirectShell } from './direct-shell.ts';
 import type { CandidateFilter } from './io/candidate-filter.ts';
@@ -39,6 +45,8 @@ export interface ConnectionShellOptions {
   /** A candidate may have explained the peer's end of the selected pair. */
   readonly explained: (peer: string) => void;
   readonly packet: (peer: string, bytes: Uint8Array) => void;
+  /** Bytes of the longest message on `data` that an engine which was told of this node's interfaces sends whole. */
+  readonly fullPacket: () => number;
   readonly drained: (peer: string, connection: Connection) => void;
 }
 
@@ -48,6 +56,7 @@ export class ConnectionShell {
   /** Peers to which packets of the usual length are lost. */
   readonly #narrow = new Set<string>();
   #pingCount = 0;
+  #timer: NodeJS.Timeout | undefined;
 
   constructor(options: ConnectionShellOptions) {
     this.#options = options;
@@ -71,6 +80,19 @@ export class ConnectionShell {
   close(peer: string, negotiation: string): void {
     this.#live.close(peer, negotiation);
     this.#options.direct.ended(peer, negotiation);
+  }
+
+  /** A connection carries the link's packets from now on, or still. Nothing that has to arrive may be behind what is
+   *  sent here. */
+  begin(peer: string): void {
+    const live = this.active(peer);
+    if (live === undefined || live.roundTrip.asks > 0) return;
+    if (!live.answersFull || this.#narrow.has(peer)) {
+      live.ping();
+      return;
+    }
+    live.full = newFullPackets(performance.now());
+    this.#askFull();
   }
 
   /** The link is removed. */
@@ -164,8 +186,11 @@ export class ConnectionShell {
         },
         message: (channel, bytes) => {
           live.silentPings = 0;
-          if (channel === 'data') this.#options.packet(peer, bytes);
-          else if (channel === 'wire') this.#wire(peer, negotiation, bytes);
+          if (channel === 'data') {
+            const number = fullPacketNumber(bytes);
+            if (number === undefined) this.#options.packet(peer, bytes);
+            else live.sendWire({ type: 'full', number });
+          } else if (channel === 'wire') this.#wire(peer, negotiation, bytes);
           else if (bytes.length <= maxNeighborFrame) notify('signal', { peer, frame: bytes });
         },
         drain: () => this.#options.drained(peer, connection),
@@ -194,7 +219,9 @@ export class ConnectionShell {
   }
 
   #drop(peer: string, negotiation: string, reason: string): void {
+    const full = this.#live.get(peer, negotiation)?.full;
     if (!this.#live.close(peer, negotiation)) return;
+    if (full !== undefined && isSuspicious(full)) this.#narrow.add(peer);
     this.#options.direct.ended(peer, negotiation);
     this.#options.take({ type: 'ended', peer, negotiation, reason });
   }
@@ -206,21 +233,54 @@ export class ConnectionShell {
     const message = readWire(bytes, (reason) => log.debug('wire message not understood', { peer, reason }));
     if (message === undefined) return;
     if (message.type === 'ping') live.sendWire({ type: 'pong', number: message.number });
-    else if (message.type === 'pong') live.takePong(message.number);
+    else if (message.type === 'pong') {
+      live.takePong(message.number);
+      this.#takeFull(peer, negotiation, live, { type: 'pong', number: message.number });
+    } else if (message.type === 'full') this.#takeFull(peer, negotiation, live, { type: 'answered' });
     else if (message.type === 'direct') direct.receive(peer, negotiation, message);
     else if (message.type === 'lost') direct.unheard(peer);
     else if (message.type === 'bye') notify('bye', { peer });
-    else take({ type: 'wire', peer, negotiation, message });
+    else {
+      if (message.type === 'hello') live.answersFull = message.full === true;
+      take({ type: 'wire', peer, negotiation, message });
+    }
+  }
+
+  #takeFull(peer: string, negotiation: string, live: LiveConnection, event: FullPacketsEvent): void {
+    const effects = live.full === undefined ? [] : stepFull(live.full, event, performance.now());
+    for (const effect of effects) {
+      if (effect === 'lost') {
+        this.#drop(peer, negotiation, 'full packets are lost');
+        continue;
+      }
+      live.connection.send('data', fullPacket(live.full!.number, this.#options.fullPacket()));
+      live.ping();
+    }
+    if (event.type === 'pong') this.#schedule();
+  }
+
+  #askFull(): void {
+    for (const { peer, negotiation, live } of [...this.#live.all()]) {
+      if (live.full === undefined) continue;
+      this.#takeFull(peer, negotiation, live, { type: 'tick', number: live.roundTrip.asks + 1 });
+    }
+    this.#schedule();
+  }
+
+  /** One timer for all connections. */
+  #schedule(): void {
+    clearTimeout(this.#timer);
+    const times = [...this.#live.all()].flatMap(({ live }) => live.full?.askAt ?? []);
+    if (times.length === 0) return;
+    const wait = Math.max(1, Math.ceil(Math.min(...times) - performance.now()));
+    this.#timer = setTimeout(() => this.#askFull(), wait);
   }
 
   #watch(peer: string): void {
     const live = this.active(peer);
     const negotiation = this.#options.active(peer);
     if (live === undefined || negotiation === undefined) return;
-    if (!live.answered && live.roundTrip.asks > maxSilentPings && !this.#narrow.has(peer)) {
-      this.#narrow.add(peer);
-      this.#drop(peer, negotiation, 'full packets are lost');
-    } else if (live.silentPings >= maxSilentPings) this.#drop(peer, negotiation, silent);
+    if (live.silentPings >= maxSilentPings) this.#drop(peer, negotiation, silent);
     else if (this.#options.filter.leadsAstray(live.connection.pair()))
       this.#drop(peer, negotiation, throughTunnel);
   }

@@ -105,6 +105,7 @@ export class DataplaneShell {
       active: (peer) => this.#links.byPeer.get(peer)?.active ?? undefined,
       explained: (peer) => this.#tell(peer),
       packet: (peer, bytes) => this.#interfaces.receive(peer, bytes),
+      fullPacket: () => Math.min(interfaceMtu(this.#config!), longestWhole),
       drained: (peer, connection) => this.#interfaces.change(peer, (device) => device.drained(connection)),
     });
   }
@@ -196,13 +197,9 @@ export class DataplaneShell {
       this.#log.warn('another configuration: every link is closed', { node: config.node });
     this.close();
     this.#config = config;
-    const { packetInformation, mtu, autoMtu } = config;
+    const { packetInformation, mtu, autoMtu, udpPort: port } = config;
     this.#links = newLinks({ packetInformation, mtu, autoMtu });
-    this.#engine = await this.#openEngine(
-      config.udpPort ?? defaultUdpPort,
-      config.udpPort !== null,
-      autoMtu ? leastMtu : mtu,
-    );
+    this.#engine = await this.#openEngine(port ?? defaultUdpPort, port !== null, interfaceMtu(config));
     this.#mark();
     this.#direct.open(config, this.#engine.udpPort);
     const { udpPort } = this.#engine;
@@ -276,8 +273,8 @@ export class DataplaneShell {
         if (link === undefined) return;
         const active = this.#connections.active(peer);
         this.#interfaces.change(peer, (device) => device.use(active?.connection));
-        if (active?.roundTrip.latest === null) active.ping();
         if (active !== undefined) this.#beginDirect(link, active);
+        this.#connections.begin(peer);
         this.#tell(peer);
       }
     }
@@ -333,3 +330,11 @@ export class DataplaneShell {
 }
 
 const defaultUdpPort = 2333;
+
+/** Bytes: packets of more travel in pieces by any datachannel. */
+const longestWhole = 1376;
+
+/** Bytes of the packets that datachannels should carry whole. */
+function interfaceMtu({ autoMtu, mtu }: DataplaneConfig): number {
+  return autoMtu ? leastMtu : mtu;
+}

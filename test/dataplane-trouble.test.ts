@@ -240,7 +240,7 @@ test('garbage on the wire channel is passed over; a ping is answered, and the he
   const { connection, heard } = await rawPeer(pairs, a);
   assert.deepEqual(heard[0], {
     ...{ type: 'hello', version: 1, packetInformation: false, mtu: 1500 },
-    ...{ saysReady: true, carries: 1500 },
+    ...{ saysReady: true, carries: 1500, full: true },
   });
   for (const garbage of [
     Uint8Array.of(),

@@ -19,7 +19,7 @@ export const hello = {
   packetInformation: false,
   mtu: 1500,
 } satisfies WireMessage;
-export const ourHello = { ...hello, saysReady: true, carries: 1500 } satisfies WireMessage;
+export const ourHello = { ...hello, saysReady: true, carries: 1500, full: true } satisfies WireMessage;
 
 type Feed = (...events: readonly LinkEvent[]) => LinkEffect[];
 

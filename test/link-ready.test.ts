@@ -12,10 +12,7 @@ test('a link is up at neither end before both interfaces are open, and a peer th
   assert.deepEqual(brief(effects), ['wire hello on 1', 'open-interface 1500', 'wire ready on 1']);
   assert.equal(links.byPeer.get('b')!.active, null);
   assert.equal(nextDeadline(links), 60_000, 'it still has to come up');
-  assert.deepEqual(brief(feed({ type: 'wire', ...at, message: { type: 'ready' } })), [
-    'set-mtu 1500',
-    'carrier up',
-  ]);
+  assert.deepEqual(brief(feed({ type: 'wire', ...at, message: { type: 'ready' } })), ['carrier up']);
   assert.equal(links.byPeer.get('b')!.active, '1');
 
   feed(ended('b', '1'), connect('b', '2'), ...opening('b', '2', ourHello));

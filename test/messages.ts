@@ -168,6 +168,13 @@ export const examples: readonly Example[] = [
     value: { type: 'hello', version: 1, packetInformation: false, mtu: 1500, carries: 1280 },
     optional: ['carries'],
   },
+  {
+    name: 'wire hello of who answers full packets',
+    schema: wireMessage,
+    value: { type: 'hello', version: 1, packetInformation: false, mtu: 1500, full: true },
+    optional: ['full'],
+  },
+  { name: 'wire full', schema: wireMessage, value: { type: 'full', number: 3 } },
   { name: 'wire mtu', schema: wireMessage, value: { type: 'mtu', bytes: 1440 } },
   { name: 'wire ping', schema: wireMessage, value: { type: 'ping', number: 1 } },
   { name: 'wire pong', schema: wireMessage, value: { type: 'pong', number: 70_000 } },

@@ -173,6 +173,7 @@ export function step(links: Links, event: LinkEvent, now: number): LinkEffect[] 
           mtu: links.config.mtu,
           saysReady: true,
           carries: link.mtu.offer,
+          full: true,
           ...(event.relayed === true ? { relayed: true } : {}),
         };
         effects.push({ type: 'send-wire', peer: link.peer, negotiation: event.negotiation, message });

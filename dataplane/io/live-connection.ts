@@ -3,14 +3,12 @@ import { CryonetError, reasonOf } from '../../protocol/errors.ts';
 import { encode } from '../../protocol/msgpack.ts';
 import { parse } from '../../protocol/schema.ts';
 import { maxWireFrame, type WireMessage, wireMessage } from '../../protocol/wire.ts';
+import type { FullPackets } from '../core/full-packets.ts';
 import { RoundTrip } from './round-trip.ts';
 import type { Connection, Route } from './webrtc.ts';
 
 /** Candidates kept while the remote description is being applied. */
 const maxEarlyCandidates = 64;
-
-/** Bytes: the least MTU of an interface, whose packets the engine sends whole where the path takes that. */
-const firstPingPadding = 1280;
 
 export class LiveConnection {
   readonly connection: Connection;
@@ -24,8 +22,12 @@ export class LiveConnection {
   readonly roundTrip = new RoundTrip();
   /** Pings since the peer was heard of last. */
   silentPings = 0;
-  /** A ping was answered: the first, which is as long as a packet, has got through, since `wire` keeps its order. */
+  /** A ping was answered. */
   answered = false;
+  /** Undefined where nobody asks: its packets fit every path, the peer does not answer, or no packets go by it yet. */
+  full: FullPackets | undefined;
+  /** The peer answers full packets. */
+  answersFull = false;
   #early: string[] | undefined = [];
 
   constructor(connection: Connection, about: { route: Route; offered: boolean; identity: Uint8Array }) {
@@ -41,12 +43,7 @@ export class LiveConnection {
 
   ping(): void {
     this.silentPings++;
-    const number = this.roundTrip.asked(performance.now());
-    this.sendWire({
-      type: 'ping',
-      number,
-      ...(number === 1 ? { padding: new Uint8Array(firstPingPadding) } : {}),
-    });
+    this.sendWire({ type: 'ping', number: this.roundTrip.asked(performance.now()) });
   }
 
   takePong(number: number): void {
@@ -88,6 +85,14 @@ export class LiveConnections {
 
   add(peer: string, negotiation: string, live: LiveConnection): void {
     this.#byName.set(nameOf(peer, negotiation), live);
+  }
+
+  /** With the peer and negotiation of each. */
+  *all(): Generator<{ peer: string; negotiation: string; live: LiveConnection }> {
+    for (const [name, live] of this.#byName) {
+      const [peer, negotiation] = name.split(' ') as [string, string];
+      yield { peer, negotiation, live };
+    }
   }
 
   sayToAll(message: WireMessage): void {

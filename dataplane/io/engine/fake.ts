@@ -23,7 +23,7 @@ export interface FakeNetworkOptions {
    *  of one channel run in order whatever this does. */
   readonly schedule?: (task: () => void) => void;
   /** Whether this message on `data` is lost. By default none is. */
-  readonly loses?: (from: string, to: string) => boolean;
+  readonly loses?: (from: string, to: string, bytes: Uint8Array) => boolean;
 }
 
 /** Every fake node's. */
@@ -35,7 +35,7 @@ const LOW_WATER = 32_768;
 
 export class FakeNetwork {
   readonly schedule: (task: () => void) => void;
-  readonly loses: (from: string, to: string) => boolean;
+  readonly loses: (from: string, to: string, bytes: Uint8Array) => boolean;
   readonly #connections = new Map<string, FakeConnection>();
   readonly #cuts = new Set<string>();
   readonly #addresses = new Map<string, string>();
@@ -250,7 +250,7 @@ class FakeConnection implements Connection {
     const bytes = this.#queues[channel].shift();
     if (bytes === undefined) return;
     this.#buffered[channel] -= bytes.length;
-    const isLost = isCut || (channel === 'data' && this.#network.loses(this.node, other?.node ?? ''));
+    const isLost = isCut || (channel === 'data' && this.#network.loses(this.node, other?.node ?? '', bytes));
     if (!isLost && other !== undefined) other.#gate.message(channel, bytes);
     if (!this.#isFull || this.#buffered.data > LOW_WATER) return;
     this.#isFull = false;

@@ -1,0 +1,117 @@
+import assert from 'node:assert/strict';
+import { type TestContext, test } from 'node:test';
+import fc from 'fast-check';
+import { isSuspicious, newFullPackets, step } from '../dataplane/core/full-packets.ts';
+import { FakeNetwork } from '../dataplane/io/engine/fake.ts';
+import { fullPacket, fullPacketNumber } from '../protocol/wire.ts';
+import { closeAfter, Pairs, packet, type Side } from './dataplane-pair.ts';
+import { VirtualClock } from './virtual-clock.ts';
+
+test('a full packet is no packet, whether packet information is in front of those or not', () => {
+  const bytes = fullPacket(0x0102_0304, 1376);
+  assert.equal(bytes.length, 1376);
+  assert.equal(Buffer.from(bytes.subarray(0, 10)).toString('hex'), '00000000010203040000');
+  assert.equal(fullPacketNumber(bytes), 0x0102_0304);
+  assert.equal(fullPacketNumber(fullPacket(7, 20)), 7, 'never shorter than 1280 bytes');
+  const inside = new Uint8Array(2000);
+  inside.set(bytes, 100);
+  assert.equal(fullPacketNumber(inside.subarray(100, 1476)), 0x0102_0304);
+  for (const other of [
+    packet(7, 1400),
+    new Uint8Array(1279),
+    new Uint8Array(0),
+    Uint8Array.of(0, 0, 0x88, 0x47, ...new Uint8Array(1400)),
+    Uint8Array.of(0, 0, 0, 1, ...new Uint8Array(1400)),
+  ])
+    assert.equal(fullPacketNumber(other), undefined);
+});
+
+test('what is not answered while four pings behind it are is lost; one answer tells that full packets arrive', () => {
+  const state = newFullPackets(0);
+  let now = 0;
+  for (let number = 1; number <= 4; number++) {
+    assert.deepEqual(step(state, { type: 'tick', number }, now), ['ask']);
+    assert.deepEqual(
+      step(state, { type: 'tick', number: number + 1 }, now + 10_000),
+      [],
+      'not before the pong',
+    );
+    assert.deepEqual(step(state, { type: 'pong', number: number - 1 }, now), [], 'of an older ping');
+    assert.equal(isSuspicious(state), number > 2);
+    assert.deepEqual(step(state, { type: 'pong', number }, now), number === 4 ? ['lost'] : []);
+    now = state.askAt ?? now;
+  }
+  assert.equal(state.phase, 'lost');
+  assert.deepEqual(step(state, { type: 'answered' }, now), []);
+
+  const other = newFullPackets(0);
+  step(other, { type: 'tick', number: 1 }, 0);
+  step(other, { type: 'pong', number: 1 }, 20);
+  step(other, { type: 'answered' }, 21);
+  assert.deepEqual([other.phase, other.askAt, isSuspicious(other)], ['arrive', null, false]);
+});
+
+test('whatever a peer answers, it is asked four times a second at most, and at most four times in vain', () => {
+  const event = fc.oneof(
+    fc.record({ type: fc.constant('tick' as const), number: fc.nat(50) }),
+    fc.record({ type: fc.constant('pong' as const), number: fc.integer() }),
+    fc.constant({ type: 'answered' as const }),
+  );
+  fc.assert(
+    fc.property(fc.array(fc.tuple(event, fc.nat(100)), { maxLength: 300 }), (events) => {
+      const state = newFullPackets(0);
+      const asks: number[] = [];
+      let now = 0;
+      for (const [each, wait] of events) {
+        now += wait;
+        if (step(state, each, now)[0] === 'ask') asks.push(now);
+      }
+      assert.ok(asks.length <= 4);
+      assert.ok(asks.every((at, i) => i === 0 || at - asks[i - 1]! >= 250));
+    }),
+  );
+});
+
+async function labOf(context: TestContext, network: FakeNetwork, direct = true) {
+  const clock = new VirtualClock(context);
+  const pairs = new Pairs(network);
+  const [a, b] = [await pairs.add('a', { direct }), await pairs.add('b', { direct })];
+  closeAfter(context, a, b);
+  const connect = async () => {
+    const negotiation = await pairs.negotiate(a, b);
+    const isUp = (side: Side, peer: string) =>
+      side.report(peer)?.connections.some((each) => each.negotiation === negotiation && each.open);
+    await clock.until('the link', () => isUp(a, 'b') && isUp(b, 'a'));
+  };
+  await connect();
+  return { a, b, clock, connect };
+}
+
+test('a path that loses full packets is direct at once; its connection is made anew with shorter ones, once', async (context) => {
+  const network = new FakeNetwork({ loses: (_from, _to, bytes) => bytes.length >= 1280 });
+  const { a, b, clock, connect } = await labOf(context, network);
+  const direct = await clock.until('the direct path', () => a.report('b')!.path === 'direct');
+  assert.ok(direct <= 100, `${direct} ms`);
+  const told = await clock.until('the end of the connection', () => a.ended.length > 0 && b.ended.length > 0);
+  assert.ok(told <= 1500, `${told} ms`);
+  const reasons = [...a.ended, ...b.ended].map(({ reason }) => reason);
+  assert.ok(reasons.includes('full packets are lost'), `${reasons}`);
+  assert.deepEqual([a.report('b')!.state, b.report('a')!.state], ['up', 'up'], 'by the direct path');
+  const ends = a.ended.length + b.ended.length;
+  await connect();
+  await clock.pass(60_000);
+  assert.equal(a.ended.length + b.ended.length, ends);
+});
+
+test('a path that loses one message in five keeps its connection', async (context) => {
+  let random = 1;
+  const chance = () => {
+    random = (Math.imul(random, 1_103_515_245) + 12_345) >>> 0;
+    return random / 2 ** 32;
+  };
+  const { a, b, clock } = await labOf(context, new FakeNetwork({ loses: () => chance() < 0.2 }), false);
+  await clock.pass(30_000);
+  assert.deepEqual([...a.ended, ...b.ended], []);
+  const { counters } = (await a.shell.request('stats', {})).links[0]!;
+  assert.deepEqual([counters.rxPackets, counters.rxDropped], [0, 0], 'full packets are no packets');
+});
