@@ -39,6 +39,8 @@ export interface ControlConfig {
   readonly udpPort: number | null;
   /** 0: none. */
   readonly fwmark: number;
+  /** Of the packets of the direct path; 'copy': that of each packet inside. */
+  readonly dscp: number | 'copy';
   readonly direct: boolean;
   /** Threads each way. */
   readonly workers: number;
@@ -155,6 +157,7 @@ function resolve({ given, meant }: Sources, env: Environment, uid: number): Cont
     autoMtu: mtu === 'auto',
     udpPort: read('udp-port', (text) => integer(text, 1, 65_535)) ?? null,
     fwmark: read('fwmark', mark)!,
+    dscp: read<number | 'copy'>('dscp', (text) => (text === 'copy' ? text : integer(text, 0, 63)))!,
     direct: !(read('no-direct', boolean) ?? false),
     workers: read('workers', (text) =>
       text === 'auto' ? defaultWorkers(availableParallelism()) : integer(text, 1, 16),

@@ -112,6 +112,13 @@ export const optionTable: readonly OptionRow[] = [
     help: 'mark (SO_MARK) on the packets of the node, for policy routing: UDP, and the bootstrap connections that it makes; 0 is none',
   },
   {
+    flag: 'dscp',
+    value: 'DSCP',
+    fallback: '0',
+    takes: 'copy or a number from 0 to 63',
+    help: 'DSCP of the packets of the direct path: a number, or copy for that of each packet inside',
+  },
+  {
     flag: 'no-direct',
     takes: 'true or false',
     help: 'carry packets by datachannels alone, without the direct path',

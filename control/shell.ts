@@ -303,7 +303,7 @@ export class ControlShell {
 
   #newDataplane(early: Promise<number | undefined> | undefined): DataplaneConnection {
     const { id, interfacePrefix, autoInterfaceName, packetInformation, mtu, autoMtu } = this.#config;
-    const { udpPort, fwmark, direct, workers } = this.#config;
+    const { udpPort, fwmark, dscp, direct, workers } = this.#config;
     return new DataplaneConnection(
       {
         start: startOptions(this.#config),
@@ -319,6 +319,8 @@ export class ControlShell {
           autoMtu,
           udpPort,
           fwmark,
+          // A dataplane that an older control configured takes the default for what it has.
+          ...(dscp === 0 ? {} : { dscp }),
           direct,
           workers,
         },

@@ -102,7 +102,7 @@ export class DirectShell {
     if (this.#unavailable !== undefined) return;
     try {
       this.#options.tuns.openDirect(
-        { port, workers: config.workers, mark: config.fwmark },
+        { port, workers: config.workers, mark: config.fwmark, dscp: config.dscp },
         {
           heard: (index) => this.#ofSession(index, { type: 'heard', index }),
           answered: (index, number, rtt) => this.#ofSession(index, { type: 'answered', index, number, rtt }),
@@ -274,6 +274,7 @@ export class DirectShell {
       index,
       key: pair.publicKey,
       ciphers: [...ownCiphers()],
+      ecn: true,
       ...(echo === undefined ? {} : { echo }),
     };
     return { pair, ours };
@@ -299,7 +300,8 @@ export class DirectShell {
         path.direct.reason = 'unreachable address';
         return;
       }
-      if (!path.link.add({ index, peerIndex: theirs.index, cipher, sendKey, receiveKey })) return;
+      if (!path.link.add({ index, peerIndex: theirs.index, cipher, sendKey, receiveKey, ecn: theirs.ecn }))
+        return;
     } finally {
       sendKey.fill(0);
       receiveKey.fill(0);

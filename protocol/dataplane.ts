@@ -51,6 +51,8 @@ const dataplaneConfig = z.object({
   udpPort: z.nullable(port),
   /** SO_MARK of the UDP sockets; 0: none. */
   fwmark: z.int().check(z.minimum(0), z.maximum(0xffff_ffff)),
+  /** DSCP of records, or 'copy': that of each packet; missing: 0. */
+  dscp: z.optional(z.union([z.int().check(z.minimum(0), z.maximum(63)), z.literal('copy')])),
   /** Whether packets may take the direct path. */
   direct: z.boolean(),
   /** Threads each way for the direct path. */

@@ -84,6 +84,9 @@ export const directMessage = z.object({
   key: bytes(32, 32),
   /** What the sender opens, the fastest first. A name that is not known is no reason to refuse. */
   ciphers: z.array(z.string().check(z.regex(/^[a-z0-9-]{1,32}$/))).check(z.minLength(1), z.maxLength(4)),
+  /** The sender brings marks of congestion in: records to it may show the ECN of what is in them (RFC 6040, section 4.1
+   *  and 4.2). */
+  ecn: z.optional(z.boolean()),
   /** The `key` that this one answers; empty or missing where it answers none. */
   echo: z.optional(bytes(0, 32)),
 });

@@ -315,6 +315,7 @@ const limits: readonly [
     [new Uint8Array(31), new Uint8Array(33), new Uint8Array(0)],
   ],
   ['request hello', ['config', 'fwmark'], [0, 0xffff_ffff], [-1, 0x1_0000_0000, 0.5]],
+  ['request hello', ['config', 'dscp'], [0, 63, 'copy'], [-1, 64, 0.5, 'ef']],
   ['request hello', ['config', 'workers'], [1, 16], [0, 17, 1.5]],
   ['request offer', ['identity'], [new Uint8Array(32)], [new Uint8Array(0), new Uint8Array(33)]],
   ['request answer', ['identity'], [new Uint8Array(32)], [new Uint8Array(0), new Uint8Array(33)]],

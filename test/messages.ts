@@ -254,6 +254,7 @@ export const calls: { readonly [M in Method]: { readonly params: Params<M>; read
         autoMtu: true,
         udpPort: null,
         fwmark: 0xca6c,
+        dscp: 46,
         direct: true,
         workers: 2,
       },
@@ -336,6 +337,7 @@ const measurements = [
 
 /** What there is to say of the fields of some of these, by the names of the vectors. */
 export const peculiar: Readonly<Record<string, Pick<Example, 'optional' | 'records'>>> = {
+  'request hello': { optional: ['config.dscp'] },
   'reply hello': { optional: ['links.0.direct', 'warnings'] },
   'reply stats': { optional: measurements.map((name) => `links.0.${name}`), records: ['links.0.dropped'] },
   'notification link': { optional: ['direct'] },

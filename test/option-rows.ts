@@ -144,6 +144,17 @@ export const rows: readonly Row[] = [
     bad: ['4294967296', '0x100000000', '0x', 'ca6c', '-1', '1.5', '1e3', '0x1/0xff', '0b1'],
   },
   {
+    flag: 'dscp',
+    field: 'dscp',
+    initial: 0,
+    good: [
+      ['copy', 'copy'],
+      ['63', 63],
+      ['46', 46],
+    ],
+    bad: ['64', '-1', 'ef', '0x2e', '1.5'],
+  },
+  {
     flag: 'workers',
     field: 'workers',
     initial: defaultWorkers(availableParallelism()),

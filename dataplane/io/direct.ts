@@ -8,6 +8,8 @@ export interface DirectOptions {
   readonly workers: number;
   /** SO_MARK; 0: none. */
   readonly mark: number;
+  /** Differentiated services code point of records (RFC 2474), 0 to 63, or that of each packet; by default 0. */
+  readonly dscp?: number | 'copy';
 }
 
 /** One pair of keys under one receiver index. */
@@ -19,6 +21,8 @@ export interface DirectSession {
   /** 32 bytes each; copied. */
   readonly sendKey: Uint8Array;
   readonly receiveKey: Uint8Array;
+  /** The peer brings the marks of routers in, so that packets show their ECN outside; by default not. */
+  readonly ecn?: boolean;
 }
 
 export interface DirectEvents {
@@ -52,6 +56,8 @@ export interface DirectCounters {
   readonly rxForged: number;
   readonly rxReplayed: number;
   readonly rxMalformed: number;
+  /** Packets that a router on the way marked, and that cannot say so inside: to whoever sent them, lost (RFC 6040). */
+  readonly rxCongested: number;
   /** System calls. */
   readonly txWrites: number;
   readonly rxWrites: number;
@@ -101,12 +107,13 @@ export function sumCounters(
   note('forged', direct.rxForged);
   note('replayed', direct.rxReplayed);
   note('malformed', direct.rxMalformed);
+  note('congested', direct.rxCongested);
   const counters = {
     rxPackets: datachannel.rxPackets + direct.rxPackets,
     rxBytes: datachannel.rxBytes + direct.rxBytes,
     txPackets: datachannel.txPackets + direct.txPackets,
     txBytes: datachannel.txBytes + direct.txBytes,
-    rxDropped: datachannel.rxDropped + direct.rxRefused,
+    rxDropped: datachannel.rxDropped + direct.rxRefused + direct.rxCongested,
     txDropped: datachannel.txDropped + direct.txRefused + direct.txTooLong + direct.txOverflow,
   };
   return { counters, dropped };

@@ -27,6 +27,7 @@ const counterNames = [
   'rxForged',
   'rxReplayed',
   'rxMalformed',
+  'rxCongested',
   'txWrites',
   'rxWrites',
 ] as const satisfies readonly (keyof DirectCounters)[];
@@ -56,9 +57,9 @@ export function directLink(addon: NativeAddon, device: number): DirectLink {
     source: () => addon.source(device),
     forgetOwn: () => addon.forgetOwn(device),
     setLimit: (bytes) => addon.setLimit(device, bytes),
-    add({ index, peerIndex, cipher, sendKey, receiveKey }) {
+    add({ index, peerIndex, cipher, sendKey, receiveKey, ecn = false }) {
       try {
-        addon.addSession(device, index, peerIndex, cipherNumbers[cipher], sendKey, receiveKey);
+        addon.addSession(device, index, peerIndex, cipherNumbers[cipher], sendKey, receiveKey, ecn);
         return true;
       } catch (error) {
         if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;

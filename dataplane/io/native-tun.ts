@@ -17,6 +17,8 @@ import { defaultTunDevice, tunRefusal } from './tun-refusal.ts';
 const batchPackets = 128;
 /** Packets in the kernel's queue, beyond the 256 KiB of the ring: 5 ms at 1 Gbit/s, a pause of the event loop. */
 const queueLength = 500;
+/** `DSCP_COPY` in `session.h`. */
+const copiedDscp = 64;
 /** The smallest MTU with which an interface has IPv6 at all (RFC 8200 §5). */
 const ipv6MinimumMtu = 1280;
 
@@ -28,9 +30,9 @@ export function nativeTunsBy(path: string): TunFactory {
 const kernel: Omit<TunFactory, 'try' | 'open'> = {
   ...nativeHost,
 
-  openDirect({ port, workers, mark }, events) {
+  openDirect({ port, workers, mark, dscp = 0 }, events) {
     const addon = listeningAddon();
-    refuseDirect(() => addon.directOpen(port, workers, mark));
+    refuseDirect(() => addon.directOpen(port, workers, mark, dscp === 'copy' ? copiedDscp : dscp));
     directEvents = events;
   },
 

@@ -44,8 +44,8 @@ export interface NativeAddon {
   /** RTM_GETROUTE, for a packet with that mark. */
   route(address: string, mark: number): [name: string, source?: string] | undefined;
   /** Direct paths, after `listen`, whose `wake` is also called for events: sockets on ICE's UDP port, and `receivers`
-   *  threads. `mark` 0: none. */
-  directOpen(port: number, receivers: number, mark: number): void;
+   *  threads. `mark` 0: none. `dscp` 64: that of the packet. */
+  directOpen(port: number, receivers: number, mark: number, dscp: number): void;
   /** Every link loses its direct path. */
   directClose(): void;
   /** Fills one number for each of `enum link_counter` in `session.h`. */
@@ -75,6 +75,7 @@ export interface NativeAddon {
     cipher: number,
     seal: Uint8Array,
     open: Uint8Array,
+    ecn: boolean,
   ): void;
   /** 0: none, packets come by `take`. */
   useSession(device: number, index: number): void;

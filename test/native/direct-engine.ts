@@ -4,7 +4,7 @@ import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { compile, nativeSources } from './compile.ts';
 
-const reading = ['poller', 'busy_poll', 'ring', 'thread', 'segment', 'checksum'];
+const reading = ['poller', 'busy_poll', 'ring', 'thread', 'segment', 'checksum', 'ecn'];
 const paths = [
   'coalesce',
   'record',

@@ -43,6 +43,7 @@ static void write_headers(struct flow *flow, uint8_t *ip, uint32_t length) {
   uint8_t protocol = flow->tcp ? IPPROTO_TCP : IPPROTO_UDP;
   memset(ip, 0, flow_header(flow->tcp));
   ip[0] = 0x45;
+  ip[1] = flow->octet;
   put16(ip + 2, length);
   put16(ip + 4, flow->next);
   put16(ip + 6, 0x4000);

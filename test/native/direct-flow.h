@@ -16,6 +16,7 @@
 struct flow {
   uint16_t port; /* its source port, by which it is recognized */
   bool tcp;
+  uint8_t octet; /* TOS */
   uint32_t source; /* its address; 0: 10.0.0.1 */
   uint32_t next; /* number of the next packet to write */
   uint32_t bytes; /* of TCP payload written */

@@ -47,7 +47,7 @@ void node_open(struct node *node, const char *address, unsigned workers) {
   atomic_init(&node->bells, 0);
   node->poller = poller_start(ring_bell, &node->bells);
   if (node->poller == NULL) fail("poller_start", (uint64_t)errno, 0);
-  node->direct = direct_open(node->port, workers, 0, ring_bell, &node->bells, &step);
+  node->direct = direct_open(node->port, workers, 0, node->dscp, ring_bell, &node->bells, &step);
   if (node->direct == NULL) fail(step, (uint64_t)errno, 0);
 }
 
@@ -106,7 +106,8 @@ struct session *add_session(struct end *end, uint32_t index, uint32_t peer_index
   memset(keys[0], generation, RECORD_KEY);
   memset(keys[1], ~generation, RECORD_KEY);
   enum record_cipher cipher = generation % 2 == 0 ? RECORD_AES_256_GCM : RECORD_CHACHA20_POLY1305;
-  struct session *session = session_add(end->link, index, peer_index, cipher, keys[first ? 0 : 1], keys[first ? 1 : 0]);
+  struct session *session = session_add(end->link, index, peer_index, cipher, keys[first ? 0 : 1],
+                                        keys[first ? 1 : 0], true);
   if (session == NULL) fail("session_add", (uint64_t)errno, 0);
   return session;
 }

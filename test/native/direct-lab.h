@@ -20,6 +20,7 @@ struct node {
   const char *address; /* numeric, of loopback */
   int ice;             /* stands for ICE's socket */
   uint16_t port;
+  unsigned dscp; /* set before it is opened */
   struct poller *poller;
   struct direct *direct;
   atomic_uint bells;

@@ -42,6 +42,11 @@ for (const sanitizer of sanitizers) {
     assert.equal(runEngine(buildEngine('direct-refusal', sanitizer)), 'all refusals counted\n');
   });
 
+  test(`packets show their marks outside and take those of routers in, one call for one mark (${flag})`, () => {
+    const program = buildEngine('direct-ecn', sanitizer);
+    for (const address of addresses) assert.equal(runEngine(program, address), 'every octet as expected\n');
+  });
+
   test(`records leave from the address that the peer’s come to (${flag})`, () => {
     const program = buildEngine('direct-source', sanitizer);
     const [first, second, gone] = ['127.0.0.2', '127.0.0.3', '192.0.2.1'];

@@ -8,7 +8,7 @@
 /* Room for all that goes with one call, each aligned as the kernel wants it. */
 union control {
   struct cmsghdr header;
-  char space[CMSG_SPACE(sizeof(uint16_t)) + CMSG_SPACE(sizeof(struct in6_pktinfo))];
+  char space[CMSG_SPACE(sizeof(uint16_t)) + CMSG_SPACE(sizeof(int)) + CMSG_SPACE(sizeof(struct in6_pktinfo))];
 };
 
 bool own_address_is_set(const struct own_address *own) { return !IN6_IS_ADDR_UNSPECIFIED(&own->address); }
@@ -33,6 +33,11 @@ static void add(struct msghdr *message, int level, int type, const void *value, 
   *part = (struct cmsghdr){.cmsg_level = level, .cmsg_type = type, .cmsg_len = CMSG_LEN(length)};
   memcpy(CMSG_DATA(part), value, length);
   message->msg_controllen += CMSG_SPACE(length);
+}
+
+static void add_octet(struct msghdr *message, bool ipv4, int octet) {
+  if (ipv4) add(message, IPPROTO_IP, IP_TOS, &octet, sizeof octet);
+  else add(message, IPPROTO_IPV6, IPV6_TCLASS, &octet, sizeof octet);
 }
 
 /* Without an interface: rules and routes decide by the address alone. */
@@ -60,6 +65,7 @@ int ancillary_send(int socket, const struct endpoint *far, const struct ancillar
   };
   uint16_t segment = (uint16_t)with->segment;
   if (segment > 0) add(&message, SOL_UDP, UDP_SEGMENT, &segment, sizeof segment);
+  if (with->octet != 0) add_octet(&message, endpoint_is_ipv4(far), with->octet);
   if (own_address_fits(&with->own, far)) add_own(&message, &with->own);
   if (message.msg_controllen == 0) message.msg_control = NULL;
   while (sendmsg(socket, &message, MSG_DONTWAIT) < 0) {
@@ -75,6 +81,12 @@ struct ancillary ancillary_of(struct msghdr *message) {
       int size;
       memcpy(&size, CMSG_DATA(part), sizeof size);
       if (size > 0) with.segment = (uint32_t)size;
+    } else if (part->cmsg_level == IPPROTO_IP && part->cmsg_type == IP_TOS) {
+      with.octet = *CMSG_DATA(part);
+    } else if (part->cmsg_level == IPPROTO_IPV6 && part->cmsg_type == IPV6_TCLASS) {
+      int octet;
+      memcpy(&octet, CMSG_DATA(part), sizeof octet);
+      with.octet = (uint8_t)octet;
     } else if (part->cmsg_level == IPPROTO_IP && part->cmsg_type == IP_PKTINFO) {
       struct in_pktinfo ipv4;
       memcpy(&ipv4, CMSG_DATA(part), sizeof ipv4);

@@ -1,6 +1,6 @@
 /*
- * What goes beside a datagram, as control messages of sendmsg and recvmsg: the length of its segments (udp(7)), and which
- * address of ours it leaves from or came to (ip(7), ipv6(7)).
+ * What goes beside a datagram, as control messages of sendmsg and recvmsg: the length of its segments (udp(7)), its TOS octet
+ * or traffic class, and which address of ours it leaves from or came to (ip(7), ipv6(7)).
  */
 #ifndef CRYONET_ANCILLARY_H
 #define CRYONET_ANCILLARY_H
@@ -26,6 +26,7 @@ struct ends {
 
 struct ancillary {
   uint32_t segment; /* bytes of each datagram of several; 0: there is one */
+  uint8_t octet;    /* TOS or traffic class */
   struct own_address own;
 };
 

@@ -17,12 +17,13 @@ static void stop(struct direct *direct) {
   free(direct);
 }
 
-struct direct *direct_open(uint16_t port, unsigned workers, uint32_t mark, void (*bell)(void *context),
-                           void *context, const char **step) {
+struct direct *direct_open(uint16_t port, unsigned workers, uint32_t mark, unsigned dscp,
+                           void (*bell)(void *context), void *context, const char **step) {
   *step = "memory";
   struct direct *direct = calloc(1, sizeof *direct);
   if (direct == NULL) return NULL;
   direct->port = port;
+  direct->dscp = dscp;
   events_open(&direct->events, bell, context);
   pthread_rwlockattr_t fair;
   pthread_rwlockattr_init(&fair);

@@ -13,10 +13,10 @@
 
 #include "session.h"
 
-/* Opens sockets on ICE's port, starts `workers` receivers, and sends for as many reader threads. `bell` rings on any
+/* Opens sockets on ICE's port, sends with this DSCP (or DSCP_COPY), starts `workers` receivers, and sends for as many reader threads. `bell` rings on any
  * thread when there are events. NULL with errno set and `step` naming what the kernel refused. */
-struct direct *direct_open(uint16_t port, unsigned workers, uint32_t mark, void (*bell)(void *context),
-                           void *context, const char **step);
+struct direct *direct_open(uint16_t port, unsigned workers, uint32_t mark, unsigned dscp,
+                           void (*bell)(void *context), void *context, const char **step);
 /* No link may be left. */
 void direct_close(struct direct *direct);
 
@@ -33,9 +33,9 @@ void link_set_limit(struct link *link, uint32_t bytes);
 /* Packets go by this session from now on; NULL: into the ring. */
 void link_use(struct link *link, struct session *session);
 
-/* Records to `index` are opened from now on. NULL where the index is taken, or without memory. The keys are copied. */
+/* Records to `index` are opened from now on. `ecn`: the peer brings marks in, too. NULL where the index is taken, or without memory. The keys are copied. */
 struct session *session_add(struct link *link, uint32_t index, uint32_t peer_index, enum record_cipher cipher,
-                            const uint8_t seal[RECORD_KEY], const uint8_t open[RECORD_KEY]);
+                            const uint8_t seal[RECORD_KEY], const uint8_t open[RECORD_KEY], bool ecn);
 /* It must not be in use (link_use). Wipes its keys. */
 void session_remove(struct session *session);
 

@@ -44,22 +44,25 @@ static struct session *session_arguments(napi_env env, napi_callback_info info, 
   return tuns->direct == NULL ? NULL : session_find(tuns->direct, index);
 }
 
-/* directOpen(port, workers, mark): called after listen, whose bell also rings for events, and while no device is open. */
+/* directOpen(port, workers, mark, dscp): called after listen, whose bell also rings for events, and while no device is open. */
 static napi_value open_direct(napi_env env, napi_callback_info info) {
-  napi_value values[3];
+  napi_value values[4];
   void *context;
   uint32_t port;
   uint32_t workers;
   uint32_t mark;
-  if (!binding_arguments(env, info, 3, values, &context) || !binding_u32(env, values[0], &port) ||
-      !binding_u32(env, values[1], &workers) || !binding_u32(env, values[2], &mark)) {
+  uint32_t dscp;
+  if (!binding_arguments(env, info, 4, values, &context) || !binding_u32(env, values[0], &port) ||
+      !binding_u32(env, values[1], &workers) || !binding_u32(env, values[2], &mark) ||
+      !binding_u32(env, values[3], &dscp)) {
     return NULL;
   }
   struct tuns *tuns = context;
-  bool usable = tuns->bell != NULL && tuns->direct == NULL && tuns->open == 0 && workers > 0 && workers <= OUTER_MAX;
+  bool usable = tuns->bell != NULL && tuns->direct == NULL && tuns->open == 0 && workers > 0 && workers <= OUTER_MAX &&
+                dscp <= DSCP_COPY;
   if (!usable) return binding_throw(env, "direct paths", EINVAL);
   const char *step;
-  tuns->direct = direct_open((uint16_t)port, workers, mark, tun_ring_bell, tuns, &step);
+  tuns->direct = direct_open((uint16_t)port, workers, mark, dscp, tun_ring_bell, tuns, &step);
   if (tuns->direct == NULL) return binding_throw(env, step, errno);
   tuns->readers = workers;
   return NULL;
@@ -186,21 +189,22 @@ static napi_value set_limit(napi_env env, napi_callback_info info) {
   return NULL;
 }
 
-/* addSession(device, index, peerIndex, cipher, seal, open): EEXIST where the index is taken. */
+/* addSession(device, index, peerIndex, cipher, seal, open, ecn): EEXIST where the index is taken. */
 static napi_value add_session(napi_env env, napi_callback_info info) {
-  napi_value values[6];
+  napi_value values[7];
   uint32_t index;
   uint32_t peer_index;
   uint32_t cipher;
   const uint8_t *seal;
   const uint8_t *open;
-  struct link *link = link_arguments(env, info, 6, values);
+  bool ecn;
+  struct link *link = link_arguments(env, info, 7, values);
   if (link == NULL || !binding_u32(env, values[1], &index) || !binding_u32(env, values[2], &peer_index) ||
       !binding_u32(env, values[3], &cipher) || !key_argument(env, values[4], &seal) ||
-      !key_argument(env, values[5], &open)) {
+      !key_argument(env, values[5], &open) || !binding_bool(env, values[6], &ecn)) {
     return NULL;
   }
-  struct session *session = session_add(link, index, peer_index, (enum record_cipher)cipher, seal, open);
+  struct session *session = session_add(link, index, peer_index, (enum record_cipher)cipher, seal, open, ecn);
   return session == NULL ? binding_throw(env, "adding a session", errno) : NULL;
 }
 

@@ -113,11 +113,13 @@ static int open_socket(const struct search *ice, uint32_t mark, const char **ste
       /* Never fragmented, and the size is ours to find: what the kernel believes of the path may be forged. */
       {IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_PROBE, "IP_MTU_DISCOVER"},
       {IPPROTO_IP, IP_PKTINFO, 1, "IP_PKTINFO"},
+      {IPPROTO_IP, IP_RECVTOS, 1, "IP_RECVTOS"},
       {IPPROTO_IPV6, IPV6_V6ONLY, only, "IPV6_V6ONLY"},
       {IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_PROBE, "IPV6_MTU_DISCOVER"},
       {IPPROTO_IPV6, IPV6_RECVPKTINFO, 1, "IPV6_RECVPKTINFO"},
+      {IPPROTO_IPV6, IPV6_RECVTCLASS, 1, "IPV6_RECVTCLASS"},
   };
-  unsigned count = sizeof options / sizeof options[0] - (ipv6 ? 0 : 3);
+  unsigned count = sizeof options / sizeof options[0] - (ipv6 ? 0 : 4);
   for (unsigned i = 0; i < count; i++) {
     *step = options[i].step;
     if (set(fd, options[i].level, options[i].option, options[i].value) != 0) goto refused;

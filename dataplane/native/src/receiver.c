@@ -11,6 +11,7 @@
 
 #include "busy_poll.h"
 #include "coalesce.h"
+#include "ecn.h"
 #include "probe.h"
 #include "thread.h"
 
@@ -29,6 +30,7 @@ struct receiver {
   struct coalesce *coalesce;
   struct link *pending;    /* whose packets lie in it */
   struct session *current; /* found last; of this batch only */
+  enum ecn ecn; /* of the datagrams at hand */
   struct mmsghdr messages[BATCH];
   struct iovec parts[BATCH];
   struct sockaddr_storage sources[BATCH];
@@ -71,6 +73,12 @@ static void take_packet(struct receiver *receiver, struct link *link, uint8_t *p
       .packet_information = link->pi,
       .partial = (flags & RECORD_PARTIAL) != 0,
   };
+  uint32_t prefix = link->pi ? POLLER_PI : 0;
+  size_t inner = ecn_is_ip(link->pi ? packet : NULL) ? length - prefix : 0;
+  if (receiver->ecn != ECN_NOT_ECT && !ecn_bring_in(packet + prefix, inner, receiver->ecn)) {
+    count(link->counters, COUNTER_RX_CONGESTED, 1);
+    return;
+  }
   if (receiver->pending != link) flush(receiver);
   receiver->pending = link;
   if (coalesce_add(receiver->coalesce, packet, length, options)) return;
@@ -163,6 +171,7 @@ static void take_message(struct receiver *receiver, unsigned i) {
   size_t segment = with.segment > 0 ? with.segment : length;
   struct ends ends = {.far = {.length = message->msg_namelen}, .own = with.own};
   memcpy(&ends.far.address, &receiver->sources[i], sizeof ends.far.address);
+  receiver->ecn = with.octet & ECN_BITS;
   uint8_t *bytes = receiver->parts[i].iov_base;
   struct session *newest = NULL;
   for (size_t at = 0; at < length; at += segment) {

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ecn.h"
+
 /* Bytes that the kernel takes in one call, over IPv6 and over IPv4. */
 #define CALL 65000u
 /* One record may be longer than that: the kernel then says so. */
@@ -24,6 +26,7 @@ struct sender {
   uint32_t size; /* of each record but the last */
   uint32_t records;
   uint64_t packet_bytes;
+  uint8_t octet; /* TOS or traffic class of all of them */
   bool ended; /* the last one is shorter */
   uint8_t buffer[BUFFER];
 };
@@ -52,7 +55,7 @@ static void account(struct link *link, int error, uint32_t records, uint64_t pac
 static void transmit_singly(struct sender *sender, struct link *link, const struct ends *ends) {
   for (uint32_t at = 0; at < sender->used; at += sender->size) {
     uint32_t length = sender->used - at < sender->size ? sender->used - at : sender->size;
-    int error = link_send(link, sender->socket, ends, sender->buffer + at, length, 0);
+    int error = link_send(link, sender->socket, ends, sender->buffer + at, length, 0, sender->octet);
     account(link, error, 1, length - RECORD_OVERHEAD);
   }
 }
@@ -65,7 +68,7 @@ static void flush(struct sender *sender) {
   bool uncut = link->uncut;
   pthread_mutex_unlock(&link->lock);
   uint32_t segment = sender->records > 1 ? sender->size : 0;
-  int error = uncut ? EIO : link_send(link, sender->socket, &ends, sender->buffer, sender->used, segment);
+  int error = uncut ? EIO : link_send(link, sender->socket, &ends, sender->buffer, sender->used, segment, sender->octet);
   if (error == EIO && !uncut && sender->records > 1) {
     pthread_mutex_lock(&link->lock);
     link->uncut = endpoint_equals(&link->endpoint, &ends.far);
@@ -101,6 +104,14 @@ static bool is_outer(const struct direct *direct, const struct segment_cut *cut)
   return own_has(direct->own, &source);
 }
 
+/* What is seen outside of a packet: its ECN where the peer takes that in again (RFC 6040, section 4.1), its DSCP where that
+ * was asked for. */
+static uint8_t outer_octet(const struct session *session, const uint8_t *pi, const struct segment_cut *cut) {
+  unsigned dscp = session->link->direct->dscp;
+  unsigned inner = ecn_is_ip(pi) ? ecn_octet(cut->packet, cut->length) : 0;
+  return (uint8_t)((dscp == DSCP_COPY ? inner & ~ECN_BITS : dscp << 2) | (session->ecn ? inner & ECN_BITS : 0));
+}
+
 bool sender_send(struct outlet *outlet, const uint8_t *pi, struct segment_cut *cut) {
   struct session *session = (struct session *)outlet;
   struct link *link = session->link;
@@ -113,9 +124,11 @@ bool sender_send(struct outlet *outlet, const uint8_t *pi, struct segment_cut *c
   }
   if (is_outer(link->direct, cut)) return false;
   uint32_t size = largest + RECORD_OVERHEAD;
+  uint8_t octet = outer_octet(session, pi, cut);
   uint8_t flags = segment_leave_sums(cut) ? RECORD_PARTIAL : 0;
   for (;;) {
-    if (sender->records > 0 && (sender->session != session || sender->size != size || sender->ended ||
+    if (sender->records > 0 && (sender->session != session || sender->size != size || sender->octet != octet ||
+                                sender->ended ||
                                 sender->records == RECORDS || sender->used + size > CALL)) {
       flush(sender);
     }
@@ -138,6 +151,7 @@ bool sender_send(struct outlet *outlet, const uint8_t *pi, struct segment_cut *c
     }
     sender->session = session;
     sender->size = size;
+    sender->octet = octet;
     sender->used += length + RECORD_OVERHEAD;
     sender->records++;
     sender->packet_bytes += length;

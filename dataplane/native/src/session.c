@@ -25,7 +25,7 @@ static void free_session(struct session *session) {
 }
 
 struct session *session_add(struct link *link, uint32_t index, uint32_t peer_index, enum record_cipher cipher,
-                            const uint8_t seal[RECORD_KEY], const uint8_t open[RECORD_KEY]) {
+                            const uint8_t seal[RECORD_KEY], const uint8_t open[RECORD_KEY], bool ecn) {
   struct direct *direct = link->direct;
   if (session_find(direct, index) != NULL) {
     errno = EEXIST;
@@ -38,6 +38,7 @@ struct session *session_add(struct link *link, uint32_t index, uint32_t peer_ind
   session->link = link;
   session->index = index;
   session->peer_index = peer_index;
+  session->ecn = ecn;
   session->seal = record_key_new(cipher, seal, true);
   session->reply = record_key_new(cipher, seal, true);
   session->open = record_key_new(cipher, open, false);
@@ -77,9 +78,9 @@ static bool may_be_for_source(int error) {
 }
 
 int link_send(struct link *link, unsigned socket, const struct ends *ends, const uint8_t *records, size_t length,
-              uint32_t segment) {
+              uint32_t segment, uint8_t octet) {
   int fd = link->direct->outer.sockets[socket];
-  struct ancillary with = {.segment = segment, .own = ends->own};
+  struct ancillary with = {.segment = segment, .octet = octet, .own = ends->own};
   int error = ancillary_send(fd, &ends->far, &with, records, length);
   if (!may_be_for_source(error) || !own_address_is_set(&with.own)) return error;
   with.own = (struct own_address){0};
@@ -103,7 +104,8 @@ bool session_send(struct session *session, enum record_kind kind, uint8_t *recor
   bool sealed = record_seal(session->reply, record, record + RECORD_HEADER, length, header);
   pthread_mutex_unlock(&session->lock);
   if (!sealed) return true;
-  int error = link_send(link, 0, ends, record, length + RECORD_OVERHEAD, 0);
+  uint8_t octet = link->direct->dscp == DSCP_COPY ? 0 : (uint8_t)(link->direct->dscp << 2);
+  int error = link_send(link, 0, ends, record, length + RECORD_OVERHEAD, 0, octet);
   if (error == 0) count(link->counters, COUNTER_TX_RECORDS, 1);
   return error != EMSGSIZE;
 }

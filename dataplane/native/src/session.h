@@ -40,6 +40,7 @@ enum link_counter {
   COUNTER_RX_FORGED,    /* records that did not open */
   COUNTER_RX_REPLAYED,  /* records */
   COUNTER_RX_MALFORMED, /* records that opened and make no sense */
+  COUNTER_RX_CONGESTED, /* packets marked by a router on the way that cannot say so inside (ecn.h) */
   COUNTER_TX_WRITES,    /* system calls */
   COUNTER_RX_WRITES,
   LINK_COUNTERS,
@@ -50,11 +51,15 @@ enum direct_counter { COUNTER_UNKNOWN, COUNTER_NO_RECORD, DIRECT_COUNTERS };
 
 #define SESSION_BUCKETS 1024u
 
+/* One more than the greatest. */
+#define DSCP_COPY 64u
+
 struct session;
 
 struct direct {
   struct outer outer;
   uint16_t port;
+  unsigned dscp; /* of records; DSCP_COPY: that of the packet */
   struct own *own;
   struct receiver *receivers[OUTER_MAX];
   struct sender *senders[OUTER_MAX]; /* one for each reader thread */
@@ -87,6 +92,7 @@ struct session {
   struct link *link;
   uint32_t index;
   uint32_t peer_index;
+  bool ecn; /* the peer brings marks in: packets show theirs outside */
   _Atomic uint64_t counter;
   struct record_key *seal;
   pthread_mutex_t lock;
@@ -108,9 +114,9 @@ bool session_send(struct session *session, enum record_kind kind, uint8_t *recor
 
 /* Both ends as they are now. */
 struct ends link_ends(struct link *link);
-/* Sends sealed records of `segment` bytes each but the last; 0: one. Where this machine has the address of ours no more,
+/* Sends sealed records of `segment` bytes each but the last; 0: one. `octet`: TOS or traffic class. Where this machine has the address of ours no more,
  * or no way from there, the link forgets it and the kernel chooses one. 0 or errno. */
 int link_send(struct link *link, unsigned socket, const struct ends *ends, const uint8_t *records, size_t length,
-              uint32_t segment);
+              uint32_t segment, uint8_t octet);
 
 #endif
