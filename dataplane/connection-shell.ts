@@ -17,6 +17,7 @@ import type { LinkEvent } from './core/link.ts';
 import type { DirectShell } from './direct-shell.ts';
 import type { CandidateFilter } from './io/candidate-filter.ts';
 import { fingerprintOf } from './io/engine/sdp.ts';
+import type { IceServerWatch } from './io/ice-server-watch.ts';
 import { LiveConnection, LiveConnections, readWire } from './io/live-connection.ts';
 import type { Connection, ConnectionState, Engine } from './io/webrtc.ts';
 
@@ -34,6 +35,7 @@ export interface ConnectionShellOptions {
   readonly log: Log;
   readonly filter: CandidateFilter;
   readonly direct: DirectShell;
+  readonly iceServers: IceServerWatch;
   /** Undefined before `hello`. */
   readonly engine: () => Engine | undefined;
   readonly take: (event: LinkEvent) => void;
@@ -160,10 +162,10 @@ export class ConnectionShell {
   }
 
   #connect(
-    { peer, negotiation, identity, route, iceServers }: Params<'offer'>,
+    { peer, negotiation, identity, route, iceServers: given }: Params<'offer'>,
     offered: boolean,
   ): LiveConnection {
-    const { filter, log, take, notify, opened } = this.#options;
+    const { filter, log, take, notify, opened, iceServers } = this.#options;
     const engine = this.#options.engine();
     if (engine === undefined) throw new CryonetError('bad_message', 'hello comes first');
     if (this.#live.get(peer, negotiation) !== undefined)
@@ -171,7 +173,7 @@ export class ConnectionShell {
     take({ type: 'connect', peer, negotiation, route });
     const at = { peer, negotiation };
     const connection = engine.connect(
-      { route, iceServers, narrow: this.#narrow.has(peer) },
+      { route, iceServers: iceServers.use(given), narrow: this.#narrow.has(peer) },
       {
         candidate: (candidate) => {
           if (route === 'relay') opened();
@@ -194,7 +196,10 @@ export class ConnectionShell {
           else if (bytes.length <= maxNeighborFrame) notify('signal', { peer, frame: bytes });
         },
         drain: () => this.#options.drained(peer, connection),
-        unserved: (kind) => log.debug('no candidate from a server', { ...at, kind }),
+        unserved: (kind) => {
+          log.debug('no candidate from a server', { ...at, kind });
+          iceServers.suspect(kind);
+        },
       },
     );
     const live = new LiveConnection(connection, { route, offered, identity });

@@ -31,6 +31,8 @@ import { isRelayed, pairOf, reportOf } from './core/report.ts';
 import { DirectShell } from './direct-shell.ts';
 import { CandidateFilter } from './io/candidate-filter.ts';
 import { sumCounters } from './io/direct.ts';
+import { type IceServerCheck, iceServerCheck } from './io/ice-server-check.ts';
+import { IceServerWatch } from './io/ice-server-watch.ts';
 import { Interfaces } from './io/interfaces.ts';
 import type { LiveConnection } from './io/live-connection.ts';
 import type { TunFactory } from './io/tun.ts';
@@ -53,6 +55,15 @@ interface ControlSide {
   notify<N extends Notification>(name: N, params: NotificationParams<N>): void;
 }
 
+export interface DataplaneShellOptions {
+  readonly log: Log;
+  readonly tuns: TunFactory;
+  readonly openEngine: EngineFactory;
+  readonly child: boolean;
+  /** Whether a STUN or TURN server works; by default it is asked. */
+  readonly checkIceServer?: IceServerCheck;
+}
+
 export class DataplaneShell {
   readonly #log: Log;
   readonly #openEngine: EngineFactory;
@@ -61,6 +72,7 @@ export class DataplaneShell {
   readonly #interfaces: Interfaces;
   readonly #tuns: TunFactory;
   readonly #direct: DirectShell;
+  readonly #iceServers: IceServerWatch;
   readonly #warnings: Warnings;
   #links: Links = newLinks({ packetInformation: false, mtu: leastMtu, autoMtu: true });
   #config: DataplaneConfig | undefined;
@@ -71,7 +83,7 @@ export class DataplaneShell {
   #timer: NodeJS.Timeout | undefined;
   #pings: NodeJS.Timeout | undefined;
 
-  constructor(options: { log: Log; tuns: TunFactory; openEngine: EngineFactory; child: boolean }) {
+  constructor(options: DataplaneShellOptions) {
     this.#log = options.log;
     this.#openEngine = options.openEngine;
     this.#child = options.child;
@@ -94,10 +106,18 @@ export class DataplaneShell {
       doubtful: (peer) => this.#connections.active(peer)?.ping(),
       fits: (peer, bytes, searching) => this.#take({ type: 'fits', peer, bytes, searching }),
     });
+    this.#iceServers = new IceServerWatch({
+      check: options.checkIceServer ?? iceServerCheck({ opened: () => this.#mark() }),
+      told: (subject, trouble) => {
+        if (trouble === undefined) this.#warnings.clear(subject);
+        else this.#warnings.set(subject, `it is not used: ${trouble}`);
+      },
+    });
     this.#connections = new ConnectionShell({
       log: options.log,
       filter: new CandidateFilter(options.tuns, () => this.#interfaces.names),
       direct: this.#direct,
+      iceServers: this.#iceServers,
       engine: () => this.#engine,
       take: (event) => this.#take(event),
       notify: (name, params) => this.#control?.notify(name, params),
@@ -139,6 +159,7 @@ export class DataplaneShell {
   close(): void {
     clearTimeout(this.#timer);
     clearInterval(this.#pings);
+    this.#iceServers.close();
     this.#direct.close();
     for (const peer of [...this.#links.byPeer.keys()]) this.#take({ type: 'remove', peer });
     this.#engine?.close();

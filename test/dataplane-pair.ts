@@ -8,6 +8,7 @@ import { DataplaneShell, type OpenEngine } from '../dataplane/shell.ts';
 import type {
   DataplaneConfig,
   HelloReply,
+  IceServer,
   LinkReport,
   Notification,
   NotificationParams,
@@ -44,6 +45,8 @@ export class Pairs {
   readonly records = new MemoryDirectNetwork();
   /** IDs whose candidates do not reach their peers. */
   readonly mute = new Set<string>();
+  /** What is wrong with an ICE server. */
+  iceServerTrouble: (server: IceServer) => string | undefined = () => undefined;
   readonly #sides = new Map<string, Side>();
   #negotiations = 0;
 
@@ -69,6 +72,7 @@ export class Pairs {
         log,
         tuns,
         child: false,
+        checkIceServer: async (server) => this.iceServerTrouble(server),
         openEngine: async () => {
           side.engines++;
           await null;

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Connection } from '../dataplane/io/webrtc.ts';
+import type { IceServer } from '../protocol/dataplane.ts';
 import { encode } from '../protocol/msgpack.ts';
 import { parse } from '../protocol/schema.ts';
 import { type WireMessage, wireMessage } from '../protocol/wire.ts';
@@ -276,4 +277,41 @@ test('packets that no interface takes are counted as dropped, and cost nothing e
   const { counters } = (await a.shell.request('stats', {})).links[0]!;
   assert.equal(counters.rxPackets, 1);
   assert.ok(counters.rxDropped >= 2, `${counters.rxDropped}`);
+});
+
+test('a TURN server that does not work is a warning without its credentials, and is given to no later connection', async (context) => {
+  const { pairs, a } = await twoOf(context);
+  const turn = { kind: 'turn', host: 't.example', port: 3478, user: 'u', credential: 'hidden' } as const;
+  const stun = { kind: 'stun', host: 's.example', port: 3478 } as const;
+  const given: (readonly IceServer[])[] = [];
+  const { network } = pairs;
+  const engine = network.engine.bind(network);
+  context.mock.method(network, 'engine', (node: string) => {
+    const made = engine(node);
+    const connect = made.connect.bind(made);
+    made.connect = (options, events) => {
+      given.push(options.iceServers);
+      return connect(options, events);
+    };
+    return made;
+  });
+  pairs.iceServerTrouble = ({ kind }) => (kind === 'turn' ? 'it refuses with error 401' : undefined);
+  await a.hello({ mtu: 1400 });
+  const offer = (peer: string) =>
+    a.shell.request('offer', { ...attemptWith(peer, `to-${peer}`), iceServers: [turn, stun] });
+  await offer('b');
+  const warned = await waitFor('the warning', async () => {
+    const { warnings } = await a.hello({ mtu: 1400 });
+    return warnings?.find(({ subject }) => subject === 'turn:t.example:3478');
+  });
+  assert.equal(warned.message, 'it is not used: it refuses with error 401');
+  await offer('c');
+  assert.deepEqual(given, [[turn, stun], [stun]]);
+  assert.doesNotMatch(JSON.stringify([warned, a.lines]), /hidden/);
+  await a.hello({ mtu: 1300 });
+  assert.deepEqual(
+    (await a.hello({ mtu: 1300 })).warnings,
+    [],
+    'another configuration may have another server',
+  );
 });

@@ -51,7 +51,7 @@ export class IceServerNames {
     }
     return servers.flatMap((server) => {
       const addresses = isIP(server.host) === 0 ? this.#entry(server.host).addresses : [server.host];
-      const best = addresses.find((address) => (isIP(address) === 4) === preferIpv4) ?? addresses[0];
+      const best = chooseAddress(addresses, preferIpv4);
       return best === undefined ? [] : [{ ...server, host: best }];
     });
   }
@@ -77,6 +77,11 @@ export class IceServerNames {
       });
     return entry;
   }
+}
+
+/** The one of a server's addresses that is asked. */
+export function chooseAddress(addresses: readonly string[], preferIpv4: boolean): string | undefined {
+  return addresses.find((address) => (isIP(address) === 4) === preferIpv4) ?? addresses[0];
 }
 
 /** Which STUN server to ask, for engines that ask one per connection: the first, until it leaves one without an

@@ -1,0 +1,123 @@
+/** Which of the node's STUN and TURN servers work. */
+import type { IceServerCheck } from './ice-server-check.ts';
+import type { IceServer } from './webrtc.ts';
+
+/** Milliseconds between two checks of a server. */
+const interval = 60_000;
+
+/** Characters of a name (RFC 1035 2.3.4 has 255), so that a subject is one of a warning's. */
+const maxHost = 240;
+
+export interface WatchOptions {
+  readonly check: IceServerCheck;
+  /** `trouble` of the servers of this subject, `turn:host:port`; undefined: they work. */
+  readonly told: (subject: string, trouble: string | undefined) => void;
+  readonly now?: () => number;
+}
+
+interface Watched {
+  readonly server: IceServer;
+  readonly end: AbortController;
+  checkedAt: number;
+  checking: boolean;
+  trouble: string | undefined;
+  timer: NodeJS.Timeout | undefined;
+}
+
+/**
+ * Checks each server when it is first used, when a connection got no candidate from one, and while one does not work:
+ * at most once a minute, however many connections there are.
+ */
+export class IceServerWatch {
+  readonly #options: WatchOptions;
+  readonly #now: () => number;
+  readonly #watched = new Map<string, Watched>();
+
+  constructor(options: WatchOptions) {
+    this.#options = options;
+    this.#now = options.now ?? (() => performance.now());
+  }
+
+  /** These are the node's servers now. Returns those that are not known to be of no use. */
+  use(servers: readonly IceServer[]): IceServer[] {
+    const keys = new Set(servers.map(keyOf));
+    for (const key of [...this.#watched.keys()]) if (!keys.has(key)) this.#drop(key);
+    for (const server of servers) {
+      const key = keyOf(server);
+      if (this.#watched.has(key)) continue;
+      const watched = {
+        server,
+        end: new AbortController(),
+        checkedAt: 0,
+        checking: false,
+        trouble: undefined,
+        timer: undefined,
+      };
+      this.#watched.set(key, watched);
+      this.#check(watched);
+    }
+    return servers.filter((server) => this.#watched.get(keyOf(server))!.trouble === undefined);
+  }
+
+  /** A connection got no candidate from any server of this kind. */
+  suspect(kind: IceServer['kind']): void {
+    for (const watched of this.#watched.values()) {
+      if (watched.server.kind === kind) this.#checkLater(watched);
+    }
+  }
+
+  /** Idempotent. */
+  close(): void {
+    this.use([]);
+  }
+
+  #checkLater(watched: Watched): void {
+    if (watched.checking || watched.timer !== undefined) return;
+    const wait = watched.checkedAt + interval - this.#now();
+    if (wait <= 0) this.#check(watched);
+    else watched.timer = setTimeout(() => this.#check(watched), wait);
+  }
+
+  #check(watched: Watched): void {
+    const { server, end } = watched;
+    watched.timer = undefined;
+    watched.checking = true;
+    watched.checkedAt = this.#now();
+    this.#options.check(server, end.signal).then((trouble) => {
+      watched.checking = false;
+      if (end.signal.aborted) return;
+      watched.trouble = trouble;
+      this.#tell(server);
+      if (trouble !== undefined) this.#checkLater(watched);
+    });
+  }
+
+  #drop(key: string): void {
+    const { server, end, timer } = this.#watched.get(key)!;
+    this.#watched.delete(key);
+    clearTimeout(timer);
+    end.abort();
+    this.#tell(server);
+  }
+
+  /** A server may be there twice, for two users. */
+  #tell(server: IceServer): void {
+    const subject = subjectOf(server);
+    const troubles = [...this.#watched.values()]
+      .filter((each) => subjectOf(each.server) === subject)
+      .map(({ trouble }) => trouble);
+    this.#options.told(
+      subject,
+      troubles.find((trouble) => trouble !== undefined),
+    );
+  }
+}
+
+/** As `--ice-servers` has it, without credentials. */
+function subjectOf({ kind, host, port }: IceServer): string {
+  return `${kind}:${host.includes(':') ? `[${host}]` : host.slice(0, maxHost)}:${port}`;
+}
+
+function keyOf(server: IceServer): string {
+  return JSON.stringify(server);
+}

@@ -1,0 +1,101 @@
+/**
+ * The little of STUN (RFC 8489) and TURN (RFC 8656) that asking a server takes. All numbers are big-endian.
+ *
+ *   0  u16 type: method and class          4  u32 0x2112a442            20  attributes, each
+ *   2  u16 bytes of attributes             8  12 bytes of transaction       u16 type, u16 length, value, padding to 4
+ */
+import { createHash, createHmac } from 'node:crypto';
+
+export const stunType = {
+  bindingRequest: 0x0001,
+  bindingSuccess: 0x0101,
+  allocateRequest: 0x0003,
+  allocateSuccess: 0x0103,
+  refreshRequest: 0x0004,
+} as const;
+
+export const stunAttribute = {
+  username: 0x0006,
+  messageIntegrity: 0x0008,
+  errorCode: 0x0009,
+  lifetime: 0x000d,
+  realm: 0x0014,
+  nonce: 0x0015,
+  xorRelayedAddress: 0x0016,
+  requestedTransport: 0x0019,
+  xorMappedAddress: 0x0020,
+} as const;
+
+/** A server's answer, as far as it is understood. */
+export interface StunResponse {
+  readonly type: number;
+  readonly attributes: ReadonlyMap<number, Buffer>;
+  /** RFC 8489 14.8; undefined where it is no error. */
+  readonly code: number | undefined;
+}
+
+const cookie = 0x2112a442;
+const headerBytes = 20;
+export const transactionBytes = 12;
+/** More than a server has to say; ours understand the first. */
+const maxAttributes = 32;
+const errorClass = 0x0110;
+const responseClass = 0x0100;
+
+/** `key`: of the long-term credential, for MESSAGE-INTEGRITY, which is left out without. */
+export function stunRequest(
+  type: number,
+  transaction: Uint8Array,
+  attributes: readonly (readonly [type: number, value: Uint8Array])[],
+  key?: Uint8Array,
+): Buffer {
+  const body = Buffer.concat(attributes.map(([type, value]) => attributeOf(type, value)));
+  const integrityBytes = key === undefined ? 0 : 24;
+  const header = Buffer.alloc(headerBytes);
+  header.writeUInt16BE(type, 0);
+  header.writeUInt16BE(body.length + integrityBytes, 2);
+  header.writeUInt32BE(cookie, 4);
+  header.set(transaction, 8);
+  const message = Buffer.concat([header, body]);
+  if (key === undefined) return message;
+  const integrity = createHmac('sha1', key).update(message).digest();
+  return Buffer.concat([message, attributeOf(stunAttribute.messageIntegrity, integrity)]);
+}
+
+/** RFC 8489 9.2.2. The strings are taken as they are, without SASLprep. */
+export function longTermKey(user: string, realm: string, credential: string): Buffer {
+  return createHash('md5').update(`${user}:${realm}:${credential}`).digest();
+}
+
+/** The response to the request of this transaction; undefined where these bytes are anything else. */
+export function readStunResponse(bytes: Buffer, transaction: Uint8Array): StunResponse | undefined {
+  if (bytes.length < headerBytes || bytes.readUInt32BE(4) !== cookie) return undefined;
+  const type = bytes.readUInt16BE(0);
+  if ((type & 0xc000) !== 0 || (type & responseClass) === 0) return undefined;
+  if (bytes.readUInt16BE(2) !== bytes.length - headerBytes) return undefined;
+  if (!bytes.subarray(8, headerBytes).equals(transaction)) return undefined;
+  const attributes = new Map<number, Buffer>();
+  for (let at = headerBytes; at < bytes.length; ) {
+    if (at + 4 > bytes.length || attributes.size >= maxAttributes) return undefined;
+    const length = bytes.readUInt16BE(at + 2);
+    const end = at + 4 + length;
+    if (end > bytes.length) return undefined;
+    const name = bytes.readUInt16BE(at);
+    // Of several the first counts (RFC 8489 14).
+    if (!attributes.has(name)) attributes.set(name, bytes.subarray(at + 4, end));
+    at = end + ((4 - (length % 4)) % 4);
+  }
+  if ((type & errorClass) !== errorClass) return { type, attributes, code: undefined };
+  const error = attributes.get(stunAttribute.errorCode);
+  if (error === undefined || error.length < 4) return undefined;
+  const code = (error[2]! & 7) * 100 + error[3]!;
+  return code >= 300 && code <= 699 && error[3]! <= 99 ? { type, attributes, code } : undefined;
+}
+
+function attributeOf(type: number, value: Uint8Array): Buffer {
+  const attribute = Buffer.alloc(4 + Math.ceil(value.length / 4) * 4);
+  attribute.writeUInt16BE(type, 0);
+  attribute.writeUInt16BE(value.length, 2);
+  attribute.set(value, 4);
+  return attribute;
+}

@@ -1,0 +1,113 @@
+import assert from 'node:assert/strict';
+import { type TestContext, test } from 'node:test';
+import { IceServerWatch } from '../dataplane/io/ice-server-watch.ts';
+import type { IceServer } from '../dataplane/io/webrtc.ts';
+
+const stun: IceServer = { kind: 'stun', host: 's.example', port: 3478 };
+const turn: IceServer = { kind: 'turn', host: '2001:db8::1', port: 3478, user: 'u', credential: 'secret' };
+const minute = 60_000;
+
+function watching(context: TestContext) {
+  context.mock.timers.enable({ apis: ['setTimeout'] });
+  let now = 0;
+  /** What the servers answer by kind. */
+  const troubles: Record<string, string | undefined> = {};
+  const checks: string[] = [];
+  const told: string[] = [];
+  const signals: AbortSignal[] = [];
+  const watch = new IceServerWatch({
+    now: () => now,
+    check: async ({ kind }, signal) => {
+      checks.push(kind);
+      signals.push(signal);
+      return troubles[kind];
+    },
+    told: (subject, trouble) => void told.push(`${subject} ${trouble ?? 'works'}`),
+  });
+  context.after(() => watch.close());
+  const pass = async (milliseconds: number) => {
+    now += milliseconds;
+    context.mock.timers.tick(milliseconds);
+    await settled();
+  };
+  return { watch, troubles, checks, told, signals, pass };
+}
+
+const settled = () => new Promise((resolve) => setImmediate(resolve));
+
+test('each server is checked once when it is first used, and left out while it does not work', async (context) => {
+  const { watch, troubles, checks, told } = watching(context);
+  troubles.turn = 'it refuses';
+  assert.deepEqual(watch.use([stun, turn]), [stun, turn], 'nothing is known yet');
+  await settled();
+  for (let peers = 0; peers < 100; peers++) assert.deepEqual(watch.use([stun, turn]), [stun]);
+  await settled();
+  assert.deepEqual(checks, ['stun', 'turn']);
+  assert.deepEqual(told, ['stun:s.example:3478 works', 'turn:[2001:db8::1]:3478 it refuses']);
+  assert.doesNotMatch(told.join(), /secret/);
+});
+
+test('a server that does not work is checked once a minute until it does, whatever a hundred connections say', async (context) => {
+  const { watch, troubles, checks, told, pass } = watching(context);
+  troubles.turn = 'it refuses';
+  watch.use([turn]);
+  await settled();
+  for (let second = 0; second < 180; second++) {
+    for (let peers = 0; peers < 100; peers++) watch.suspect('turn');
+    await pass(1000);
+  }
+  assert.equal(checks.length, 4, 'at once, and after each of three minutes');
+  troubles.turn = undefined;
+  await pass(minute);
+  assert.equal(told.at(-1), 'turn:[2001:db8::1]:3478 works');
+  assert.deepEqual(watch.use([turn]), [turn]);
+  await pass(10 * minute);
+  assert.equal(checks.length, 5, 'one that works is left alone');
+});
+
+test('a server that worked is checked again when a connection got nothing from it', async (context) => {
+  const { watch, troubles, checks, told, pass } = watching(context);
+  watch.use([stun, turn]);
+  await settled();
+  troubles.turn = 'it is down';
+  watch.suspect('turn');
+  await pass(minute - 1);
+  assert.deepEqual(checks, ['stun', 'turn'], 'not within a minute');
+  await pass(1);
+  assert.deepEqual(checks, ['stun', 'turn', 'turn']);
+  assert.equal(told.at(-1), 'turn:[2001:db8::1]:3478 it is down');
+  await pass(minute);
+  watch.suspect('stun');
+  await settled();
+  assert.deepEqual(checks.slice(3).sort(), ['stun', 'turn']);
+});
+
+test('a server that is not used any more is forgotten, with the check that is under way', async (context) => {
+  const { watch, troubles, told, signals, checks, pass } = watching(context);
+  troubles.turn = 'it refuses';
+  watch.use([turn]);
+  await settled();
+  watch.use([stun]);
+  assert.equal(told.at(-1), 'turn:[2001:db8::1]:3478 works');
+  assert.ok(signals[0]!.aborted);
+  watch.close();
+  watch.close();
+  assert.ok(signals.every(({ aborted }) => aborted));
+  await pass(5 * minute);
+  assert.deepEqual(checks, ['turn', 'stun']);
+});
+
+test('of two users of one server, the one that is refused is told, whichever is checked last', async (context) => {
+  const { watch, told } = watching(context);
+  const other: IceServer = { ...turn, user: 'other' } as IceServer;
+  const refusing = new IceServerWatch({
+    check: async (server) => (server === other ? 'it refuses' : undefined),
+    told: (subject, trouble) => void told.push(`${subject} ${trouble ?? 'works'}`),
+  });
+  context.after(() => refusing.close());
+  assert.deepEqual(refusing.use([other, turn]), [other, turn]);
+  await settled();
+  assert.equal(told.at(-1), 'turn:[2001:db8::1]:3478 it refuses');
+  assert.deepEqual(refusing.use([other, turn]), [turn]);
+  watch.close();
+});
