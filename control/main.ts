@@ -1,11 +1,13 @@
 /** `cryonet`: reads its configuration, runs control until it is told to stop. */
 import { flushCompileCache } from 'node:module';
 import { CommanderError } from 'commander';
-import { CryonetError, exitCode, reasonOf } from '../protocol/errors.ts';
+import { CryonetError, exitCode, mayPass, reasonOf } from '../protocol/errors.ts';
 import { type Log, openLog } from '../protocol/log.ts';
+import { eventually } from '../protocol/retry.ts';
 import { Notify } from '../service/notify.ts';
-import { type ControlConfig, readConfig, TokenAwaited } from './config.ts';
+import { type ControlConfig, longestPause, readConfig, TokenAwaited } from './config.ts';
 import { ensureDataplane, startOptions } from './io/dataplane-process.ts';
+import { lockStateDirectory } from './io/state-lock.ts';
 import type { ControlShell } from './shell.ts';
 
 /** Milliseconds after which a stop that hangs is cut short. */
@@ -18,9 +20,7 @@ process.umask(0o077);
 const notify = new Notify();
 const config = await configuration();
 const log = introduce(config);
-// The dataplane starts on another core while this process loads the rest of itself.
-const early = config.dataplaneSocket === null ? ensureDataplane(startOptions(config)) : undefined;
-early?.catch(() => {});
+let early: Promise<number | undefined> | undefined;
 
 let stopping = false;
 async function stop(code: number): Promise<void> {
@@ -28,12 +28,14 @@ async function stop(code: number): Promise<void> {
   stopping = true;
   notify.stopping();
   setTimeout(() => process.exit(code), stopLimit).unref();
-  await shell?.stop();
+  if (shell === undefined) await endEarly();
+  else await shell.stop();
   process.exit(code);
 }
 
 let shell: ControlShell | undefined;
 let ready = false;
+let waitsFor = '';
 process.on('SIGTERM', () => void stop(exitCode.ok));
 process.on('SIGINT', () => void stop(exitCode.ok));
 process.on('uncaughtException', (error) => {
@@ -42,11 +44,17 @@ process.on('uncaughtException', (error) => {
 });
 
 try {
+  await lock();
+  // The dataplane starts on another core while this process loads the rest of itself.
+  early = config.dataplaneSocket === null ? ensureDataplane(startOptions(config)) : undefined;
+  early?.catch(() => {});
   const { ControlShell } = await import('./shell.ts');
   const changed = () => {
     if (ready) notify.status(() => shell!.summary());
   };
-  shell = new ControlShell(config, log, early, changed);
+  const limit = longestPause(config);
+  const attempt = () => new ControlShell(config, log, early, changed);
+  shell = await eventually({ attempt, failed: waits, limit });
   await shell.start();
   ready = true;
   notify.ready(shell.summary());
@@ -59,6 +67,26 @@ try {
   await shell?.stop();
   await endEarly();
   await stop(code === 'bad_config' ? exitCode.config : exitCode.failure);
+}
+
+/** Where another cryonet has the state directory, a service waits for its end; a person is told. */
+async function lock(): Promise<void> {
+  const limit = longestPause(config);
+  const passes = (cause: unknown) =>
+    mayPass(cause) && (config.service || (cause as CryonetError).code !== 'state_in_use');
+  const attempt = () => lockStateDirectory(config.stateDirectory);
+  const { lacking } = await eventually({ attempt, failed: waits, limit, passes });
+  if (lacking !== undefined) log.warn('the state directory is not locked', { reason: lacking });
+}
+
+/** A start that has to wait is no failure, whatever the service manager gives it for it. */
+function waits(cause: unknown): void {
+  const reason = `cannot start yet: ${reasonOf(cause)}`;
+  if (reason === waitsFor) return;
+  log.warn('cannot start yet, tried again', { reason: reasonOf(cause) });
+  if (waitsFor === '') notify.ready(reason);
+  else notify.status(() => reason);
+  waitsFor = reason;
 }
 
 /** A dataplane that was started for a control that does not start is of no use. */

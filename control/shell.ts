@@ -12,7 +12,7 @@ import { neighborMessage } from '../protocol/signaling.ts';
 import type { StatusReport, Warning } from '../protocol/status.ts';
 import { version } from '../protocol/version.ts';
 import { inOrder, Warnings } from '../protocol/warnings.ts';
-import type { ControlConfig } from './config.ts';
+import { type ControlConfig, longestPause } from './config.ts';
 import { formatHostPort } from './core/address.ts';
 import type { Environment } from './core/environment.ts';
 import type { Effect, MeshEvent } from './core/events.ts';
@@ -50,7 +50,7 @@ export class ControlShell {
   #timer: NodeJS.Timeout | undefined;
   #stopped = false;
 
-  /** Throws `bad_config` where the state directory cannot be used. */
+  /** Throws what `openStateDirectory` throws, and has done nothing then. */
   constructor(
     config: ControlConfig,
     log: Log,
@@ -61,6 +61,7 @@ export class ControlShell {
     this.#log = log;
     this.#changed = changed;
     this.#warnings = new Warnings(log, changed);
+    this.#kept = openStateDirectory(config.stateDirectory, Date.now(), this.#warnings, longestPause(config));
     const weakness = weaknessOf(config.token);
     if (weakness !== undefined) {
       this.#warnings.set(
@@ -68,7 +69,6 @@ export class ControlShell {
         `the token, from ${config.tokenSource}, is weak: ${weakness}; make one by: head -c 32 /dev/urandom | base64`,
       );
     }
-    this.#kept = openStateDirectory(config.stateDirectory, Date.now());
     const { identity, epoch, pins } = this.#kept;
     this.#local = { id: config.id, epoch, identity, tokenKey: tokenKey(config.token) };
     this.#dataplane = this.#newDataplane(early);
@@ -93,7 +93,7 @@ export class ControlShell {
       local: this.#local,
       log,
       pins,
-      keep: (peer, key) => this.#keep(peer, key),
+      keep: (peer, key) => this.#kept.pin(peer, key),
       take: (event) => this.#take(event),
       warnings: this.#warnings,
     });
@@ -131,6 +131,7 @@ export class ControlShell {
     if (ours) await this.#dataplane.call('shutdown', {}).catch(() => {});
     this.#dataplane.close();
     this.#controlSocket?.close();
+    this.#kept.close();
   }
 
   async status(): Promise<StatusReport> {
@@ -249,7 +250,7 @@ export class ControlShell {
         this.#ask('remove', { peer: effect.peer });
         return;
       case 'pin':
-        this.#keep(effect.id, effect.key);
+        this.#kept.pin(effect.id, effect.key);
         return;
       case 'notice':
         this.#log[effect.level](effect.message, effect.fields);
@@ -291,14 +292,6 @@ export class ControlShell {
         failed?.(reasonOf(error));
       },
     );
-  }
-
-  #keep(id: string, key: string): void {
-    try {
-      this.#kept.pin(id, key);
-    } catch (error) {
-      this.#log.error('identity not kept', { peer: id, reason: reasonOf(error) });
-    }
   }
 
   #newDataplane(early: Promise<number | undefined> | undefined): DataplaneConnection {

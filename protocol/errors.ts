@@ -21,6 +21,7 @@ export const errorCodes = {
   direct_refused: 'the kernel refused what direct paths need',
   port_in_use: 'another program has that port',
   socket_in_use: 'another cryonet serves that socket',
+  state_in_use: 'another cryonet uses that state directory',
   no_dataplane: 'the dataplane does not answer',
   no_control: 'control does not answer',
   bad_frame: 'bytes that are no frame of this protocol',

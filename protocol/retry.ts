@@ -58,3 +58,23 @@ export class Retry {
     }, pause);
   }
 }
+
+/** What `attempt` gives, some day: a `Retry` that is waited for. Rejects with the first failure, of whichever attempt, that
+ *  does not pass. */
+export function eventually<T>(
+  options: Omit<RetryOptions, 'attempt'> & { attempt(): T | Promise<T> },
+): Promise<T> {
+  const passes = options.passes ?? mayPass;
+  return new Promise((resolve, reject) => {
+    const retry = new Retry({
+      ...options,
+      attempt: async () => resolve(await options.attempt()),
+      failed: (cause) => {
+        if (passes(cause)) return options.failed(cause);
+        retry.close();
+        reject(cause);
+      },
+    });
+    retry.start().catch(reject);
+  });
+}

@@ -8,6 +8,8 @@ export interface ServiceAddon {
   notify(address: string, text: string): void;
   /** Descriptor of a TCP socket with SO_MARK that is not connected yet; EPERM without CAP_NET_ADMIN. */
   markedSocket(family: number, mark: number): number;
+  /** flock(2), exclusive, for as long as the descriptor is open; EAGAIN where another process has it. */
+  lock(descriptor: number): void;
 }
 
 let loaded: ServiceAddon | undefined;

@@ -17,6 +17,7 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { readConfig } from '../control/config.ts';
 import { idOfHost } from '../control/host-id.ts';
+import { lockStateDirectory } from '../control/io/state-lock.ts';
 import { awaitToken } from '../control/io/token-wait.ts';
 import { exitCode } from '../protocol/errors.ts';
 import { waitFor } from './native/wait.ts';
@@ -159,6 +160,31 @@ test('a start that fails says so in one line, whichever of the two processes fou
   assert.deepEqual(await service.ended(), { code: exitCode.config, signal: null });
   assert.equal(service.lines.length, 1, service.lines.join('\n'));
   assert.match(service.lines[0]!, /^cryonet: cannot make .*ENOTDIR/);
+});
+
+test('a state directory that another cryonet has: a service waits for its end, a person is told at once', async (context) => {
+  const folder = temporaryFolder(context);
+  const state = ['--state-dir', join(folder, 'state')];
+  const mine = lockStateDirectory(state[1]!);
+  context.after(() => mine.release());
+  const reason = `another cryonet (pid ${process.pid}) uses ${state[1]}: stop it, or give this one its own --state-dir and --runtime-dir`;
+  const [hand, service] = await Promise.all([
+    startService(
+      context,
+      'control/main.ts',
+      [...state, '--runtime-dir', folder, '--token', secret, '--listen', '127.0.0.1:0', 'n'],
+      {},
+    ),
+    start(context, { credential: secret, args: [...state, '--listen', 'localhost:1', '--webrtc', 'werift'] }),
+  ]);
+  assert.deepEqual(await hand.ended(), { code: exitCode.failure, signal: null });
+  assert.deepEqual(hand.lines, [`cryonet: ${reason}`]);
+  await waitFor('it to be said', () => service.manager.heard.length > 0, 15_000);
+  // As long as a manager is told: `notify.ts` bounds it.
+  assert.deepEqual(service.manager.heard, [`READY=1 STATUS=cannot start yet: ${reason}`.slice(0, 15 + 200)]);
+  assert.equal(service.lines.length, 1, service.lines.join('\n'));
+  service.child.kill('SIGTERM');
+  assert.deepEqual(await service.ended(), { code: exitCode.ok, signal: null });
 });
 
 test('a dataplane whose control has ended before it was heard ends without a word', async (context) => {

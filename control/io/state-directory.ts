@@ -3,13 +3,16 @@
  *
  *   identity.pem   the Ed25519 private key, PKCS #8, mode 0600
  *   epoch          milliseconds of the last start
- *   identities     one line for each known node: ID, space, public key in base64url. First use decides; delete a
- *                  line to accept another key
+ *   identities     the key of each node ever met: `identities.ts`
+ *   pid            the process that has the folder: `state-lock.ts`
  */
 import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject } from 'node:crypto';
-import { appendFileSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { mkdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { CryonetError, reasonOf } from '../../protocol/errors.ts';
+import { CryonetError, reasonOf, systemError } from '../../protocol/errors.ts';
+import { Identities } from './identities.ts';
+import { createWhole, readIfThere, sweep, writeWhole } from './kept-files.ts';
+import { KeptWrites, type Tell } from './kept-writes.ts';
 
 export interface Identity {
   readonly privateKey: KeyObject;
@@ -19,88 +22,92 @@ export interface Identity {
 
 export interface KeptState {
   readonly identity: Identity;
-  /** Strictly greater than at any start before. */
+  /** Strictly greater than at any start before whose epoch could be written. */
   readonly epoch: number;
   /** Public key in hexadecimal by ID. */
-  readonly pins: Map<string, string>;
+  readonly pins: ReadonlyMap<string, string>;
+  /** Never throws: what cannot be written is a warning, and written later. */
   pin(id: string, key: string): void;
+  /** For the next start to be later than this. Never throws, likewise. */
+  keepEpoch(epoch: number): void;
+  /** Tries once more to write what is not written yet. Idempotent, never throws. */
+  close(): void;
 }
 
-/** Throws `bad_config` where the folder cannot be used. */
-export function openStateDirectory(folder: string, now: number): KeptState {
+const silent: Tell = { set: () => {}, clear: () => {} };
+
+/** Milliseconds between two tries to write, unless told otherwise. */
+const usualPause = 10_000;
+
+/** Throws `bad_config` where the folder cannot be used, and `unavailable` where it cannot be used now: it cannot be read,
+ *  or there is no identity yet and none can be written. Whatever else cannot be written is a warning. */
+export function openStateDirectory(
+  folder: string,
+  now: number,
+  tell = silent,
+  limit = usualPause,
+): KeptState {
+  const writes = new KeptWrites(folder, tell, limit);
   try {
     mkdirSync(folder, { recursive: true, mode: 0o700 });
-    const identity = readIdentity(join(folder, 'identity.pem'));
-    const epoch = nextEpoch(join(folder, 'epoch'), now);
-    const path = join(folder, 'identities');
-    const pins = readPins(path);
+    sweep(folder, now);
+    const identity = readIdentity(join(folder, 'identity.pem'), tell);
+    const identities = new Identities(join(folder, 'identities'), writes, tell);
+    const path = join(folder, 'epoch');
+    const keepEpoch = (later: number) => writes.write('epoch', () => writeWhole(path, `${later}\n`));
+    const epoch = nextEpoch(path, now);
+    keepEpoch(epoch);
     return {
       identity,
       epoch,
-      pins,
-      pin(id, key) {
-        if (pins.get(id) === key) return;
-        pins.set(id, key);
-        appendFileSync(path, `${id} ${Buffer.from(key, 'hex').toString('base64url')}\n`, { mode: 0o600 });
-      },
+      pins: identities.pins,
+      pin: (id, key) => identities.pin(id, key),
+      keepEpoch,
+      close: () => writes.close(),
     };
   } catch (cause) {
     if (cause instanceof CryonetError) throw cause;
-    throw new CryonetError('bad_config', `--state-dir ${folder} cannot be used: ${reasonOf(cause)}`, {
-      cause,
-    });
+    throw systemError(`--state-dir ${folder} cannot be used: ${reasonOf(cause)}`, cause);
   }
 }
 
-function readIdentity(path: string): Identity {
-  const pem = readIfThere(path);
-  let privateKey: KeyObject;
-  if (pem === undefined) {
-    privateKey = generateKeyPairSync('ed25519').privateKey;
-    writeAtomically(path, privateKey.export({ type: 'pkcs8', format: 'pem' }) as string);
-  } else {
-    try {
-      privateKey = createPrivateKey(pem);
-    } catch (cause) {
-      throw new CryonetError('bad_config', `${path} is no private key`, { cause });
-    }
-    if (privateKey.asymmetricKeyType !== 'ed25519') {
-      throw new CryonetError('bad_config', `${path} is no Ed25519 key`);
-    }
+function readIdentity(path: string, tell: Tell): Identity {
+  const pem = readIfThere(path) ?? createWhole(path, newKey());
+  const privateKey = parseKey(path, pem);
+  const mode = statSync(path).mode & 0o777;
+  if ((mode & 0o077) !== 0) {
+    const words = `${path} has mode ${mode.toString(8).padStart(4, '0')}: others may read the key or replace it; chmod 600 it`;
+    tell.set('identity', words);
   }
   const { x } = createPublicKey(privateKey).export({ format: 'jwk' });
   return { privateKey, publicKey: new Uint8Array(Buffer.from(x!, 'base64url')) };
 }
 
+function newKey(): string {
+  return generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' }) as string;
+}
+
+function parseKey(path: string, pem: string): KeyObject {
+  let key: KeyObject;
+  try {
+    key = createPrivateKey(pem);
+  } catch (cause) {
+    const fault =
+      pem.trim() === ''
+        ? 'is empty'
+        : pem.includes('-----BEGIN') && !pem.includes('-----END')
+          ? 'is cut short'
+          : 'is no private key';
+    const remedy =
+      'put it back from a backup, or delete it for a new identity, which peers that know this ID will refuse';
+    throw new CryonetError('bad_config', `${path} ${fault}: ${remedy}`, { cause });
+  }
+  if (key.asymmetricKeyType !== 'ed25519') throw new CryonetError('bad_config', `${path} is no Ed25519 key`);
+  return key;
+}
+
 /** A machine without a clock of its own may start in the past; the epoch grows all the same. */
 function nextEpoch(path: string, now: number): number {
   const last = Number(readIfThere(path) ?? 0);
-  const epoch = Math.max(Math.floor(now), (Number.isSafeInteger(last) ? last : 0) + 1);
-  writeAtomically(path, `${epoch}\n`);
-  return epoch;
-}
-
-function readPins(path: string): Map<string, string> {
-  const pins = new Map<string, string>();
-  for (const line of (readIfThere(path) ?? '').split('\n')) {
-    const [id, key] = line.trim().split(/\s+/);
-    if (!id || !key || id.startsWith('#')) continue;
-    const bytes = Buffer.from(key, 'base64url');
-    if (bytes.length === 32) pins.set(id, bytes.toString('hex'));
-  }
-  return pins;
-}
-
-function readIfThere(path: string): string | undefined {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw error;
-  }
-}
-
-function writeAtomically(path: string, content: string): void {
-  writeFileSync(`${path}.new`, content, { mode: 0o600, flush: true });
-  renameSync(`${path}.new`, path);
+  return Math.max(Math.floor(now), (Number.isSafeInteger(last) ? last : 0) + 1);
 }

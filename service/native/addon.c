@@ -1,5 +1,6 @@
 /* The addon of both processes for JavaScript; service/native.ts describes the functions. */
 #include <errno.h>
+#include <sys/file.h>
 #include <sys/un.h>
 
 #include "binding.h"
@@ -34,8 +35,17 @@ static napi_value new_marked_socket(napi_env env, napi_callback_info info) {
   return fd < 0 ? binding_throw(env, "marking a socket", errno) : binding_new_u32(env, (uint32_t)fd);
 }
 
+/* lock(descriptor): nothing, or EAGAIN where another process has the lock */
+static napi_value lock(napi_env env, napi_callback_info info) {
+  napi_value values[1];
+  uint32_t fd;
+  if (!binding_arguments(env, info, 1, values, NULL) || !binding_u32(env, values[0], &fd)) return NULL;
+  return flock((int)fd, LOCK_EX | LOCK_NB) == 0 ? NULL : binding_throw(env, "locking", errno);
+}
+
 NAPI_MODULE_INIT() {
   binding_function(env, exports, "notify", notify, NULL);
   binding_function(env, exports, "markedSocket", new_marked_socket, NULL);
+  binding_function(env, exports, "lock", lock, NULL);
   return exports;
 }

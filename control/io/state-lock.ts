@@ -1,0 +1,62 @@
+/**
+ * One node at a time in a state directory. The lock is flock(2) on the folder itself: it needs nothing written, so that a
+ * full or a read-only disk has it too, and ends with the process, however that ends.
+ */
+import { closeSync, constants, mkdirSync, openSync } from 'node:fs';
+import { join } from 'node:path';
+import { CryonetError, reasonOf, systemError } from '../../protocol/errors.ts';
+import { loadServiceAddon } from '../../service/native.ts';
+import { readIfThere, writeWhole } from './kept-files.ts';
+
+export interface StateLock {
+  /** Why the folder is not locked although nobody else has it: its file system has no locks. Undefined: it is. */
+  readonly lacking: string | undefined;
+  /** Idempotent. A process that ends need not. */
+  release(): void;
+}
+
+/** Throws `state_in_use` where another process has it, naming that where it is known; and as `openStateDirectory`. */
+export function lockStateDirectory(folder: string): StateLock {
+  let descriptor: number;
+  try {
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    descriptor = openSync(folder, constants.O_RDONLY | constants.O_DIRECTORY);
+  } catch (cause) {
+    throw systemError(`--state-dir ${folder} cannot be used: ${reasonOf(cause)}`, cause);
+  }
+  let open = true;
+  const release = () => {
+    if (open) closeSync(descriptor);
+    open = false;
+  };
+  try {
+    loadServiceAddon().lock(descriptor);
+  } catch (cause) {
+    release();
+    if ((cause as NodeJS.ErrnoException).code !== 'EAGAIN') return { lacking: reasonOf(cause), release };
+    const who = holder(folder);
+    throw new CryonetError(
+      'state_in_use',
+      `another cryonet${who === undefined ? '' : ` (pid ${who})`} uses ${folder}: stop it, or give this one its own --state-dir and --runtime-dir`,
+      { cause },
+    );
+  }
+  try {
+    writeWhole(join(folder, 'pid'), `${process.pid}\n`);
+  } catch {
+    // It only helps to say who has the folder.
+  }
+  return { lacking: undefined, release };
+}
+
+/** The process that wrote that it has the folder, where it is alive. */
+function holder(folder: string): number | undefined {
+  const pid = Number(readIfThere(join(folder, 'pid')));
+  if (!Number.isSafeInteger(pid) || pid < 1) return undefined;
+  try {
+    process.kill(pid, 0);
+    return pid;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM' ? pid : undefined;
+  }
+}
