@@ -14,6 +14,7 @@ const paths = [
   'direct',
   'outer',
   'ancillary',
+  'own',
   'probe',
   'event',
 ];
