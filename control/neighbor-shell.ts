@@ -13,6 +13,7 @@ import type { ControlConfig } from './config.ts';
 import type { HostPort } from './core/address.ts';
 import { hex } from './core/environment.ts';
 import type { Channel, MeshEvent } from './core/events.ts';
+import { readRecord } from './core/membership.ts';
 import { BootstrapClient, type ClientEvents, idIsTaken } from './io/bootstrap-client.ts';
 import { type Local, type Proven, Refused } from './io/handshake.ts';
 import { Listening } from './io/listening.ts';
@@ -95,11 +96,13 @@ export class NeighborShell {
     const pinned = this.#options.pins.get(client.id);
     if (pinned !== undefined && pinned !== hex(client.key)) return 'identity_mismatch';
     const twins = [...this.#sockets.values()].filter(
-      ({ peer }) => peer.id === client.id && peer.epoch !== client.epoch,
+      ({ peer, epoch }) => peer.id === client.id && epoch !== client.epoch,
     );
+    // Which of two starts is the later one only a clock would know, and that may have gone back; which of them lives
+    // can be asked.
     for (const twin of twins) {
-      if (twin.peer.epoch > client.epoch || (await twin.answers(probeTimeout))) return 'id_in_use';
-      twin.close(new CryonetError('connection_closed', 'replaced by a newer start of the same node'));
+      if (await twin.answers(probeTimeout)) return 'id_in_use';
+      twin.close(new CryonetError('connection_closed', 'replaced by another start of the same node'));
     }
     this.#options.keep(client.id, hex(client.key));
     return undefined;
@@ -121,7 +124,10 @@ export class NeighborShell {
     const channel = `ws:${++this.#socketCounter}`;
     const { id } = proven.peer;
     const neighbor = new NeighborSocket(socket, proven, {
-      message: (message) => this.#options.take({ type: 'message', channel, message }),
+      message: (message) => {
+        neighbor.epoch = latestEpoch(neighbor, message);
+        this.#options.take({ type: 'message', channel, message });
+      },
       closed: (cause) => {
         this.#sockets.delete(channel);
         if (!this.#closed) {
@@ -209,4 +215,12 @@ export class NeighborShell {
 /** As `cryoc status` shows keys. */
 function shownKey(key: Uint8Array): string {
   return Buffer.from(key).toString('base64url');
+}
+
+/** A node that takes a later epoch says so by its own record, alone or as the first. Nobody else can say it here. */
+function latestEpoch({ peer, epoch }: NeighborSocket, message: NeighborMessage): number {
+  const [first] = message.type === 'members' ? message.entries : [];
+  const record = first && readRecord(first);
+  const isOwn = record?.id === peer.id && hex(record.key) === hex(peer.key);
+  return isOwn && record.epoch > epoch ? record.epoch : epoch;
 }

@@ -252,6 +252,14 @@ export class ControlShell {
       case 'pin':
         this.#kept.pin(effect.id, effect.key);
         return;
+      case 'epoch':
+        this.#local.epoch = effect.epoch;
+        this.#kept.keepEpoch(effect.epoch);
+        return;
+      case 'warning':
+        if (effect.message === null) this.#warnings.clear(effect.subject, effect.about);
+        else this.#warnings.set(effect.subject, effect.message, effect.about);
+        return;
       case 'notice':
         this.#log[effect.level](effect.message, effect.fields);
     }

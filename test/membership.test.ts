@@ -53,7 +53,7 @@ test('a later start replaces an earlier one, never the other way', () => {
   const self = membershipOf('self');
   learn(self, signed(recordOf('a', 5)), 0, env());
   assert.equal(learn(self, signed(recordOf('a', 6)), 0, env()).outcome, 'newer');
-  assert.equal(learn(self, signed(recordOf('a', 5)), 0, env()).outcome, 'stale');
+  assert.equal(learn(self, signed(recordOf('a', 5)), 0, env()).outcome, 'behind');
   assert.equal(self.members.get('a')!.record.epoch, 6);
 });
 

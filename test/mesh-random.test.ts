@@ -6,12 +6,16 @@ import { pairOf, type SimulatedNode, Simulation } from './simulation.ts';
 
 const minute = 60_000;
 const maxNodes = 7;
+/** An epoch of a machine without a clock. */
+const early = 3000;
 
 interface Happening {
   readonly what:
     | 'join'
     | 'kill'
     | 'again'
+    | 'early'
+    | 'control early'
     | 'control'
     | 'dataplane'
     | 'lose'
@@ -32,6 +36,8 @@ const happening: fc.Arbitrary<Happening> = fc.record({
     'join',
     'kill',
     'again',
+    'early',
+    'control early',
     'control',
     'dataplane',
     'lose',
@@ -55,10 +61,11 @@ function happen(simulation: Simulation, { what, a, b, noticed }: Happening): voi
   const [one, other] = [living[a % living.length], living[b % living.length]];
   switch (what) {
     case 'join':
-    case 'again': {
+    case 'again':
+    case 'early': {
       const id = dead[a % dead.length];
       if (id === undefined) return;
-      const node = simulation.add(id);
+      const node = simulation.add(id, what === 'early' ? { epoch: early + (b % 5000) } : {});
       if (other !== undefined) simulation.dial(node, other.id);
       return;
     }
@@ -73,6 +80,7 @@ function happen(simulation: Simulation, { what, a, b, noticed }: Happening): voi
   if (what === 'kill') simulation.kill(one, noticed);
   if (what === 'bye') simulation.stop(one);
   if (what === 'control') simulation.restartControl(one);
+  if (what === 'control early') simulation.restartControl(one, { epoch: early + (b % 5000) });
   if (what === 'dataplane') simulation.restartDataplane(one, noticed);
   if (one === other) return;
   if (what === 'lose') simulation.loseLink(one, other, noticed);

@@ -80,7 +80,8 @@ export function viewOf(node: SimulatedNode): unknown {
   const { mesh } = node;
   return structuredClone({
     members: [...mesh.membership.members].map(([id, { record }]) => [id, record.epoch, record.key]),
-    left: [...mesh.membership.left],
+    former: [...mesh.membership.former].map(([id, { record, left }]) => [id, record.epoch, left]),
+    epochs: mesh.epochs.own,
     pins: [...mesh.membership.pins],
     neighbors: [...mesh.neighbors],
     links: [...mesh.links],

@@ -26,6 +26,8 @@ export interface NodeOptions {
   readonly turn?: boolean;
   /** Whose identity key; its own by default. */
   readonly key?: string;
+  /** Its epoch, where its clock or what it kept says another one than the time. */
+  readonly epoch?: number;
   /** Not one of `nodes`: another node may have that ID. */
   readonly apart?: boolean;
 }
@@ -55,6 +57,10 @@ export interface SimulatedNode {
   /** Messages sent to neighbors. */
   readonly sent: Record<NeighborMessage['type'], number>;
   readonly notices: string[];
+  /** By subject, and peer where it is about one. */
+  readonly warnings: Map<string, string>;
+  /** What the state directory has, once that is another one than it started with. */
+  keptEpoch: number | undefined;
 }
 
 export class Simulation {
@@ -97,6 +103,8 @@ export class Simulation {
       sockets: new Map(),
       sent: { alive: 0, members: 0, flood: 0 },
       notices: [],
+      warnings: new Map(),
+      keptEpoch: undefined,
     };
     if (!options.apart) this.nodes.set(id, node);
     this.happen(node, { type: 'dataplane-up', links: [] });
@@ -244,7 +252,7 @@ export class Simulation {
   }
 
   #newMesh(id: string, key: Uint8Array, pins: ReadonlyMap<string, string>, options: NodeOptions): Mesh {
-    const epoch = Math.round(this.now) + ++this.#counter;
+    const epoch = options.epoch ?? Math.round(this.now) + ++this.#counter;
     return newMesh(
       { id, key, epoch, turn: options.turn ?? false },
       {
@@ -308,6 +316,15 @@ export class Simulation {
       case 'pin':
         node.pins.set(effect.id, effect.key);
         return;
+      case 'epoch':
+        node.keptEpoch = effect.epoch;
+        return;
+      case 'warning': {
+        const key = `${effect.subject} ${effect.about ?? ''}`.trim();
+        if (effect.message === null) node.warnings.delete(key);
+        else node.warnings.set(key, effect.message);
+        return;
+      }
       case 'notice':
         node.notices.push(`${effect.level} ${effect.message} ${effect.fields.peer ?? ''}`.trim());
     }

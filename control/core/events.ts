@@ -52,6 +52,16 @@ export type Effect =
   | { readonly type: 'remove'; readonly peer: string }
   /** Keep for good which key speaks for `id`; hexadecimal. */
   | { readonly type: 'pin'; readonly id: string; readonly key: string }
+  /** Our epoch is another one now: keep it, and start connections with it. */
+  | { readonly type: 'epoch'; readonly epoch: number }
+  /** What an operator should know, of this node or of a peer; without a message it is over. */
+  | {
+      readonly type: 'warning';
+      readonly subject: string;
+      /** A peer; null: this node. */
+      readonly about: string | null;
+      readonly message: string | null;
+    }
   | {
       readonly type: 'notice';
       readonly level: Level;

@@ -88,7 +88,7 @@ export function open(turn: Turn, message: FloodMessage): Body | undefined {
   if (!env.verify(sender.key, prefixed(domain.body, message.body), message.signature)) return undefined;
   const body = tryParse(message.body);
   if (body === undefined || body.from !== message.from || body.to !== message.to) return undefined;
-  if (body.to !== everyone && body.toEpoch !== mesh.self.epoch) return undefined;
+  if (body.to !== everyone && !mesh.epochs.own.includes(body.toEpoch)) return undefined;
   if (body.epoch < (known?.epoch ?? 0) || (introduced ?? body).epoch !== body.epoch) return undefined;
   const isNews = introduced !== undefined && introduced.epoch !== known?.epoch;
   if (isNews && !isSigned(introduced, message.sender!, env)) return undefined;

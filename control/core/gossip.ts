@@ -3,16 +3,12 @@
  * digest of the known set, and only where it differs does the full list follow. In a full mesh everyone hears
  * everyone, so that the steady state is one `alive` per neighbor and interval.
  */
-import {
-  type MemberEntry,
-  membersPerMessage,
-  type NeighborMessage,
-  type SignedRecord,
-} from '../../protocol/signaling.ts';
+import { type MemberEntry, membersPerMessage, type NeighborMessage } from '../../protocol/signaling.ts';
+import { climb, correct, passToNode } from './epoch.ts';
 import type { Channel } from './events.ts';
 import { channelsByNeighbor, learnRoute } from './flood.ts';
 import { entryOf, learn, membersDigest } from './membership.ts';
-import { ensureLink, notice, type Turn } from './state.ts';
+import { closeAttempt, ensureLink, notice, type Turn } from './state.ts';
 
 /** Milliseconds to gather news before telling it: a mesh that forms tells of many nodes at once. */
 const newsDelay = 30;
@@ -63,13 +59,13 @@ export function receiveMembers(
   message: NeighborMessage & { type: 'members' },
 ): void {
   const teller = turn.mesh.neighbors.get(channel)?.id ?? '';
-  for (const entry of message.entries) takeRecord(turn, entry, entry.age, teller);
+  for (const entry of message.entries) takeRecord(turn, entry, teller, channel);
 }
 
-/** Learns of a node; starts a link and passes the news on where it is news. */
-export function takeRecord(turn: Turn, signed: SignedRecord, age: number, teller: string): void {
+/** Learns of a node; starts a link and passes the news on where it is news. `teller`: who told it, over `channel`. */
+export function takeRecord(turn: Turn, entry: MemberEntry, teller: string, channel: Channel): void {
   const { mesh, env } = turn;
-  const { outcome, id } = learn(mesh.membership, signed, age, env);
+  const { outcome, id } = learn(mesh.membership, entry, entry.age, env);
   switch (outcome) {
     case 'new':
     case 'newer': {
@@ -79,8 +75,12 @@ export function takeRecord(turn: Turn, signed: SignedRecord, age: number, teller
       if (link !== undefined) {
         link.failures = 0;
         link.denied = false;
-        // What the last start of the node counted says nothing of this one.
-        for (const attempt of link.attempts.values()) attempt.heardCounter = 0;
+        for (const attempt of [...link.attempts.values()]) {
+          // What the last start of the node counted says nothing of this one.
+          attempt.heardCounter = 0;
+          // Nor does this one answer an offer to that.
+          if (attempt.phase === 'offered') closeAttempt(turn, link, attempt);
+        }
         // The other side offers as soon as it hears of us; asking at once would only cross that offer.
         link.retryAt =
           env.now +
@@ -91,8 +91,18 @@ export function takeRecord(turn: Turn, signed: SignedRecord, age: number, teller
       if (outcome === 'new') notice(turn, 'debug', 'peer learned', { peer: id, epoch: member.record.epoch });
       if (!mesh.routes.has(id)) learnRoute(turn, id, teller);
       spread(turn, id, teller);
+      if (outcome === 'newer' && teller !== id) passToNode(turn, id, entry, channel);
       return;
     }
+    case 'past':
+      passToNode(turn, id, entry, channel);
+      return;
+    case 'behind':
+      correct(turn, entry, channel, mesh.neighbors.get(channel)?.id);
+      return;
+    case 'ahead':
+      climb(turn, entry);
+      return;
     case 'known':
       mesh.news.get(id)?.add(teller);
       return;

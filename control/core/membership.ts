@@ -5,9 +5,11 @@
  *
  *              learn (record, age)
  *   unknown ────────────────────────► known ──── heard of: heardAt moves forward
- *      ▲                                │
- *      └── forgotten: not heard of for `forgetAfter` ──┤
- *      └── left: said goodbye; this epoch stays gone ──┘
+ *                                     ▲    │
+ *          a later start, or the same │    │ forgotten: not heard of for `forgetAfter`
+ *          where it was only silent   │    │ left: said goodbye; this epoch stays gone
+ *                                     │    ▼
+ *                                     former: its last record is kept, to show it to a start of an earlier epoch
  */
 import { encode } from '../../protocol/msgpack.ts';
 import { parse } from '../../protocol/schema.ts';
@@ -26,18 +28,33 @@ const maxMembers = 4096;
 /** Identities kept at most: they outlive their nodes. */
 const maxPins = 65_536;
 
+/** No node of ours comes here by its clock; from here on there would soon be no later one. */
+const lastEpoch = Number.MAX_SAFE_INTEGER - 2 ** 20;
+
 interface Member {
   readonly record: NodeRecord;
   readonly signed: SignedRecord;
   heardAt: number;
+  /** When it was heard of first. */
+  readonly since: number;
+}
+
+/** What is kept of a node that is gone. */
+interface Former {
+  readonly record: NodeRecord;
+  readonly signed: SignedRecord;
+  readonly heardAt: number;
+  /** Epoch with which it said goodbye; -1 where it only fell silent. */
+  readonly left: number;
+  /** Milliseconds that it was known. */
+  readonly stay: number;
 }
 
 export interface Membership {
-  readonly self: NodeRecord;
-  readonly selfSigned: SignedRecord;
+  self: NodeRecord;
+  selfSigned: SignedRecord;
   readonly members: Map<string, Member>;
-  /** Epoch with which a node said goodbye. */
-  readonly left: Map<string, number>;
+  readonly former: Map<string, Former>;
   /** Which key may speak for an ID: hexadecimal, from first use. */
   readonly pins: Map<string, string>;
   /** IDs for which another key than the pinned one was offered. */
@@ -46,7 +63,21 @@ export interface Membership {
   readonly forgetAfter: number;
 }
 
-export type Learned = 'new' | 'newer' | 'known' | 'stale' | 'conflict' | 'forged' | 'full';
+export type Learned =
+  | 'new'
+  | 'newer'
+  | 'known'
+  /** Too old, or of a node that said goodbye. */
+  | 'stale'
+  /** Of an earlier epoch than the record that we have. Its signature was not looked at. */
+  | 'behind'
+  /** Too old, but of a later epoch than the one that we hear. Its signature was not looked at. */
+  | 'past'
+  /** Our own, of a later epoch than ours. */
+  | 'ahead'
+  | 'conflict'
+  | 'forged'
+  | 'full';
 
 export function newMembership(
   self: NodeRecord,
@@ -54,13 +85,11 @@ export function newMembership(
   forgetAfter: number,
   env: Environment,
 ): Membership {
-  const record = encode(self);
-  const selfSigned = { record, signature: env.sign(prefixed(domain.record, record)) };
   return {
     self,
-    selfSigned,
+    selfSigned: sign(self, env),
     members: new Map(),
-    left: new Map(),
+    former: new Map(),
     pins: new Map(pins),
     conflicts: new Map(),
     forgetAfter,
@@ -79,7 +108,11 @@ export function learn(
   const { id, epoch } = record;
   const key = hex(record.key);
   if (id === membership.self.id) {
-    return { outcome: key === hex(membership.self.key) ? 'known' : 'conflict', id };
+    if (key !== hex(membership.self.key)) {
+      return { outcome: isSigned(record, signed, env) ? 'conflict' : 'forged', id };
+    }
+    if (epoch <= membership.self.epoch || epoch > lastEpoch) return { outcome: 'known', id };
+    return { outcome: isSigned(record, signed, env) ? 'ahead' : 'forged', id };
   }
   const known = membership.members.get(id);
   const heardAt = env.now - age;
@@ -87,9 +120,14 @@ export function learn(
     if (heardAt > known.heardAt) known.heardAt = heardAt;
     return { outcome: 'known', id };
   }
+  const former = membership.former.get(id);
+  const newest = known ?? former;
+  const isSame = newest !== undefined && hex(newest.record.key) === key;
+  if (isSame && newest.record.epoch > epoch) return { outcome: 'behind', id };
   if (known !== undefined && known.record.epoch > epoch) return { outcome: 'stale', id };
-  if (age >= membership.forgetAfter || epoch <= (membership.left.get(id) ?? -1))
-    return { outcome: 'stale', id };
+  if (age >= membership.forgetAfter || epoch <= (former?.left ?? -1)) {
+    return { outcome: isSame && known !== undefined ? 'past' : 'stale', id };
+  }
   if (!isSigned(record, signed, env)) return { outcome: 'forged', id };
   const pinned = membership.pins.get(id);
   if (pinned !== undefined && pinned !== key) {
@@ -101,7 +139,13 @@ export function learn(
     membership.members.size >= maxMembers || (pinned === undefined && membership.pins.size >= maxPins);
   if (known === undefined && crowded) return { outcome: 'full', id };
   membership.pins.set(id, key);
-  membership.members.set(id, { record, signed, heardAt });
+  membership.former.delete(id);
+  membership.members.set(id, {
+    record,
+    signed,
+    heardAt,
+    since: known?.since ?? heardAt - (former?.stay ?? 0),
+  });
   return { outcome: known === undefined ? 'new' : 'newer', id };
 }
 
@@ -109,10 +153,20 @@ export function learn(
 export function leave(membership: Membership, id: string, epoch: number): boolean {
   const known = membership.members.get(id);
   if (known === undefined || known.record.epoch > epoch) return false;
-  membership.members.delete(id);
-  if (membership.left.size >= maxMembers) membership.left.clear();
-  membership.left.set(id, epoch);
+  retire(membership, id, known, epoch);
   return true;
+}
+
+/** A node fell silent: gone until it is heard of again. */
+export function forget(membership: Membership, id: string): void {
+  const known = membership.members.get(id);
+  if (known !== undefined) retire(membership, id, known, -1);
+}
+
+/** We are the same node in another epoch. */
+export function changeEpoch(membership: Membership, epoch: number, env: Environment): void {
+  membership.self = { ...membership.self, epoch };
+  membership.selfSigned = sign(membership.self, env);
 }
 
 /** Eight bytes that are equal on two nodes exactly when both know the same nodes in the same epochs. */
@@ -130,6 +184,12 @@ export function entryOf(membership: Membership, id: string, now: number): Member
   return { ...member.signed, age: Math.max(0, Math.round(now - member.heardAt)) };
 }
 
+/** The newest record that we have of a node, member or not. */
+export function newestOf(membership: Membership, id: string, now: number): MemberEntry | undefined {
+  const newest = membership.members.get(id) ?? membership.former.get(id);
+  return newest && { ...newest.signed, age: Math.max(0, Math.round(now - newest.heardAt)) };
+}
+
 /** Undefined for bytes that are no record; its signature is not looked at. */
 export function readRecord(signed: SignedRecord): NodeRecord | undefined {
   try {
@@ -141,4 +201,26 @@ export function readRecord(signed: SignedRecord): NodeRecord | undefined {
 
 export function isSigned(record: NodeRecord, signed: SignedRecord, env: Environment): boolean {
   return env.verify(record.key, prefixed(domain.record, signed.record), signed.signature);
+}
+
+function sign(self: NodeRecord, env: Environment): SignedRecord {
+  const record = encode(self);
+  return { record, signature: env.sign(prefixed(domain.record, record)) };
+}
+
+/** Where there are too many, who was known for the shortest time gives way: who comes only to push others out has to
+ *  stay for longer than they did. */
+function retire(
+  membership: Membership,
+  id: string,
+  { record, signed, heardAt, since }: Member,
+  left: number,
+) {
+  const { members, former } = membership;
+  members.delete(id);
+  former.set(id, { record, signed, heardAt, left, stay: heardAt - since });
+  if (former.size <= maxMembers) return;
+  let shortest = id;
+  for (const [each, { stay }] of former) if (stay < former.get(shortest)!.stay) shortest = each;
+  former.delete(shortest);
 }

@@ -9,6 +9,7 @@
  */
 import { everyone, type NeighborMessage } from '../../protocol/signaling.ts';
 import type { Environment } from './environment.ts';
+import { correct, settleEpochs } from './epoch.ts';
 import type { Channel, Effect, MeshEvent } from './events.ts';
 import { open, passOn, sendBody } from './flood.ts';
 import {
@@ -22,7 +23,15 @@ import {
 } from './gossip.ts';
 import { attemptOn } from './link.ts';
 import { leave } from './membership.ts';
-import { describe, endAttempt, ownCandidate, receiveBody, retryOutstanding, tend } from './negotiation.ts';
+import {
+  describe,
+  endAttempt,
+  ownCandidate,
+  receiveBody,
+  retryOutstanding,
+  startOver,
+  tend,
+} from './negotiation.ts';
 import { adopt, dropReports, forgetSilent, removeLink, takeReport } from './reports.ts';
 import { type Mesh, notice, type Turn } from './state.ts';
 
@@ -110,6 +119,7 @@ function receive(turn: Turn, channel: Channel, message: NeighborMessage): void {
   const { mesh, env } = turn;
   const neighbor = mesh.neighbors.get(channel);
   if (neighbor === undefined) return;
+  const { epoch } = mesh.self;
   const member = mesh.membership.members.get(neighbor.id);
   if (member !== undefined) member.heardAt = env.now;
   switch (message.type) {
@@ -118,14 +128,19 @@ function receive(turn: Turn, channel: Channel, message: NeighborMessage): void {
       break;
     case 'members':
       receiveMembers(turn, channel, message);
+      if (mesh.self.epoch !== epoch) startOver(turn);
       for (const link of [...mesh.links.values()]) tend(turn, link);
       break;
     case 'flood': {
       if (!passOn(turn, channel, message)) return;
       if (message.to !== mesh.self.id && message.to !== everyone) return;
       const body = open(turn, message);
-      if (body === undefined) return;
-      if (message.sender !== undefined) takeRecord(turn, message.sender, 0, message.from);
+      if (body === undefined) {
+        if (message.sender !== undefined) correct(turn, message.sender, channel);
+        return;
+      }
+      if (message.sender !== undefined)
+        takeRecord(turn, { ...message.sender, age: 0 }, message.from, channel);
       if (!mesh.membership.members.has(body.from)) return;
       if (body.kind === 'bye') {
         takeLeave(turn, body.from, body.epoch);
@@ -152,6 +167,7 @@ function tick(turn: Turn): void {
   if (env.now >= mesh.checkAt) {
     mesh.checkAt = env.now + mesh.config.checkInterval;
     forgetSilent(turn);
+    settleEpochs(turn);
   }
   for (const link of [...mesh.links.values()]) tend(turn, link);
 }

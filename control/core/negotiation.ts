@@ -10,7 +10,7 @@ import { sendBody } from './flood.ts';
 import { dropNeighbor } from './gossip.ts';
 import { type Attempt, attemptOn, isUp, type Link } from './link.ts';
 import { permits } from './policy.ts';
-import { ensureLink, notice, show, type Turn } from './state.ts';
+import { closeAttempt, ensureLink, notice, show, type Turn } from './state.ts';
 
 /** Milliseconds from the first description to an open link. ICE paces checks 50 ms apart (RFC 8445 section 14.2) and
  *  DTLS retransmits after 1 s, so that a path which works at all works by then. */
@@ -153,6 +153,18 @@ export function retryOutstanding(turn: Turn): void {
   }
 }
 
+/** Our epoch is another one: peers may have dropped what we said before as older than what they knew of us. */
+export function startOver(turn: Turn): void {
+  for (const link of turn.mesh.links.values()) {
+    if (isUp(link) || link.denied) continue;
+    for (const attempt of [...link.attempts.values()]) {
+      if (attempt.phase === 'offered') closeAttempt(turn, link, attempt);
+    }
+    link.failures = 0;
+    link.retryAt = turn.env.now;
+  }
+}
+
 /** What a solicited or lost link does: try at once, then back off. */
 export function retryNow(turn: Turn, link: Link, route: Route): void {
   if (route === 'shared') {
@@ -217,11 +229,6 @@ function fail(turn: Turn, link: Link, route: Route, reason: string): void {
   link.failures++;
   link.retryAt = env.now + backoff(link.failures, mesh.config.checkInterval, env.random());
   link.reason = reason;
-}
-
-function closeAttempt(turn: Turn, link: Link, attempt: Attempt): void {
-  link.attempts.delete(attempt.negotiation);
-  turn.effects.push({ type: 'close', peer: link.peer, negotiation: attempt.negotiation });
 }
 
 function flushCandidates(turn: Turn, link: Link, attempt: Attempt): void {

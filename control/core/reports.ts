@@ -2,6 +2,7 @@
 import type { LinkReport } from '../../protocol/dataplane.ts';
 import { dropNeighbor, welcome } from './gossip.ts';
 import { attemptOn, isUp, type Link } from './link.ts';
+import { forget } from './membership.ts';
 import { negotiationTimeout, retireDelay, retryNow, tend } from './negotiation.ts';
 import { permits } from './policy.ts';
 import { ensureLink, notice, show, type Turn } from './state.ts';
@@ -108,7 +109,7 @@ export function forgetSilent(turn: Turn): void {
     const link: Link | undefined = mesh.links.get(id);
     if (link !== undefined && isUp(link)) member.heardAt = env.now;
     if (env.now - member.heardAt < forgetAfter) continue;
-    mesh.membership.members.delete(id);
+    forget(mesh.membership, id);
     mesh.routes.delete(id);
     notice(turn, 'info', 'peer forgotten', { peer: id, silentSeconds: forgetAfter / 1000 });
     removeLink(turn, id);

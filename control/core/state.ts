@@ -1,8 +1,9 @@
 /** The state that one node keeps of the mesh, and what every part of `step` works on. */
 import type { NodeRecord } from '../../protocol/signaling.ts';
 import type { Environment } from './environment.ts';
+import { type Epochs, newEpochs } from './epoch.ts';
 import type { Channel, Effect, Level } from './events.ts';
-import { isUp, type Link, newLink, stateOf } from './link.ts';
+import { type Attempt, isUp, type Link, newLink, stateOf } from './link.ts';
 import { type Membership, newMembership } from './membership.ts';
 import { type Policy, permits } from './policy.ts';
 import { newRecent, type Recent } from './recent.ts';
@@ -19,7 +20,8 @@ export interface MeshConfig {
 }
 
 export interface Mesh {
-  readonly self: NodeRecord;
+  self: NodeRecord;
+  readonly epochs: Epochs;
   readonly config: MeshConfig;
   readonly membership: Membership;
   readonly neighbors: Map<Channel, { readonly id: string }>;
@@ -59,6 +61,7 @@ export function newMesh(
 ): Mesh {
   return {
     self,
+    epochs: newEpochs(self.epoch),
     config,
     membership: newMembership(self, pins, config.forgetAfter, env),
     neighbors: new Map(),
@@ -89,6 +92,11 @@ export function ensureLink(turn: Turn, peer: string): Link | undefined {
   const link = newLink(turn.mesh.self.id, peer, turn.env.now);
   turn.mesh.links.set(peer, link);
   return link;
+}
+
+export function closeAttempt(turn: Turn, link: Link, { negotiation }: Attempt): void {
+  link.attempts.delete(negotiation);
+  turn.effects.push({ type: 'close', peer: link.peer, negotiation });
 }
 
 /** Notes the moment of a change of state, and tells of the ones a user would notice. */

@@ -33,7 +33,8 @@ import type { Identity } from './state-directory.ts';
 
 export interface Local {
   readonly id: string;
-  readonly epoch: number;
+  /** Read for each handshake anew: it grows where the mesh knows a later start of ours. */
+  epoch: number;
   readonly identity: Identity;
   readonly tokenKey: Uint8Array;
 }

@@ -76,6 +76,8 @@ export function shakeHands(
 
 export class NeighborSocket {
   readonly peer: Hello;
+  /** Of the process at the other end: it may take a later one than it said hello with. */
+  epoch: number;
   readonly #socket: WebSocket;
   readonly #proven: Proven;
   readonly #events: SocketEvents;
@@ -87,6 +89,7 @@ export class NeighborSocket {
     this.#socket = socket;
     this.#proven = proven;
     this.peer = proven.peer;
+    this.epoch = proven.peer.epoch;
     this.#events = events;
     socket.on('message', (received: Buffer) => this.#receive(received));
     socket.on('pong', () => {
