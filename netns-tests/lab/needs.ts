@@ -16,6 +16,7 @@ export const tools = [
   'vtysh',
   'curl',
   'cc',
+  'git',
   'setpriv',
   'unshare',
   'nsenter',

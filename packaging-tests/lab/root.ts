@@ -10,23 +10,36 @@ export type Suite = (typeof suites)[number];
 
 const cache = process.env.CRYONET_ROOTS ?? '/var/cache/cryonet-tests';
 
-/** Beside the essential ones and apt: what every installed system has, and rpm. */
-const packages = ['systemd', 'systemd-sysv', 'dbus', 'netbase', 'iproute2', 'nftables', 'rpm'];
+/** Packages beside the essential ones and apt: a machine to boot has what every installed system has, and rpm; a bare
+ *  one is as small as Debian gets. */
+const packages = {
+  machine: ['systemd', 'systemd-sysv', 'dbus', 'netbase', 'iproute2', 'nftables', 'rpm'],
+  bare: [],
+} as const;
+type Kind = keyof typeof packages;
 
 /** Where this machine says which mirrors it uses; without it mmdebstrap uses Debian's. */
 const sources = '/etc/apt/sources.list.d/debian.sources';
 
+const toBoot = [
+  `--include=${packages.machine.join(',')}`,
+  // A console login would write to the console, where the journal is shown.
+  '--customize-hook=ln -s /dev/null "$1/etc/systemd/system/console-getty.service"',
+  // Set anew by each machine.
+  '--customize-hook=: >"$1/etc/machine-id"',
+];
+
 /** The root tree of a release. It is shared: never write to it. Throws where `makeRoot` was not called. */
-export function rootOf(suite: Suite): string {
-  const root = pathOf(suite);
+export function rootOf(suite: Suite, kind: Kind = 'machine'): string {
+  const root = pathOf(suite, kind);
   if (!existsSync(root)) throw new Error(`no root tree of ${suite}: packaging-tests/run.ts makes it`);
   return root;
 }
 
 /** Makes the root tree unless it is there. A tree is there in whole or not at all; of two that make the same one the
  *  second to end gives up its own. */
-export async function makeRoot(suite: Suite, signal: AbortSignal): Promise<void> {
-  const root = pathOf(suite);
+export async function makeRoot(suite: Suite, signal: AbortSignal, kind: Kind = 'machine'): Promise<void> {
+  const root = pathOf(suite, kind);
   if (existsSync(root)) return;
   mkdirSync(cache, { recursive: true });
   const work = await mkdtemp(join(cache, `.${suite}-`));
@@ -34,11 +47,7 @@ export async function makeRoot(suite: Suite, signal: AbortSignal): Promise<void>
   try {
     const options = [
       ...['--quiet', '--mode=root', '--variant=minbase', '--format=directory'],
-      ...['--dpkgopt=force-unsafe-io', `--include=${packages.join(',')}`],
-      // A console login would write to the console, where the journal is shown.
-      '--customize-hook=ln -s /dev/null "$1/etc/systemd/system/console-getty.service"',
-      // Set anew by each machine.
-      '--customize-hook=: >"$1/etc/machine-id"',
+      ...['--dpkgopt=force-unsafe-io', ...(kind === 'machine' ? toBoot : [])],
     ];
     const mirrors = await mirrorsFor(suite, work);
     await shell({ timeout: '600s', signal })`mmdebstrap ${options} ${suite} ${tree} ${mirrors}`;
@@ -50,9 +59,16 @@ export async function makeRoot(suite: Suite, signal: AbortSignal): Promise<void>
   }
 }
 
-function pathOf(suite: Suite): string {
-  const key = createHash('sha256').update(`${packages.join()} 1`).digest('hex').slice(0, 12);
+function pathOf(suite: Suite, kind: Kind): string {
+  const key = createHash('sha256').update(`${packages[kind].join()} 1`).digest('hex').slice(0, 12);
   return join(cache, `${suite}-${key}`);
+}
+
+/** A directory for what apt and npm download in trees of a release, kept between runs. */
+export function downloadsOf(suite: Suite): string {
+  const directory = join(cache, `downloads-${suite}`);
+  mkdirSync(directory, { recursive: true });
+  return directory;
 }
 
 /** This machine's own source list, for another release; nothing where it has none of that form. */
