@@ -12,6 +12,7 @@ import { neighborMessage } from '../protocol/signaling.ts';
 import type { StatusReport, Warning } from '../protocol/status.ts';
 import { version } from '../protocol/version.ts';
 import { inOrder, Warnings } from '../protocol/warnings.ts';
+import { AloneWarning } from './alone.ts';
 import { type ControlConfig, longestPause } from './config.ts';
 import { formatHostPort } from './core/address.ts';
 import type { Environment } from './core/environment.ts';
@@ -25,7 +26,7 @@ import { startOptions } from './io/dataplane-process.ts';
 import type { Local } from './io/handshake.ts';
 import { type KeptState, openStateDirectory } from './io/state-directory.ts';
 import { NeighborShell } from './neighbor-shell.ts';
-import { type LinkStats, neighborStatuses, peerStatuses, summaryOf } from './status.ts';
+import { idsOf, type LinkStats, neighborStatuses, peerStatuses, summaryOf } from './status.ts';
 import { weaknessOf } from './token.ts';
 
 /** What setTimeout takes: a longer time would be none at all. */
@@ -46,6 +47,7 @@ export class ControlShell {
   readonly #warnings: Warnings;
   /** The dataplane's, as it told them last. */
   #dataplaneWarnings: readonly Warning[] = [];
+  #alone: AloneWarning | undefined;
   #controlSocket: ControlSocket | undefined;
   #timer: NodeJS.Timeout | undefined;
   #stopped = false;
@@ -113,6 +115,7 @@ export class ControlShell {
       listen: formatHostPort(this.#neighbors.address),
       udpPort: this.#dataplane.hello?.udpPort,
     });
+    this.#alone = new AloneWarning(this.#config, this.#warnings, () => idsOf(this.#mesh).length > 0);
     this.#schedule();
   }
 
@@ -122,6 +125,7 @@ export class ControlShell {
     if (this.#stopped) return;
     this.#stopped = true;
     clearTimeout(this.#timer);
+    this.#alone?.close();
     const ours = this.#dataplane.hello?.child === true;
     if (ours) {
       this.#take({ type: 'stop' });
@@ -185,6 +189,7 @@ export class ControlShell {
     const effects = step(this.#mesh, event, this.#environment());
     for (const effect of effects) this.#run(effect);
     if (!this.#stopped) this.#schedule();
+    this.#alone?.look();
     this.#changed();
   }
 

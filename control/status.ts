@@ -33,7 +33,8 @@ export function neighborStatuses(mesh: Mesh): StatusReport['neighbors'] {
   return [...via].sort(([a], [b]) => (a < b ? -1 : 1)).map(([id, ways]) => ({ id, via: [...ways].sort() }));
 }
 
-function idsOf(mesh: Mesh): string[] {
+/** Of every node that it knows, in order. */
+export function idsOf(mesh: Mesh): string[] {
   const { members, conflicts } = mesh.membership;
   return [...new Set([...members.keys(), ...mesh.links.keys(), ...conflicts.keys()])].sort();
 }

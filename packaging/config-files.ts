@@ -24,6 +24,11 @@ const examples: Readonly<Record<string, string | number | readonly string[]>> = 
   'tls-key': '/etc/cryonet/tls.key',
 };
 
+/** What has to be set for others to join, and how: the default is for who only joins. */
+const remarks: Readonly<Record<string, string>> = {
+  listen: '. With the default no other machine can join through this one; for that: "[::]:2333"',
+};
+
 interface Setting {
   readonly flag: string;
   readonly help: string;
@@ -67,7 +72,8 @@ function settings(without: readonly string[]): Setting[] {
   return [id, ...rows.map(settingOf)];
 }
 
-function settingOf({ flag, help, value, fallback }: (typeof optionTable)[number]): Setting {
+function settingOf({ flag, help: text, value, fallback }: (typeof optionTable)[number]): Setting {
+  const help = `${text}${remarks[flag] ?? ''}`;
   if (value === undefined) return { flag, help, value: false, isDefault: true };
   if (fallback !== undefined)
     return { flag, help, value: /^\d+$/.test(fallback) ? Number(fallback) : fallback, isDefault: true };

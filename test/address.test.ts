@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import {
   formatHostPort,
   type HostPort,
+  isLoopback,
   parseHostPort,
   parseIceServer,
   unservedIceServer,
@@ -225,3 +226,17 @@ test('a duration is the sum of its parts', () => {
     { numRuns: 1000 },
   );
 });
+
+for (const host of ['localhost', '127.0.0.1', '127.9.9.9', '::1', '::ffff:127.0.0.1', 'LOCALHOST'])
+  test(`only this machine reaches ${host}`, () => assert.ok(isLoopback(host)));
+
+for (const host of [
+  '',
+  '::',
+  '0.0.0.0',
+  '192.0.2.1',
+  '127.example.net',
+  'localhost.example.net',
+  '2001:db8::1',
+])
+  test(`others may reach ${host === '' ? 'every address' : host}`, () => assert.ok(!isLoopback(host)));

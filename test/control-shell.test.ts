@@ -337,6 +337,23 @@ test('a warning of the dataplane stands in the status until it is over, also for
   assert.deepEqual(await warned(), []);
 });
 
+test('a node to which nobody can come and that joins nobody says so, until somebody came all the same', async (context) => {
+  const lab = new Lab(context);
+  const n0 = await lab.add('n0');
+  const warned = async () => (await n0.status()).warnings!.map(({ subject }) => subject);
+  await waitFor('the warning', async () => (await warned()).includes('alone'), 20_000);
+  const { message } = (await n0.status()).warnings![0]!;
+  assert.match(
+    message,
+    /^no ws-servers .* listen is 127\.0\.0\.1:\d+, .* set ws-servers, or listen to "\[::\]:2333"$/,
+  );
+  assert.match(n0.control!.summary(), /^no peers yet; alone: /);
+  const n1 = await lab.add('n1', [n0]);
+  await lab.fullMesh();
+  assert.deepEqual(await warned(), []);
+  assert.deepEqual((await n1.status()).warnings, [], 'it has where to join');
+});
+
 test('a node that is stopped leaves nothing behind, also when stopped twice', async (context) => {
   const { nodes } = await meshOf(context, 2);
   const [n0, n1] = nodes as [LabNode, LabNode];

@@ -20,6 +20,11 @@ export function formatHostPort({ host, port }: HostPort): string {
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
+/** Whether it is this machine alone that reaches an address to listen at. */
+export function isLoopback(host: string): boolean {
+  return /^(localhost|127\.[\d.]+|::1|::ffff:127\.[\d.]+)$/i.test(host);
+}
+
 /** RFC 8489 section 18.6. */
 const stunPort = 3478;
 

@@ -138,7 +138,14 @@ export function idIsTaken({ code }: CryonetError): boolean {
 function asError(thrown: unknown): CryonetError {
   return thrown instanceof CryonetError
     ? thrown
-    : new CryonetError('connection_closed', reasonOf(thrown), { cause: thrown });
+    : new CryonetError('connection_closed', refusedReason(thrown) ?? reasonOf(thrown), { cause: thrown });
+}
+
+/** What a refusal mostly means: a node that was not told to listen for others does so on loopback alone. Of a name with
+ *  several addresses the error has no text of its own. */
+function refusedReason(thrown: unknown): string | undefined {
+  if ((thrown as NodeJS.ErrnoException).code !== 'ECONNREFUSED') return undefined;
+  return 'connection refused (ECONNREFUSED): nothing listens there; has that node a --listen that others reach?';
 }
 
 function withoutCredentials(text: string): string {
