@@ -18,6 +18,7 @@ import {
   nextDeadline,
   step,
 } from './core/direct.ts';
+import { type Joining, newJoining, stepJoining } from './core/joining.ts';
 import { quality } from './core/liveness.ts';
 import { type DirectCounters, type DirectLink, recordOverhead } from './io/direct.ts';
 import { type DirectKeyPair, deriveDirectKeys, newDirectKeyPair, ownCiphers } from './io/direct-keys.ts';
@@ -50,6 +51,8 @@ export interface DirectShellOptions {
   send(peer: string, negotiation: string, message: WireMessage): void;
   /** The path of `peer` went up or down. */
   changed(peer: string, up: boolean): void;
+  /** The kernel takes what was joined for the interface of `peer`, or does not and gets it one by one. */
+  joined(peer: string, takes: boolean): void;
   /** The latest probe of `peer` is not answered. */
   doubtful(peer: string): void;
   /** Packets of up to so many bytes, without packet information, pass; more may be found while it is searched. */
@@ -74,6 +77,7 @@ interface Path {
   exchange: Exchange | undefined;
   /** Records received until the last tick. */
   heard: number;
+  readonly joining: Joining;
 }
 
 export class DirectShell {
@@ -241,6 +245,7 @@ export class DirectShell {
       ends: undefined,
       exchange: undefined,
       heard: 0,
+      joining: newJoining(),
     };
     this.#paths.set(peer, path);
     return path;
@@ -381,7 +386,9 @@ export class DirectShell {
     for (const [peer, path] of [...this.#paths]) {
       const at = nextDeadline(path.direct);
       if (at === undefined || at > until) continue;
-      const { txPackets, txRefused, rxPackets, txRecords, rxRecords } = path.link.counters();
+      const counters = path.link.counters();
+      const { txPackets, txRefused, rxPackets, txRecords, rxRecords } = counters;
+      this.#lookAtJoining(peer, path, counters);
       // Our address may still be this machine's, and packets from it lead nowhere: as when another uplink took over.
       if (this.isDoubtful(peer) && rxRecords === path.heard) path.link.forgetOwn();
       path.heard = rxRecords;
@@ -390,5 +397,11 @@ export class DirectShell {
       if (path.direct.phase === 'up' && this.isDoubtful(peer)) this.#options.doubtful(peer);
     }
     this.#schedule();
+  }
+
+  #lookAtJoining(peer: string, { joining, link }: Path, { rxUnjoined }: DirectCounters): void {
+    const next = stepJoining(joining, rxUnjoined, performance.now());
+    if (next === 'join') link.join();
+    if (next === 'tell' || next === 'over') this.#options.joined(peer, next === 'over');
   }
 }

@@ -101,6 +101,10 @@ export class DataplaneShell {
       link: (peer) => this.#interfaces.directOf(peer),
       send: (peer, negotiation, message) => this.#connections.get(peer, negotiation)?.sendWire(message),
       changed: (peer, up) => this.#directChanged(peer, up),
+      joined: (peer, takes) => {
+        if (takes) this.#warnings.clear('joining', peer);
+        else this.#warnings.set('joining', refusesJoined, peer);
+      },
       // What is dead for probes most often is dead for the datachannel as well: that is asked at once, and has as long
       // to answer as the direct path has until it is lost.
       doubtful: (peer) => this.#connections.active(peer)?.ping(),
@@ -359,3 +363,6 @@ const longestWhole = 1376;
 function interfaceMtu({ autoMtu, mtu }: DataplaneConfig): number {
   return autoMtu ? leastMtu : mtu;
 }
+
+const refusesJoined =
+  'this kernel refuses packets that were joined, and gets them one by one, which is slower; another kernel may take them';

@@ -29,13 +29,14 @@ static void fail(const char *what) {
   exit(1);
 }
 
-static void write_parts(void *context, const struct iovec *parts, int count, unsigned packets) {
+static bool write_parts(void *context, const struct iovec *parts, int count, unsigned packets) {
   (void)context;
   (void)packets;
   size_t length = 0;
   for (int i = 0; i < count; i++) length += parts[i].iov_len;
   if (writev(tun, parts, count) != (ssize_t)length) fail("writev");
   writes++;
+  return true;
 }
 
 static void read_exactly(void *bytes, size_t length) {
@@ -56,7 +57,8 @@ static void take_packets(struct coalesce *coalesce) {
   writes = 0;
   for (uint32_t at = 0; at < length; at += sizeof size + size) {
     memcpy(&size, input + at, sizeof size);
-    if (!coalesce_add(coalesce, input + at + sizeof size, size, (struct coalesce_options){.udp = true})) exit(1);
+    struct coalesce_options options = {.tcp = true, .udp = true};
+    if (!coalesce_add(coalesce, input + at + sizeof size, size, options)) exit(1);
   }
   coalesce_flush(coalesce, write_parts, NULL);
   free(input);

@@ -71,7 +71,7 @@ export const noneCounted: DirectCounters = {
     rxMalformed: 0,
     rxCongested: 0,
   },
-  ...{ txWrites: 0, rxWrites: 0 },
+  ...{ txWrites: 0, rxWrites: 0, rxUnjoined: 0 },
 };
 
 /** Listens for `told`. */

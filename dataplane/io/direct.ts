@@ -61,6 +61,8 @@ export interface DirectCounters {
   /** System calls. */
   readonly txWrites: number;
   readonly rxWrites: number;
+  /** Super-packets that the interface refused for what they are: their packets were written one by one. */
+  readonly rxUnjoined: number;
 }
 
 /** The direct path of one device. Nothing here throws for what a peer or the network does. */
@@ -85,6 +87,8 @@ export interface DirectLink {
   /** In an IP packet of `size` bytes, or the smallest. False where the kernel refuses its length. */
   probe(index: number, number: number, size: number): boolean;
   counters(): DirectCounters;
+  /** Packets for the interface are joined again, whatever it has refused. */
+  join(): void;
 }
 
 /** Bytes of a record around a packet: `dataplane/native/src/record.h`. */

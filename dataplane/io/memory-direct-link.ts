@@ -28,12 +28,16 @@ export interface MemoryDevice {
 }
 
 export class MemoryDirectLink implements DirectLink {
+  /** Set it to have the kernel refuse what was joined, so many times so far. */
+  unjoined = 0;
+  /** How often packets were to be joined again. */
+  joins = 0;
   readonly #direct: MemoryDirect;
   readonly #device: MemoryDevice;
   readonly #counters: { -readonly [Name in keyof DirectCounters]: number } = {
     ...{ txPackets: 0, txBytes: 0, rxPackets: 0, rxBytes: 0, txRecords: 0, rxRecords: 0 },
     ...{ txRefused: 0, txTooLong: 0, txAside: 0, txOverflow: 0, rxRefused: 0, rxForged: 0, rxReplayed: 0 },
-    ...{ rxMalformed: 0, rxCongested: 0, txWrites: 0, rxWrites: 0 },
+    ...{ rxMalformed: 0, rxCongested: 0, txWrites: 0, rxWrites: 0, rxUnjoined: 0 },
   };
   #endpoint = nowhere;
   /** A record came from there. */
@@ -124,7 +128,12 @@ export class MemoryDirectLink implements DirectLink {
 
   counters(): DirectCounters {
     this.#expectOpen();
-    return { ...this.#counters };
+    return { ...this.#counters, rxUnjoined: this.unjoined };
+  }
+
+  join(): void {
+    this.#expectOpen();
+    this.joins++;
   }
 
   /** False for a packet that is not to go by the direct path. */

@@ -30,6 +30,7 @@ const counterNames = [
   'rxCongested',
   'txWrites',
   'rxWrites',
+  'rxUnjoined',
 ] as const satisfies readonly (keyof DirectCounters)[];
 
 /** Tells all events there are. */
@@ -68,6 +69,7 @@ export function directLink(addon: NativeAddon, device: number): DirectLink {
     },
     use: (index) => addon.useSession(device, index ?? 0),
     remove: (index) => addon.removeSession(index),
+    join: () => addon.join(device),
     probe: (index, number, size) => addon.probe(index, number, size),
     counters() {
       addon.directCounters(device, numbers);

@@ -65,6 +65,8 @@ export interface NativeAddon {
   source(device: number): string | undefined;
   /** The kernel chooses it, until a record of the peer's has arrived. */
   forgetOwn(device: number): void;
+  /** Packets for the device are joined again, whatever it has refused. */
+  join(device: number): void;
   /** Bytes of the longest packet that goes by the direct path, packet information included. */
   setLimit(device: number, bytes: number): void;
   /** `cipher`: `enum record_cipher` in `record.h`. EEXIST where the index is taken. */

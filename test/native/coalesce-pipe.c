@@ -1,7 +1,8 @@
 /*
  * coalesce.h for tests: packets in, writes out. Numbers are u32 in host order.
  *
- *   in:  bytes that follow, options (1: UDP, 2: packet information, 4: partial), then for each packet its length and bytes
+ *   in:  bytes that follow, options (1: UDP, 2: packet information, 4: partial, 8: no
+ *        super-packet is taken, 16: no TCP), then for each packet its length and bytes
  *   out: bytes that follow, then for each write: packets joined in it, and of each of these parts its length and bytes:
  *        what was written; then, where more than one was joined, every packet that segment.h cuts it into
  *
@@ -22,6 +23,7 @@ struct output {
   size_t length;
   size_t room;
   bool information;
+  bool refuses;
 };
 
 static void fail(const char *what) {
@@ -63,28 +65,33 @@ static void cut(struct output *output, const uint8_t *written, size_t length, un
   free(packet);
 }
 
-static void take(void *context, const struct iovec *parts, int count, unsigned packets) {
+static bool take(void *context, const struct iovec *parts, int count, unsigned packets) {
   struct output *output = context;
   if (count > PARTS) fail("more parts than writev takes");
+  if (output->refuses && packets > 1) return false;
   size_t length = 0;
   for (int i = 0; i < count; i++) length += parts[i].iov_len;
   put_number(output, packets);
   put_number(output, length);
   size_t start = output->length;
   for (int i = 0; i < count; i++) put(output, parts[i].iov_base, parts[i].iov_len);
-  if (packets == 1) return;
+  if (packets == 1) return true;
   uint8_t *written = malloc(length);
   memcpy(written, output->bytes + start, length);
   cut(output, written, length, packets);
   free(written);
+  return true;
 }
 
 static uint8_t **add_all(struct coalesce *coalesce, struct output *output, const uint8_t *input, size_t length) {
   uint32_t number;
   memcpy(&number, input, sizeof number);
-  struct coalesce_options options = {.udp = (number & 1) != 0, .packet_information = (number & 2) != 0,
+  struct coalesce_options options = {.tcp = (number & 16) == 0,
+                                     .udp = (number & 1) != 0,
+                                     .packet_information = (number & 2) != 0,
                                      .partial = (number & 4) != 0};
   output->information = options.packet_information;
+  output->refuses = (number & 8) != 0;
   uint8_t **packets = calloc(length, sizeof *packets);
   size_t at = sizeof number;
   for (uint32_t i = 0; at < length; i++) {

@@ -9,6 +9,10 @@ export interface Options {
   readonly information: boolean;
   /** TCP and UDP checksums were left out. */
   readonly partial?: boolean;
+  /** The kernel takes no super-packet. */
+  readonly refusing?: boolean;
+  /** False: packets of TCP are not joined. */
+  readonly tcp?: boolean;
 }
 
 /** One write to the kernel. */
@@ -45,8 +49,10 @@ export class Coalescer {
   /** Adds all and flushes; where it is full, in between as well. */
   async write(packets: readonly Buffer[], options: Options): Promise<Write[]> {
     const parts = packets.flatMap((packet) => [u32(packet.length), packet]);
-    const flags = u32((options.udp ? 1 : 0) | (options.information ? 2 : 0) | (options.partial ? 4 : 0));
-    const input = Buffer.concat([flags, ...parts]);
+    const { udp, information, partial = false, refusing = false, tcp = true } = options;
+    const flags = [udp, information, partial, refusing, !tcp];
+    const bits = flags.reduce((sum, flag, place) => sum | (flag ? 1 << place : 0), 0);
+    const input = Buffer.concat([u32(bits), ...parts]);
     this.#child.stdin.write(Buffer.concat([u32(input.length), input]));
     const { value } = await this.#replies.next();
     assert(value !== undefined, 'the program ended');

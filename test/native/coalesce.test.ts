@@ -132,6 +132,27 @@ test('UDP is joined only where the kernel takes it, and 64 packets at most', asy
   }
 });
 
+test('what the kernel does not take as a super-packet it gets one by one, as it was added and in its place', async () => {
+  for (const kind of kinds) {
+    for (const information of [false, true]) {
+      const one = flow(kind, 45, { payload: Buffer.alloc(100) }).map(build);
+      const other = flow(kind, 45, { source: 7 }).map(build);
+      const packets = one.flatMap((packet, i) => [packet, other[i]!]);
+      const added = information ? packets.map((packet) => informed(packet)) : packets;
+      assert.deepEqual(await counts(added, { ...defaults, information }), [45, 45]);
+      const refused = await counts(added, { ...defaults, information, refusing: true });
+      assert.deepEqual(refused, Array(90).fill(1));
+    }
+  }
+});
+
+test('TCP is joined only where it may be, and UDP beside it all the same', async () => {
+  for (const kind of kinds) {
+    const joined = await counts(flow(kind, 45).map(build), { ...defaults, tcp: false });
+    assert.deepEqual(joined, udp(kind) ? [45] : Array(45).fill(1));
+  }
+});
+
 test('a super-packet has 65535 bytes at most', async () => {
   for (const kind of kinds) {
     const [first] = flow(kind, 1);
@@ -294,7 +315,7 @@ test('whatever is added comes out byte for byte, each flow in its order', async 
   });
   const run = fc.asyncProperty(
     fc.array(step, { minLength: 1, maxLength: 120, size: 'max' }),
-    fc.record({ udp: fc.boolean(), information: fc.boolean() }),
+    fc.record({ udp: fc.boolean(), information: fc.boolean(), refusing: fc.boolean() }),
     fc.array(number(200), { minLength: 20, maxLength: 20 }),
     async (steps, options, sizes) => {
       const flows = sizes.map(

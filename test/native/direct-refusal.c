@@ -7,8 +7,10 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
+#include "coalesce.h"
 #include "direct-flow.h"
 #include "direct-lab.h"
 #include "probe.h"
@@ -29,6 +31,23 @@ ssize_t sendmsg(int fd, const struct msghdr *message, int flags) {
     return -1;
   }
   return syscall(SYS_sendmsg, fd, message, flags);
+}
+
+/* What the device refuses of what is joined: a type of struct virtio_net_hdr. */
+static _Atomic uint8_t refused_type = VIRTIO_NET_HDR_GSO_NONE;
+
+ssize_t writev(int fd, const struct iovec *parts, int count) {
+  uint8_t type = VIRTIO_NET_HDR_GSO_NONE;
+  for (int i = 0; i < count && i < 2; i++) {
+    if (parts[i].iov_len != sizeof(struct virtio_net_hdr)) continue;
+    type = ((const struct virtio_net_hdr *)parts[i].iov_base)->gso_type;
+    break;
+  }
+  if (type != VIRTIO_NET_HDR_GSO_NONE && type == refused_type) {
+    errno = EINVAL;
+    return -1;
+  }
+  return syscall(SYS_writev, fd, parts, count);
 }
 
 struct pair {
@@ -192,6 +211,62 @@ static void check_nowhere(void) {
   close_pair(&pair);
 }
 
+/* Bursts until one was joined before it was written, as the kernel does not always bring all of it at once. */
+static void write_until_joined(struct pair *pair) {
+  uint64_t writes;
+  do {
+    writes = end_count(&pair->ends[1], COUNTER_RX_WRITES);
+    write_packets(pair, TOGETHER, PAYLOAD);
+    read_packets(pair);
+    node_settle(pair->ends[1].node);
+  } while (end_count(&pair->ends[1], COUNTER_RX_WRITES) - writes >= TOGETHER);
+}
+
+/* A device that does not take what is joined gets it one by one, whole, once and in order, and no more is joined for it
+ * until its owner says so; of the other protocol it still is. */
+static void check_unjoined(bool pi, bool tcp) {
+  struct pair pair;
+  open_pair(&pair, pi, tcp);
+  struct end *end = &pair.ends[1];
+  write_until_joined(&pair);
+  expect("super-packets refused", end_count(end, COUNTER_RX_UNJOINED), 0);
+
+  refused_type = tcp ? VIRTIO_NET_HDR_GSO_TCPV4 : VIRTIO_NET_HDR_GSO_UDP_L4;
+  uint64_t refused = 0;
+  while (refused == 0) {
+    write_packets(&pair, TOGETHER, PAYLOAD);
+    read_packets(&pair);
+    node_settle(end->node);
+    refused = end_count(end, COUNTER_RX_UNJOINED);
+  }
+  uint64_t writes = end_count(end, COUNTER_RX_WRITES);
+  for (unsigned i = 0; i < 10; i++) {
+    write_packets(&pair, TOGETHER, PAYLOAD);
+    read_packets(&pair);
+  }
+  node_settle(end->node);
+  expect("super-packets refused", end_count(end, COUNTER_RX_UNJOINED), refused);
+  expect("writes", end_count(end, COUNTER_RX_WRITES), writes + 10 * TOGETHER);
+
+  struct flow first = pair.flow;
+  uint32_t next = pair.next;
+  pair.flow = (struct flow){.port = 1, .tcp = !tcp};
+  pair.next = 0;
+  write_until_joined(&pair);
+  expect("super-packets refused", end_count(end, COUNTER_RX_UNJOINED), refused);
+  uint64_t others = pair.next;
+  pair.flow = first;
+  pair.next = next;
+
+  refused_type = VIRTIO_NET_HDR_GSO_NONE;
+  link_join(end->link);
+  write_until_joined(&pair);
+  expect("super-packets refused", end_count(end, COUNTER_RX_UNJOINED), refused);
+  expect("packets that the device took", end_count(end, COUNTER_RX_PACKETS), pair.flow.next + others);
+  expect("packets refused", end_count(end, COUNTER_RX_REFUSED), 0);
+  close_pair(&pair);
+}
+
 /* A device that nobody empties. */
 static void check_full(void) {
   struct pair pair;
@@ -290,6 +365,7 @@ int main(void) {
   check_uncut(false);
   check_probes();
   check_nowhere();
+  for (unsigned i = 0; i < 4; i++) check_unjoined((i & 1) != 0, (i & 2) != 0);
   check_full();
   check_aside();
   check_overflow();

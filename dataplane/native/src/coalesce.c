@@ -3,16 +3,11 @@
 #include <arpa/inet.h>
 #include <linux/if_ether.h>
 #include <linux/if_tun.h>
-#include <linux/virtio_net.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "checksum.h"
-
-#ifndef VIRTIO_NET_HDR_GSO_UDP_L4 /* the headers of Debian 12 are from before 6.2 */
-#define VIRTIO_NET_HDR_GSO_UDP_L4 5
-#endif
 
 /* Parts of one write: IOV_MAX (linux/uio.h, UIO_MAXIOV). Two of them come before the first packet. */
 #define PARTS 1024u
@@ -29,6 +24,8 @@
 #define IPV6_HEADER 40u
 #define TCP_HEADER 20u
 #define UDP_HEADER 8u
+/* The longest headers that joining changes: TCP over IPv6, with all options. */
+#define HEADERS 100u
 #define DONT_FRAGMENT 0x4000u
 #define TCP_FLAGS 13
 #define TCP_PSH 0x08u
@@ -86,6 +83,7 @@ struct coalesce {
   struct group group[PACKETS];
   struct added added[PACKETS];
   struct iovec parts[PARTS];
+  uint8_t kept[HEADERS]; /* those of a first packet as they came, while it stands for a super-packet */
 };
 
 static uint16_t read16(const uint8_t *at) {
@@ -149,11 +147,11 @@ static bool same_addresses(const struct view *a, const struct view *b) {
 }
 
 /* Whether others may be joined to it, or it to another, as far as it alone can say. */
-static bool joinable(const struct view *view, bool udp) {
+static bool joinable(const struct view *view, struct coalesce_options options) {
   const uint8_t *transport = view->ip + view->transport;
   if (view->length == view->payload) return false;
-  if (view->udp) return udp && read16(transport + 6) != 0;
-  return (transport[12] & 0x0f) == 0 && (transport[TCP_FLAGS] & ~TCP_PSH) == TCP_ACK;
+  if (view->udp) return options.udp && read16(transport + 6) != 0;
+  return options.tcp && (transport[12] & 0x0f) == 0 && (transport[TCP_FLAGS] & ~TCP_PSH) == TCP_ACK;
 }
 
 /* Whether its headers are those of the packet that comes next in the flow. */
@@ -256,7 +254,7 @@ bool coalesce_add(struct coalesce *coalesce, uint8_t *packet, size_t length, str
     coalesce->added[index].partial = options.partial;
   }
   uint32_t at = kind == FLOW ? find(coalesce, &view) : OPEN;
-  bool opens = kind == FLOW && joinable(&view, options.udp);
+  bool opens = kind == FLOW && joinable(&view, options);
   if (at != OPEN) {
     struct flow *flow = &coalesce->flows[at];
     /* Sums last, and only of what would be joined: they cost more than everything else. */
@@ -314,36 +312,62 @@ static struct virtio_net_hdr super(uint8_t *ip, const uint8_t *last, uint32_t he
   return made;
 }
 
-static void write_group(struct coalesce *coalesce, const struct group *group,
-                        void (*write)(void *, const struct iovec *, int, unsigned), void *context) {
-  const struct added *first = &coalesce->added[group->first];
+/* The parts before the payloads of what is joined to it; how many there are. */
+static int begin_parts(struct coalesce *coalesce, const struct added *first, struct virtio_net_hdr *header) {
   struct iovec *parts = coalesce->parts;
-  struct virtio_net_hdr header = {0};
   uint32_t before = !coalesce->information ? 0 : first->length < INFORMATION ? first->length : INFORMATION;
   int count = 0;
   if (coalesce->information) parts[count++] = (struct iovec){first->bytes, before};
-  parts[count++] = (struct iovec){&header, sizeof header};
+  parts[count++] = (struct iovec){header, sizeof *header};
   parts[count++] = (struct iovec){first->bytes + before, first->length - before};
+  return count;
+}
 
-  uint32_t length = first->length - before;
+static void write_alone(struct coalesce *coalesce, const struct added *packet,
+                        bool (*write)(void *, const struct iovec *, int, unsigned), void *context) {
+  struct virtio_net_hdr header = {0};
+  int count = begin_parts(coalesce, packet, &header);
+  if (packet->partial) header = incomplete(coalesce->parts[count - 1].iov_base);
+  write(context, coalesce->parts, count, 1);
+}
+
+/* False where `write` does not take it; then the first packet is again what it was. */
+static bool write_joined(struct coalesce *coalesce, const struct group *group,
+                         bool (*write)(void *, const struct iovec *, int, unsigned), void *context) {
+  const struct added *first = &coalesce->added[group->first];
   const struct added *last = first;
+  struct iovec *parts = coalesce->parts;
+  struct virtio_net_hdr header;
+  int count = begin_parts(coalesce, first, &header);
+  uint8_t *ip = parts[count - 1].iov_base;
+  uint32_t before = first->length - (uint32_t)parts[count - 1].iov_len;
+  uint32_t length = first->length - before;
   for (uint32_t i = 1; i < group->packets; i++) {
     last = &coalesce->added[last->next];
     uint32_t payload = last->length - last->payload;
     parts[count++] = (struct iovec){last->bytes + last->payload, payload};
     length += payload;
   }
-  if (group->packets > 1) {
-    uint32_t piece = first->length - first->payload;
-    header = super(first->bytes + before, last->bytes + before, first->payload - before, piece, length);
-  } else if (first->partial) {
-    header = incomplete(first->bytes + before);
+  uint32_t headers = first->payload - before;
+  memcpy(coalesce->kept, ip, headers);
+  header = super(ip, last->bytes + before, headers, first->length - first->payload, length);
+  if (write(context, parts, count, group->packets)) return true;
+  memcpy(ip, coalesce->kept, headers);
+  return false;
+}
+
+static void write_group(struct coalesce *coalesce, const struct group *group,
+                        bool (*write)(void *, const struct iovec *, int, unsigned), void *context) {
+  if (group->packets > 1 && write_joined(coalesce, group, write, context)) return;
+  const struct added *packet = &coalesce->added[group->first];
+  for (uint32_t i = 0; i < group->packets; i++) {
+    if (i > 0) packet = &coalesce->added[packet->next];
+    write_alone(coalesce, packet, write, context);
   }
-  write(context, parts, count, group->packets);
 }
 
 void coalesce_flush(struct coalesce *coalesce,
-                    void (*write)(void *context, const struct iovec *parts, int count, unsigned packets),
+                    bool (*write)(void *context, const struct iovec *parts, int count, unsigned packets),
                     void *context) {
   for (uint32_t i = 0; i < coalesce->groups; i++) write_group(coalesce, &coalesce->group[i], write, context);
   coalesce->packets = coalesce->groups = 0;

@@ -14,15 +14,21 @@
 #ifndef CRYONET_COALESCE_H
 #define CRYONET_COALESCE_H
 
+#include <linux/virtio_net.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/uio.h>
 
+#ifndef VIRTIO_NET_HDR_GSO_UDP_L4 /* the headers of Debian 12 are from before 6.2 */
+#define VIRTIO_NET_HDR_GSO_UDP_L4 5
+#endif
+
 struct coalesce;
 
 struct coalesce_options {
-  bool udp;                /* the kernel takes VIRTIO_NET_HDR_GSO_UDP_L4 (6.2 and later) */
+  bool tcp;                /* packets of TCP may be joined */
+  bool udp;                /* those of UDP: the kernel takes VIRTIO_NET_HDR_GSO_UDP_L4 (6.2 and later) */
   bool packet_information; /* every packet begins with struct tun_pi (linux/if_tun.h) */
   bool partial;            /* this packet's TCP or UDP checksum was left out: segment_leave_sums */
 };
@@ -31,14 +37,15 @@ struct coalesce_options {
 struct coalesce *coalesce_new(void);
 void coalesce_free(struct coalesce *coalesce);
 
-/* False where it is full: flush, and add again. Never false for the first packet after a flush. `udp` and
- * `packet_information` are the same until the next flush. */
+/* False where it is full: flush, and add again. Never false for the first packet after a flush.
+ * `packet_information` is the same until the next flush. */
 bool coalesce_add(struct coalesce *coalesce, uint8_t *packet, size_t length, struct coalesce_options options);
 
 /* Calls `write` for each packet or super-packet; at most 1024 parts. The parts in order: struct tun_pi where packets
- * have it, struct virtio_net_hdr, the bytes of the packet. `packets` is how many were joined in it. Headers of
- * the added packets are overwritten. */
+ * have it, struct virtio_net_hdr, the bytes of the packet. `packets` is how many were joined in it. Where that was more
+ * than one and `write` gives false, it is called for each of them alone, in the same place. Headers of the added packets
+ * are overwritten. */
 void coalesce_flush(struct coalesce *coalesce,
-                    void (*write)(void *context, const struct iovec *parts, int count, unsigned packets), void *context);
+                    bool (*write)(void *context, const struct iovec *parts, int count, unsigned packets), void *context);
 
 #endif

@@ -71,6 +71,7 @@ struct link *link_new(struct direct *direct, struct device *device, unsigned rea
   link->tun = device_fd(device);
   link->pi = pi;
   link->udp = udp;
+  link_join(link);
   pthread_mutex_init(&link->lock, NULL);
   return link;
 }
@@ -99,6 +100,11 @@ void link_forget_own(struct link *link) {
   pthread_mutex_lock(&link->lock);
   link->own = (struct own_address){0};
   pthread_mutex_unlock(&link->lock);
+}
+
+void link_join(struct link *link) {
+  atomic_store_explicit(&link->joins_tcp, true, memory_order_relaxed);
+  atomic_store_explicit(&link->joins_udp, link->udp, memory_order_relaxed);
 }
 
 void link_set_limit(struct link *link, uint32_t bytes) { atomic_store(&link->limit, bytes); }

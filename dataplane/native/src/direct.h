@@ -30,6 +30,8 @@ void link_set_endpoint(struct link *link, const struct endpoint *endpoint);
 void link_forget_own(struct link *link);
 /* Bytes of the longest packet, with struct tun_pi, that goes by this path. */
 void link_set_limit(struct link *link, uint32_t bytes);
+/* Packets for the device may be joined again, whatever it has refused. */
+void link_join(struct link *link);
 /* Packets go by this session from now on; NULL: into the ring. */
 void link_use(struct link *link, struct session *session);
 

@@ -189,6 +189,14 @@ static napi_value set_limit(napi_env env, napi_callback_info info) {
   return NULL;
 }
 
+/* join(device) */
+static napi_value join(napi_env env, napi_callback_info info) {
+  napi_value value;
+  struct link *link = link_arguments(env, info, 1, &value);
+  if (link != NULL) link_join(link);
+  return NULL;
+}
+
 /* addSession(device, index, peerIndex, cipher, seal, open, ecn): EEXIST where the index is taken. */
 static napi_value add_session(napi_env env, napi_callback_info info) {
   napi_value values[7];
@@ -274,6 +282,7 @@ void direct_binding_register(napi_env env, napi_value exports, struct tuns *tuns
   binding_function(env, exports, "source", get_source, tuns);
   binding_function(env, exports, "forgetOwn", forget_own, tuns);
   binding_function(env, exports, "setLimit", set_limit, tuns);
+  binding_function(env, exports, "join", join, tuns);
   binding_function(env, exports, "addSession", add_session, tuns);
   binding_function(env, exports, "useSession", use_session, tuns);
   binding_function(env, exports, "removeSession", remove_session, tuns);

@@ -38,7 +38,15 @@ struct receiver {
   uint8_t *datagrams;
 };
 
-static void write_packet(void *context, const struct iovec *parts, int parts_count, unsigned packets) {
+/* A super-packet that the device refuses for what it is will be refused again: the kernel does not take its kind. */
+static void stop_joining(struct link *link, const struct virtio_net_hdr *header) {
+  _Atomic bool *joins = header->gso_type == VIRTIO_NET_HDR_GSO_UDP_L4 ? &link->joins_udp : &link->joins_tcp;
+  atomic_store_explicit(joins, false, memory_order_relaxed);
+  count(link->counters, COUNTER_RX_UNJOINED, 1);
+}
+
+/* False for a super-packet that the device does not take for what it is. */
+static bool write_packet(void *context, const struct iovec *parts, int parts_count, unsigned packets) {
   struct link *link = context;
   const struct virtio_net_hdr *joined = parts[link->pi ? 1 : 0].iov_base;
   /* The headers that joining left out were received, too. */
@@ -49,12 +57,17 @@ static void write_packet(void *context, const struct iovec *parts, int parts_cou
     written = writev(link->tun, parts, parts_count);
   } while (written < 0 && errno == EINTR);
   count(link->counters, COUNTER_RX_WRITES, 1);
+  if (written < 0 && errno == EINVAL && packets > 1) {
+    stop_joining(link, joined);
+    return false;
+  }
   if (written < 0) {
     count(link->counters, COUNTER_RX_REFUSED, packets);
-    return;
+    return true;
   }
   count(link->counters, COUNTER_RX_PACKETS, packets);
   count(link->counters, COUNTER_RX_BYTES, bytes - sizeof(struct virtio_net_hdr));
+  return true;
 }
 
 static void flush(struct receiver *receiver) {
@@ -69,7 +82,8 @@ static void take_packet(struct receiver *receiver, struct link *link, uint8_t *p
     return;
   }
   struct coalesce_options options = {
-      .udp = link->udp,
+      .tcp = atomic_load_explicit(&link->joins_tcp, memory_order_relaxed),
+      .udp = atomic_load_explicit(&link->joins_udp, memory_order_relaxed),
       .packet_information = link->pi,
       .partial = (flags & RECORD_PARTIAL) != 0,
   };

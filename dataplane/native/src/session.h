@@ -43,6 +43,7 @@ enum link_counter {
   COUNTER_RX_CONGESTED, /* packets marked by a router on the way that cannot say so inside (ecn.h) */
   COUNTER_TX_WRITES,    /* system calls */
   COUNTER_RX_WRITES,
+  COUNTER_RX_UNJOINED, /* super-packets that the TUN device refused for what they are: their packets went one by one */
   LINK_COUNTERS,
 };
 
@@ -75,7 +76,9 @@ struct link {
   struct sender *sender; /* its reader thread's */
   int tun;
   bool pi;
-  bool udp;
+  bool udp; /* the device says that it takes super-packets of UDP */
+  _Atomic bool joins_tcp; /* until it refuses one */
+  _Atomic bool joins_udp;
   _Atomic uint32_t limit; /* bytes of the longest packet that fits the path, struct tun_pi included */
   pthread_mutex_t lock;
   struct endpoint endpoint;

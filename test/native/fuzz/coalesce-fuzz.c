@@ -63,6 +63,7 @@ static struct packet packets[PACKETS];
 static uint32_t count;
 static bool information;
 static bool leaving;
+static bool refusing; /* the kernel takes no super-packet */
 
 static void fail(const char *what) {
   fprintf(stderr, "%s\n", what);
@@ -240,11 +241,12 @@ UNRECORDED static void arrive(const uint8_t *bytes, size_t length) {
   }
 }
 
-static void take(void *context, const struct iovec *parts, int parts_count, unsigned joined) {
+static bool take(void *context, const struct iovec *parts, int parts_count, unsigned joined) {
   static uint8_t room[INFORMATION + SEGMENT_MAX + 64];
   uint8_t *const start = room + INFORMATION;
   (void)context;
   if (parts_count > PARTS) fail("more parts than writev takes");
+  if (refusing && joined > 1) return false;
   int at = information ? 1 : 0;
   size_t before = information ? parts[0].iov_len : 0;
   struct virtio_net_hdr header;
@@ -265,7 +267,7 @@ static void take(void *context, const struct iovec *parts, int parts_count, unsi
   if (joined == 1 && header.flags == 0) {
     if (before > 0) memcpy(start - before, parts[0].iov_base, before);
     arrive(start - before, before + length);
-    return;
+    return true;
   }
   struct segment_cut cut;
   if (!segment_begin(&cut, &header, start, length)) fail("cannot be cut");
@@ -275,6 +277,7 @@ static void take(void *context, const struct iovec *parts, int parts_count, unsi
     arrive(piece - before, before + size);
   }
   if (joined != 0) fail("another number of pieces");
+  return true;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length) {
@@ -286,10 +289,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length) {
   uint8_t options = next(&input);
   information = (options & 2) != 0;
   leaving = (options & 4) != 0;
+  refusing = (options & 8) != 0;
   count = 0;
   while (input.left > 0 && count < PACKETS) recipe(&flows[next(&input) % FLOWS], &input);
 
-  struct coalesce_options how = {.udp = (options & 1) != 0, .packet_information = information};
+  struct coalesce_options how = {.tcp = true, .udp = (options & 1) != 0, .packet_information = information};
   for (uint32_t i = 0; i < count; i++) {
     how.partial = packets[i].partial;
     if (!coalesce_add(coalesce, packets[i].added, packets[i].length, how)) fail("full");
