@@ -3,10 +3,9 @@
  * it that has the neighbors by WebSocket.
  */
 import type { Method, Notification, NotificationParams, Params, Result } from '../protocol/dataplane.ts';
-import { CryonetError, reasonOf } from '../protocol/errors.ts';
+import { CryonetError, mayPass, reasonOf } from '../protocol/errors.ts';
 import type { Log } from '../protocol/log.ts';
 import { encode } from '../protocol/msgpack.ts';
-import { controlSocket } from '../protocol/paths.ts';
 import { parse } from '../protocol/schema.ts';
 import { neighborMessage } from '../protocol/signaling.ts';
 import type { StatusReport, Warning } from '../protocol/status.ts';
@@ -19,7 +18,7 @@ import type { Environment } from './core/environment.ts';
 import type { Effect, MeshEvent } from './core/events.ts';
 import { nextDeadline, step } from './core/mesh.ts';
 import { type Mesh, newMesh } from './core/state.ts';
-import { type ControlSocket, openControlSocket } from './io/control-socket.ts';
+import { PatientControlSocket } from './io/control-socket.ts';
 import { sha256, signWith, tokenKey, verifyWith } from './io/crypto.ts';
 import { DataplaneConnection } from './io/dataplane-connection.ts';
 import { startOptions } from './io/dataplane-process.ts';
@@ -42,13 +41,13 @@ export class ControlShell {
   readonly #mesh: Mesh;
   readonly #neighbors: NeighborShell;
   readonly #dataplane: DataplaneConnection;
+  readonly #controlSocket: PatientControlSocket;
   /** Told after each event. */
   readonly #changed: () => void;
   readonly #warnings: Warnings;
   /** The dataplane's, as it told them last. */
   #dataplaneWarnings: readonly Warning[] = [];
   #alone: AloneWarning | undefined;
-  #controlSocket: ControlSocket | undefined;
   #timer: NodeJS.Timeout | undefined;
   #stopped = false;
 
@@ -74,6 +73,7 @@ export class ControlShell {
     const { identity, epoch, pins } = this.#kept;
     this.#local = { id: config.id, epoch, identity, tokenKey: tokenKey(config.token) };
     this.#dataplane = this.#newDataplane(early);
+    this.#controlSocket = new PatientControlSocket(config, this.#warnings, () => this.status());
     this.#mesh = newMesh(
       {
         id: config.id,
@@ -104,10 +104,8 @@ export class ControlShell {
   /** Opens, in order: control socket, dataplane, bootstrap WebSocket, bootstrap clients. A node that can be talked to
    *  can answer offers. */
   async start(): Promise<void> {
-    this.#controlSocket = await openControlSocket(controlSocket(this.#config.runtimeDirectory), () =>
-      this.status(),
-    );
-    await this.#dataplane.open();
+    await this.#controlSocket.open();
+    await this.#dataplane.open((cause) => this.#waitsFor(cause));
     await this.#neighbors.open();
     this.#log.info('node started', {
       id: this.#config.id,
@@ -134,7 +132,7 @@ export class ControlShell {
     this.#neighbors.close();
     if (ours) await this.#dataplane.call('shutdown', {}).catch(() => {});
     this.#dataplane.close();
-    this.#controlSocket?.close();
+    this.#controlSocket.close();
     this.#kept.close();
   }
 
@@ -169,6 +167,13 @@ export class ControlShell {
     const [first] = this.#allWarnings();
     const trouble = first === undefined ? '' : `; ${first.subject}: ${first.message}`;
     return `${summaryOf(this.#mesh)}${this.#dataplane.isUp ? '' : ', no dataplane'}${trouble}`;
+  }
+
+  /** What the dataplane refuses is waited out by a service whatever it is, as long as time may mend it. Who starts a node
+   *  by hand is there to mend what is not a port that another program has, or a disk. */
+  #waitsFor(cause: unknown): boolean {
+    const passing = cause instanceof CryonetError && ['port_in_use', 'unavailable'].includes(cause.code);
+    return this.#config.service ? mayPass(cause) : passing;
   }
 
   #allWarnings(): Warning[] {
@@ -335,12 +340,15 @@ export class ControlShell {
       {
         up: ({ links, warnings }) => {
           this.#dataplaneWarnings = warnings ?? [];
+          this.#warnings.clear('dataplane');
           this.#take({ type: 'dataplane-up', links });
         },
         down: () => {
           this.#dataplaneWarnings = [];
           this.#take({ type: 'dataplane-down' });
         },
+        failed: (cause) =>
+          this.#warnings.set('dataplane', `${reasonOf(cause)}; tried again, no link comes up until then`),
         notification: (name, params) => this.#notified(name, params),
       },
     );

@@ -9,6 +9,7 @@ import { scanCommandLine } from '../protocol/command-line.ts';
 import { CryonetError, exitCode, reasonOf } from '../protocol/errors.ts';
 import { listenUnix } from '../protocol/listen.ts';
 import { type LogFormat, type LogLevel, openLog } from '../protocol/log.ts';
+import { eventually } from '../protocol/retry.ts';
 import { RpcConnection } from '../protocol/rpc.ts';
 import { takeListenFds } from '../service/listen-fds.ts';
 import { Notify } from '../service/notify.ts';
@@ -22,6 +23,9 @@ const lingerTime = 300_000;
 
 /** Milliseconds after the start to keep compiled code for the next one: Node writes it at a clean exit only. */
 const cacheDelay = 2000;
+
+/** Milliseconds between two tries to serve the socket. */
+const longestPause = 10_000;
 
 /** What a user reads while no control is attached. */
 const withoutControl = 'no control attached; links stay as they are';
@@ -65,7 +69,7 @@ let linger: NodeJS.Timeout | undefined;
 let stopping = false;
 
 try {
-  if (inherited === undefined) await listenUnix(server, options.socket);
+  if (inherited === undefined) await listen();
   else await listenInherited(inherited);
   server.on('error', (error) => log.error('socket failed', { reason: error.message }));
   awaitControl();
@@ -89,6 +93,23 @@ process.on('uncaughtException', (error) => {
   log.error('defect', { reason: reasonOf(error), stack: error.stack });
   void stop(exitCode.failure);
 });
+
+/** Where it cannot be served yet, a child leaves it to its control to try again; one by itself waits. */
+async function listen(): Promise<void> {
+  if (options.child) return listenUnix(server, options.socket);
+  let said = '';
+  await eventually({
+    attempt: () => listenUnix(server, options.socket),
+    failed: (cause) => {
+      const reason = reasonOf(cause);
+      if (reason !== said) log.warn('cannot start yet, tried again', { reason });
+      said = reason;
+      notify.status(() => `cannot start yet: ${reason}`);
+    },
+    passes: (cause) => cause instanceof CryonetError && cause.code === 'unavailable',
+    limit: longestPause,
+  });
+}
 
 /** On the descriptor that a child is given. False where nobody listens any more: the control that started it has ended
  *  meanwhile, and said why. */

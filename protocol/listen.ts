@@ -2,10 +2,11 @@
 import { chmodSync, lstatSync, mkdirSync, unlinkSync } from 'node:fs';
 import { connect, type Server } from 'node:net';
 import { dirname } from 'node:path';
-import { CryonetError, reasonOf } from './errors.ts';
+import { CryonetError, reasonOf, systemError } from './errors.ts';
 
 /** Makes the folder (0700) and the socket; takes the place of a socket nobody serves any more. Throws
- *  `socket_in_use` or `bad_config`. */
+ *  `socket_in_use`,
+ *  `unavailable` or `bad_config`. */
 export async function listenUnix(server: Server, path: string, mode = 0o600): Promise<void> {
   // sun_path, unix(7).
   if (Buffer.byteLength(path) > 107)
@@ -13,7 +14,7 @@ export async function listenUnix(server: Server, path: string, mode = 0o600): Pr
   try {
     mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   } catch (cause) {
-    throw new CryonetError('bad_config', `cannot make ${dirname(path)}: ${reasonOf(cause)}`, { cause });
+    throw systemError(`cannot make ${dirname(path)}: ${reasonOf(cause)}`, cause);
   }
   const failure = await tryListen(server, path);
   if (failure?.code === 'EADDRINUSE') {
@@ -35,7 +36,7 @@ export async function listenUnix(server: Server, path: string, mode = 0o600): Pr
 }
 
 function refused(path: string, cause: Error): CryonetError {
-  return new CryonetError('bad_config', `cannot listen on ${path}: ${cause.message}`, { cause });
+  return systemError(`cannot listen on ${path}: ${cause.message}`, cause);
 }
 
 function tryListen(server: Server, path: string): Promise<NodeJS.ErrnoException | undefined> {

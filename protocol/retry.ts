@@ -52,6 +52,7 @@ export class Retry {
   #failed(cause: unknown): void {
     if (this.#closed) return;
     this.#options.failed(cause);
+    if (this.#closed) return;
     const pause = backoff(++this.#failures, this.#options.limit, Math.random());
     this.#timer = setTimeout(() => {
       this.#options.attempt().catch((again: unknown) => this.#failed(again));

@@ -1,10 +1,14 @@
 /** What is wrong around a node and may pass: it goes on without, says so once, and has it when it is there. */
 import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
 import { createServer } from 'node:net';
 import { type TestContext, test } from 'node:test';
 import { readConfig } from '../control/config.ts';
+import { CryonetError } from '../protocol/errors.ts';
 import { waitFor } from './native/wait.ts';
-import { Lab, type LabNode } from './node-lab.ts';
+import { Lab, LabNode } from './node-lab.ts';
+import { temporaryFolder } from './socket-pair.ts';
 
 async function warningOf(node: LabNode, subject: string): Promise<string | undefined> {
   return (await node.status()).warnings?.find((warning) => warning.subject === subject)?.message;
@@ -86,13 +90,86 @@ test('an ID that was taken is had when the other node is gone, and the warning i
   await waitFor('the twin to know', () => warningOf(twin, 'id'));
   await first.stopControl();
   first.dataplane.close();
-  const other = new (await import('./node-lab.ts')).LabNode(lab.network, 'n9', first.folder);
+  const other = new LabNode(lab.network, 'n9', first.folder);
   lab.nodes.push(other);
   other.port = first.port;
   await other.dataplane.listen(other.dataplaneSocket);
   await other.startControl([]);
   await waitFor('the twin to be taken', async () => (await warningOf(twin, 'id')) === undefined, 15_000);
   await lab.fullMesh([twin, other]);
+});
+
+/** A node that was not started, with a dataplane that refuses. */
+async function refused(context: TestContext, cause: CryonetError): Promise<{ lab: Lab; node: LabNode }> {
+  const lab = new Lab(context);
+  const node = new LabNode(lab.network, 'n1', temporaryFolder(context));
+  lab.nodes.push(node);
+  await node.dataplane.listen(node.dataplaneSocket);
+  node.dataplane.refusal = cause;
+  return { lab, node };
+}
+
+test('a UDP port that is taken is waited for: the node knows its mesh meanwhile, and links when the port is free', async (context) => {
+  const words = 'another program has UDP port 2333';
+  const { lab, node } = await refused(context, new CryonetError('port_in_use', words));
+  const n0 = await lab.add('n0');
+  await node.startControl(['--ws-servers', n0.url]);
+  assert.equal(await warningOf(node, 'dataplane'), `${words}; tried again, no link comes up until then`);
+  assert.equal((await node.status()).dataplane.connected, false);
+  await waitFor('the mesh to be known', async () => (await node.status()).peers.length === 1);
+  node.dataplane.refusal = undefined;
+  await lab.fullMesh([n0, node]);
+  assert.equal(await warningOf(node, 'dataplane'), undefined);
+  assert.equal(node.logged('warning').length, 1);
+});
+
+test('what the dataplane refuses ends a start by hand, where somebody has to mend it; a service waits', async (context) => {
+  const { node } = await refused(context, new CryonetError('tun_denied'));
+  await assert.rejects(node.startControl([]), { code: 'tun_denied' });
+  await node.stopControl();
+  await node.startControl(['--service']);
+  assert.match((await warningOf(node, 'dataplane'))!, /CAP_NET_ADMIN; tried again/);
+  node.dataplane.refusal = undefined;
+  await waitFor('the dataplane', async () => (await node.status()).dataplane.connected, 10_000);
+  const { node: bad } = await refused(context, new CryonetError('bad_config', 'no such thing'));
+  await assert.rejects(bad.startControl(['--service']), { code: 'bad_config' });
+});
+
+test('a dataplane that stays away is said, with pauses that grow', async (context) => {
+  const lab = new Lab(context);
+  const n0 = await lab.add('n0');
+  n0.dataplane.close();
+  const words = await waitFor('it to be said', () => warningOf(n0, 'dataplane'), 10_000);
+  assert.match(words, /^no dataplane serves .*; tried again, no link comes up until then$/);
+  await n0.replaceDataplane();
+  await waitFor('it to be back', async () => (await warningOf(n0, 'dataplane')) === undefined, 15_000);
+});
+
+test('a runtime directory that cannot be written to costs the control socket, and no more', async (context) => {
+  const lab = new Lab(context);
+  const n0 = await lab.add('n0');
+  await n0.stopControl();
+  const make = fs.mkdirSync;
+  const mock = context.mock.method(fs, 'mkdirSync', (path: string, options: fs.MakeDirectoryOptions) => {
+    if (path === n0.folder) throw Object.assign(new Error('EROFS: read-only'), { code: 'EROFS' });
+    return make(path, options);
+  });
+  const mend = () => {
+    mock.mock.restore();
+    syncBuiltinESMExports();
+  };
+  syncBuiltinESMExports();
+  context.after(mend);
+  await n0.startControl([]);
+  const { warnings } = await n0.control!.status();
+  assert.deepEqual(
+    warnings!.map(({ subject, message }) => `${subject}: ${message}`),
+    [`control-socket: cannot make ${n0.folder}: EROFS: read-only; tried again, cryoc cannot ask until then`],
+  );
+  await assert.rejects(n0.status(), { code: 'no_control' });
+  mend();
+  await waitFor('the socket', () => n0.status().catch(() => undefined), 10_000);
+  assert.deepEqual((await n0.status()).warnings, []);
 });
 
 test('a weak token is warned of, by its source and without a word of it', async (context) => {

@@ -64,6 +64,23 @@ test('a path that cannot be a socket is bad_config, by one line', async (context
   assert.ok(existsSync(file), 'a file that is no socket is not deleted');
 });
 
+test('what a full or read-only disk refuses a socket with may pass, and says so by its code', async (context) => {
+  const path = join(temporaryFolder(context), 'made', 'x.sock');
+  for (const code of ['ENOSPC', 'EROFS', 'EDQUOT']) {
+    const mock = context.mock.method(fs, 'mkdirSync', () => {
+      throw Object.assign(new Error(`${code}: no`), { code });
+    });
+    syncBuiltinESMExports();
+    await assert.rejects(listenUnix(newServer(context), path), {
+      code: 'unavailable',
+      message: new RegExp(`^cannot make .*/made: ${code}: no$`),
+    });
+    mock.mock.restore();
+    syncBuiltinESMExports();
+  }
+  await listenUnix(newServer(context), path);
+});
+
 /** What a log prints, line for line. */
 function printed(
   context: TestContext,

@@ -23,6 +23,8 @@ class DataplaneHost {
   readonly asked: { readonly method: Method; readonly params: unknown }[] = [];
   readonly tuns = new MemoryTunFactory();
   readonly lines: LogLine[];
+  /** What no engine opens for. */
+  refusal: CryonetError | undefined;
   readonly #shell: DataplaneShell;
   readonly #server: Server;
   readonly #connections = new Set<RpcConnection>();
@@ -35,7 +37,10 @@ class DataplaneHost {
       log,
       tuns: this.tuns,
       child: false,
-      openEngine: async () => network.engine(id) as OpenEngine,
+      openEngine: async () => {
+        if (this.refusal !== undefined) throw this.refusal;
+        return network.engine(id) as OpenEngine;
+      },
     });
     this.#server = createServer((socket) => {
       const connection: RpcConnection = new RpcConnection(socket, {

@@ -1,7 +1,12 @@
 /** The local control socket: HTTP over `control.sock`, JSON replies. `curl --unix-socket` works. */
 import { createServer } from 'node:http';
+import { CryonetError, reasonOf } from '../../protocol/errors.ts';
 import { listenUnix } from '../../protocol/listen.ts';
+import { controlSocket } from '../../protocol/paths.ts';
+import { Retry } from '../../protocol/retry.ts';
 import type { StatusReport } from '../../protocol/status.ts';
+import type { Warnings } from '../../protocol/warnings.ts';
+import { type ControlConfig, longestPause } from '../config.ts';
 
 /** Milliseconds to send a request, whole. */
 const requestTimeout = 10_000;
@@ -13,16 +18,47 @@ const maxRequestsPerConnection = 16;
 /** Who may ask is who may enter the folder: in a service, the group `cryonet`. */
 const socketMode = 0o660;
 
-export interface ControlSocket {
+interface ControlSocket {
   /** Idempotent. */
   close(): void;
 }
 
-/** Throws `socket_in_use` or `bad_config`. */
-export async function openControlSocket(
-  path: string,
-  status: () => Promise<StatusReport>,
-): Promise<ControlSocket> {
+/** The control socket of a node, served as soon as it can be: a full or read-only runtime directory does not stop a node. */
+export class PatientControlSocket {
+  readonly #retry: Retry;
+  #socket: ControlSocket | undefined;
+  #closed = false;
+
+  constructor(config: ControlConfig, warnings: Warnings, status: () => Promise<StatusReport>) {
+    const path = controlSocket(config.runtimeDirectory);
+    this.#retry = new Retry({
+      attempt: async () => {
+        this.#socket = await openControlSocket(path, status);
+        if (this.#closed) this.#socket.close();
+        warnings.clear('control-socket');
+      },
+      failed: (cause) =>
+        warnings.set('control-socket', `${reasonOf(cause)}; tried again, cryoc cannot ask until then`),
+      passes: (cause) => cause instanceof CryonetError && cause.code === 'unavailable',
+      limit: longestPause(config),
+    });
+  }
+
+  /** Throws `socket_in_use` and `bad_config`. What may pass is a warning, and tried again. */
+  async open(): Promise<void> {
+    await this.#retry.start();
+  }
+
+  /** Idempotent, never throws. */
+  close(): void {
+    this.#closed = true;
+    this.#retry.close();
+    this.#socket?.close();
+  }
+}
+
+/** Throws `socket_in_use`, `unavailable` or `bad_config`. */
+async function openControlSocket(path: string, status: () => Promise<StatusReport>): Promise<ControlSocket> {
   // Most nodes are asked nothing for days: the router is loaded with the first question (40 ms, 12 MB).
   const server = createServer(
     { requestTimeout, headersTimeout: requestTimeout },

@@ -1,5 +1,6 @@
 /** Control's side of the dataplane: finds or starts it, says hello, comes back when it is lost. */
 import type { Socket } from 'node:net';
+import { backoff } from '../../protocol/backoff.ts';
 import type {
   DataplaneConfig,
   HelloReply,
@@ -15,12 +16,18 @@ import type { Log } from '../../protocol/log.ts';
 import { RpcConnection } from '../../protocol/rpc.ts';
 import { connectDataplane, ensureDataplane, type StartOptions } from './dataplane-process.ts';
 
-/** Milliseconds between two tries. */
+/** Milliseconds between two tries where it may be back any moment, and how many of those there are in a row. */
 const redialDelay = 250;
+const quickRedials = 20;
+
+/** Milliseconds: the longest pause after that, and where the dataplane is there and refuses. */
+const longestRedial = 10_000;
 
 export interface DataplaneEvents {
   up(hello: HelloReply): void;
   down(): void;
+  /** It is still not there, and is tried again. */
+  failed(cause: unknown): void;
   notification<N extends Notification>(name: N, params: NotificationParams<N>): void;
 }
 
@@ -42,6 +49,8 @@ export class DataplaneConnection {
   #connection: RpcConnection | undefined;
   #timer: NodeJS.Timeout | undefined;
   #early: Promise<number | undefined> | undefined;
+  /** Tries in a row that failed. */
+  #failures = 0;
   #closed = false;
 
   constructor(options: DataplaneOptions, events: DataplaneEvents) {
@@ -54,8 +63,18 @@ export class DataplaneConnection {
     return this.#connection !== undefined;
   }
 
-  /** Throws `no_dataplane`, `version_mismatch`, and what the dataplane refuses its configuration with. */
-  async open(): Promise<void> {
+  /** Opens it; where it fails with what `passes`, that goes on in the background. Else throws `no_dataplane`,
+   *  `version_mismatch`, what a dataplane that does not start says, and what it refuses its configuration with. */
+  async open(passes: (cause: unknown) => boolean): Promise<void> {
+    try {
+      await this.#open();
+    } catch (cause) {
+      if (this.#closed || !passes(cause)) throw cause;
+      this.#failed(cause);
+    }
+  }
+
+  async #open(): Promise<void> {
     const { socket, started } = await this.#dial();
     const { notification } = this.#events;
     const early: (() => void)[] = [];
@@ -84,6 +103,7 @@ export class DataplaneConnection {
       );
     }
     this.hello = hello;
+    this.#failures = 0;
     this.#connection = rpc;
     this.#events.up(hello);
     for (const tell of early) tell();
@@ -127,12 +147,25 @@ export class DataplaneConnection {
 
   #redial(): void {
     if (this.#closed) return;
-    this.open().then(
+    this.#open().then(
       () => this.#options.log.info('dataplane is back', { pid: this.hello?.pid }),
-      (error: unknown) => {
-        this.#options.log.debug('dataplane not back yet', { reason: reasonOf(error) });
-        this.#timer = setTimeout(() => this.#redial(), redialDelay);
-      },
+      (error: unknown) => this.#failed(error),
     );
   }
+
+  #failed(cause: unknown): void {
+    if (this.#closed) return;
+    this.#options.log.debug('dataplane not back yet', { reason: reasonOf(cause) });
+    const quick = isAway(cause) && this.#failures < quickRedials;
+    this.#failures++;
+    // One that was killed is back sooner than anybody could read of it.
+    if (!quick || this.#failures === quickRedials) this.#events.failed(cause);
+    const pause = quick ? redialDelay : backoff(this.#failures, longestRedial, Math.random());
+    this.#timer = setTimeout(() => this.#redial(), pause);
+  }
+}
+
+/** Nobody serves its socket, or who did has just gone. */
+function isAway(cause: unknown): boolean {
+  return cause instanceof CryonetError && ['no_dataplane', 'connection_closed'].includes(cause.code);
 }

@@ -1,11 +1,11 @@
 /** Finds the UDP port that a node's connections share, before an engine binds it. */
 
 import dgram from 'node:dgram';
-import { CryonetError } from '../../../protocol/errors.ts';
+import { CryonetError, systemError } from '../../../protocol/errors.ts';
 
 /** Resolves with `port`, or with a free one for 0, having bound and released it on every address of both families
- *  (IPv4 alone where the host has no IPv6). Rejects with `port_in_use`, or `bad_config` where this user may not
- *  bind it. Another program may still be quicker than the caller. */
+ *  (IPv4 alone where the host has no IPv6). Rejects with `port_in_use`, with `bad_config` where this user may not bind it, else
+ *  with `unavailable`. Another program may still be quicker than the caller. */
 export async function freeUdpPort(port: number): Promise<number> {
   try {
     return await tryBind('udp6', '::', port);
@@ -71,7 +71,7 @@ function refusal(port: number, cause: unknown): CryonetError {
   if (codeOf(cause) === 'EADDRINUSE') {
     return new CryonetError('port_in_use', `another program has UDP port ${port}`, { cause });
   }
-  return new CryonetError('bad_config', `UDP port ${port} cannot be bound: ${codeOf(cause)}`, { cause });
+  return systemError(`UDP port ${port} cannot be bound: ${codeOf(cause)}`, cause);
 }
 
 function codeOf(error: unknown): string {
