@@ -41,6 +41,9 @@ export interface ControlConfig {
   readonly fwmark: number;
   /** Of the packets of the direct path; 'copy': that of each packet inside. */
   readonly dscp: number | 'copy';
+  /** Globs over interfaces that links may use; empty: all. */
+  readonly interfaces: readonly string[];
+  readonly excludeInterfaces: readonly string[];
   readonly direct: boolean;
   /** Threads each way. */
   readonly workers: number;
@@ -158,6 +161,8 @@ function resolve({ given, meant }: Sources, env: Environment, uid: number): Cont
     udpPort: read('udp-port', (text) => integer(text, 1, 65_535)) ?? null,
     fwmark: read('fwmark', mark)!,
     dscp: read<number | 'copy'>('dscp', (text) => (text === 'copy' ? text : integer(text, 0, 63)))!,
+    interfaces: read('interfaces', interfaceGlobs) ?? [],
+    excludeInterfaces: read('exclude-interfaces', interfaceGlobs) ?? [],
     direct: !(read('no-direct', boolean) ?? false),
     workers: read('workers', (text) =>
       text === 'auto' ? defaultWorkers(availableParallelism()) : integer(text, 1, 16),
@@ -213,6 +218,12 @@ function webSocketUrl(text: string): string | undefined {
 
 function glob(text: string): string | undefined {
   return /^[A-Za-z0-9_*?-]{1,64}$/.test(text) ? text : undefined;
+}
+
+/** IFNAMSIZ leaves 15 bytes, of which only `/` and space are none of a name (dev_valid_name). */
+function interfaceGlobs(text: string): string[] | undefined {
+  const globs = list(text, (item) => (/^[!-.0-~]{1,15}$/.test(item) ? item : undefined));
+  return globs !== undefined && globs.length <= 64 ? globs : undefined;
 }
 
 function integer(text: string, min: number, max: number): number | undefined {

@@ -119,6 +119,20 @@ export const optionTable: readonly OptionRow[] = [
     help: 'DSCP of the packets of the direct path: a number, or copy for that of each packet inside',
   },
   {
+    flag: 'interfaces',
+    value: 'GLOBS',
+    list: true,
+    takes: 'at most 64 names of interfaces with * and ?, comma separated',
+    help: 'network interfaces by which peers may reach this node (default: all; tunnels and bridges last)',
+  },
+  {
+    flag: 'exclude-interfaces',
+    value: 'GLOBS',
+    list: true,
+    takes: 'at most 64 names of interfaces with * and ?, comma separated',
+    help: 'network interfaces that links never use; wins over --interfaces',
+  },
+  {
     flag: 'no-direct',
     takes: 'true or false',
     help: 'carry packets by datachannels alone, without the direct path',

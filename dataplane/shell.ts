@@ -29,7 +29,9 @@ import {
 } from './core/link.ts';
 import { isRelayed, pairOf, reportOf } from './core/report.ts';
 import { DirectShell } from './direct-shell.ts';
+import { candidateAddresses } from './io/candidate-addresses.ts';
 import { CandidateFilter } from './io/candidate-filter.ts';
+import { Detours } from './io/detours.ts';
 import { sumCounters } from './io/direct.ts';
 import { type IceServerCheck, iceServerCheck } from './io/ice-server-check.ts';
 import { IceServerWatch } from './io/ice-server-watch.ts';
@@ -49,7 +51,12 @@ export interface OpenEngine extends Engine {
 }
 
 /** Throws `port_in_use` where a `fixed` port is taken. */
-export type EngineFactory = (udpPort: number, fixed: boolean, interfaceMtu: number) => Promise<OpenEngine>;
+export type EngineFactory = (
+  udpPort: number,
+  fixed: boolean,
+  interfaceMtu: number,
+  hostAddresses: () => readonly string[],
+) => Promise<OpenEngine>;
 
 interface ControlSide {
   notify<N extends Notification>(name: N, params: NotificationParams<N>): void;
@@ -74,6 +81,7 @@ export class DataplaneShell {
   readonly #direct: DirectShell;
   readonly #iceServers: IceServerWatch;
   readonly #warnings: Warnings;
+  readonly #detours: Detours;
   #links: Links = newLinks({ packetInformation: false, mtu: leastMtu, autoMtu: true });
   #config: DataplaneConfig | undefined;
   #engine: OpenEngine | undefined;
@@ -91,6 +99,7 @@ export class DataplaneShell {
     this.#warnings = new Warnings(options.log, () =>
       this.#control?.notify('warnings', { warnings: this.#warnings.list() }),
     );
+    this.#detours = new Detours(this.#warnings);
     this.#interfaces = new Interfaces(options.tuns, options.log, this.#warnings, (peer, reason) => {
       this.#direct.forget(peer);
       this.#take({ type: 'interface-failed', peer, reason });
@@ -119,7 +128,12 @@ export class DataplaneShell {
     });
     this.#connections = new ConnectionShell({
       log: options.log,
-      filter: new CandidateFilter(options.tuns, () => this.#interfaces.names),
+      filter: new CandidateFilter({
+        host: options.tuns,
+        own: () => this.#interfaces.names,
+        rules: () => this.#config ?? {},
+        mark: () => this.#config?.fwmark ?? 0,
+      }),
       direct: this.#direct,
       iceServers: this.#iceServers,
       engine: () => this.#engine,
@@ -128,6 +142,7 @@ export class DataplaneShell {
       opened: () => this.#mark(),
       active: (peer) => this.#links.byPeer.get(peer)?.active ?? undefined,
       explained: (peer) => this.#tell(peer),
+      astray: (peer, detour) => this.#detours.set(peer, detour, performance.now()),
       packet: (peer, bytes) => this.#interfaces.receive(peer, bytes),
       fullPacket: () => Math.min(interfaceMtu(this.#config!), longestWhole),
       drained: (peer, connection) => this.#interfaces.change(peer, (device) => device.drained(connection)),
@@ -181,7 +196,7 @@ export class DataplaneShell {
       case 'accept':
         return await this.#connections.accept(params as Params<'accept'>);
       case 'close':
-        this.#take({ type: 'close', ...(params as Params<'close'>) });
+        this.#close(params as Params<'close'>);
         return {};
       case 'remove':
         this.#take({ type: 'remove', ...(params as Params<'remove'>) });
@@ -193,6 +208,10 @@ export class DataplaneShell {
         this.close();
         return {};
     }
+  }
+
+  #close({ peer, negotiation }: Params<'close'>): void {
+    this.#take({ type: 'close', peer, negotiation, reason: this.#connections.whyNot(peer, negotiation) });
   }
 
   /** A control that dies during its hello leaves it to the next one to wait: two would open two engines. */
@@ -224,7 +243,14 @@ export class DataplaneShell {
     this.#config = config;
     const { packetInformation, mtu, autoMtu, udpPort: port } = config;
     this.#links = newLinks({ packetInformation, mtu, autoMtu });
-    this.#engine = await this.#openEngine(port ?? defaultUdpPort, port !== null, interfaceMtu(config));
+    this.#engine = await this.#openEngine(port ?? defaultUdpPort, port !== null, interfaceMtu(config), () =>
+      candidateAddresses({
+        host: this.#tuns,
+        own: this.#interfaces.names,
+        rules: config,
+        mark: config.fwmark,
+      }),
+    );
     this.#mark();
     this.#direct.open(config, this.#engine.udpPort);
     const { udpPort } = this.#engine;
@@ -240,6 +266,7 @@ export class DataplaneShell {
 
   #ping(): void {
     const peers = [...this.#links.byPeer.keys()];
+    this.#detours.tick(performance.now());
     for (const peer of peers) this.#interfaces.probe(peer);
     for (const peer of this.#interfaces.look(performance.now())) this.#tell(peer);
     this.#connections.ping(peers);
