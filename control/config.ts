@@ -6,6 +6,7 @@ import type { IceServer } from '../protocol/dataplane.ts';
 import { CryonetError } from '../protocol/errors.ts';
 import { type LogFormat, type LogLevel, logFormats, logLevels } from '../protocol/log.ts';
 import { defaultRuntimeDirectory, defaultStateDirectory, serviceTokenFile } from '../protocol/paths.ts';
+import { readCertificates } from './certificates.ts';
 import { type HostPort, parseHostPort, parseIceServer, unservedIceServer } from './core/address.ts';
 import { parseDuration } from './core/duration.ts';
 import { idOfHost } from './host-id.ts';
@@ -21,6 +22,10 @@ export interface ControlConfig {
   readonly listen: HostPort;
   /** Who named it. */
   readonly listenSource: string;
+  /** CA certificates, PEM, for `wss://` servers; null: the system's. */
+  readonly tlsCa: readonly string[] | null;
+  /** Variables that name proxies, for connections to bootstrap servers. */
+  readonly proxies: Environment;
   readonly tls: { readonly cert: string; readonly key: string } | null;
   readonly wsServers: readonly string[];
   readonly iceServers: readonly IceServer[];
@@ -145,6 +150,10 @@ function resolve({ given, meant }: Sources, env: Environment, uid: number): Cont
     listen: read('listen', (text) => parseHostPort(text))!,
     listenSource: given('listen')!.source,
     tls: certificate === undefined ? null : { cert: certificate, key: key! },
+    tlsCa: read('tls-ca', (text) => readCertificates(text, given('tls-ca')!.source)) ?? null,
+    proxies: Object.fromEntries(
+      Object.entries(env).filter(([name]) => /^(https?|all|no)_proxy$/i.test(name)),
+    ),
     wsServers: read('ws-servers', (text) => list(text, webSocketUrl)) ?? [],
     iceServers: read('ice-servers', (text) => list(text, iceServer(given('ice-servers')!.source))) ?? [],
     checkInterval: read('check-interval', positiveDuration)!,

@@ -158,6 +158,12 @@ export const optionTable: readonly OptionRow[] = [
     takes: 'node IDs with * and ?',
     help: 'never link with peers whose ID matches; repeatable, wins over --allow',
   },
+  {
+    flag: 'tls-ca',
+    value: 'FILE',
+    takes: 'a file of CA certificates in PEM',
+    help: 'CAs, instead of the system’s, that vouch for wss:// servers',
+  },
   { flag: 'tls-cert', value: 'FILE', takes: 'a readable PEM file', help: 'certificate chain for --listen' },
   { flag: 'tls-key', value: 'FILE', takes: 'a readable PEM file', help: 'private key for --listen' },
   {
