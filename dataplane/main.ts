@@ -49,8 +49,7 @@ const log = openLog('cryonet-dataplane', options.logLevel, options.logFormat);
 
 const tuns = nativeTunsBy(options.tunDevice);
 
-const openEngine: EngineFactory = async (udpPort, fixed, interfaceMtu, hostAddresses) => {
-  if (options.child) tuns.try();
+const openEngine: EngineFactory = async (udpPort, fixed, interfaceMtu) => {
   if (options.webrtc === 'werift') {
     const { openWerift } = await import('./io/engine/werift.ts');
     return openWerift();
@@ -59,12 +58,19 @@ const openEngine: EngineFactory = async (udpPort, fixed, interfaceMtu, hostAddre
     log.warn('the loopback interface is down: no link can come up (ip link set lo up)');
   }
   const { openNodeDatachannel, pathMtu } = await import('./io/engine/node-datachannel.ts');
-  return openNodeDatachannel({ udpPort, fixed, mtu: pathMtu(interfaceMtu), hostAddresses });
+  return openNodeDatachannel({ udpPort, fixed, mtu: pathMtu(interfaceMtu) });
 };
 
-const shell = new DataplaneShell({ log, tuns, openEngine, child: options.child === true });
-const server = createServer((socket) => serve(socket));
 let current: RpcConnection | undefined;
+const status = () => shell.trouble ?? (current === undefined ? withoutControl : 'driven by control');
+const shell = new DataplaneShell({
+  log,
+  tuns,
+  openEngine,
+  child: options.child === true,
+  changed: () => notify.status(status),
+});
+const server = createServer((socket) => serve(socket));
 let linger: NodeJS.Timeout | undefined;
 let stopping = false;
 
@@ -76,7 +82,8 @@ try {
   guard();
   setTimeout(flushCompileCache, cacheDelay).unref();
   if (options.child && !tellControl('running')) process.exit(exitCode.failure);
-  notify.ready(tunTrouble() ?? withoutControl);
+  shell.look();
+  notify.ready(status());
   const socket = inherited === undefined ? options.socket : 'inherited';
   log.debug('dataplane started', { socket, pid: process.pid });
 } catch (error) {
@@ -142,7 +149,7 @@ function serve(socket: Socket): void {
         if (current !== connection) current?.close();
         current = connection;
         clearTimeout(linger);
-        notify.status(() => 'driven by control');
+        notify.status(status);
       } else if (current !== connection) {
         throw new CryonetError('bad_message', 'hello comes first');
       }
@@ -159,7 +166,7 @@ function serve(socket: Socket): void {
       if (current !== connection) return;
       current = undefined;
       shell.attach(undefined);
-      notify.status(() => withoutControl);
+      notify.status(status);
       awaitControl();
     },
   });
@@ -181,18 +188,6 @@ function awaitControl(): void {
     log.warn('no control came back: stopping', { seconds: lingerTime / 1000 });
     void stop(exitCode.ok);
   }, lingerTime);
-}
-
-/** Why no interface will open. Who started this process by itself reads its log first; a control would be told. */
-function tunTrouble(): string | undefined {
-  if (options.child) return undefined;
-  try {
-    tuns.try();
-    return undefined;
-  } catch (error) {
-    log.warn('no interface can be opened', { reason: reasonOf(error) });
-    return reasonOf(error);
-  }
 }
 
 async function stop(code: number): Promise<void> {

@@ -29,15 +29,14 @@ import {
 } from './core/link.ts';
 import { isRelayed, pairOf, reportOf } from './core/report.ts';
 import { DirectShell } from './direct-shell.ts';
-import { candidateAddresses } from './io/candidate-addresses.ts';
 import { CandidateFilter } from './io/candidate-filter.ts';
-import { Detours } from './io/detours.ts';
 import { sumCounters } from './io/direct.ts';
 import { type IceServerCheck, iceServerCheck } from './io/ice-server-check.ts';
 import { IceServerWatch } from './io/ice-server-watch.ts';
 import { Interfaces } from './io/interfaces.ts';
 import type { LiveConnection } from './io/live-connection.ts';
 import type { TunFactory } from './io/tun.ts';
+import { TunWatch } from './io/tun-watch.ts';
 import type { Engine } from './io/webrtc.ts';
 
 /** Milliseconds between pings on a link's `wire` channel. */
@@ -51,12 +50,7 @@ export interface OpenEngine extends Engine {
 }
 
 /** Throws `port_in_use` where a `fixed` port is taken. */
-export type EngineFactory = (
-  udpPort: number,
-  fixed: boolean,
-  interfaceMtu: number,
-  hostAddresses: () => readonly string[],
-) => Promise<OpenEngine>;
+export type EngineFactory = (udpPort: number, fixed: boolean, interfaceMtu: number) => Promise<OpenEngine>;
 
 interface ControlSide {
   notify<N extends Notification>(name: N, params: NotificationParams<N>): void;
@@ -69,6 +63,8 @@ export interface DataplaneShellOptions {
   readonly child: boolean;
   /** Whether a STUN or TURN server works; by default it is asked. */
   readonly checkIceServer?: IceServerCheck;
+  /** Told after each change of the warnings. */
+  readonly changed?: () => void;
 }
 
 export class DataplaneShell {
@@ -81,7 +77,7 @@ export class DataplaneShell {
   readonly #direct: DirectShell;
   readonly #iceServers: IceServerWatch;
   readonly #warnings: Warnings;
-  readonly #detours: Detours;
+  readonly #tunWatch: TunWatch;
   #links: Links = newLinks({ packetInformation: false, mtu: leastMtu, autoMtu: true });
   #config: DataplaneConfig | undefined;
   #engine: OpenEngine | undefined;
@@ -96,10 +92,11 @@ export class DataplaneShell {
     this.#openEngine = options.openEngine;
     this.#child = options.child;
     this.#tuns = options.tuns;
-    this.#warnings = new Warnings(options.log, () =>
-      this.#control?.notify('warnings', { warnings: this.#warnings.list() }),
-    );
-    this.#detours = new Detours(this.#warnings);
+    this.#warnings = new Warnings(options.log, () => {
+      this.#control?.notify('warnings', { warnings: this.#warnings.list() });
+      options.changed?.();
+    });
+    this.#tunWatch = new TunWatch(options.tuns, this.#warnings);
     this.#interfaces = new Interfaces(options.tuns, options.log, this.#warnings, (peer, reason) => {
       this.#direct.forget(peer);
       this.#take({ type: 'interface-failed', peer, reason });
@@ -128,12 +125,7 @@ export class DataplaneShell {
     });
     this.#connections = new ConnectionShell({
       log: options.log,
-      filter: new CandidateFilter({
-        host: options.tuns,
-        own: () => this.#interfaces.names,
-        rules: () => this.#config ?? {},
-        mark: () => this.#config?.fwmark ?? 0,
-      }),
+      filter: new CandidateFilter(options.tuns, () => this.#interfaces.names),
       direct: this.#direct,
       iceServers: this.#iceServers,
       engine: () => this.#engine,
@@ -142,11 +134,22 @@ export class DataplaneShell {
       opened: () => this.#mark(),
       active: (peer) => this.#links.byPeer.get(peer)?.active ?? undefined,
       explained: (peer) => this.#tell(peer),
-      astray: (peer, detour) => this.#detours.set(peer, detour, performance.now()),
       packet: (peer, bytes) => this.#interfaces.receive(peer, bytes),
       fullPacket: () => Math.min(interfaceMtu(this.#config!), longestWhole),
       drained: (peer, connection) => this.#interfaces.change(peer, (device) => device.drained(connection)),
     });
+  }
+
+  /** What an operator should know first. */
+  get trouble(): string | undefined {
+    const [first] = this.#warnings.list();
+    return first && `${first.subject}: ${first.message}`;
+  }
+
+  /** Warns where no interface can be made. Who started this process by itself reads its status before there is a
+   *  control. */
+  look(): void {
+    if (!this.#child) this.#tunWatch.look();
   }
 
   /** Notifications go to `control` from now on; undefined while there is none. */
@@ -179,6 +182,7 @@ export class DataplaneShell {
     clearTimeout(this.#timer);
     clearInterval(this.#pings);
     this.#iceServers.close();
+    this.#tunWatch.close();
     this.#direct.close();
     for (const peer of [...this.#links.byPeer.keys()]) this.#take({ type: 'remove', peer });
     this.#engine?.close();
@@ -190,13 +194,15 @@ export class DataplaneShell {
       case 'hello':
         return await this.#helloInTurn(params as Params<'hello'>);
       case 'offer':
+        this.#tunWatch.check();
         return await this.#connections.offer(params as Params<'offer'>);
       case 'answer':
+        this.#tunWatch.check();
         return await this.#connections.answer(params as Params<'answer'>);
       case 'accept':
         return await this.#connections.accept(params as Params<'accept'>);
       case 'close':
-        this.#close(params as Params<'close'>);
+        this.#take({ type: 'close', ...(params as Params<'close'>) });
         return {};
       case 'remove':
         this.#take({ type: 'remove', ...(params as Params<'remove'>) });
@@ -210,10 +216,6 @@ export class DataplaneShell {
     }
   }
 
-  #close({ peer, negotiation }: Params<'close'>): void {
-    this.#take({ type: 'close', peer, negotiation, reason: this.#connections.whyNot(peer, negotiation) });
-  }
-
   /** A control that dies during its hello leaves it to the next one to wait: two would open two engines. */
   #helloInTurn(params: Params<'hello'>): Promise<HelloReply> {
     const reply = this.#lastHello.then(() => this.#hello(params));
@@ -224,6 +226,7 @@ export class DataplaneShell {
   async #hello({ config }: Params<'hello'>): Promise<HelloReply> {
     const same = this.#engine !== undefined && JSON.stringify(config) === JSON.stringify(this.#config);
     if (!same) await this.#configure(config);
+    this.look();
     return {
       version: dataplaneVersion,
       pid: process.pid,
@@ -240,17 +243,12 @@ export class DataplaneShell {
     if (this.#links.byPeer.size > 0)
       this.#log.warn('another configuration: every link is closed', { node: config.node });
     this.close();
+    // Who started a node by hand waits for it, and reads the reason. A service says it and goes on.
+    if (this.#child) this.#tuns.try();
     this.#config = config;
     const { packetInformation, mtu, autoMtu, udpPort: port } = config;
     this.#links = newLinks({ packetInformation, mtu, autoMtu });
-    this.#engine = await this.#openEngine(port ?? defaultUdpPort, port !== null, interfaceMtu(config), () =>
-      candidateAddresses({
-        host: this.#tuns,
-        own: this.#interfaces.names,
-        rules: config,
-        mark: config.fwmark,
-      }),
-    );
+    this.#engine = await this.#openEngine(port ?? defaultUdpPort, port !== null, interfaceMtu(config));
     this.#mark();
     this.#direct.open(config, this.#engine.udpPort);
     const { udpPort } = this.#engine;
@@ -266,7 +264,6 @@ export class DataplaneShell {
 
   #ping(): void {
     const peers = [...this.#links.byPeer.keys()];
-    this.#detours.tick(performance.now());
     for (const peer of peers) this.#interfaces.probe(peer);
     for (const peer of this.#interfaces.look(performance.now())) this.#tell(peer);
     this.#connections.ping(peers);

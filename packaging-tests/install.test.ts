@@ -110,18 +110,6 @@ machineStory('a bad configuration ends control with 78, once, and says why', [],
   await machine.unitIs(control, 'active');
 });
 
-machineStory('without /dev/net/tun the dataplane says so', [], async (lab) => {
-  const machine = await Machine.boot(await lab.namespace('berlin'));
-  await machine.$`rm /dev/net/tun`;
-  await install(machine);
-  await waitFor(
-    'the journal to name the device',
-    15_000,
-    () => machine.journal(dataplane),
-    (text) => text.includes('/dev/net/tun'),
-  );
-});
-
 machineStory('the services are ready soon, and small', [], async (lab) => {
   const machine = await running(await Machine.boot(await lab.namespace('berlin')));
   const times = await startTimes(machine, 5);

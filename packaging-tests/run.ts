@@ -4,7 +4,8 @@
  *   node packaging-tests/run.ts [FILE...]
  *
  * Root trees stay in /var/cache/cryonet-tests, or where CRYONET_ROOTS says. Packages are built for each run; where
- * CRYONET_PACKAGES names a directory they are built there, unless they are there, and stay.
+ * CRYONET_PACKAGES names a directory they are built there, unless they are there, and stay. CRYONET_TUN_MODE is the mode
+ * of the machines' /dev/net/tun in stories that are not about it.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, globSync, mkdtempSync, rmSync } from 'node:fs';

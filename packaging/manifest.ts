@@ -134,7 +134,10 @@ function contents(format: Format, parts: Parts): Content[] {
       mode: 0o777,
       src: '../cryonet.slice',
     },
-    { ...file(`${lib}/stop-dataplane`, 0o755), src: join(files, 'systemd/stop-dataplane') },
+    ...['stop-dataplane', 'tun-device'].map((name) => ({
+      ...file(`${lib}/${name}`, 0o755),
+      src: join(files, 'systemd', name),
+    })),
     { ...file('/usr/lib/sysusers.d/cryonet.conf'), src: join(files, 'sysusers.conf') },
     { ...file('/usr/lib/modules-load.d/cryonet.conf'), src: join(files, 'modules-load.conf') },
     { ...file('/etc/cryonet/config.toml', 0o640), type: 'config', group: 'cryonet', text: configToml() },

@@ -11,7 +11,6 @@ import {
 import { tokenKey } from '../control/io/crypto.ts';
 import { ClientHandshake, type Local, type Proven } from '../control/io/handshake.ts';
 import { NeighborSocket, shakeHands } from '../control/io/neighbor-socket.ts';
-import type { Outgoing } from '../control/io/outgoing.ts';
 import type { CryonetError } from '../protocol/errors.ts';
 import { subprotocol } from '../protocol/handshake.ts';
 import type { NeighborMessage } from '../protocol/signaling.ts';
@@ -46,12 +45,11 @@ export async function serve(
   token = 'token',
   port = 0,
   admit: ServerEvents['admit'] = async () => undefined,
-  tls: { readonly cert: string; readonly key: string } | null = null,
 ): Promise<Served> {
   const neighbors: Served['neighbors'] = [];
   const refused: CryonetError[] = [];
   const own = local(id, token);
-  const server = await openBootstrapServer({ host: '127.0.0.1', port }, tls, own, {
+  const server = await openBootstrapServer({ host: '127.0.0.1', port }, null, own, {
     admit,
     refused: (_address, cause) => void refused.push(cause),
     neighbor: (socket, proven) => {
@@ -70,7 +68,7 @@ export async function serve(
   });
   return {
     server,
-    url: `${tls === null ? 'ws' : 'wss'}://127.0.0.1:${server.address.port}`,
+    url: `ws://127.0.0.1:${server.address.port}`,
     port: server.address.port,
     local: own,
     neighbors,
@@ -111,23 +109,17 @@ interface Dialed {
   readonly failures: CryonetError[];
 }
 
-export function dial(context: TestContext, url: string, own: Local, outgoing?: Outgoing): Dialed {
+export function dial(context: TestContext, url: string, own: Local): Dialed {
   const proven: Proven[] = [];
   const failures: CryonetError[] = [];
-  const client: BootstrapClient = new BootstrapClient(
-    url,
-    own,
-    50,
-    {
-      neighbor: (socket, server) => {
-        proven.push(server);
-        socket.once('close', () => client.lost());
-        context.after(() => socket.terminate());
-      },
-      failed: (_url, cause) => void failures.push(cause),
+  const client: BootstrapClient = new BootstrapClient(url, own, 50, {
+    neighbor: (socket, server) => {
+      proven.push(server);
+      socket.once('close', () => client.lost());
+      context.after(() => socket.terminate());
     },
-    outgoing,
-  );
+    failed: (_url, cause) => void failures.push(cause),
+  });
   context.after(() => client.close());
   return { client, proven, failures };
 }

@@ -128,7 +128,7 @@ export class Pairs {
   }
 }
 
-function configOf(node: string, changes: Partial<DataplaneConfig> = {}): DataplaneConfig {
+export function configOf(node: string, changes: Partial<DataplaneConfig> = {}): DataplaneConfig {
   return {
     node,
     interfacePrefix: 'cn',

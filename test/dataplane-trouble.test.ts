@@ -1,11 +1,15 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { MemoryTunFactory } from '../dataplane/io/memory-tun.ts';
 import type { Connection } from '../dataplane/io/webrtc.ts';
+import { DataplaneShell } from '../dataplane/shell.ts';
 import type { IceServer } from '../protocol/dataplane.ts';
+import { errorCodes } from '../protocol/errors.ts';
 import { encode } from '../protocol/msgpack.ts';
 import { parse } from '../protocol/schema.ts';
 import { type WireMessage, wireMessage } from '../protocol/wire.ts';
-import { attemptWith, closeAfter, Pairs, packet, type Side, twoOf } from './dataplane-pair.ts';
+import { attemptWith, closeAfter, configOf, Pairs, packet, type Side, twoOf } from './dataplane-pair.ts';
+import { newLogLines } from './log-lines.ts';
 import { waitFor } from './native/wait.ts';
 
 test('only one end has packet information: neither has an interface, and both say why', async (context) => {
@@ -131,6 +135,38 @@ test('IDs chosen for the names of another node’s interface: it has one all the
   assert.deepEqual([...late.tuns.devices.keys()].sort(), ['cnhomelab~yrgzn', 'cnhomelab~yzone']);
   await pairs.link(late, v);
   assert.equal(late.tun(victim)!.name, 'cn~0', 'both names are taken, and it has an interface');
+});
+
+test('a service that can make no interface says so and goes on, and a link comes up once it can', async (context) => {
+  const { pairs, a, b } = await twoOf(context);
+  a.tuns.trouble = 'tun_file_denied';
+  const { warnings } = await a.hello();
+  assert.deepEqual(
+    warnings?.map(({ subject, message }) => [subject, message]),
+    [['tun', errorCodes.tun_file_denied]],
+  );
+  assert.equal(a.shell.trouble, `tun: ${errorCodes.tun_file_denied}`);
+  await assert.rejects(pairs.negotiate(a, b), { code: 'tun_file_denied' });
+  await assert.rejects(pairs.negotiate(b, a), { code: 'tun_file_denied' });
+  assert.equal(a.lines.filter(({ message }) => message === 'warning').length, 1);
+  a.tuns.trouble = undefined;
+  await pairs.link(a, b);
+  assert.equal(a.report('b')!.state, 'up');
+  assert.deepEqual((await a.hello()).warnings, []);
+});
+
+test('a dataplane that a control started refuses it where it can make no interface', async () => {
+  const tuns = new MemoryTunFactory();
+  tuns.trouble = 'tun_denied';
+  const shell = new DataplaneShell({
+    log: newLogLines().log,
+    tuns,
+    child: true,
+    openEngine: () => Promise.reject(new Error('not asked for')),
+  });
+  shell.look();
+  assert.equal(shell.trouble, undefined);
+  await assert.rejects(shell.request('hello', { version: 1, config: configOf('a') }), { code: 'tun_denied' });
 });
 
 test('an interface that somebody deleted takes the link along, and the next link has a new one', async (context) => {

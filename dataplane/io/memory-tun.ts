@@ -37,8 +37,10 @@ export class MemoryTunFactory implements TunFactory {
   readonly devices = new Map<string, MemoryTun>();
   /** What `route` answers: address to interface name. */
   readonly routes = new Map<string, string>();
-  /** Set it to have `try` and `open` throw this. */
+  /** Set it to have `open` throw this. */
   refusal: ErrorCode | undefined;
+  /** Set it to have `try` and `open` throw this. */
+  trouble: ErrorCode | undefined;
   /** Set it to have `openDirect` refused for this reason. */
   directRefusal: string | undefined;
   /** Set it to have `mark` throw this. */
@@ -48,11 +50,12 @@ export class MemoryTunFactory implements TunFactory {
   #direct: MemoryDirect | undefined;
 
   try(): void {
-    if (this.refusal !== undefined) throw new CryonetError(this.refusal);
+    if (this.trouble !== undefined) throw new CryonetError(this.trouble);
   }
 
   open(options: TunOptions, sink: PacketSink): MemoryTun {
     this.try();
+    if (this.refusal !== undefined) throw new CryonetError(this.refusal);
     const name = this.#nameFor(options.name === '' ? 'tun%d' : options.name);
     if (this.devices.has(name)) throw new CryonetError('tun_exists', `${errorCodes.tun_exists} (${name})`);
     if (Buffer.byteLength(name) > 15) throw failure(name, 'name');
@@ -95,7 +98,7 @@ export class MemoryTunFactory implements TunFactory {
     ];
   }
 
-  route(address: string, _mark: number): Route | undefined {
+  route(address: string): Route | undefined {
     const found = this.routes.get(address);
     return found === undefined ? undefined : { interface: found, source: undefined };
   }

@@ -1,13 +1,15 @@
 #!/bin/sh
-# Boots one machine and stays until it is off:  machine.sh NAME ROOT NAMESPACE DIST CGROUP
+# Boots one machine and stays until it is off:  machine.sh NAME ROOT NAMESPACE DIST CGROUP TUNMODE WITHOUT
 # Needs a mount namespace of its own, with which everything that is mounted here goes.
 #
 #   root       an overlay: ROOT below, memory above, so that a reboot keeps what was written
 #   network    the network namespace NAMESPACE
 #   /dist      the packages, read-only
 #   CGROUP     everything of the machine is in here, so that one write kills it
+#   TUNMODE    the mode of its /dev/net/tun, which is root's; none: it is not there
+#   WITHOUT    capabilities that it has not, comma separated
 set -eu
-name=$1 root=$2 namespace=$3 dist=$4 cgroup=$5
+name=$1 root=$2 namespace=$3 dist=$4 cgroup=$5 tun_mode=$6 without=$7
 
 echo $$ >"$cgroup/cgroup.procs"
 mount -t tmpfs -o mode=0755 tmpfs /mnt
@@ -18,6 +20,10 @@ echo "$name" >/mnt/root/etc/hostname
 mkdir -p /run/systemd/nspawn
 mount -t tmpfs tmpfs /run/systemd/nspawn
 
+# systemd-nspawn makes the machine's device with the mode and the owner of the one here, whatever they are.
+mount -t tmpfs -o mode=0755 tmpfs /dev/net
+[ "$tun_mode" = none ] || mknod -m "$tun_mode" /dev/net/tun c 10 200
+
 # Whatever cgroup hierarchy this system has, the machine gets version 2. The lock is not needed: ROOT is never written.
 export SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1 SYSTEMD_NSPAWN_LOCK=0
 
@@ -27,7 +33,7 @@ while :; do
   code=0
   systemd-nspawn --quiet --keep-unit --register=no --directory=/mnt/root --machine="$name" \
     --network-namespace-path="/run/netns/$namespace" --bind-ro="$dist:/dist" --console=read-only \
-    --capability=all --drop-capability=CAP_SYS_MODULE,CAP_SYS_TIME,CAP_SYS_RAWIO --system-call-filter=bpf \
+    --capability=all --drop-capability=CAP_SYS_MODULE,CAP_SYS_TIME,CAP_SYS_RAWIO"${without:+,$without}" --system-call-filter=bpf \
     --boot systemd.journald.forward_to_console=1 systemd.show_status=0 || code=$?
   [ "$code" -eq 133 ] || exit "$code"
 done

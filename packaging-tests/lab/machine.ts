@@ -14,6 +14,19 @@ import { rootOf, type Suite } from './root.ts';
 const script = join(import.meta.dirname, 'machine.sh');
 const bootMilliseconds = 30_000;
 
+/** Of a machine's /dev/net/tun, as minimal systems and containers have it, and as udev makes it. */
+export const tunModes = ['0600', '0660', '0666'] as const;
+export type TunMode = (typeof tunModes)[number];
+
+export interface MachineOptions {
+  /** `none`: it has no /dev/net/tun. Unless a story is about it, CRYONET_TUN_MODE says which, or the strictest. */
+  readonly tunMode?: TunMode | 'none';
+  /** Capabilities that nobody in it has, as in containers that are not privileged. */
+  readonly without?: readonly string[];
+}
+
+const usualTunMode = process.env.CRYONET_TUN_MODE ?? tunModes[0];
+
 export class Machine {
   /** Also its host name. */
   readonly name: string;
@@ -30,7 +43,11 @@ export class Machine {
   }
 
   /** Boots and waits until everything that starts at boot has. What the journal says is the machine's log. */
-  static async boot(namespace: Namespace, suite: Suite = 'bookworm'): Promise<Machine> {
+  static async boot(
+    namespace: Namespace,
+    suite: Suite = 'bookworm',
+    { tunMode, without = [] }: MachineOptions = {},
+  ): Promise<Machine> {
     const { lab, label, name } = namespace;
     const cgroup = join(unifiedHierarchy(), name);
     mkdirSync(cgroup);
@@ -40,6 +57,7 @@ export class Machine {
       command: [
         ...['unshare', '--mount', '--propagation', 'private'],
         ...[script, label, rootOf(suite), name, packagesDirectory(), cgroup],
+        ...[tunMode ?? usualTunMode, without.join()],
       ],
     });
     const machine = new Machine(namespace, program);
