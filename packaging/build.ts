@@ -154,13 +154,15 @@ async function pack(format: Format, parts: Parts, work: string, out: string): Pr
   console.log(`${basename(path)}  ${(statSync(path).size / 1e6).toFixed(1)} MB`);
 }
 
-/** Seconds: SOURCE_DATE_EPOCH, else the date of the commit. */
+/** Seconds: SOURCE_DATE_EPOCH, else the date of the commit, also where root builds in the clone of somebody else. */
 async function sourceDate(): Promise<number> {
   const given = process.env.SOURCE_DATE_EPOCH;
-  const text = given || (await $({ quiet: true, cwd: root })`git log -1 --format=%ct`).stdout;
+  const log = $({ quiet: true, nothrow: true, cwd: root });
+  const text = given || (await log`git -c safe.directory=${'*'} log -1 --format=%ct`).stdout;
   const epoch = Number(text);
-  if (!Number.isInteger(epoch) || epoch <= 0) throw new Error('SOURCE_DATE_EPOCH takes seconds since 1970');
-  return epoch;
+  if (Number.isInteger(epoch) && epoch > 0) return epoch;
+  if (given) throw new Error('SOURCE_DATE_EPOCH takes seconds since 1970');
+  throw new Error('no commit here to date the files by: give SOURCE_DATE_EPOCH, seconds since 1970');
 }
 
 function listed<T extends string>(text: string, known: readonly T[], option: string): T[] {

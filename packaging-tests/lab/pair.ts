@@ -1,6 +1,7 @@
 /** The two services of the package, on machines. */
 import type { Lab } from '../../netns-tests/lab/lab.ts';
 import type { Namespace } from '../../netns-tests/lab/namespace.ts';
+import { blocksBelow } from '../../netns-tests/lab/readme.ts';
 import { lan } from '../../netns-tests/lab/topology.ts';
 import { waitFor } from '../../netns-tests/lab/wait.ts';
 import type { PeerStatus } from '../../protocol/status.ts';
@@ -36,7 +37,7 @@ export interface Mesh {
 }
 
 /**
- * Two machines with the package, linked directly.
+ * Two machines with the package, configured as README says, and linked directly.
  *
  *   berlin  bookworm, bootstrap ──┐ switch
  *   osaka   trixie → berlin ──────┘
@@ -49,8 +50,9 @@ export async function mesh(lab: Lab): Promise<Mesh> {
     Machine.boot(osakaHost, 'trixie'),
   ]);
   await Promise.all([berlin, osaka].map((machine) => install(machine)));
-  await configure(berlin, `listen = "${berlinHost.address}:2333"`);
-  await configure(osaka, `ws-servers = ["ws://${berlinHost.address}:2333"]`);
+  const [, listening, joining] = blocksBelow('## As a service') as [string, string, string];
+  await configure(berlin, listening);
+  await configure(osaka, joining.replace('berlin.example.net', berlinHost.address));
   await Promise.all([berlin, osaka].map((machine) => giveToken(machine)));
   const peer = await linkedDirectly(berlin, osaka);
   await linkedDirectly(osaka, berlin);
