@@ -107,7 +107,7 @@ story('no TUN device and no permission are told in one line', ['unshare', 'setpr
   const a = new CryonetNode(hosts[0]!, { through: emptied }).start();
   const unprivileged = ['setpriv', '--bounding-set=-net_admin', '--'];
   const b = new CryonetNode(hosts[1]!, { through: unprivileged }).start();
-  await complains(a.program, /\/dev\/net\/tun.*modprobe tun/);
+  await complains(a.program, /modprobe tun.*\/dev\/net\/tun/);
   await complains(b.program, /CAP_NET_ADMIN/);
   await waitFor(
     'no process to be left',

@@ -18,7 +18,7 @@ export async function install(machine: Machine, edition: Edition = 'first'): Pro
   await machine.$`apt-get install ${options} ${inMachine('deb', edition)}`;
 }
 
-export async function giveToken(machine: Machine, token = 'packaging-tests'): Promise<void> {
+export async function giveToken(machine: Machine, token = 'packaging-tests-2333'): Promise<void> {
   await machine.write('/etc/cryonet/token', `${token}\n`, '0600');
 }
 
