@@ -373,7 +373,11 @@ export class DataplaneShell {
     const datachannel = this.#interfaces.countersOf(peer);
     if (datachannel === undefined) return [];
     const rtt = this.#connections.active(peer)?.roundTrip.latest ?? null;
-    const { counters, dropped } = sumCounters(datachannel, this.#direct.countersOf(peer));
+    const { counters, dropped } = sumCounters(
+      datachannel,
+      this.#direct.countersOf(peer),
+      this.#interfaces.droppedOf(peer),
+    );
     return [{ peer, rtt, ...this.#direct.statsOf(peer), counters, dropped, pair: this.#pair(link) }];
   }
 }

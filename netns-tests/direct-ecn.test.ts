@@ -2,16 +2,9 @@
 import assert from 'node:assert/strict';
 import { addressLink, directPair, notRecords, onPath, records } from './lab/direct.ts';
 import { Flow } from './lab/flow.ts';
-import { counters } from './lab/marks.ts';
-import type { Namespace } from './lab/namespace.ts';
+import { counters, kernelCounter } from './lab/marks.ts';
 import { ping } from './lab/ping.ts';
 import { story } from './lab/story.ts';
-
-/** Counters of the kernel's TCP (net/ipv4/proc.c). */
-async function tcpCounter(host: Namespace, name: string): Promise<number> {
-  const { stdout } = await host.$`nstat -asz ${name}`;
-  return Number(new RegExp(`^${name} +(\\d+)`, 'm').exec(stdout)?.[1]);
-}
 
 /*
  *   a  bootstrap ──┐ marks what can be marked, one record of ten
@@ -45,7 +38,7 @@ for (const family of ['ipv4', 'ipv6'] as const) {
     const flow = await Flow.start(a.namespace, addressOfA, b.namespace, { seconds: 3, rate: '100M' });
     const { bytes } = await flow.end();
     const { capable, marked, other } = await counters(b.namespace);
-    const delivered = await tcpCounter(a.namespace, 'TcpExtTCPDeliveredCE');
+    const delivered = await kernelCounter(a.namespace, 'TcpExtTCPDeliveredCE');
     lab.figures.push(
       `${bytes} bytes, ${capable} capable and ${marked} marked outside, ${delivered} delivered with CE`,
     );

@@ -70,6 +70,7 @@ export const noneCounted: DirectCounters = {
     rxReplayed: 0,
     rxMalformed: 0,
     rxCongested: 0,
+    rxOverflow: 0,
   },
   ...{ txWrites: 0, rxWrites: 0, rxUnjoined: 0 },
 };

@@ -58,6 +58,9 @@ export interface DirectCounters {
   readonly rxMalformed: number;
   /** Packets that a router on the way marked, and that cannot say so inside: to whoever sent them, lost (RFC 6040). */
   readonly rxCongested: number;
+  /** Records, joined ones counted once, that came faster than they were opened. The kernel counts them for all links
+   *  together; they are those of the link whose record came next. */
+  readonly rxOverflow: number;
   /** System calls. */
   readonly txWrites: number;
   readonly rxWrites: number;
@@ -94,10 +97,11 @@ export interface DirectLink {
 /** Bytes of a record around a packet: `dataplane/native/src/record.h`. */
 export const recordOverhead = 32;
 
-/** Packets of both ways of a link, and those dropped by cause. */
+/** Packets of both ways of a link, and those dropped by cause. `queue`: those that found the interface's own full. */
 export function sumCounters(
   datachannel: Counters,
   direct: DirectCounters | undefined,
+  queue: number,
 ): { readonly counters: Counters; readonly dropped: Record<string, number> } {
   const dropped: Record<string, number> = {};
   const note = (cause: string, packets: number) => {
@@ -105,20 +109,23 @@ export function sumCounters(
   };
   note('datachannel', datachannel.txDropped + (direct?.txOverflow ?? 0));
   note('interface', datachannel.rxDropped + (direct?.rxRefused ?? 0));
-  if (direct === undefined) return { counters: { ...datachannel }, dropped };
+  note('queue', queue);
+  const txDropped = datachannel.txDropped + queue;
+  if (direct === undefined) return { counters: { ...datachannel, txDropped }, dropped };
   note('socket', direct.txRefused);
   note('tooLong', direct.txTooLong);
   note('forged', direct.rxForged);
   note('replayed', direct.rxReplayed);
   note('malformed', direct.rxMalformed);
   note('congested', direct.rxCongested);
+  note('buffer', direct.rxOverflow);
   const counters = {
     rxPackets: datachannel.rxPackets + direct.rxPackets,
     rxBytes: datachannel.rxBytes + direct.rxBytes,
     txPackets: datachannel.txPackets + direct.txPackets,
     txBytes: datachannel.txBytes + direct.txBytes,
-    rxDropped: datachannel.rxDropped + direct.rxRefused + direct.rxCongested,
-    txDropped: datachannel.txDropped + direct.txRefused + direct.txTooLong + direct.txOverflow,
+    rxDropped: datachannel.rxDropped + direct.rxRefused + direct.rxCongested + direct.rxOverflow,
+    txDropped: txDropped + direct.txRefused + direct.txTooLong + direct.txOverflow,
   };
   return { counters, dropped };
 }

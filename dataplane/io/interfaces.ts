@@ -178,6 +178,11 @@ export class Interfaces {
     return this.#devices.get(peer)?.tun.direct();
   }
 
+  /** Packets that found the interface's queue full. */
+  droppedOf(peer: string): number {
+    return this.#devices.get(peer)?.tun.dropped() ?? 0;
+  }
+
   countersOf(peer: string): Result<'stats'>['links'][number]['counters'] | undefined {
     const device = this.#devices.get(peer);
     return device && { ...device.counters };

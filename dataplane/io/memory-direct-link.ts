@@ -37,7 +37,7 @@ export class MemoryDirectLink implements DirectLink {
   readonly #counters: { -readonly [Name in keyof DirectCounters]: number } = {
     ...{ txPackets: 0, txBytes: 0, rxPackets: 0, rxBytes: 0, txRecords: 0, rxRecords: 0 },
     ...{ txRefused: 0, txTooLong: 0, txAside: 0, txOverflow: 0, rxRefused: 0, rxForged: 0, rxReplayed: 0 },
-    ...{ rxMalformed: 0, rxCongested: 0, txWrites: 0, rxWrites: 0, rxUnjoined: 0 },
+    ...{ rxMalformed: 0, rxCongested: 0, rxOverflow: 0, txWrites: 0, rxWrites: 0, rxUnjoined: 0 },
   };
   #endpoint = nowhere;
   /** A record came from there. */

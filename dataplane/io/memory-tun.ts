@@ -158,6 +158,7 @@ export class MemoryTun implements Tun {
   #queue: Uint8Array[] = [];
   #scheduled = false;
   #carrier = false;
+  #dropped = 0;
   #mtu: number;
   #paused = false;
   #closed = false;
@@ -201,8 +202,11 @@ export class MemoryTun implements Tun {
   /** The kernel sends a packet, its header first where the device has packet information. False where the kernel
    *  would drop it: closed, no carrier, no packet of this MTU, queue full. The sink gets it in a microtask. */
   inject(packet: Uint8Array): boolean {
-    if (this.#closed || !this.#carrier || !this.#fits(packet) || this.#queue.length >= queueLength)
+    if (this.#closed || !this.#carrier || !this.#fits(packet)) return false;
+    if (this.#queue.length >= queueLength) {
+      this.#dropped++;
       return false;
+    }
     this.#queue.push(packet.slice());
     this.#schedule();
     return true;
@@ -210,6 +214,10 @@ export class MemoryTun implements Tun {
 
   setCarrier(up: boolean): void {
     if (!this.#closed) this.#carrier = up;
+  }
+
+  dropped(): number {
+    return this.#closed ? 0 : this.#dropped;
   }
 
   setMtu(bytes: number): void {

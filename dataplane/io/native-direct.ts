@@ -28,6 +28,7 @@ const counterNames = [
   'rxReplayed',
   'rxMalformed',
   'rxCongested',
+  'rxOverflow',
   'txWrites',
   'rxWrites',
   'rxUnjoined',

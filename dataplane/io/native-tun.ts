@@ -15,8 +15,9 @@ import { defaultTunDevice, tunRefusal } from './tun-refusal.ts';
 
 /** Packets per batch: what a sink that needs 5 µs for each works off in less than a millisecond. */
 const batchPackets = 128;
-/** Packets in the kernel's queue, beyond the 256 KiB of the ring: 5 ms at 1 Gbit/s, a pause of the event loop. */
-const queueLength = 500;
+/** Packets in the kernel's queue, as many as in that of an Ethernet interface (DEFAULT_TX_QUEUE_LEN, net/core/dev.c):
+ *  what comes while a thread waits for its turn. A TCP flow beside others fills it with super-packets. */
+const queueLength = 1000;
 /** `DSCP_COPY` in `session.h`. */
 const copiedDscp = 64;
 /** The smallest MTU with which an interface has IPv6 at all (RFC 8200 §5). */
@@ -114,6 +115,8 @@ class NativeTun implements Tun {
   readonly #linkLocal: string;
   #mtu: number;
   #hasAddress = false;
+  /** What the kernel counted before there was carrier: packets that had no way to go. */
+  #droppedBefore: number | undefined;
   #paused = false;
   #closed = false;
 
@@ -147,7 +150,19 @@ class NativeTun implements Tun {
   }
 
   setCarrier(up: boolean): void {
-    this.#change(() => this.#addon.setCarrier(this.#device, up));
+    this.#change(() => {
+      if (up) this.#droppedBefore ??= this.#addon.dropped(this.#device);
+      this.#addon.setCarrier(this.#device, up);
+    });
+  }
+
+  dropped(): number {
+    if (this.#closed || this.#droppedBefore === undefined) return 0;
+    try {
+      return this.#addon.dropped(this.#device) - this.#droppedBefore;
+    } catch {
+      return 0; // Deleted under us, which the next change of it shows.
+    }
   }
 
   setMtu(bytes: number): void {

@@ -22,6 +22,8 @@ export interface NativeAddon {
   setCarrier(device: number, up: boolean): void;
   setMtu(device: number, bytes: number): void;
   setQueueLength(device: number, packets: number): void;
+  /** Packets that the kernel's queue had no room for, since the device was opened. */
+  dropped(device: number): number;
   setAlias(device: number, alias: string): void;
   setUp(device: number): void;
   stopAddressGeneration(device: number): void;

@@ -39,6 +39,9 @@ export interface Tun {
   /** Stop and start reading; while stopped the kernel's queue fills and then drops. */
   pause(): void;
   resume(): void;
+  /** Packets that came faster than they were read and found the kernel's queue full, since the device first had
+   *  carrier. */
+  dropped(): number;
   /** Undefined where the factory has no direct paths open. */
   direct(): DirectLink | undefined;
   /** Removes the device. Idempotent, never throws. */

@@ -20,6 +20,12 @@ export async function countMarks(
   return () => counters(host);
 }
 
+/** A counter of the kernel's, as nstat calls it (net/ipv4/proc.c). */
+export async function kernelCounter(host: Namespace, name: string): Promise<number> {
+  const { stdout } = await host.$`nstat -asz ${name}`;
+  return Number(new RegExp(`^${name} +(\\d+)`, 'm').exec(stdout)?.[1]);
+}
+
 /** Packets of each named counter. */
 export async function counters(host: Namespace): Promise<Record<string, number>> {
   const { stdout } = await host.$`nft -j list counters`;

@@ -151,6 +151,23 @@ export function tunConformance(kind: string, open: () => Promise<TunLab> | TunLa
     );
   });
 
+  spec(
+    'what its queue has no room for is counted, and what has no way before there is carrier is not',
+    async (lab, device) => {
+      const { tun, numbers } = device();
+      await lab.send(tun, numbered(0));
+      assert.equal(tun.dropped(), 0);
+      await carrier(lab, tun);
+      tun.pause();
+      const sent = 3000;
+      for (let n = 1; n <= sent; n++) await lab.send(tun, numbered(n));
+      tun.resume();
+      await waitFor('what was kept', () => numbers.length + tun.dropped() === sent);
+      assert.ok(tun.dropped() > 0);
+      assert.equal(numbers[0], 1);
+    },
+  );
+
   spec('a sink that pauses its device gets no further batch before it resumes', async (lab, device) => {
     let resumed = true;
     let early = 0;

@@ -81,6 +81,8 @@ struct ancillary ancillary_of(struct msghdr *message) {
       int size;
       memcpy(&size, CMSG_DATA(part), sizeof size);
       if (size > 0) with.segment = (uint32_t)size;
+    } else if (part->cmsg_level == SOL_SOCKET && part->cmsg_type == SO_RXQ_OVFL) {
+      memcpy(&with.lost, CMSG_DATA(part), sizeof with.lost);
     } else if (part->cmsg_level == IPPROTO_IP && part->cmsg_type == IP_TOS) {
       with.octet = *CMSG_DATA(part);
     } else if (part->cmsg_level == IPPROTO_IPV6 && part->cmsg_type == IPV6_TCLASS) {

@@ -27,11 +27,12 @@ struct ends {
 struct ancillary {
   uint32_t segment; /* bytes of each datagram of several; 0: there is one */
   uint8_t octet;    /* TOS or traffic class */
+  uint32_t lost;    /* datagrams that found no room in the socket before this one, since it was opened */
   struct own_address own;
 };
 
 /* Room for whatever recvmsg may say on our sockets. */
-#define ANCILLARY_ROOM 192u
+#define ANCILLARY_ROOM 256u
 
 bool own_address_is_set(const struct own_address *own);
 bool own_address_equals(const struct own_address *a, const struct own_address *b);

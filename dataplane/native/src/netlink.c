@@ -125,6 +125,27 @@ int netlink_stop_address_generation(unsigned ifindex) {
   return ask(&request, ignore, NULL);
 }
 
+static void read_dropped(const struct nlmsghdr *message, void *context) {
+  int left = (int)IFLA_PAYLOAD(message);
+  if (message->nlmsg_type != RTM_NEWLINK) return;
+  const struct rtattr *part = IFLA_RTA((const struct ifinfomsg *)NLMSG_DATA(message));
+  for (; RTA_OK(part, left); part = RTA_NEXT(part, left)) {
+    struct rtnl_link_stats64 statistics;
+    size_t least = offsetof(struct rtnl_link_stats64, tx_dropped) + sizeof statistics.tx_dropped;
+    if (part->rta_type != IFLA_STATS64 || RTA_PAYLOAD(part) < least) continue;
+    memcpy(&statistics, RTA_DATA(part), least);
+    *(uint64_t *)context = statistics.tx_dropped;
+  }
+}
+
+int netlink_dropped(unsigned ifindex, uint64_t *packets) {
+  struct ifinfomsg link = {.ifi_family = AF_UNSPEC, .ifi_index = (int)ifindex};
+  struct request request;
+  start(&request, RTM_GETLINK, 0, &link, sizeof link);
+  *packets = 0;
+  return ask(&request, read_dropped, packets);
+}
+
 int netlink_set_up(unsigned ifindex) {
   struct request request;
   start_link(&request, ifindex, IFF_UP, IFF_UP);

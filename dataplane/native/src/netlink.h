@@ -13,6 +13,8 @@ int netlink_set_queue_length(unsigned ifindex, uint32_t packets);
 int netlink_set_alias(unsigned ifindex, const char *alias);
 /* The kernel shall make no IPv6 link-local address of its own (IN6_ADDR_GEN_MODE_NONE). */
 int netlink_stop_address_generation(unsigned ifindex);
+/* Packets that the interface had no room for on their way out, since it is there (IFLA_STATS64). */
+int netlink_dropped(unsigned ifindex, uint64_t *packets);
 int netlink_set_up(unsigned ifindex);
 /* Adds, or keeps, an IPv6 address without duplicate address detection. */
 int netlink_add_address(unsigned ifindex, const struct in6_addr *address, uint8_t prefix_length);

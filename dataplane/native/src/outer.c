@@ -110,6 +110,7 @@ static int open_socket(const struct search *ice, uint32_t mark, const char **ste
   } options[] = {
       {SOL_SOCKET, SO_REUSEPORT, 1, "SO_REUSEPORT"},
       {IPPROTO_UDP, UDP_GRO, 1, "UDP_GRO"},
+      {SOL_SOCKET, SO_RXQ_OVFL, 1, "SO_RXQ_OVFL"},
       /* Never fragmented, and the size is ours to find: what the kernel believes of the path may be forged. */
       {IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_PROBE, "IP_MTU_DISCOVER"},
       {IPPROTO_IP, IP_PKTINFO, 1, "IP_PKTINFO"},

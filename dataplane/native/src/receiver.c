@@ -31,6 +31,7 @@ struct receiver {
   struct link *pending;    /* whose packets lie in it */
   struct session *current; /* found last; of this batch only */
   enum ecn ecn; /* of the datagrams at hand */
+  uint32_t lost; /* datagrams that the socket had no room for, of which a link was told */
   struct mmsghdr messages[BATCH];
   struct iovec parts[BATCH];
   struct sockaddr_storage sources[BATCH];
@@ -191,7 +192,12 @@ static void take_message(struct receiver *receiver, unsigned i) {
   for (size_t at = 0; at < length; at += segment) {
     newest = take_record(receiver, bytes + at, length - at < segment ? length - at : segment, &ends);
   }
-  if (newest != NULL) follow(newest, &ends);
+  if (newest == NULL) return;
+  follow(newest, &ends);
+  /* Told with every datagram, once there was one; modulo 2³². */
+  if (with.lost == 0 || with.lost == receiver->lost) return;
+  count(newest->link->counters, COUNTER_RX_OVERFLOW, with.lost - receiver->lost);
+  receiver->lost = with.lost;
 }
 
 static void receive(struct receiver *receiver) {

@@ -41,6 +41,7 @@ enum link_counter {
   COUNTER_RX_REPLAYED,  /* records */
   COUNTER_RX_MALFORMED, /* records that opened and make no sense */
   COUNTER_RX_CONGESTED, /* packets marked by a router on the way that cannot say so inside (ecn.h) */
+  COUNTER_RX_OVERFLOW,  /* records, as joined by the kernel, before one of this link for which there was no room */
   COUNTER_TX_WRITES,    /* system calls */
   COUNTER_RX_WRITES,
   COUNTER_RX_UNJOINED, /* super-packets that the TUN device refused for what they are: their packets went one by one */

@@ -231,6 +231,19 @@ static napi_value set_queue_length(napi_env env, napi_callback_info info) {
   return done(env, "setting the queue length", netlink_set_queue_length(tun->ifindex, packets));
 }
 
+/* dropped(device): packets that the kernel's queue for it had no room for. */
+static napi_value get_dropped(napi_env env, napi_callback_info info) {
+  napi_value values[1];
+  napi_value result;
+  struct tuns *tuns;
+  uint64_t packets;
+  struct tun *tun = tun_arguments(env, info, 1, values, &tuns);
+  if (tun == NULL) return NULL;
+  int error = netlink_dropped(tun->ifindex, &packets);
+  if (error != 0) return binding_throw(env, "reading the interface's counters", error);
+  return napi_create_double(env, (double)packets, &result) == napi_ok ? result : NULL;
+}
+
 /* setAlias(device, text) */
 static napi_value set_alias(napi_env env, napi_callback_info info) {
   napi_value values[2];
@@ -383,6 +396,7 @@ struct tuns *tun_binding_register(napi_env env, napi_value exports) {
   binding_function(env, exports, "setCarrier", set_carrier, tuns);
   binding_function(env, exports, "setMtu", set_mtu, tuns);
   binding_function(env, exports, "setQueueLength", set_queue_length, tuns);
+  binding_function(env, exports, "dropped", get_dropped, tuns);
   binding_function(env, exports, "setAlias", set_alias, tuns);
   binding_function(env, exports, "setUp", set_up, tuns);
   binding_function(env, exports, "stopAddressGeneration", stop_address_generation, tuns);
