@@ -6,6 +6,7 @@ import type { IceServer } from '../protocol/dataplane.ts';
 import { CryonetError } from '../protocol/errors.ts';
 import { type LogFormat, type LogLevel, logFormats, logLevels } from '../protocol/log.ts';
 import { defaultRuntimeDirectory, defaultStateDirectory, serviceTokenFile } from '../protocol/paths.ts';
+import { readCertificates } from './certificates.ts';
 import { type HostPort, parseHostPort, parseIceServer, unservedIceServer } from './core/address.ts';
 import { parseDuration } from './core/duration.ts';
 import { idOfHost } from './host-id.ts';
@@ -21,6 +22,10 @@ export interface ControlConfig {
   readonly listen: HostPort;
   /** Who named it. */
   readonly listenSource: string;
+  /** CA certificates, PEM, for `wss://` servers; null: the system's. */
+  readonly tlsCa: readonly string[] | null;
+  /** Variables that name proxies, for connections to bootstrap servers. */
+  readonly proxies: Environment;
   readonly tls: { readonly cert: string; readonly key: string } | null;
   readonly wsServers: readonly string[];
   readonly iceServers: readonly IceServer[];
@@ -41,6 +46,9 @@ export interface ControlConfig {
   readonly fwmark: number;
   /** Of the packets of the direct path; 'copy': that of each packet inside. */
   readonly dscp: number | 'copy';
+  /** Globs over interfaces that links may use; empty: all. */
+  readonly interfaces: readonly string[];
+  readonly excludeInterfaces: readonly string[];
   readonly direct: boolean;
   /** Threads each way. */
   readonly workers: number;
@@ -142,6 +150,10 @@ function resolve({ given, meant }: Sources, env: Environment, uid: number): Cont
     listen: read('listen', (text) => parseHostPort(text))!,
     listenSource: given('listen')!.source,
     tls: certificate === undefined ? null : { cert: certificate, key: key! },
+    tlsCa: read('tls-ca', (text) => readCertificates(text, given('tls-ca')!.source)) ?? null,
+    proxies: Object.fromEntries(
+      Object.entries(env).filter(([name]) => /^(https?|all|no)_proxy$/i.test(name)),
+    ),
     wsServers: read('ws-servers', (text) => list(text, webSocketUrl)) ?? [],
     iceServers: read('ice-servers', (text) => list(text, iceServer(given('ice-servers')!.source))) ?? [],
     checkInterval: read('check-interval', positiveDuration)!,
@@ -158,6 +170,8 @@ function resolve({ given, meant }: Sources, env: Environment, uid: number): Cont
     udpPort: read('udp-port', (text) => integer(text, 1, 65_535)) ?? null,
     fwmark: read('fwmark', mark)!,
     dscp: read<number | 'copy'>('dscp', (text) => (text === 'copy' ? text : integer(text, 0, 63)))!,
+    interfaces: read('interfaces', interfaceGlobs) ?? [],
+    excludeInterfaces: read('exclude-interfaces', interfaceGlobs) ?? [],
     direct: !(read('no-direct', boolean) ?? false),
     workers: read('workers', (text) =>
       text === 'auto' ? defaultWorkers(availableParallelism()) : integer(text, 1, 16),
@@ -213,6 +227,12 @@ function webSocketUrl(text: string): string | undefined {
 
 function glob(text: string): string | undefined {
   return /^[A-Za-z0-9_*?-]{1,64}$/.test(text) ? text : undefined;
+}
+
+/** IFNAMSIZ leaves 15 bytes, of which only `/` and space are none of a name (dev_valid_name). */
+function interfaceGlobs(text: string): string[] | undefined {
+  const globs = list(text, (item) => (/^[!-.0-~]{1,15}$/.test(item) ? item : undefined));
+  return globs !== undefined && globs.length <= 64 ? globs : undefined;
 }
 
 function integer(text: string, min: number, max: number): number | undefined {

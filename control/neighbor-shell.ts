@@ -19,6 +19,9 @@ import { type Local, type Proven, Refused } from './io/handshake.ts';
 import { Listening } from './io/listening.ts';
 import { unmarkedWarning } from './io/marked-connection.ts';
 import { NeighborSocket } from './io/neighbor-socket.ts';
+import { Outgoing } from './io/outgoing.ts';
+import { type Proxies, readProxies } from './io/proxy.ts';
+import { Trust } from './io/trust.ts';
 
 /** Milliseconds. */
 const probeTimeout = 1500;
@@ -36,7 +39,8 @@ export interface NeighborShellOptions {
 
 export class NeighborShell {
   readonly #options: NeighborShellOptions;
-  readonly #unmarked: (cause: CryonetError) => void;
+  readonly #proxies: Proxies;
+  readonly #outgoing: Outgoing;
   readonly #sockets = new Map<Channel, NeighborSocket>();
   readonly #clients: BootstrapClient[] = [];
   readonly #listening: Listening;
@@ -47,8 +51,14 @@ export class NeighborShell {
 
   constructor(options: NeighborShellOptions) {
     this.#options = options;
-    this.#unmarked = unmarkedWarning(options.log);
     const { config, local, log, warnings } = options;
+    this.#proxies = readProxies(config.proxies);
+    this.#outgoing = new Outgoing({
+      mark: config.fwmark,
+      unmarked: unmarkedWarning(log),
+      trust: new Trust(config.tlsCa),
+      proxies: this.#proxies,
+    });
     this.#listening = new Listening({
       ...{ config, local, warnings },
       events: {
@@ -66,7 +76,10 @@ export class NeighborShell {
   /** Opens the server, then the clients. Throws `bad_config`. */
   async open(): Promise<void> {
     await this.#listening.open();
-    for (const url of this.#options.config.wsServers) this.#clients.push(this.#newClient(url));
+    const { wsServers } = this.#options.config;
+    const [trouble] = this.#proxies.troubles;
+    if (trouble !== undefined && wsServers.length > 0) this.#options.warnings.set('proxy', trouble);
+    for (const url of wsServers) this.#clients.push(this.#newClient(url));
   }
 
   /** Clients first, so that none connects again. Idempotent, never throws. */
@@ -167,7 +180,7 @@ export class NeighborShell {
 
   #newClient(target: string): BootstrapClient {
     let shown: string | undefined;
-    const { checkInterval, fwmark } = this.#options.config;
+    const { checkInterval } = this.#options.config;
     const events: ClientEvents = {
       neighbor: (socket, proven) => {
         shown = undefined;
@@ -205,9 +218,8 @@ export class NeighborShell {
         shown = reason;
         if (taken) this.#idTaken(url, cause);
       },
-      unmarked: this.#unmarked,
     };
-    const client = new BootstrapClient(target, this.#options.local, checkInterval, events, fwmark);
+    const client = new BootstrapClient(target, this.#options.local, checkInterval, events, this.#outgoing);
     return client;
   }
 }

@@ -119,6 +119,20 @@ export const optionTable: readonly OptionRow[] = [
     help: 'DSCP of the packets of the direct path: a number, or copy for that of each packet inside',
   },
   {
+    flag: 'interfaces',
+    value: 'GLOBS',
+    list: true,
+    takes: 'at most 64 names of interfaces with * and ?, comma separated',
+    help: 'network interfaces by which peers may reach this node (default: all; tunnels and bridges last)',
+  },
+  {
+    flag: 'exclude-interfaces',
+    value: 'GLOBS',
+    list: true,
+    takes: 'at most 64 names of interfaces with * and ?, comma separated',
+    help: 'network interfaces that links never use; wins over --interfaces',
+  },
+  {
     flag: 'no-direct',
     takes: 'true or false',
     help: 'carry packets by datachannels alone, without the direct path',
@@ -143,6 +157,12 @@ export const optionTable: readonly OptionRow[] = [
     list: true,
     takes: 'node IDs with * and ?',
     help: 'never link with peers whose ID matches; repeatable, wins over --allow',
+  },
+  {
+    flag: 'tls-ca',
+    value: 'FILE',
+    takes: 'a file of CA certificates in PEM',
+    help: 'CAs, instead of the system’s, that vouch for wss:// servers',
   },
   { flag: 'tls-cert', value: 'FILE', takes: 'a readable PEM file', help: 'certificate chain for --listen' },
   { flag: 'tls-key', value: 'FILE', takes: 'a readable PEM file', help: 'private key for --listen' },

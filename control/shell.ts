@@ -314,7 +314,7 @@ export class ControlShell {
 
   #newDataplane(early: Promise<number | undefined> | undefined): DataplaneConnection {
     const { id, interfacePrefix, autoInterfaceName, packetInformation, mtu, autoMtu } = this.#config;
-    const { udpPort, fwmark, dscp, direct, workers } = this.#config;
+    const { udpPort, fwmark, dscp, direct, workers, interfaces, excludeInterfaces } = this.#config;
     return new DataplaneConnection(
       {
         start: startOptions(this.#config),
@@ -334,6 +334,8 @@ export class ControlShell {
           ...(dscp === 0 ? {} : { dscp }),
           direct,
           workers,
+          ...(interfaces.length > 0 ? { interfaces: [...interfaces] } : {}),
+          ...(excludeInterfaces.length > 0 ? { excludeInterfaces: [...excludeInterfaces] } : {}),
         },
         log: this.#log,
       },

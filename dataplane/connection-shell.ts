@@ -46,6 +46,8 @@ export interface ConnectionShellOptions {
   readonly active: (peer: string) => string | undefined;
   /** A candidate may have explained the peer's end of the selected pair. */
   readonly explained: (peer: string) => void;
+  /** The way to the peer is one that no link may take. */
+  readonly astray: (peer: string, detour: string) => void;
   readonly packet: (peer: string, bytes: Uint8Array) => void;
   /** Bytes of the longest message on `data` that an engine which was told of this node's interfaces sends whole. */
   readonly fullPacket: () => number;
@@ -76,6 +78,14 @@ export class ConnectionShell {
 
   sayToAll(message: WireMessage): void {
     this.#live.sayToAll(message);
+  }
+
+  /** Why a connection that did not come up could not: undefined where some of the peer's candidates were tried. */
+  whyNot(peer: string, negotiation: string): string | undefined {
+    const live = this.#live.get(peer, negotiation);
+    if (live === undefined || live.tried > 0 || live.refused === undefined) return undefined;
+    this.#options.astray(peer, live.refused);
+    return live.refused;
   }
 
   /** Nothing is told of it: who closes knows. */
@@ -135,10 +145,15 @@ export class ConnectionShell {
     const { filter, log, explained } = this.#options;
     const live = this.#live.get(peer, negotiation);
     if (live === undefined) return;
-    const tried = filter.mayTry(candidate);
-    log.debug('remote candidate', { peer, negotiation, candidate, tried });
+    const refused = filter.refusal(candidate);
+    log.debug('remote candidate', { peer, negotiation, candidate, refused });
+    if (refused !== undefined) {
+      live.refused ??= refused;
+      return;
+    }
+    live.tried++;
     // It may explain the peer's end of a pair that is selected already: a relay, say.
-    if (tried && live.addCandidate(candidate) && live === this.active(peer)) explained(peer);
+    if (live.addCandidate(candidate) && live === this.active(peer)) explained(peer);
   }
 
   /** One interval is over. */
@@ -157,7 +172,9 @@ export class ConnectionShell {
   doubt(peer: string): void {
     const live = this.active(peer);
     if (live === undefined) return;
-    if (live.silentPings >= doubts) this.#drop(peer, this.#options.active(peer)!, silent);
+    const detour = this.#options.filter.detour(live.connection.pair());
+    if (detour !== undefined) this.#dropAstray(peer, this.#options.active(peer)!, detour);
+    else if (live.silentPings >= doubts) this.#drop(peer, this.#options.active(peer)!, silent);
     else live.ping();
   }
 
@@ -183,7 +200,8 @@ export class ConnectionShell {
         },
         state: (state) => this.#connectionState(peer, negotiation, state),
         open: (channel) => {
-          if (filter.leadsAstray(connection.pair())) this.#drop(peer, negotiation, throughTunnel);
+          const detour = filter.detour(connection.pair());
+          if (detour !== undefined) this.#dropAstray(peer, negotiation, detour);
           else take({ type: 'open', ...at, channel, relayed: connection.pair()?.local.type === 'relay' });
         },
         message: (channel, bytes) => {
@@ -219,7 +237,7 @@ export class ConnectionShell {
 
   #connectionState(peer: string, negotiation: string, state: ConnectionState): void {
     this.#options.log.debug('connection', { peer, negotiation, state });
-    if (state === 'failed') this.#drop(peer, negotiation, 'no path');
+    if (state === 'failed') this.#drop(peer, negotiation, this.whyNot(peer, negotiation) ?? 'no path');
     if (state === 'closed') this.#drop(peer, negotiation, 'closed by the peer');
   }
 
@@ -229,6 +247,11 @@ export class ConnectionShell {
     if (full !== undefined && isSuspicious(full)) this.#narrow.add(peer);
     this.#options.direct.ended(peer, negotiation);
     this.#options.take({ type: 'ended', peer, negotiation, reason });
+  }
+
+  #dropAstray(peer: string, negotiation: string, detour: string): void {
+    this.#options.astray(peer, detour);
+    this.#drop(peer, negotiation, detour);
   }
 
   #wire(peer: string, negotiation: string, bytes: Uint8Array): void {
@@ -285,12 +308,10 @@ export class ConnectionShell {
     const live = this.active(peer);
     const negotiation = this.#options.active(peer);
     if (live === undefined || negotiation === undefined) return;
-    if (live.silentPings >= maxSilentPings) this.#drop(peer, negotiation, silent);
-    else if (this.#options.filter.leadsAstray(live.connection.pair()))
-      this.#drop(peer, negotiation, throughTunnel);
+    const detour = this.#options.filter.detour(live.connection.pair());
+    if (detour !== undefined) this.#dropAstray(peer, negotiation, detour);
+    else if (live.silentPings >= maxSilentPings) this.#drop(peer, negotiation, silent);
   }
 }
 
 const silent = 'the peer does not answer';
-
-const throughTunnel = 'the path leads through our own tunnel';

@@ -29,7 +29,9 @@ import {
 } from './core/link.ts';
 import { isRelayed, pairOf, reportOf } from './core/report.ts';
 import { DirectShell } from './direct-shell.ts';
+import { candidateAddresses } from './io/candidate-addresses.ts';
 import { CandidateFilter } from './io/candidate-filter.ts';
+import { Detours } from './io/detours.ts';
 import { sumCounters } from './io/direct.ts';
 import { type IceServerCheck, iceServerCheck } from './io/ice-server-check.ts';
 import { IceServerWatch } from './io/ice-server-watch.ts';
@@ -50,7 +52,12 @@ export interface OpenEngine extends Engine {
 }
 
 /** Throws `port_in_use` where a `fixed` port is taken. */
-export type EngineFactory = (udpPort: number, fixed: boolean, interfaceMtu: number) => Promise<OpenEngine>;
+export type EngineFactory = (
+  udpPort: number,
+  fixed: boolean,
+  interfaceMtu: number,
+  hostAddresses: () => readonly string[],
+) => Promise<OpenEngine>;
 
 interface ControlSide {
   notify<N extends Notification>(name: N, params: NotificationParams<N>): void;
@@ -77,6 +84,7 @@ export class DataplaneShell {
   readonly #direct: DirectShell;
   readonly #iceServers: IceServerWatch;
   readonly #warnings: Warnings;
+  readonly #detours: Detours;
   readonly #tunWatch: TunWatch;
   #links: Links = newLinks({ packetInformation: false, mtu: leastMtu, autoMtu: true });
   #config: DataplaneConfig | undefined;
@@ -97,6 +105,7 @@ export class DataplaneShell {
       options.changed?.();
     });
     this.#tunWatch = new TunWatch(options.tuns, this.#warnings);
+    this.#detours = new Detours(this.#warnings);
     this.#interfaces = new Interfaces(options.tuns, options.log, this.#warnings, (peer, reason) => {
       this.#direct.forget(peer);
       this.#take({ type: 'interface-failed', peer, reason });
@@ -125,7 +134,12 @@ export class DataplaneShell {
     });
     this.#connections = new ConnectionShell({
       log: options.log,
-      filter: new CandidateFilter(options.tuns, () => this.#interfaces.names),
+      filter: new CandidateFilter({
+        host: options.tuns,
+        own: () => this.#interfaces.names,
+        rules: () => this.#config ?? {},
+        mark: () => this.#config?.fwmark ?? 0,
+      }),
       direct: this.#direct,
       iceServers: this.#iceServers,
       engine: () => this.#engine,
@@ -134,6 +148,7 @@ export class DataplaneShell {
       opened: () => this.#mark(),
       active: (peer) => this.#links.byPeer.get(peer)?.active ?? undefined,
       explained: (peer) => this.#tell(peer),
+      astray: (peer, detour) => this.#detours.set(peer, detour, performance.now()),
       packet: (peer, bytes) => this.#interfaces.receive(peer, bytes),
       fullPacket: () => Math.min(interfaceMtu(this.#config!), longestWhole),
       drained: (peer, connection) => this.#interfaces.change(peer, (device) => device.drained(connection)),
@@ -202,7 +217,7 @@ export class DataplaneShell {
       case 'accept':
         return await this.#connections.accept(params as Params<'accept'>);
       case 'close':
-        this.#take({ type: 'close', ...(params as Params<'close'>) });
+        this.#close(params as Params<'close'>);
         return {};
       case 'remove':
         this.#take({ type: 'remove', ...(params as Params<'remove'>) });
@@ -214,6 +229,10 @@ export class DataplaneShell {
         this.close();
         return {};
     }
+  }
+
+  #close({ peer, negotiation }: Params<'close'>): void {
+    this.#take({ type: 'close', peer, negotiation, reason: this.#connections.whyNot(peer, negotiation) });
   }
 
   /** A control that dies during its hello leaves it to the next one to wait: two would open two engines. */
@@ -248,7 +267,14 @@ export class DataplaneShell {
     this.#config = config;
     const { packetInformation, mtu, autoMtu, udpPort: port } = config;
     this.#links = newLinks({ packetInformation, mtu, autoMtu });
-    this.#engine = await this.#openEngine(port ?? defaultUdpPort, port !== null, interfaceMtu(config));
+    this.#engine = await this.#openEngine(port ?? defaultUdpPort, port !== null, interfaceMtu(config), () =>
+      candidateAddresses({
+        host: this.#tuns,
+        own: this.#interfaces.names,
+        rules: config,
+        mark: config.fwmark,
+      }),
+    );
     this.#mark();
     this.#direct.open(config, this.#engine.udpPort);
     const { udpPort } = this.#engine;
@@ -264,6 +290,7 @@ export class DataplaneShell {
 
   #ping(): void {
     const peers = [...this.#links.byPeer.keys()];
+    this.#detours.tick(performance.now());
     for (const peer of peers) this.#interfaces.probe(peer);
     for (const peer of this.#interfaces.look(performance.now())) this.#tell(peer);
     this.#connections.ping(peers);

@@ -20,6 +20,7 @@ const examples: Readonly<Record<string, string | number | readonly string[]>> = 
   'udp-port': 2333,
   allow: ['berlin', 'edge-*'],
   deny: ['guest-*'],
+  'tls-ca': '/etc/cryonet/ca.pem',
   'tls-cert': '/etc/cryonet/tls.crt',
   'tls-key': '/etc/cryonet/tls.key',
 };

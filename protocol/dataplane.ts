@@ -36,6 +36,8 @@ const iceServer = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('turn'), host: z.string(), port, user: z.string(), credential: z.string() }),
 ]);
 
+const interfaceGlob = z.string().check(z.minLength(1), z.maxLength(64));
+
 const dataplaneConfig = z.object({
   node: nodeId,
   interfacePrefix: z.string(),
@@ -57,6 +59,10 @@ const dataplaneConfig = z.object({
   direct: z.boolean(),
   /** Threads each way for the direct path. */
   workers: z.int().check(z.minimum(1), z.maximum(16)),
+  /** Globs over names: addresses of these interfaces alone are told to peers; none: of all. */
+  interfaces: z.optional(z.array(interfaceGlob).check(z.maxLength(64))),
+  /** Wins over `interfaces`. */
+  excludeInterfaces: z.optional(z.array(interfaceGlob).check(z.maxLength(64))),
 });
 
 const linkReport = z.object({

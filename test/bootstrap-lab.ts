@@ -11,6 +11,7 @@ import {
 import { tokenKey } from '../control/io/crypto.ts';
 import { ClientHandshake, type Local, type Proven } from '../control/io/handshake.ts';
 import { NeighborSocket, shakeHands } from '../control/io/neighbor-socket.ts';
+import type { Outgoing } from '../control/io/outgoing.ts';
 import type { CryonetError } from '../protocol/errors.ts';
 import { subprotocol } from '../protocol/handshake.ts';
 import type { NeighborMessage } from '../protocol/signaling.ts';
@@ -45,11 +46,12 @@ export async function serve(
   token = 'token',
   port = 0,
   admit: ServerEvents['admit'] = async () => undefined,
+  tls: { readonly cert: string; readonly key: string } | null = null,
 ): Promise<Served> {
   const neighbors: Served['neighbors'] = [];
   const refused: CryonetError[] = [];
   const own = local(id, token);
-  const server = await openBootstrapServer({ host: '127.0.0.1', port }, null, own, {
+  const server = await openBootstrapServer({ host: '127.0.0.1', port }, tls, own, {
     admit,
     refused: (_address, cause) => void refused.push(cause),
     neighbor: (socket, proven) => {
@@ -68,7 +70,7 @@ export async function serve(
   });
   return {
     server,
-    url: `ws://127.0.0.1:${server.address.port}`,
+    url: `${tls === null ? 'ws' : 'wss'}://127.0.0.1:${server.address.port}`,
     port: server.address.port,
     local: own,
     neighbors,
@@ -109,17 +111,23 @@ interface Dialed {
   readonly failures: CryonetError[];
 }
 
-export function dial(context: TestContext, url: string, own: Local): Dialed {
+export function dial(context: TestContext, url: string, own: Local, outgoing?: Outgoing): Dialed {
   const proven: Proven[] = [];
   const failures: CryonetError[] = [];
-  const client: BootstrapClient = new BootstrapClient(url, own, 50, {
-    neighbor: (socket, server) => {
-      proven.push(server);
-      socket.once('close', () => client.lost());
-      context.after(() => socket.terminate());
+  const client: BootstrapClient = new BootstrapClient(
+    url,
+    own,
+    50,
+    {
+      neighbor: (socket, server) => {
+        proven.push(server);
+        socket.once('close', () => client.lost());
+        context.after(() => socket.terminate());
+      },
+      failed: (_url, cause) => void failures.push(cause),
     },
-    failed: (_url, cause) => void failures.push(cause),
-  });
+    outgoing,
+  );
   context.after(() => client.close());
   return { client, proven, failures };
 }

@@ -4,11 +4,13 @@ import dns from 'node:dns/promises';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
-import { type AddressInfo, createServer, isIPv6, type Server, type Socket } from 'node:net';
+import { type AddressInfo, createServer, isIPv6, type Server, Socket } from 'node:net';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { createServer as createTlsServer, getCACertificates, setDefaultCACertificates } from 'node:tls';
-import { markedConnect } from '../control/io/marked-connection.ts';
+import { createServer as createTlsServer } from 'node:tls';
+import { Outgoing } from '../control/io/outgoing.ts';
+import { noProxies } from '../control/io/proxy.ts';
+import { Trust } from '../control/io/trust.ts';
 import { temporaryFolder } from './socket-pair.ts';
 
 const root = process.geteuid!() === 0;
@@ -33,15 +35,24 @@ async function attempt(
   context: TestContext,
   host: string,
   port: number,
-  { mark = 42, tls = false }: { mark?: number; tls?: boolean } = {},
+  {
+    mark = 42,
+    tls = false,
+    ca = null,
+    signal = new AbortController().signal,
+  }: { mark?: number; tls?: boolean; ca?: readonly string[] | null; signal?: AbortSignal } = {},
 ): Promise<Attempt> {
   const refused: unknown[] = [];
   const { promise, resolve } = Promise.withResolvers<Attempt>();
-  markedConnect(
+  const outgoing = new Outgoing({
     mark,
-    tls,
-    (cause) => void refused.push(cause),
-  )({ host, port }, (error, socket) => resolve({ error, socket, refused }));
+    unmarked: (cause) => void refused.push(cause),
+    trust: new Trust(ca),
+    proxies: noProxies,
+  });
+  const shown = isIPv6(host) ? `[${host}]` : host;
+  const url = new URL(`${tls ? 'wss' : 'ws'}://${shown}:${port}`);
+  outgoing.connect(url, signal)({}, (error, socket) => resolve({ error, socket, refused }));
   const made = await promise;
   context.after(() => made.socket?.destroy());
   return made;
@@ -145,13 +156,28 @@ test('TLS is inside: the server is asked for by its name, by none where that is 
   const doubted = await attempt(context, '127.0.0.1', port, { tls: true });
   const [error] = await once(doubted.socket!, 'error');
   assert.equal(error.code, 'DEPTH_ZERO_SELF_SIGNED_CERT');
-  const before = getCACertificates('default');
-  context.after(() => setDefaultCACertificates(before));
-  setDefaultCACertificates([...before, readFileSync(cert, 'utf8')]);
   asked.length = 0;
   for (const host of ['127.0.0.1', 'localhost']) {
-    const { socket } = await attempt(context, host, port, { tls: true });
+    const { socket } = await attempt(context, host, port, { tls: true, ca: [readFileSync(cert, 'utf8')] });
     assert.equal(String((await once(socket!, 'data'))[0]), 'here');
   }
   assert.deepEqual(asked, [false, 'localhost']);
 });
+
+for (const mark of [42, 0]) {
+  test(`of hundreds of addresses that do not answer, none is tried any more once nobody waits${mark ? ', with a mark' : ''}`, async (context) => {
+    resolving(context, ...Array.from({ length: 500 }, () => '127.0.0.1'));
+    const end = new AbortController();
+    const opened = context.mock.method(Socket.prototype, 'connect', function (this: Socket) {
+      return this;
+    });
+    const attempted = attempt(context, mark === 0 ? '127.0.0.1' : 'many.example', 9, {
+      mark,
+      signal: end.signal,
+    });
+    await new Promise((resolve) => setImmediate(resolve));
+    end.abort();
+    assert.match((await attempted).error!.message, /ETIMEDOUT/);
+    assert.equal(opened.mock.callCount(), 1);
+  });
+}

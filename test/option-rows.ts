@@ -132,6 +132,19 @@ export const rows: readonly Row[] = [
     ],
     bad: ['0', '65536', 'any', '-5', '23 33'],
   },
+  ...(['interfaces', 'exclude-interfaces'] as const).map(
+    (flag): Row => ({
+      flag,
+      field: flag === 'interfaces' ? 'interfaces' : 'excludeInterfaces',
+      initial: [],
+      good: [
+        ['eth*', ['eth*']],
+        ['eth0,wlan?,', ['eth0', 'wlan?']],
+        [' br-1.5 , veth@a:0~ ', ['br-1.5', 'veth@a:0~']],
+      ],
+      bad: ['a/b', 'a b', 'ü', 'sixteen-letters-', 'eth0,/', Array(65).fill('x').join(',')],
+    }),
+  ),
   {
     flag: 'fwmark',
     field: 'fwmark',

@@ -13,7 +13,7 @@ import { refusal, tomlFile, type Variables } from './refusal.ts';
 import { temporaryFolder } from './socket-pair.ts';
 
 /** Options that name files: `token`, `token-file`, `tls-*` and `config` have tests of their own. */
-const files = ['token', 'token-file', 'tls-cert', 'tls-key', 'config'];
+const files = ['token', 'token-file', 'tls-ca', 'tls-cert', 'tls-key', 'config'];
 
 function configOf(argv: readonly string[], env: Variables = {}, uid = 0): ControlConfig {
   return readConfig(['--token', 'secret', ...argv, 'node'], env, uid);
@@ -360,4 +360,23 @@ test('an ICE server over another transport than UDP is refused by what it is, wi
     assert.match(message, reason);
     assert.doesNotMatch(message, /hidden/);
   }
+});
+
+test('a CA file is read at the start, or refused on one line', (context) => {
+  assert.equal(configOf([]).tlsCa, null);
+  const path = join(temporaryFolder(context), 'ca.pem');
+  writeFileSync(path, 'not one');
+  assert.match(
+    refusal(['--token', 's', '--tls-ca', path, 'n']),
+    /^--tls-ca takes a file of CA certificates in PEM: \S+ has no certificate$/,
+  );
+  assert.match(
+    refusal(['--token', 's', 'n'], { TLS_CA: join(path, 'x') }),
+    /^the environment variable TLS_CA takes a file of CA certificates in PEM: \S+ cannot be read: ENOTDIR$/,
+  );
+});
+
+test('of the environment only what names proxies is kept for connections', () => {
+  const env = { HTTPS_PROXY: 'http://p', no_proxy: 'x', OTHER_PROXY: 'y', HOME: '/root' };
+  assert.deepEqual(configOf([], env).proxies, { HTTPS_PROXY: 'http://p', no_proxy: 'x' });
 });

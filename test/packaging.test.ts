@@ -5,6 +5,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, suite, test } from 'node:test';
+import { rootCertificates } from 'node:tls';
 import { type ControlConfig, readConfig } from '../control/config.ts';
 import { optionTable } from '../control/options.ts';
 import { type Bundle, bundle, type ProgramName, programs } from '../packaging/bundle.ts';
@@ -120,6 +121,8 @@ function commandsOf({ dst, src, text }: Content): string[][] {
 suite('the configuration in the package', () => {
   const certificate = join(folder, 'tls.crt');
   writeFileSync(certificate, '');
+  const authority = join(folder, 'ca.pem');
+  writeFileSync(authority, rootCertificates[0]!);
   const read = (args: readonly string[], env: Record<string, string> = {}): ControlConfig =>
     readConfig(['--token', 'secret', ...args], { ID: 'here', ...env }, 0);
   const defaults = read([]);
@@ -127,7 +130,9 @@ suite('the configuration in the package', () => {
   const settings = (text: string) =>
     [...text.matchAll(/^((?:# .*\n)+)#([\w-]+)( ?= ?)(.*)$/gm)].map(([, help, name, equals, value]) => ({
       name: name!,
-      line: `${name}${equals}${value}`.replace(/\/etc\/cryonet\/tls\.\w+/, certificate),
+      line: `${name}${equals}${value}`
+        .replace(/\/etc\/cryonet\/tls\.\w+/, certificate)
+        .replace('/etc/cryonet/ca.pem', authority),
       isExample: help!.trimEnd().endsWith('for example:'),
     }));
   const fromToml = (lines: readonly string[]) => {
@@ -176,6 +181,7 @@ suite('the configuration in the package', () => {
         assert.ok(config[name].length > 0, name);
       assert.equal(config.udpPort, 2333);
       assert.notEqual(config.tls, null);
+      assert.deepEqual(config.tlsCa, [rootCertificates[0]]);
     }
   });
 });

@@ -2,8 +2,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { offers } from '../control/core/offerer.ts';
-import { matches, permits } from '../control/core/policy.ts';
+import { permits } from '../control/core/policy.ts';
 import { backoff } from '../protocol/backoff.ts';
+import { matches } from '../protocol/glob.ts';
 
 const id = fc.stringMatching(/^[A-Za-z0-9_-]{1,16}$/);
 

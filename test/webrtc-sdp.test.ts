@@ -162,7 +162,7 @@ test('what an engine is given is rebuilt, unicast and UDP', () => {
   assert.equal(remoteCandidate('candidate:1 1 UDP 7 192.0.2.1 0 typ host'), undefined);
 });
 
-test('our host candidates are understood by ourselves, IPv6 and earlier ones first', () => {
+test('our host candidates are understood by ourselves, earlier ones first', () => {
   fc.assert(
     fc.property(address, port, fc.nat(23), (text, at, index) => {
       const parsed = parseCandidate(hostCandidate(text, at, index))!;
@@ -170,6 +170,6 @@ test('our host candidates are understood by ourselves, IPv6 and earlier ones fir
     }),
   );
   const priority = (text: string, index: number) => Number(hostCandidate(text, 9, index).split(' ')[3]);
-  assert.ok(priority('::1', 23) > priority('127.0.0.1', 0));
+  assert.ok(priority('127.0.0.1', 0) > priority('::1', 1));
   assert.ok(priority('127.0.0.1', 0) > priority('127.0.0.1', 1));
 });

@@ -4,10 +4,12 @@ import { backoff } from '../../protocol/backoff.ts';
 import { CryonetError, reasonOf } from '../../protocol/errors.ts';
 import { subprotocol } from '../../protocol/handshake.ts';
 import { ClientHandshake, type Local, type Proven } from './handshake.ts';
-import { markedConnect } from './marked-connection.ts';
 import { maxWebSocketFrame, shakeHands } from './neighbor-socket.ts';
+import { Outgoing } from './outgoing.ts';
+import { noProxies } from './proxy.ts';
+import { Trust, tlsTrouble } from './trust.ts';
 
-/** Milliseconds to open the WebSocket. */
+/** Milliseconds to open the WebSocket, names, proxies and TLS included. */
 const openTimeout = 8000;
 
 /** Milliseconds: longest wait where our ID is another's. Somebody has to mend that, and every try costs the server a proof. */
@@ -17,9 +19,10 @@ export interface ClientEvents {
   /** The server proved itself. The owner calls `lost` once that socket is closed. */
   neighbor(socket: WebSocket, proven: Proven): void;
   failed(url: string, cause: CryonetError): void;
-  /** The kernel does not let the connection carry the mark: it is made without, each time. */
-  unmarked?(cause: CryonetError): void;
 }
+
+/** Without a mark or a proxy, and with the usual trust. */
+const plainly = new Outgoing({ mark: 0, unmarked: () => {}, trust: new Trust(null), proxies: noProxies });
 
 export class BootstrapClient {
   /** As it may be shown: without credentials. */
@@ -33,19 +36,18 @@ export class BootstrapClient {
   readonly #events: ClientEvents;
   /** Milliseconds: longest wait between two tries. */
   readonly #limit: number;
-  /** SO_MARK of the connections; 0: none. */
-  readonly #mark: number;
+  readonly #outgoing: Outgoing;
   #failures = 0;
   #timer: NodeJS.Timeout | undefined;
   #socket: WebSocket | undefined;
   #closed = false;
 
-  constructor(url: string, local: Local, limit: number, events: ClientEvents, mark = 0) {
+  constructor(url: string, local: Local, limit: number, events: ClientEvents, outgoing = plainly) {
     this.#target = url;
     this.url = withoutCredentials(url);
     this.#local = local;
     this.#limit = limit;
-    this.#mark = mark;
+    this.#outgoing = outgoing;
     this.#events = events;
     this.#connect();
   }
@@ -66,23 +68,34 @@ export class BootstrapClient {
   #connect(): void {
     if (this.#closed) return;
     this.state = 'connecting';
+    const end = new AbortController();
+    const connect = this.#outgoing.connect(new URL(this.#target), end.signal);
     const socket = new WebSocket(this.#target, subprotocol, {
-      handshakeTimeout: openTimeout,
       maxPayload: maxWebSocketFrame,
       perMessageDeflate: false,
       // The frame behind the server's proof may come in the same chunk; its listener is set a microtask later.
       allowSynchronousEvents: false,
-      ...(this.#mark === 0 ? {} : { createConnection: this.#createConnection() }),
+      // ws types it as what it calls by default; it hands on what node:http gives and takes.
+      createConnection: connect as unknown as NonNullable<ClientOptions['createConnection']>,
     });
     this.#socket = socket;
     let reason: unknown;
+    // Whatever comes bytewise, or not at all: an inactivity would be looked for in vain.
+    const timer = setTimeout(() => {
+      reason ??= new CryonetError('connection_closed', `no WebSocket within ${openTimeout / 1000} s`);
+      socket.terminate();
+    }, openTimeout);
     socket.on('error', (error) => {
       reason ??= error;
     });
-    const onClose = () =>
-      this.#fail(reason === undefined ? new CryonetError('connection_closed') : asError(reason));
+    const onClose = () => {
+      clearTimeout(timer);
+      end.abort();
+      this.#fail(reason === undefined ? new CryonetError('connection_closed') : this.#explained(reason));
+    };
     socket.once('close', onClose);
     socket.once('open', () => {
+      clearTimeout(timer);
       socket.removeListener('close', onClose);
       const handshake = new ClientHandshake(this.#local);
       shakeHands(socket, handshake, handshake.start()).then(
@@ -92,12 +105,11 @@ export class BootstrapClient {
     });
   }
 
-  #createConnection(): ClientOptions['createConnection'] {
-    const connect = markedConnect(this.#mark, this.#target.startsWith('wss:'), (cause) =>
-      this.#events.unmarked?.(asError(cause)),
-    );
-    // ws types it as what it calls by default; it hands on what node:http gives and takes.
-    return connect as unknown as ClientOptions['createConnection'];
+  #explained(thrown: unknown): CryonetError {
+    const words = tlsTrouble(thrown, new URL(this.#target).hostname, Date.now());
+    return words === undefined
+      ? asError(thrown)
+      : new CryonetError('connection_closed', words, { cause: thrown });
   }
 
   #succeed(socket: WebSocket, proven: Proven): void {

@@ -1,8 +1,7 @@
-/** Outgoing TCP connections whose packets carry a mark, for a WebSocket client. */
+/** Outgoing TCP connections whose packets carry a mark. */
 import { lookup } from 'node:dns/promises';
-import { isIP, Socket } from 'node:net';
-import { connect as connectTls } from 'node:tls';
-import type { CryonetError } from '../../protocol/errors.ts';
+import { Socket } from 'node:net';
+import { reasonOf } from '../../protocol/errors.ts';
 import type { Log } from '../../protocol/log.ts';
 import { loadServiceAddon } from '../../service/native.ts';
 
@@ -12,49 +11,39 @@ const attemptTimeout = 2500;
 /** Milliseconds for the last one. */
 const lastTimeout = 8000;
 
-interface Target {
+export interface Target {
   readonly host: string;
   readonly port: number;
 }
 
-/** Opens a connection, as the `createConnection` of `http.request`, and gives it to `done`. */
-export type Connect = (to: Target, done: (error: Error | null, socket?: Socket) => void) => undefined;
-
-/** `refused` is told why the kernel marks no socket of ours; the connection is then made without. */
-export function markedConnect(mark: number, tls: boolean, refused: (cause: unknown) => void): Connect {
-  return (to, done) => {
-    open(to, mark, refused).then(
-      (socket) => done(null, tls ? secured(socket, to.host) : socket),
-      (error: Error) => done(error),
-    );
-  };
-}
-
 /** Says once what to do where the kernel marks no socket of ours. */
-export function unmarkedWarning(log: Log): (cause: CryonetError) => void {
+export function unmarkedWarning(log: Log): (cause: unknown) => void {
   let told = false;
-  return ({ message }) => {
+  return (cause) => {
     if (told) return;
     told = true;
     log.warn(
       'bootstrap connections go without --fwmark, which needs CAP_NET_ADMIN: a rule on the control group marks the whole node (nft: socket cgroupv2 level 1 "cryonet.slice" meta mark set)',
-      { reason: message },
+      { reason: reasonOf(cause) },
     );
   };
 }
 
-/** To the first of the host's addresses that answers, in the order of the resolver. */
-async function open(
+/** To the first of the host's addresses that answers, in the order of the resolver, until `signal` is aborted. `refused`
+ *  is told why the kernel marks no socket of ours; the connection is then made without. */
+export async function markedConnection(
   { host, port }: Target,
   mark: number,
   refused: (cause: unknown) => void,
+  signal: AbortSignal,
 ): Promise<Socket> {
   const addresses = await lookup(host, { all: true });
   let failure: unknown = new Error(`${host} has no address`);
   for (const [i, { address, family }] of addresses.entries()) {
+    if (signal.aborted) break;
     const limit = i + 1 < addresses.length ? attemptTimeout : lastTimeout;
     try {
-      return await connected(newSocket(family, mark, refused), address, port, limit);
+      return await connected(newSocket(family, mark, refused), address, port, limit, signal);
     } catch (error) {
       failure = error;
     }
@@ -73,22 +62,24 @@ function newSocket(family: number, mark: number, refused: (cause: unknown) => vo
   }
 }
 
-function connected(socket: Socket, host: string, port: number, limit: number): Promise<Socket> {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => socket.destroy(new Error(`connect ETIMEDOUT ${host}:${port}`)), limit);
-    socket.once('error', (error) => {
-      clearTimeout(timer);
-      reject(error);
-    });
-    socket.connect({ host, port, autoSelectFamily: false }, () => {
-      clearTimeout(timer);
-      socket.removeAllListeners('error');
-      resolve(socket);
-    });
+function connected(
+  socket: Socket,
+  host: string,
+  port: number,
+  limit: number,
+  signal: AbortSignal,
+): Promise<Socket> {
+  const { promise, resolve, reject } = Promise.withResolvers<Socket>();
+  const late = () => socket.destroy(new Error(`connect ETIMEDOUT ${host}:${port}`));
+  const timer = setTimeout(late, limit);
+  signal.addEventListener('abort', late);
+  socket.once('error', reject);
+  socket.connect({ host, port, autoSelectFamily: false }, () => {
+    socket.removeAllListeners('error');
+    resolve(socket);
   });
-}
-
-/** A host that is an address is nobody's server name (RFC 6066), and the certificate is compared with it all the same. */
-function secured(socket: Socket, host: string): Socket {
-  return connectTls({ socket, host, servername: isIP(host) ? '' : host });
+  return promise.finally(() => {
+    clearTimeout(timer);
+    signal.removeEventListener('abort', late);
+  });
 }

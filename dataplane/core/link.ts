@@ -85,7 +85,13 @@ export type LinkEvent =
     }
   | { readonly type: 'ended'; readonly peer: string; readonly negotiation: string; readonly reason: string }
   /** Control wants one connection closed. */
-  | { readonly type: 'close'; readonly peer: string; readonly negotiation: string }
+  | {
+      readonly type: 'close';
+      readonly peer: string;
+      readonly negotiation: string;
+      /** Why it was of no use, where that is known here. */
+      readonly reason?: string | undefined;
+    }
   | { readonly type: 'direct'; readonly peer: string; readonly up: boolean }
   /** The direct path takes packets of up to so many bytes; more may be found while it is searched. */
   | { readonly type: 'fits'; readonly peer: string; readonly bytes: number; readonly searching: boolean }
@@ -189,6 +195,7 @@ export function step(links: Links, event: LinkEvent, now: number): LinkEffect[] 
       break;
     case 'close':
       if (!link.connections.delete(event.negotiation)) break;
+      if (event.reason !== undefined) link.reason = event.reason;
       effects.push({ type: 'close-connection', peer: link.peer, negotiation: event.negotiation });
       settle(link, now, effects);
       break;

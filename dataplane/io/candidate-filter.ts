@@ -1,25 +1,32 @@
 /**
- * Keeps tunnels out of tunnels: a candidate of ours that is an address of one of our own interfaces is not told, and a
- * remote one that the kernel would route through one of them is not tried.
+ * Keeps tunnels out of tunnels, and links off interfaces that the operator excluded: a candidate of ours that is an
+ * address of such an interface is not told, and a remote one that the kernel would route through one is not tried.
  */
-import { networkInterfaces } from 'node:os';
-import type { TunFactory } from './tun.ts';
+import { type InterfaceRules, mayTell, mayUse } from '../core/interface-rules.ts';
+import type { Host } from './host.ts';
 import type { CandidatePair } from './webrtc.ts';
 
 /** Milliseconds that a look at the machine's addresses serves. */
 const lookLifetime = 1000;
 
+export interface CandidateFilterOptions {
+  readonly host: Pick<Host, 'links' | 'addresses' | 'route'>;
+  /** Names of our own interfaces. */
+  readonly own: () => ReadonlySet<string>;
+  readonly rules: () => InterfaceRules;
+  /** SO_MARK of our packets; 0: none. */
+  readonly mark: () => number;
+}
+
 export class CandidateFilter {
-  readonly #tuns: TunFactory;
-  readonly #ownInterfaces: () => ReadonlySet<string>;
-  #addresses = new Set<string>();
+  readonly #options: CandidateFilterOptions;
+  #addresses: ReadonlySet<string> = new Set();
   #lookedAt = Number.NEGATIVE_INFINITY;
   /** The interfaces whose addresses these are. */
   #lookedFor = '';
 
-  constructor(tuns: TunFactory, ownInterfaces: () => ReadonlySet<string>) {
-    this.#tuns = tuns;
-    this.#ownInterfaces = ownInterfaces;
+  constructor(options: CandidateFilterOptions) {
+    this.#options = options;
   }
 
   mayTell(candidate: string): boolean {
@@ -29,35 +36,44 @@ export class CandidateFilter {
     return !this.#addresses.has(address);
   }
 
-  mayTry(candidate: string): boolean {
+  /** Why a remote candidate is not to be tried; undefined where nothing is against it. */
+  refusal(candidate: string): string | undefined {
     const address = addressOf(candidate);
-    return address !== undefined && this.#mayReach(address);
+    return address === undefined ? 'no address' : this.#detour(address);
   }
 
-  /** False where the kernel would send to `address` through one of our own interfaces now. */
-  #mayReach(address: string): boolean {
-    const own = this.#ownInterfaces();
-    if (own.size === 0) return true;
-    const through = this.#tuns.route(address, 0)?.interface;
-    return through === undefined || !own.has(through);
+  /** Why a pair is no path, whatever passes by it: a check through a tunnel succeeds as well as any other, and a route
+   *  may come after the check. Undefined where nothing is against it. */
+  detour(pair: CandidatePair | undefined): string | undefined {
+    if (pair === undefined || pair.local.type === 'relay') return undefined;
+    return this.#detour(pair.remote.address);
   }
 
-  /** A check through a tunnel succeeds as well as any other, and a route may come after the check. */
-  leadsAstray(pair: CandidatePair | undefined): boolean {
-    return pair !== undefined && pair.local.type !== 'relay' && !this.#mayReach(pair.remote.address);
+  /** Where the kernel would send to `address` by a way that no link may take, now. */
+  #detour(address: string): string | undefined {
+    const { host, own, rules, mark } = this.#options;
+    const { excludeInterfaces = [] } = rules();
+    if (own().size === 0 && excludeInterfaces.length === 0) return undefined;
+    const through = host.route(address, mark())?.interface;
+    if (through === undefined) return undefined;
+    if (own().has(through)) return `the route to ${address} goes through ${through}, our own tunnel`;
+    return mayUse(rules(), through)
+      ? undefined
+      : `the route to ${address} goes through ${through}, which is excluded`;
   }
 
   #look(): void {
-    const own = this.#ownInterfaces();
-    const names = [...own].join(' ');
+    const { host, own, rules } = this.#options;
+    const names = [...own()].join(' ');
     if (names === this.#lookedFor && performance.now() - this.#lookedAt <= lookLifetime) return;
     this.#lookedAt = performance.now();
     this.#lookedFor = names;
-    this.#addresses = new Set();
-    for (const [name, addresses] of Object.entries(networkInterfaces())) {
-      if (!own.has(name)) continue;
-      for (const { address } of addresses ?? []) this.#addresses.add(address);
-    }
+    const forbidden = new Set(
+      host.links().flatMap(({ index, name }) => (own().has(name) || !mayTell(rules(), name) ? index : [])),
+    );
+    this.#addresses = new Set(
+      host.addresses().flatMap(({ index, address }) => (forbidden.has(index) ? address : [])),
+    );
   }
 }
 

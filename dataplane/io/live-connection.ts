@@ -22,6 +22,10 @@ export class LiveConnection {
   readonly roundTrip = new RoundTrip();
   /** Pings since the peer was heard of last. */
   silentPings = 0;
+  /** How many of the peer's candidates are tried. */
+  tried = 0;
+  /** Why the first of those is not that is not. */
+  refused: string | undefined;
   /** A ping was answered. */
   answered = false;
   /** Undefined where nobody asks: its packets fit every path, the peer does not answer, or no packets go by it yet. */

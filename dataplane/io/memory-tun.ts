@@ -98,7 +98,7 @@ export class MemoryTunFactory implements TunFactory {
     ];
   }
 
-  route(address: string): Route | undefined {
+  route(address: string, _mark: number): Route | undefined {
     const found = this.routes.get(address);
     return found === undefined ? undefined : { interface: found, source: undefined };
   }

@@ -78,9 +78,9 @@ export function remoteCandidate(line: string): string | undefined {
   return `candidate:${foundation} 1 UDP ${priority} ${address} ${port} typ ${type}`;
 }
 
-/** A host candidate (RFC 8445 5.1.2.1): type preference 126, IPv6 before IPv4, then in the order of `index`. */
+/** A host candidate (RFC 8445 5.1.2.1): type preference 126, then in the order of `index`, whatever the family. */
 export function hostCandidate(address: string, port: number, index: number): string {
-  const preference = (isIP(address) === 6 ? 65_535 : 32_767) - index;
+  const preference = 65_535 - index;
   const priority = 126 * 2 ** 24 + preference * 2 ** 8 + 255;
   return `candidate:${index + 1} 1 UDP ${priority} ${address} ${port} typ host`;
 }

@@ -1,0 +1,157 @@
+import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { createServer, type Server, type Socket } from 'node:net';
+import { join } from 'node:path';
+import { suite, type TestContext, test } from 'node:test';
+import { createServer as createTlsServer } from 'node:tls';
+import { readCertificates } from '../control/certificates.ts';
+import { Outgoing } from '../control/io/outgoing.ts';
+import { noProxies } from '../control/io/proxy.ts';
+import { Trust, tlsTrouble } from '../control/io/trust.ts';
+import { dial, local, serve } from './bootstrap-lab.ts';
+import { Authority, lacksOpenssl } from './certificates-lab.ts';
+import { waitFor } from './native/wait.ts';
+import { temporaryFolder } from './socket-pair.ts';
+
+const trusting = (ca: readonly string[] | null) =>
+  new Outgoing({ mark: 0, unmarked: () => {}, trust: new Trust(ca), proxies: noProxies });
+
+async function listening(context: TestContext, server: Server): Promise<string> {
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  context.after(() => server.close());
+  return `wss://127.0.0.1:${(server.address() as { port: number }).port}`;
+}
+
+suite('a bootstrap server with TLS', { skip: lacksOpenssl }, () => {
+  test('is joined where its CA is given, and not where it is not, which is said in words of use', async (context) => {
+    const authority = new Authority(context);
+    const served = await serve(context, 'server', 'token', 0, undefined, authority.sign('127.0.0.1'));
+    const known = dial(context, served.url, local('a'), trusting([authority.certificate]));
+    const unknown = dial(context, served.url, local('b'), trusting(null));
+    await waitFor('the server', () => known.proven.length === 1);
+    await waitFor('a failure', () => unknown.failures.length > 0);
+    assert.match(
+      unknown.failures[0]!.message,
+      /^its certificate is from a CA that is not known here: .*--tls-ca$/,
+    );
+    assert.equal(unknown.proven.length, 0);
+  });
+
+  const refusals: readonly [
+    what: string,
+    name: string,
+    days: { from?: string; until?: string },
+    words: RegExp,
+  ][] = [
+    [
+      'has expired',
+      '127.0.0.1',
+      { until: '20200102' },
+      /^its certificate has expired, or the clock here is ahead \(20\d\d-/,
+    ],
+    [
+      'is of the future',
+      '127.0.0.1',
+      { from: '20980101' },
+      /^its certificate is not valid yet, or the clock here is behind \(20/,
+    ],
+    [
+      'is another’s',
+      'other.example',
+      {},
+      /^its certificate is not for 127\.0\.0\.1, but for DNS:other\.example$/,
+    ],
+  ];
+  for (const [what, name, days, words] of refusals) {
+    test(`is refused in words where its certificate ${what}`, async (context) => {
+      const authority = new Authority(context);
+      const url = await listening(
+        context,
+        createTlsServer(authority.sign(name, days), (socket) => socket.on('error', () => {})),
+      );
+      const { failures } = dial(context, url, local('a'), trusting([authority.certificate]));
+      await waitFor('a failure', () => failures.length > 0);
+      assert.match(failures[0]!.message, words);
+      assert.doesNotMatch(failures[0]!.message, /node|install/i);
+    });
+  }
+
+  test('CAs are read from a bundle, whatever else is in it', (context) => {
+    const [one, other] = [new Authority(context), new Authority(context)];
+    const file = join(temporaryFolder(context), 'bundle.pem');
+    writeFileSync(file, `# ours\n${one.certificate}\r\n\r\nsomething\n${other.certificate}`);
+    assert.equal(readCertificates(file, '--tls-ca').length, 2);
+    writeFileSync(file, `${one.certificate}${other.certificate.replace(/MII/, 'AAA')}`);
+    assert.throws(() => readCertificates(file, '--tls-ca'), {
+      code: 'bad_config',
+      message:
+        /^--tls-ca takes a file of CA certificates in PEM: \S+ has one that cannot be used, number 2: [^\n]+$/,
+    });
+  });
+});
+
+test('a file that is missing, a folder, or has no certificate is refused on one line that names it', (context) => {
+  const folder = temporaryFolder(context);
+  const empty = join(folder, 'empty');
+  writeFileSync(empty, 'no certificate');
+  for (const [path, words] of [
+    [join(folder, 'missing'), /missing cannot be read: ENOENT$/],
+    [folder, /cannot be read: EISDIR$/],
+    [empty, /empty has no certificate$/],
+  ] as const) {
+    assert.throws(() => readCertificates(path, 'tls-ca in FILE'), { code: 'bad_config', message: words });
+    assert.throws(() => readCertificates(path, 'tls-ca in FILE'), { message: /^tls-ca in FILE takes/ });
+  }
+});
+
+test('a server that speaks no TLS is told as such', async (context) => {
+  const url = await listening(
+    context,
+    createServer((socket) => void socket.on('error', () => {}).end('HTTP/1.1 400 Bad Request\r\n\r\n')),
+  );
+  const { failures } = dial(context, url, local('a'));
+  await waitFor('a failure', () => failures.length > 0);
+  assert.match(failures[0]!.message, /^it does not speak TLS on that port/);
+});
+
+for (const scheme of ['ws', 'wss'] as const) {
+  test(`a ${scheme}:// server that stalls, or sends a byte now and then, is given up after 8 s`, async (context) => {
+    context.mock.timers.enable({ apis: ['setTimeout'] });
+    const sockets: Socket[] = [];
+    const url = await listening(
+      context,
+      createServer((socket) => {
+        socket.on('error', () => {}).resume();
+        sockets.push(socket);
+      }),
+    );
+    const { failures } = dial(context, url.replace('wss', scheme), local('a'));
+    const turns = async () => {
+      for (let i = 0; i < 50; i++) await new Promise((resolve) => setImmediate(resolve));
+    };
+    for (let i = 0; i < 1000 && sockets.length === 0; i++)
+      await new Promise((resolve) => setImmediate(resolve));
+    for (let second = 0; second < 8; second++) {
+      assert.equal(failures.length, 0, `after ${second} s`);
+      if (scheme === 'ws') sockets[0]!.write(second === 0 ? 'HTTP/1.1 101 ' : 'x');
+      await turns();
+      context.mock.timers.tick(1000);
+      await turns();
+    }
+    assert.equal(failures.length, 1);
+    assert.match(failures[0]!.message, /^no WebSocket within 8 s$/);
+    for (let i = 0; i < 1000 && !sockets[0]!.closed; i++)
+      await new Promise((resolve) => setImmediate(resolve));
+    assert.ok(sockets[0]!.closed);
+  });
+}
+
+test('the names in a certificate are shown at a bounded length, without control characters', () => {
+  const subjectaltname = `DNS:a\u001b[31m\n${'x'.repeat(100_000)}`;
+  const words = tlsTrouble({ code: 'ERR_TLS_CERT_ALTNAME_INVALID', cert: { subjectaltname } }, 'h', 0)!;
+  assert.ok(words.length < 300);
+  assert.match(words, /^[\x20-\x7e]+$/);
+  assert.equal(tlsTrouble({ code: 'ECONNREFUSED' }, 'h', 0), undefined);
+  assert.equal(tlsTrouble(new Error('anything'), 'h', 0), undefined);
+  assert.match(tlsTrouble({ code: 'CERT_NOT_YET_VALID' }, 'h', 0)!, /behind \(1970-01-01 00:00 UTC\)/);
+});
