@@ -1,16 +1,23 @@
-/** One request to the control socket. */
+/** One request to the control socket, and why it got no answer. */
+import { readFileSync, statSync } from 'node:fs';
 import { request } from 'node:http';
-import { CryonetError } from '../protocol/errors.ts';
+import { dirname } from 'node:path';
+import { CryonetError, type ErrorCode, errorCodes } from '../protocol/errors.ts';
 import { check } from '../protocol/schema.ts';
 import { type StatusReport, statusReport } from '../protocol/status.ts';
 
-/** Milliseconds, and bytes of the largest reply. */
-const replyTimeout = 10_000;
+/** Milliseconds for the whole answer, and bytes of the largest one. */
+const replyTimeout = 2000;
 const maxReply = 67_108_864;
 
-/** Throws `no_control`, or `bad_message` where the reply is none of ours. */
-export async function getJson(socketPath: string, path: '/status'): Promise<StatusReport> {
-  const { status, body } = await get(socketPath, path);
+/** Throws `no_control` where nothing runs there, may be asked or answers in two seconds, `no_token` where it waits for
+ *  one, and `bad_message` where the reply is none of ours. */
+export async function getJson(
+  socketPath: string,
+  path: '/status',
+  timeout = replyTimeout,
+): Promise<StatusReport> {
+  const { status, body } = await get(socketPath, path, timeout);
   let reply: unknown;
   try {
     reply = JSON.parse(body);
@@ -18,15 +25,22 @@ export async function getJson(socketPath: string, path: '/status'): Promise<Stat
     throw new CryonetError('bad_message', `${socketPath} does not speak JSON`, { cause });
   }
   if (status !== 200) {
-    const message = (reply as { error?: { message?: unknown } } | null)?.error?.message;
-    throw new CryonetError('internal', typeof message === 'string' ? message : `status ${status}`);
+    const error = (reply as { error?: { code?: unknown; message?: unknown } } | null)?.error;
+    const code = Object.hasOwn(errorCodes, String(error?.code)) ? (error!.code as ErrorCode) : 'internal';
+    throw new CryonetError(code, typeof error?.message === 'string' ? error.message : `status ${status}`);
   }
   return check(statusReport, reply);
 }
 
-function get(socketPath: string, path: string): Promise<{ status: number; body: string }> {
+/** Whether nobody serves the socket, as against somebody who cannot be asked. */
+export function isNobody(error: unknown): boolean {
+  const { code } = (error instanceof CryonetError ? error.cause : undefined) as NodeJS.ErrnoException;
+  return code === 'ENOENT' || code === 'ECONNREFUSED';
+}
+
+function get(socketPath: string, path: string, timeout: number): Promise<{ status: number; body: string }> {
   return new Promise((resolve, reject) => {
-    const asked = request({ socketPath, path, host: 'cryonet', timeout: replyTimeout }, (response) => {
+    const asked = request({ socketPath, path, host: 'cryonet' }, (response) => {
       const chunks: Buffer[] = [];
       let size = 0;
       response.on('data', (chunk: Buffer) => {
@@ -34,21 +48,58 @@ function get(socketPath: string, path: string): Promise<{ status: number; body: 
         if (size > maxReply) asked.destroy(new Error('the reply is too long'));
         else chunks.push(chunk);
       });
+      response.on('error', (cause) => asked.destroy(cause));
       response.on('end', () =>
         resolve({ status: response.statusCode ?? 0, body: Buffer.concat(chunks).toString() }),
       );
     });
-    asked.on('timeout', () => asked.destroy(new Error('it does not answer')));
-    asked.on('error', (cause: NodeJS.ErrnoException) =>
-      reject(new CryonetError('no_control', explain(socketPath, cause), { cause })),
+    // From the first byte to the last: who sends one now and then does not answer either.
+    const timer = setTimeout(() => asked.destroy(new Hanging()), timeout);
+    asked.on('close', () => clearTimeout(timer));
+    asked.on('error', (cause) =>
+      reject(new CryonetError('no_control', explain(socketPath, cause, timeout), { cause })),
     );
     asked.end();
   });
 }
 
-function explain(socketPath: string, { code, message }: NodeJS.ErrnoException): string {
-  if (code === 'ENOENT' || code === 'ECONNREFUSED')
-    return `no cryonet runs here (${socketPath}); another one: --runtime-dir`;
-  if (code === 'EACCES' || code === 'EPERM') return `no permission to use ${socketPath}`;
-  return `${socketPath}: ${message}`;
+class Hanging extends Error {}
+
+function explain(socketPath: string, cause: NodeJS.ErrnoException, timeout: number): string {
+  if (cause instanceof Hanging) {
+    return `cryonet has not answered at ${socketPath} for ${timeout / 1000} s: it hangs, or the machine is overloaded; if that stays so, start it again (systemctl restart cryonet)`;
+  }
+  switch (cause.code) {
+    case 'ENOENT':
+      return `no cryonet runs here: there is no ${socketPath}; another one: --runtime-dir`;
+    case 'ECONNREFUSED':
+      return `no cryonet runs here: the one that made ${socketPath} has ended; another one: --runtime-dir`;
+    case 'EACCES':
+    case 'EPERM':
+      return `no permission to ask the cryonet at ${socketPath}: ${whoMay(socketPath)}`;
+    default:
+      return `${socketPath}: ${cause.message}`;
+  }
+}
+
+/** The nearest thing on the way to the socket that can be looked at says whose it is. */
+function whoMay(path: string): string {
+  try {
+    const { uid, gid, mode } = statSync(path);
+    if ((mode & 0o070) === 0) return `it is for the user ${nameOf(uid, '/etc/passwd')} alone`;
+    const group = nameOf(gid, '/etc/group');
+    return `it is for root and for members of the group ${group} (sudo usermod -aG ${group} $USER, and log in again)`;
+  } catch {
+    return path === dirname(path) ? 'it is for somebody else' : whoMay(dirname(path));
+  }
+}
+
+/** passwd(5), group(5): the name is the first field, the number the third. */
+function nameOf(id: number, file: '/etc/passwd' | '/etc/group'): string {
+  try {
+    const lines = readFileSync(file, 'utf8').split('\n');
+    return lines.map((line) => line.split(':')).find((fields) => fields[2] === `${id}`)?.[0] ?? `${id}`;
+  } catch {
+    return `${id}`;
+  }
 }

@@ -1,29 +1,46 @@
 /** `cryoc`: asks a running node. */
-import { existsSync } from 'node:fs';
 import { CommanderError } from 'commander';
 import { scanCommandLine } from '../protocol/command-line.ts';
 import { CryonetError, exitCode, reasonOf } from '../protocol/errors.ts';
 import { controlSocket, defaultRuntimeDirectory } from '../protocol/paths.ts';
-import { getJson } from './control-client.ts';
+import type { StatusReport } from '../protocol/status.ts';
+import { getJson, isNobody } from './control-client.ts';
 import { cryocProgram } from './options.ts';
+import { printable, printableJson } from './printable.ts';
+import { renderPeer } from './render-peer.ts';
 import { renderStatus } from './render-status.ts';
+import { terminalOf } from './terminal.ts';
 
 const { program, status } = cryocProgram();
 
-status.action(async (options: { json?: true }) => {
-  const report = await getJson(socketPath(), '/status');
-  if (options.json) process.stdout.write(`${JSON.stringify(report, null, 2)}\n`);
-  else process.stdout.write(renderStatus(report, process.stdout));
+status.action(async (id: string | undefined, options: { json?: true }) => {
+  const report = await ask();
+  const terminal = terminalOf(process.stdout, process.env);
+  if (id === undefined) {
+    process.stdout.write(options.json ? printableJson(report) : renderStatus(report, terminal));
+    return;
+  }
+  const peer = report.peers.find((each) => each.id === id);
+  if (peer === undefined) {
+    const known = report.peers.map((each) => each.id).join(' ');
+    throw new CryonetError('bad_config', `no peer is called ${id}; known are: ${known || 'none'}`);
+  }
+  process.stdout.write(options.json ? printableJson(peer) : renderPeer(peer, report, terminal));
 });
 
-function socketPath(): string {
+/** Of a node of one's own, or else of the service: members of its group may ask that. */
+async function ask(): Promise<StatusReport> {
   const { socket, runtimeDir } = program.opts<{ socket?: string; runtimeDir?: string }>();
-  if (socket !== undefined) return socket;
-  if (runtimeDir !== undefined) return controlSocket(runtimeDir);
+  if (socket !== undefined) return getJson(socket, '/status');
+  if (runtimeDir !== undefined) return getJson(controlSocket(runtimeDir), '/status');
   const own = controlSocket(defaultRuntimeDirectory(process.env, process.getuid?.() ?? 0));
-  // Who runs no node asks the service's: members of its group may.
   const service = controlSocket(defaultRuntimeDirectory({}, 0));
-  return !existsSync(own) && existsSync(service) ? service : own;
+  try {
+    return await getJson(own, '/status');
+  } catch (error) {
+    if (own === service || !isNobody(error)) throw error;
+  }
+  return getJson(service, '/status');
 }
 
 try {
@@ -43,6 +60,6 @@ try {
 }
 
 function fail(reason: string, code: number): never {
-  process.stderr.write(`cryoc: ${reason}\n`);
+  process.stderr.write(`cryoc: ${printable(reason)}\n`);
   process.exit(code);
 }

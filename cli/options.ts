@@ -25,7 +25,8 @@ export function cryocProgram(): { program: Command; status: Command } {
     );
   const status = program
     .command('status')
-    .description('the node, its neighbors, and every peer with its path and interface')
+    .description('the node, its neighbors, and every peer with its path; or all about one peer')
+    .argument('[PEER]', 'ID of a peer')
     .option('--json', 'as JSON, the shape of which only grows');
   return { program, status };
 }

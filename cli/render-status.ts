@@ -1,106 +1,135 @@
 /** The status report for people: what `wg show` and `tailscale status` readers look for first. */
-import type { PeerStatus, StatusReport, Warning } from '../protocol/status.ts';
+import type { PeerStatus, StatusReport } from '../protocol/status.ts';
+import { printable } from './printable.ts';
+import { aligned, shortened, type Terminal, wrap } from './terminal.ts';
+import { bytes, duration, lossWords, pairWords, rttWords, stateWords, whyNotDirect } from './words.ts';
 
-interface Terminal {
-  readonly isTTY?: boolean;
-}
+const wideColumns = [
+  ...(['PEER', 'STATE', 'PATH', 'RTT', 'LOSS', 'MTU', 'INTERFACE', 'ADDRESS', 'PAIR', 'RX', 'TX'] as const),
+];
+const narrowColumns = ['PEER', 'STATE', 'PATH', 'RTT', 'LOSS', 'RX', 'TX'] as const;
 
-const columns = ['PEER', 'STATE', 'PATH', 'RTT', 'INTERFACE', 'ADDRESS', 'PAIR', 'RX', 'TX'] as const;
+const gap = '  ';
+/** Columns that a peer's ID has at least where there is too little room. */
+const leastId = 6;
 
-/** Ends with a newline; colored on a terminal unless NO_COLOR is set. */
+/** A direct path of Ethernet leaves 1420 or 1440 bytes; much less is worth a word. A datachannel has 1280 anyhow. */
+const usualMtu = 1400;
+
+/** Ends with a newline. Where the table is wider than the terminal a shorter one is printed, with what else there is to
+ *  say of a peer on a line below it. */
 export function renderStatus(report: StatusReport, terminal: Terminal, now = Date.now()): string {
-  const color = terminal.isTTY === true && !process.env.NO_COLOR;
-  const { node, dataplane } = report;
-  const up = report.peers.filter(({ state }) => state === 'up').length;
-  const lines = [
-    `node       ${node.id}  (${node.identity})`,
-    `version    ${report.version}, up ${duration(node.uptime * 1000)}`,
-    `listen     ${node.listen}`,
-    `dataplane  ${dataplane.connected ? `${dataplane.engine}, UDP port ${dataplane.udpPort}, pid ${dataplane.pid}` : 'not connected'}`,
-    ...report.bootstrap.map(
-      ({ url, state, id, error }) =>
-        `bootstrap  ${url}  ${state}${id === null ? '' : ` (${id})`}${error === null ? '' : `: ${error}`}`,
-    ),
-    `neighbors  ${report.neighbors.map(({ id }) => id).join(' ') || 'none'}`,
-    `peers      ${up} of ${report.peers.length} up`,
-    ...(report.warnings ?? []).map((warning) => warningLine(warning, now)),
-  ];
-  if (report.peers.length > 0) lines.push('', ...table(report.peers, now, color));
+  const lines = facts(report, now).flatMap(([name, text]) => labelled(name, text, terminal.width));
+  if (report.peers.length > 0) lines.push('', ...table(report.peers, terminal, now));
   return `${lines.join('\n')}\n`;
 }
 
-function warningLine({ subject, peer, message, since }: Warning, now: number): string {
-  return `warning    ${peer === null ? '' : `${peer}: `}${subject}: ${printable(message)} (${duration(now - since)})`;
+/** A name and what there is to say, in lines that fit: the first column is the names'. */
+export function labelled(name: string, text: string, width: number): string[] {
+  const indent = 11;
+  return wrap(printable(text), width - indent).map(
+    (line, i) => `${(i === 0 ? name : '').padEnd(indent)}${line}`,
+  );
 }
 
-/** What a peer or a server wrote must not steer the terminal. */
-function printable(text: string): string {
-  return text.replace(/\p{Cc}/gu, '?');
-}
-
-function table(peers: readonly PeerStatus[], now: number, color: boolean): string[] {
-  const rows = peers.map((peer) => cells(peer, now));
-  const widths = columns.map((title, i) => Math.max(title.length, ...rows.map((row) => row[i]!.length)));
-  const format = (row: readonly string[]) =>
-    row
-      .map((cell, i) => cell.padEnd(widths[i]!))
-      .join('  ')
-      .trimEnd();
+function facts(report: StatusReport, now: number): [name: string, text: string][] {
+  const { node, dataplane, peers } = report;
+  const up = peers.filter(({ state }) => state === 'up').length;
+  const { connected, engine, udpPort, pid } = dataplane;
   return [
-    format(columns),
-    ...rows.map((row, i) => {
-      const line = format(row);
-      if (!color) return line;
-      const { state } = peers[i]!;
-      return `\x1b[${state === 'up' ? 32 : state === 'denied' || state === 'refused' ? 31 : 33}m${line}\x1b[0m`;
-    }),
+    ['node', `${node.id}  (${node.identity})`],
+    ['version', `${report.version}, up ${duration(node.uptime * 1000)}`],
+    ['listen', node.listen],
+    ['dataplane', connected ? `${engine}, UDP port ${udpPort}, pid ${pid}` : 'not connected'],
+    ...report.bootstrap.map(({ url, state, id, error }): [string, string] => [
+      'bootstrap',
+      `${url}  ${state}${id === null ? '' : ` (${id})`}${error === null ? '' : `: ${error}`}`,
+    ]),
+    ['neighbors', report.neighbors.map(({ id }) => id).join(' ') || 'none'],
+    ['peers', `${up} of ${peers.length} up`],
+    ...(report.warnings ?? []).map(({ peer, subject, message, since }): [string, string] => [
+      'warning',
+      `${peer === null ? '' : `${peer}: `}${subject}: ${message} (${duration(now - since)})`,
+    ]),
   ];
 }
 
-function cells(peer: PeerStatus, now: number): string[] {
-  const { pair, counters, rtt } = peer;
+function table(peers: readonly PeerStatus[], { color, width }: Terminal, now: number): string[] {
+  const wide = aligned([wideColumns, ...peers.map((peer) => wideCells(peer, now))], gap);
+  const fits = wide.every((line) => line.length <= width);
+  const [header, ...rows] = fits ? wide : narrow(peers, width, now);
+  const below = peers.map((peer) => (fits ? '' : aside(peer)));
+  return [
+    header!,
+    ...rows.flatMap((row, i) => [
+      painted(row, peers[i]!, color),
+      ...(below[i] === '' ? [] : wrap(printable(below[i]!), width - gap.length)).map((line) =>
+        painted(`${gap}${line}`, peers[i]!, color),
+      ),
+    ]),
+  ];
+}
+
+function wideCells(peer: PeerStatus, now: number): string[] {
+  const { counters, pair, path, reason, relayed } = peer;
   const device = peer.interface;
-  const since = peer.since > 0 ? ` ${duration(now - peer.since)}` : '';
+  const why = whyNotDirect(peer);
   return [
     peer.id,
-    `${peer.state}${since}${peer.reason === '' ? '' : ` (${peer.reason})`}`,
-    pathCell(peer),
-    rtt === null ? '-' : `${rtt.toFixed(1)}ms`,
+    `${stateWords(peer, now)}${reason === '' ? '' : ` (${reason})`}`,
+    path === null ? '-' : `${path}${relayed ? ', relayed' : why === '' ? '' : ` (${why})`}`,
+    rttWords(peer),
+    lossWords(peer),
+    device === null ? '-' : `${device.mtu}`,
     device === null ? '-' : device.carrier ? device.name : `${device.name} (no carrier)`,
     // Without an address of our own there the peer's is not reached.
     device === null || device.address === '' ? '-' : device.peerAddress,
-    pair === null ? '-' : `${end(pair.local)} ↔ ${end(pair.remote)}`,
+    pair === null ? '-' : pairWords(pair),
     counters === null ? '-' : bytes(counters.rxBytes),
     counters === null ? '-' : bytes(counters.txBytes),
+  ].map(printable);
+}
+
+function narrow(peers: readonly PeerStatus[], width: number, now: number): string[] {
+  const rest = [
+    narrowColumns.slice(1),
+    ...peers.map((peer) =>
+      [
+        stateWords(peer, now),
+        peer.relayed ? 'relayed' : (peer.path ?? '-'),
+        rttWords(peer),
+        lossWords(peer),
+        peer.counters === null ? '-' : bytes(peer.counters.rxBytes),
+        peer.counters === null ? '-' : bytes(peer.counters.txBytes),
+      ].map(printable),
+    ),
   ];
+  const lines = aligned(rest, gap);
+  const room = width - gap.length - Math.max(...lines.map((line) => line.length));
+  const ids = shortened(
+    peers.map(({ id }) => printable(id)),
+    Math.max(leastId, room),
+  );
+  return aligned(
+    [narrowColumns[0], ...ids].map((id, i) => [id, lines[i]!]),
+    gap,
+  );
 }
 
-/** A relayed link is not meant to be direct; any other says why it is not. */
-function pathCell({ path, relayed, direct }: PeerStatus): string {
-  if (path === null) return '-';
-  if (relayed) return `${path}, relayed`;
-  return path === 'datachannel' && direct?.reason ? `${path} (${direct.reason})` : path;
+/** What the shorter table has no column for. */
+function aside(peer: PeerStatus): string {
+  const { path, reason } = peer;
+  const why = whyNotDirect(peer);
+  const mtu = peer.interface?.mtu ?? usualMtu;
+  const all = [
+    reason,
+    why === '' ? '' : `not direct: ${why}`,
+    path === 'direct' && mtu < usualMtu ? `MTU ${mtu}` : '',
+  ];
+  return all.filter((text) => text !== '').join('; ');
 }
 
-function end({ type, address, port }: { type: string; address: string; port: number }): string {
-  return `${type} ${address.includes(':') ? `[${address}]` : address}:${port}`;
-}
-
-export function duration(milliseconds: number): string {
-  const seconds = Math.max(0, Math.floor(milliseconds / 1000));
-  if (seconds < 60) return `${seconds}s`;
-  if (seconds < 3600) return `${Math.floor(seconds / 60)}m${seconds % 60}s`;
-  if (seconds < 86_400) return `${Math.floor(seconds / 3600)}h${Math.floor((seconds % 3600) / 60)}m`;
-  return `${Math.floor(seconds / 86_400)}d${Math.floor((seconds % 86_400) / 3600)}h`;
-}
-
-function bytes(count: number): string {
-  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
-  let value = count;
-  let unit = 0;
-  while (value >= 1024 && unit < units.length - 1) {
-    value /= 1024;
-    unit++;
-  }
-  return `${unit === 0 ? value : value.toFixed(1)}${units[unit]}`;
+function painted(line: string, { state }: PeerStatus, color: boolean): string {
+  if (!color) return line;
+  return `\x1b[${state === 'up' ? 32 : state === 'denied' || state === 'refused' ? 31 : 33}m${line}\x1b[0m`;
 }

@@ -3,6 +3,7 @@ import { flushCompileCache } from 'node:module';
 import { CommanderError } from 'commander';
 import { CryonetError, exitCode, mayPass, reasonOf } from '../protocol/errors.ts';
 import { type Log, openLog } from '../protocol/log.ts';
+import { controlSocket } from '../protocol/paths.ts';
 import { eventually } from '../protocol/retry.ts';
 import { Notify } from '../service/notify.ts';
 import { type ControlConfig, longestPause, readConfig, TokenAwaited } from './config.ts';
@@ -119,16 +120,20 @@ async function configuration(): Promise<ControlConfig> {
 /** A service that is not configured yet is no failure. Ends the process: the next start is handed the token. */
 async function waitForToken({ config, file }: TokenAwaited): Promise<never> {
   const log = introduce(config);
-  const { awaitToken } = await import('./io/token-wait.ts');
+  const waiting = `waiting for a token in ${file}, the same on all nodes`;
+  const [{ awaitToken }, socket] = await Promise.all([
+    import('./io/token-wait.ts'),
+    serveWaiting(config.runtimeDirectory, waiting),
+  ]);
   const wait = awaitToken(file, process.env.CREDENTIALS_DIRECTORY);
   const end = (code: number): never => {
     notify.stopping();
+    socket?.close();
     wait.close();
     process.exit(code);
   };
   process.on('SIGTERM', () => end(exitCode.ok));
   process.on('SIGINT', () => end(exitCode.ok));
-  const waiting = `waiting for a token in ${file}, the same on all nodes`;
   log.warn(`${waiting}; to make one: (umask 077; head -c 32 /dev/urandom | base64 > ${file})`, {
     id: config.id,
   });
@@ -136,6 +141,18 @@ async function waitForToken({ config, file }: TokenAwaited): Promise<never> {
   await wait.found;
   log.info('a token is there: ending, to be started again with it');
   return end(exitCode.again);
+}
+
+/** Who asks is told what the node waits for. Undefined where the socket cannot be served: there may be another node. */
+async function serveWaiting(folder: string, waiting: string): Promise<{ close(): void } | undefined> {
+  const { openControlSocket } = await import('./io/control-socket.ts');
+  try {
+    return await openControlSocket(controlSocket(folder), () =>
+      Promise.reject(new CryonetError('no_token', `the node is ${waiting}`)),
+    );
+  } catch {
+    return undefined;
+  }
 }
 
 /** The token may stand on the command line; from here on `ps` shows this instead. */

@@ -30,6 +30,8 @@ import { weaknessOf } from './token.ts';
 
 /** What setTimeout takes: a longer time would be none at all. */
 const longestTimer = 2 ** 31 - 1;
+/** Milliseconds for the dataplane's figures: `cryoc` waits two seconds for all of the status. */
+const statsTimeout = 1000;
 /** For the goodbye to leave before the sockets close. */
 const goodbyeDelay = 100;
 
@@ -137,10 +139,7 @@ export class ControlShell {
   }
 
   async status(): Promise<StatusReport> {
-    const stats: readonly LinkStats[] = await this.#dataplane.call('stats', {}).then(
-      ({ links }) => links,
-      () => [],
-    );
+    const stats = await this.#stats();
     return {
       version,
       node: {
@@ -161,6 +160,17 @@ export class ControlShell {
       peers: peerStatuses(this.#mesh, stats),
       warnings: this.#allWarnings(),
     };
+  }
+
+  /** None in time: a dataplane that hangs must not keep control from saying what it knows. */
+  async #stats(): Promise<readonly LinkStats[]> {
+    const { promise: late, resolve } = Promise.withResolvers<undefined>();
+    const timer = setTimeout(resolve, statsTimeout, undefined);
+    const stats = await Promise.race([this.#dataplane.call('stats', {}).catch(() => ({ links: [] })), late]);
+    clearTimeout(timer);
+    if (stats !== undefined) this.#warnings.clear('dataplane');
+    else this.#warnings.set('dataplane', 'it does not answer: it hangs, or the machine is overloaded');
+    return stats?.links ?? [];
   }
 
   summary(): string {

@@ -64,6 +64,7 @@ function peerStatus(mesh: Mesh, id: string, stats: LinkStats | undefined): PeerS
     counters: stats?.counters ?? null,
     dropped: stats?.dropped ?? null,
     since: Math.round(link?.since ?? member?.heardAt ?? 0),
+    downSince: link?.downSince == null ? null : Math.round(link.downSince),
     offerer: offers(mesh.self.id, id) ? 'self' : 'peer',
   };
 }

@@ -24,6 +24,7 @@ export const errorCodes = {
   state_in_use: 'another cryonet uses that state directory',
   no_dataplane: 'the dataplane does not answer',
   no_control: 'control does not answer',
+  no_token: 'the node waits for its token',
   bad_frame: 'bytes that are no frame of this protocol',
   frame_too_large: 'a frame longer than the limit',
   bad_message: 'a message that does not have its schema’s shape',

@@ -81,6 +81,9 @@ const common = {
   counter: z.int().check(z.minimum(1)),
 };
 
+/** Characters. */
+export const maxDetail = 200;
+
 export const body = z.discriminatedUnion('kind', [
   z.object({ ...common, kind: z.literal('offer'), negotiation: negotiationId, route, sdp }),
   z.object({ ...common, kind: z.literal('answer'), negotiation: negotiationId, sdp }),
@@ -96,6 +99,8 @@ export const body = z.discriminatedUnion('kind', [
     /** Left out in the reply to a solicit. */
     negotiation: z.optional(negotiationId),
     reason: z.enum(['denied', 'failed']),
+    /** Of what failed, in the words of the sender's dataplane. */
+    detail: z.optional(z.string().check(z.maxLength(maxDetail))),
   }),
   /** "I have no link with you; offer one." From the side that does not offer. */
   z.object({ ...common, kind: z.literal('solicit') }),

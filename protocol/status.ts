@@ -68,8 +68,10 @@ const peerStatus = z.object({
   interface: z.nullable(interfaceStatus),
   counters: z.nullable(counters),
   dropped: z.optional(z.nullable(dropCounts)),
-  /** Milliseconds since the Unix epoch at which `state` was entered. */
+  /** Milliseconds since the Unix epoch at which `state` was entered: each try of a link that is down enters some. */
   since: z.int(),
+  /** Milliseconds since the Unix epoch at which the link was up last, or first wanted; null while it is up. */
+  downSince: z.optional(z.nullable(z.int())),
   /** Which side sends the offers. */
   offerer: z.enum(['self', 'peer']),
 });

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { connect } from 'node:net';
 import { type TestContext, test } from 'node:test';
 import { renderStatus } from '../cli/render-status.ts';
+import { plain } from '../cli/terminal.ts';
 import { dataplaneVersion, type Method, type Params } from '../protocol/dataplane.ts';
 import { numbersOf, packet } from './dataplane-pair.ts';
 import { waitFor } from './native/wait.ts';
@@ -42,7 +43,7 @@ test('five nodes that know one bootstrap node are a full mesh, and packets cross
     report.bootstrap.map(({ url, state, id, error }) => [url, state, id, error]),
     [[`${nodes[0]!.url}/`, 'connected', 'n0', null]],
   );
-  assert.match(renderStatus(report, {}), /peers {6}4 of 4 up/);
+  assert.match(renderStatus(report, plain), /peers {6}4 of 4 up/);
 });
 
 test('the dataplane is told of our options and identity, and of the identity of each peer that it is to connect to', async (context) => {
@@ -322,7 +323,7 @@ test('a warning of the dataplane stands in the status until it is over, also for
   assert.deepEqual(await warned(), expected);
   assert.match(n0.control!.summary(), /^1 of 1 peers up; fwmark: packets are not marked: EPERM$/);
   assert.match(
-    renderStatus(await n0.status(), {}),
+    renderStatus(await n0.status(), plain),
     /^warning {4}fwmark: packets are not marked: EPERM \(\d+s\)$/m,
   );
   await n0.stopControl();

@@ -5,10 +5,12 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { suite, test } from 'node:test';
 import { parse as parseToml } from 'smol-toml';
+import { renderPeer } from '../cli/render-peer.ts';
 import { renderStatus } from '../cli/render-status.ts';
 import { optionTable } from '../control/options.ts';
 import { environmentName } from '../protocol/command-line.ts';
 import { errorCodes, exitCode } from '../protocol/errors.ts';
+import { exampleReport, exampleTime } from './status-example.ts';
 
 const root = dirname(import.meta.dirname);
 const read = (path: string) => readFileSync(join(root, path), 'utf8');
@@ -121,15 +123,15 @@ suite('tables', () => {
     assert.ok(read('CHANGELOG.md').includes(`\n## ${version} - `));
   });
 
-  test('README shows the columns of cryoc status', () => {
-    const peer = { id: 'b', state: 'idle', reason: '', path: null, pair: null, counters: null, rtt: null };
-    const report = {
-      ...{ version, node: {}, dataplane: {}, bootstrap: [], neighbors: [] },
-      peers: [{ ...peer, interface: null, since: 0 }],
-    };
-    const header = /^PEER.*$/m;
-    const columns = (text: string) => header.exec(text)?.[0].split(/ +/);
-    assert.deepEqual(columns(read('README.md')), columns(renderStatus(report as never, {})));
+  test('README shows what cryoc prints, at 80 columns', () => {
+    const terminal = { color: false, width: 80 };
+    const readme = read('README.md');
+    for (const shown of [
+      renderStatus(exampleReport, terminal, exampleTime),
+      renderPeer(exampleReport.peers[1]!, exampleReport, terminal, exampleTime),
+    ]) {
+      assert.ok(readme.includes(`\n\`\`\`\n${shown}\`\`\`\n`), shown);
+    }
   });
 });
 

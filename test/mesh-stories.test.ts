@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { peerStatuses } from '../control/status.ts';
 import { formed, isFullMesh, linked, missing, negotiations, nodeOf, openOf, star } from './mesh-view.ts';
 import { pairOf, type SimulatedNode, Simulation } from './simulation.ts';
 
@@ -61,7 +62,7 @@ test('an offer that cannot be answered is rejected, and tried again long before 
   simulation.pass(500);
   const link = nodeOf(simulation, 'n1').mesh.links.get('n0')!;
   assert.ok(link.failures > 0 && link.attempts.size === 0, 'the offerer was told');
-  assert.equal(link.reason, 'the peer could not answer');
+  assert.equal(link.reason, 'the peer could not answer: bad description', 'in its own words');
   simulation.cannotAnswer.clear();
   comesBack(simulation, 3000);
 });
@@ -352,4 +353,47 @@ test('a node that is silent for a while and then back, in the same start, is lin
   simulation.cut.clear();
   simulation.unreachable.clear();
   comesBack(simulation, 5000);
+});
+
+test('an outage counts from its beginning, however often the link is tried, and ends when it is up', () => {
+  const simulation = formed(21, 3);
+  const [a, b] = [nodeOf(simulation, 'n1'), nodeOf(simulation, 'n2')];
+  const statusOf = (node: SimulatedNode, id: string) =>
+    peerStatuses(node.mesh, []).find((peer) => peer.id === id)!;
+  const ends = [
+    [a, 'n2'],
+    [b, 'n1'],
+  ] as const;
+  for (const [node, id] of ends) assert.equal(statusOf(node, id).downSince, null);
+  simulation.unreachable.add(pairOf('n1', 'n2'));
+  const lost = simulation.now;
+  simulation.loseLink(a, b, 0);
+  const states = new Set<string>();
+  for (let second = 0; second < 40; second++) {
+    simulation.pass(1000);
+    for (const [node, id] of ends) {
+      const { state, since, downSince } = statusOf(node, id);
+      states.add(state);
+      assert.ok(downSince! >= lost - 1 && downSince! <= lost + 100, `${node.id}: ${downSince! - lost}`);
+      assert.ok(since >= downSince!);
+    }
+  }
+  assert.ok(states.has('connecting') && states.size > 1, [...states].join());
+  simulation.unreachable.clear();
+  comesBack(simulation, 20_000);
+  for (const [node, id] of ends) {
+    const { state, downSince } = statusOf(node, id);
+    assert.deepEqual([state, downSince], ['up', null]);
+  }
+});
+
+test('a dataplane that dies is an outage from that moment on', () => {
+  const simulation = formed(22, 2);
+  const node = nodeOf(simulation, 'n1');
+  simulation.pass(5000);
+  const died = simulation.now;
+  simulation.happen(node, { type: 'dataplane-down' });
+  simulation.pass(3000);
+  const [peer] = peerStatuses(node.mesh, []);
+  assert.equal(peer!.downSince, Math.round(died));
 });

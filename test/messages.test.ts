@@ -303,6 +303,7 @@ const limits: readonly [
     [[], Array(33).fill('c'), [''], ['x'.repeat(513)]],
   ],
   ['body reject denied', ['reason'], ['failed'], ['busy']],
+  ['body reject failed', ['detail'], ['', 'x'.repeat(200)], ['x'.repeat(201), 1]],
   ['wire hello', ['mtu'], [1280, 65_531], [1279, 65_532, 1500.5]],
   ['wire hello with an offer of the MTU', ['carries'], [1280, 65_531], [1279, 65_532, 1500.5]],
   ['wire mtu', ['bytes'], [1280, 65_531], [1279, 65_532, 1500.5]],

@@ -140,8 +140,8 @@ export const examples: readonly Example[] = [
   {
     name: 'body reject failed',
     schema: body,
-    value: { kind: 'reject', negotiation: 'mid0a1-1', reason: 'failed', ...directed },
-    optional: ['negotiation'],
+    value: { kind: 'reject', negotiation: 'mid0a1-1', reason: 'failed', detail: 'bad SDP', ...directed },
+    optional: ['negotiation', 'detail'],
   },
   {
     name: 'body reject of a solicit',

@@ -15,6 +15,7 @@ import { createServer } from 'node:net';
 import { hostname, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { getJson } from '../cli/control-client.ts';
 import { readConfig } from '../control/config.ts';
 import { idOfHost } from '../control/host-id.ts';
 import { lockStateDirectory } from '../control/io/state-lock.ts';
@@ -69,6 +70,10 @@ for (const [handed, credential] of [
   test(`handed ${handed}, a service is ready and waits, and ends to be started again when a token is there`, async (context) => {
     const service = await start(context, credential === undefined ? {} : { credential });
     await waits(service);
+    await assert.rejects(getJson(join(service.folder, 'run', 'control.sock'), '/status'), {
+      code: 'no_token',
+      message: `the node is waiting for a token in ${service.token}, the same on all nodes`,
+    });
     writeFileSync(service.token, '');
     appendFileSync(service.token, secret);
     assert.deepEqual(await service.ended(), { code: exitCode.again, signal: null });

@@ -51,6 +51,8 @@ export interface Link {
   everUp: boolean;
   reason: string;
   since: number;
+  /** Since when it has not been up, however often it was tried; null while it is. */
+  downSince: number | null;
   shown: PeerStatus['state'];
   /** Candidates for a negotiation whose offer has not arrived yet. */
   early: { negotiation: string; candidates: string[] };
@@ -71,6 +73,7 @@ export function newLink(self: string, peer: string, now: number): Link {
     everUp: false,
     reason: '',
     since: now,
+    downSince: now,
     shown: 'idle',
     early: { negotiation: '', candidates: [] },
   };

@@ -5,7 +5,7 @@
  */
 
 import { backoff } from '../../protocol/backoff.ts';
-import type { Body, Route } from '../../protocol/signaling.ts';
+import { type Body, maxDetail, type Route } from '../../protocol/signaling.ts';
 import { sendBody } from './flood.ts';
 import { dropNeighbor } from './gossip.ts';
 import { type Attempt, attemptOn, isUp, type Link } from './link.ts';
@@ -135,7 +135,8 @@ export function endAttempt(turn: Turn, peer: string, negotiation: string, reason
   else fail(turn, link, attempt.route, reason);
   // The peer would wait for an answer until its offer times out.
   if (!link.offerer && attempt.phase === 'opening') {
-    sendBody(turn, peer, { kind: 'reject', negotiation, reason: 'failed' });
+    const detail = reason.slice(0, maxDetail);
+    sendBody(turn, peer, { kind: 'reject', negotiation, reason: 'failed', detail });
   }
   tend(turn, link);
 }
@@ -307,7 +308,8 @@ function receiveReject(turn: Turn, link: Link, reject: Body & { kind: 'reject' }
     link.relayAt = null;
     link.retryAt = env.now + mesh.config.forgetAfter * (1 - env.random() / 2);
   } else if (attempt !== undefined) {
-    fail(turn, link, attempt.route, 'the peer could not answer');
+    const { detail = '' } = reject;
+    fail(turn, link, attempt.route, `the peer could not answer${detail === '' ? '' : `: ${detail}`}`);
   }
 }
 

@@ -101,6 +101,8 @@ export function closeAttempt(turn: Turn, link: Link, { negotiation }: Attempt): 
 
 /** Notes the moment of a change of state, and tells of the ones a user would notice. */
 export function show(turn: Turn, link: Link): void {
+  if (isUp(link)) link.downSince = null;
+  else link.downSince ??= turn.env.now;
   const state = stateOf(link);
   if (state === link.shown) return;
   link.shown = state;

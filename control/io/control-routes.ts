@@ -19,7 +19,7 @@ export function controlRoutes(status: () => Promise<StatusReport>): ReturnType<t
   });
   app.onError((error, context) => {
     const code = error instanceof CryonetError ? error.code : 'internal';
-    return context.json({ error: { code, message: reasonOf(error) } }, 500);
+    return context.json({ error: { code, message: reasonOf(error) } }, code === 'no_token' ? 503 : 500);
   });
   return getRequestListener(app.fetch);
 }

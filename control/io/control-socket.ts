@@ -58,7 +58,10 @@ export class PatientControlSocket {
 }
 
 /** Throws `socket_in_use`, `unavailable` or `bad_config`. */
-async function openControlSocket(path: string, status: () => Promise<StatusReport>): Promise<ControlSocket> {
+export async function openControlSocket(
+  path: string,
+  status: () => Promise<StatusReport>,
+): Promise<ControlSocket> {
   // Most nodes are asked nothing for days: the router is loaded with the first question (40 ms, 12 MB).
   const server = createServer(
     { requestTimeout, headersTimeout: requestTimeout },

@@ -1,0 +1,49 @@
+/** Numbers and states as people read them. */
+import type { PeerStatus } from '../protocol/status.ts';
+
+export function duration(milliseconds: number): string {
+  const seconds = Math.max(0, Math.floor(milliseconds / 1000));
+  if (seconds < 60) return `${seconds}s`;
+  if (seconds < 3600) return `${Math.floor(seconds / 60)}m${seconds % 60}s`;
+  if (seconds < 86_400) return `${Math.floor(seconds / 3600)}h${Math.floor((seconds % 3600) / 60)}m`;
+  return `${Math.floor(seconds / 86_400)}d${Math.floor((seconds % 86_400) / 3600)}h`;
+}
+
+export function bytes(count: number): string {
+  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
+  let value = count;
+  let unit = 0;
+  while (value >= 1024 && unit < units.length - 1) {
+    value /= 1024;
+    unit++;
+  }
+  return `${unit === 0 ? value : value.toFixed(1)}${units[unit]}`;
+}
+
+/** `up 5m5s`; of a link that is not up, since when it has not been, whatever was tried meanwhile. */
+export function stateWords({ state, since, downSince }: PeerStatus, now: number): string {
+  const start = state === 'up' ? since : (downSince ?? since);
+  return start > 0 ? `${state} ${duration(now - start)}` : state;
+}
+
+export function rttWords({ rtt }: PeerStatus): string {
+  if (rtt === null) return '-';
+  return rtt < 10_000 ? `${rtt.toFixed(1)}ms` : duration(rtt);
+}
+
+export function lossWords({ loss }: PeerStatus): string {
+  return loss == null ? '-' : `${Math.round(loss * 100)}%`;
+}
+
+/** Why a link that could be direct is not: a relayed one is not meant to be. Empty where there is nothing to say. */
+export function whyNotDirect({ path, relayed, direct }: PeerStatus): string {
+  return path === 'datachannel' && !relayed ? (direct?.reason ?? '') : '';
+}
+
+export function pairWords(pair: NonNullable<PeerStatus['pair']>): string {
+  return `${endWords(pair.local)} ↔ ${endWords(pair.remote)}`;
+}
+
+export function endWords({ type, address, port }: NonNullable<PeerStatus['pair']>['local']): string {
+  return `${type} ${address.includes(':') ? `[${address}]` : address}:${port}`;
+}
