@@ -24,7 +24,7 @@ async function listening(context: TestContext, server: Server): Promise<string> 
 
 suite('a bootstrap server with TLS', { skip: lacksOpenssl }, () => {
   test('is joined where its CA is given, and not where it is not, which is said in words of use', async (context) => {
-    const authority = new Authority(context);
+    const authority = new Authority(temporaryFolder(context));
     const served = await serve(context, 'server', 'token', 0, undefined, authority.sign('127.0.0.1'));
     const known = dial(context, served.url, local('a'), trusting([authority.certificate]));
     const unknown = dial(context, served.url, local('b'), trusting(null));
@@ -64,7 +64,7 @@ suite('a bootstrap server with TLS', { skip: lacksOpenssl }, () => {
   ];
   for (const [what, name, days, words] of refusals) {
     test(`is refused in words where its certificate ${what}`, async (context) => {
-      const authority = new Authority(context);
+      const authority = new Authority(temporaryFolder(context));
       const url = await listening(
         context,
         createTlsServer(authority.sign(name, days), (socket) => socket.on('error', () => {})),
@@ -77,7 +77,7 @@ suite('a bootstrap server with TLS', { skip: lacksOpenssl }, () => {
   }
 
   test('CAs are read from a bundle, whatever else is in it', (context) => {
-    const [one, other] = [new Authority(context), new Authority(context)];
+    const [one, other] = [new Authority(temporaryFolder(context)), new Authority(temporaryFolder(context))];
     const file = join(temporaryFolder(context), 'bundle.pem');
     writeFileSync(file, `# ours\n${one.certificate}\r\n\r\nsomething\n${other.certificate}`);
     assert.equal(readCertificates(file, '--tls-ca').length, 2);

@@ -2,8 +2,6 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { TestContext } from 'node:test';
-import { temporaryFolder } from './socket-pair.ts';
 
 export interface Certificate {
   readonly cert: string;
@@ -21,9 +19,10 @@ export class Authority {
   readonly #folder: string;
   #count = 0;
 
-  constructor(context: TestContext) {
-    this.#folder = temporaryFolder(context);
-    mkdirSync(join(this.#folder, 'certs'));
+  /** Its files are in `folder`. */
+  constructor(folder: string) {
+    this.#folder = folder;
+    mkdirSync(join(folder, 'certs'));
     writeFileSync(join(this.#folder, 'index'), '');
     const lines = [
       ...['[ca]', 'default_ca = d', '[d]', `database = ${join(this.#folder, 'index')}`],

@@ -8,6 +8,7 @@ import { Trust } from '../control/io/trust.ts';
 import { dial, local, serve } from './bootstrap-lab.ts';
 import { Authority, lacksOpenssl } from './certificates-lab.ts';
 import { waitFor } from './native/wait.ts';
+import { temporaryFolder } from './socket-pair.ts';
 
 const password = 'p@ss:w%rd';
 
@@ -69,7 +70,7 @@ for (const mark of [0, 42]) {
 }
 
 test('a wss:// server is joined through a proxy', { skip: lacksOpenssl }, async (context) => {
-  const authority = new Authority(context);
+  const authority = new Authority(temporaryFolder(context));
   const served = await serve(context, 'server', 'token', 0, undefined, authority.sign('127.0.0.1'));
   const { port, made } = await proxying(context);
   const outgoing = through(`http://user:${encoded}@127.0.0.1:${port}`, [authority.certificate]);

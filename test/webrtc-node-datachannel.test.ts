@@ -7,10 +7,13 @@ import { fileURLToPath } from 'node:url';
 import { retainedCount } from '../dataplane/io/engine/native-peer.ts';
 import { type NodeDatachannelOptions, openNodeDatachannel } from '../dataplane/io/engine/node-datachannel.ts';
 import { freeUdpPort } from '../dataplane/io/engine/udp-port.ts';
+import { stunAttribute, stunRequest } from '../dataplane/io/stun.ts';
 import type { Engine } from '../dataplane/io/webrtc.ts';
 import { conformance } from './webrtc-conformance.ts';
 import { connected, End, negotiate } from './webrtc-end.ts';
-import { stunServer } from './webrtc-stun.ts';
+import { hostileServer, stunServer } from './webrtc-stun.ts';
+
+type Attributes = readonly (readonly [number, Uint8Array])[];
 
 const anyPort = { udpPort: 0, fixed: false };
 
@@ -138,6 +141,48 @@ suite('node-datachannel and its STUN servers', () => {
       const { offerer } = await connected(engines, { offerer: options });
       const isMapped = (line: string) => /203\.0\.113\.9 4242 typ srflx/.test(line);
       await offerer.until('the mapped address', () => offerer.candidates.some(isMapped));
+    });
+  }
+});
+
+const challenge: Attributes = [
+  [stunAttribute.realm, Buffer.from('r')],
+  [stunAttribute.nonce, Buffer.from('n')],
+];
+const refusal = (request: Buffer, code: number, more: Attributes) =>
+  stunRequest(request.readUInt16BE(0) | 0x0110, request.subarray(8, 20), [
+    [stunAttribute.errorCode, Buffer.from([0, 0, Math.floor(code / 100), code % 100])],
+    ...more,
+  ]);
+const hostile: readonly [what: string, reply: (request: Buffer, count: number) => Uint8Array[]][] = [
+  ['garbage', () => [Buffer.alloc(500, 0xa5)]],
+  ['the longest datagrams', () => [Buffer.alloc(60_000, 0xa5), Buffer.alloc(60_000, 1)]],
+  ['401 for ever', (request) => [refusal(request, 401, challenge)]],
+  ['438 for ever', (request, count) => [refusal(request, count === 1 ? 401 : 438, challenge)]],
+  [
+    'an alternate server that is itself',
+    (request) => [refusal(request, 300, [[0x8023, Buffer.alloc(8, 1)]])],
+  ],
+  [
+    'a nonce of twenty thousand bytes',
+    (request) => [refusal(request, 401, [challenge[0]!, [stunAttribute.nonce, Buffer.alloc(20_000, 65)]])],
+  ],
+];
+
+suite('node-datachannel and a hostile TURN server', () => {
+  for (const [what, reply] of hostile) {
+    test(`one that answers with ${what} does not keep a connection from coming about`, async (t) => {
+      const turn = await hostileServer(reply);
+      t.after(turn.close);
+      const engines = { offerer: await open(t), answerer: await open(t) };
+      const offering = { route: 'relay' as const, iceServers: [turn.server] };
+      const answering = { route: 'relay' as const, iceServers: [] };
+      const { ms, offerer, close } = await connected(engines, { offerer: offering, answerer: answering });
+      close();
+      assert.ok(turn.requests() > 0);
+      assert.deepEqual(offerer.unservedBy, ['turn']);
+      // Two seconds of patience, one lost first packet of DTLS, and the rest.
+      assert.ok(ms < 6000, `${ms} ms`);
     });
   }
 });

@@ -11,6 +11,23 @@ export interface StunServer {
   close(): void;
 }
 
+/** Answers every request with what `reply` returns, which is told how many there were. */
+export async function hostileServer(
+  reply: (request: Buffer, count: number) => readonly Uint8Array[],
+): Promise<StunServer> {
+  const socket = dgram.createSocket('udp4');
+  let requests = 0;
+  socket.on('message', (request, from) => {
+    requests += 1;
+    for (const bytes of reply(request, requests)) socket.send(bytes, from.port, from.address, () => {});
+  });
+  socket.bind(0, '127.0.0.1');
+  await once(socket, 'listening');
+  const { port } = socket.address();
+  const server = { kind: 'turn', host: '127.0.0.1', port, user: 'u', credential: 'c' } as const;
+  return { server, requests: () => requests, close: () => socket.close() };
+}
+
 /** Tells every client that its address is `mapped`, or where that is undefined answers nothing. */
 export async function stunServer(mapped: { address: string; port: number } | undefined): Promise<StunServer> {
   const socket = dgram.createSocket('udp4');

@@ -10,6 +10,8 @@ export const tools = [
   'ping',
   'tcpdump',
   'turnserver',
+  'tinyproxy',
+  'openssl',
   'iperf3',
   'babeld',
   'bird',

@@ -11,7 +11,8 @@
  * descriptions are made by `createDataChannel` and `setRemoteDescription`; `cleanup()` hangs or crashes and is
  * never called. And a relayed DTLS server that gets a ClientHello before its ICE has connected may freeze the process
  * for good: the ICE thread holds the agent and waits for the handshake, which waits for the agent in order to send
- * through the relay. `CandidateHold` keeps the order that avoids it.
+ * through the relay. `CandidateHold` keeps the order that avoids it. A TURN server that says 438 for ever is asked anew
+ * at once each time, for as long as the connection lives: one that does so is left out by `IceServerWatch`.
  */
 
 import { setTimeout as delay } from 'node:timers/promises';
