@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
@@ -75,6 +76,33 @@ suite('a bootstrap server with TLS', { skip: lacksOpenssl }, () => {
       assert.doesNotMatch(failures[0]!.message, /node|install/i);
     });
   }
+
+  test('without --tls-ca the CAs of the system count', async (context) => {
+    const authority = new Authority(temporaryFolder(context));
+    const tls = createTlsServer(authority.sign('127.0.0.1'), (socket) => socket.on('error', () => {}).end());
+    const { port } = new URL(await listening(context, tls));
+    const client = `
+      import { Trust } from '${new URL('../control/io/trust.ts', import.meta.url)}';
+      import { connect } from 'node:tls';
+      const secureContext = new Trust(null).context();
+      const socket = connect({ port: ${port}, host: '127.0.0.1', servername: '', secureContext });
+      socket.on('secureConnect', () => process.exit(0)).on('error', ({ code }) => console.log(code));`;
+    const run = (store: string) =>
+      new Promise<string>((resolve) => {
+        const env = {
+          ...process.env,
+          SSL_CERT_FILE: store,
+          SSL_CERT_DIR: '/nonexistent',
+          NODE_EXTRA_CA_CERTS: '',
+        };
+        execFile(process.execPath, ['--input-type=module', '-e', client], { env }, (error, stdout, stderr) =>
+          resolve(error === null ? stdout.trim() : stderr),
+        );
+      });
+    assert.equal(await run(authority.file), '');
+    const other = new Authority(temporaryFolder(context));
+    assert.match(await run(other.file), /UNABLE_TO|SELF_SIGNED/);
+  });
 
   test('CAs are read from a bundle, whatever else is in it', (context) => {
     const [one, other] = [new Authority(temporaryFolder(context)), new Authority(temporaryFolder(context))];

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
+import callbackDns from 'node:dns';
 import dns from 'node:dns/promises';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
@@ -119,6 +120,24 @@ test('where no address answers, the last one’s reason is told', async (context
   const { error, socket } = await attempt(context, '127.0.0.1', port);
   assert.equal((error as NodeJS.ErrnoException).code, 'ECONNREFUSED');
   assert.equal(socket, undefined);
+});
+
+test('where none of several addresses answers to a connection without a mark, a reason is told, too', async (context) => {
+  const server = echo();
+  const port = await listening(context, server, '127.0.0.1');
+  server.close();
+  await once(server, 'close');
+  const both = [
+    { address: '127.0.0.1', family: 4 },
+    { address: '127.0.0.2', family: 4 },
+  ];
+  context.mock.method(
+    callbackDns,
+    'lookup',
+    (_host: string, _options: unknown, done: (...found: unknown[]) => void) => done(null, both),
+  );
+  const { error } = await attempt(context, 'two.example', port, { mark: 0 });
+  assert.match(error!.message, /ECONNREFUSED 127\.0\.0\.[12]/);
 });
 
 test('a host without an address is an error', async (context) => {

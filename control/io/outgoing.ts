@@ -67,7 +67,8 @@ function unmarkedConnection({ host, port }: Target, signal: AbortSignal): Promis
   signal.addEventListener('abort', abort);
   socket.once('error', (error) => {
     done();
-    reject(error);
+    // Where a host has several addresses, the last one's reason: of all of them together there is no text.
+    reject(error instanceof AggregateError ? (error.errors.at(-1) ?? error) : error);
   });
   socket.once('connect', () => {
     done();
