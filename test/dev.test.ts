@@ -243,6 +243,15 @@ test('its list has each program once', () => {
   assert.deepEqual(programs, [...new Set(programs)]);
 });
 
+test('no page and no other script repeats its list', () => {
+  const packages = new Set(needs().map(([, , debian]) => debian!));
+  for (const page of ['README.md', 'CONTRIBUTING.md', 'packaging/README.md', '.ci/run']) {
+    for (const [line] of readFileSync(join(root, page), 'utf8').matchAll(/apt(?:-get)? .*install.*/g)) {
+      for (const word of line.split(/\s+/)) assert.ok(!packages.has(word), `${page}: ${word}`);
+    }
+  }
+});
+
 /** The rows of the list in `dev`. */
 function needs(): string[][] {
   const text = /^needs='\n([^']*)'/m.exec(readFileSync(join(root, 'dev'), 'utf8'))![1]!;
