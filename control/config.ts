@@ -52,6 +52,8 @@ export interface ControlConfig {
   readonly direct: boolean;
   /** Threads each way. */
   readonly workers: number;
+  /** Whether records of the direct path may leave together. */
+  readonly segmentation: boolean;
   readonly allow: readonly string[];
   readonly deny: readonly string[];
   readonly stateDirectory: string;
@@ -175,6 +177,9 @@ function resolve({ given, meant }: Sources, env: Environment, uid: number): Cont
     direct: !(read('no-direct', boolean) ?? false),
     workers: read('workers', (text) =>
       text === 'auto' ? defaultWorkers(availableParallelism()) : integer(text, 1, 16),
+    )!,
+    segmentation: read('segmentation', (text) =>
+      text === 'auto' ? true : text === 'off' ? false : undefined,
     )!,
     allow: read('allow', (text) => list(text, glob)) ?? [],
     deny: read('deny', (text) => list(text, glob)) ?? [],

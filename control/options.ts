@@ -145,6 +145,13 @@ export const optionTable: readonly OptionRow[] = [
     help: 'threads each way for the direct path; auto is half of the processors, from 1 to 4',
   },
   {
+    flag: 'segmentation',
+    value: 'WHEN',
+    fallback: 'auto',
+    takes: 'auto or off',
+    help: 'send packets of the direct path together (UDP_SEGMENT); auto: but where they do not arrive',
+  },
+  {
     flag: 'allow',
     value: 'GLOB',
     list: true,

@@ -324,7 +324,8 @@ export class ControlShell {
 
   #newDataplane(early: Promise<number | undefined> | undefined): DataplaneConnection {
     const { id, interfacePrefix, autoInterfaceName, packetInformation, mtu, autoMtu } = this.#config;
-    const { udpPort, fwmark, dscp, direct, workers, interfaces, excludeInterfaces } = this.#config;
+    const { udpPort, fwmark, dscp, direct, workers, segmentation } = this.#config;
+    const { interfaces, excludeInterfaces } = this.#config;
     return new DataplaneConnection(
       {
         start: startOptions(this.#config),
@@ -344,6 +345,7 @@ export class ControlShell {
           ...(dscp === 0 ? {} : { dscp }),
           direct,
           workers,
+          ...(segmentation ? {} : { segmentation }),
           ...(interfaces.length > 0 ? { interfaces: [...interfaces] } : {}),
           ...(excludeInterfaces.length > 0 ? { excludeInterfaces: [...excludeInterfaces] } : {}),
         },

@@ -57,6 +57,8 @@ export interface DirectShellOptions {
   doubtful(peer: string): void;
   /** Packets of up to so many bytes, without packet information, pass; more may be found while it is searched. */
   fits(peer: string, bytes: number, searching: boolean): void;
+  /** Whether it is known that records which leave together do not arrive at `peer`. */
+  vanish(peer: string, known: boolean): void;
 }
 
 /** One agreement on keys: both messages, as they come. */
@@ -109,7 +111,8 @@ export class DirectShell {
         { port, workers: config.workers, mark: config.fwmark, dscp: config.dscp },
         {
           heard: (index) => this.#ofSession(index, { type: 'heard', index }),
-          answered: (index, number, rtt) => this.#ofSession(index, { type: 'answered', index, number, rtt }),
+          answered: (index, number, rtt, opened) =>
+            this.#ofSession(index, { type: 'answered', index, number, rtt, opened }),
           roamed: (index) => this.#ofSession(index, { type: 'roamed' }),
         },
       );
@@ -176,6 +179,7 @@ export class DirectShell {
     const path = this.#paths.get(peer);
     if (path === undefined) return;
     this.#paths.delete(peer);
+    this.#options.vanish(peer, false);
     for (const [index, owner] of this.#owners) if (owner === peer) this.#owners.delete(index);
     if (path.direct.phase === 'up') this.#options.changed(peer, false);
   }
@@ -237,6 +241,7 @@ export class DirectShell {
 
   #add(peer: string, link: DirectLink): Path {
     const direct = newDirect(performance.now());
+    if (this.#config!.segmentation === false) link.setSegmentation(false);
     const path: Path = {
       lane: randomInt(256),
       direct,
@@ -361,6 +366,12 @@ export class DirectShell {
         this.#options.fits(peer, bytes - prefix, effect.searching);
         return;
       }
+      case 'segment':
+        path.link.setSegmentation(effect.on);
+        return;
+      case 'vanish':
+        this.#options.vanish(peer, effect.known);
+        return;
       case 'tell-peer':
         if (path.carrier !== undefined) this.#options.send(peer, path.carrier.negotiation, { type: 'lost' });
         return;
@@ -387,13 +398,19 @@ export class DirectShell {
       const at = nextDeadline(path.direct);
       if (at === undefined || at > until) continue;
       const counters = path.link.counters();
-      const { txPackets, txRefused, rxPackets, txRecords, rxRecords } = counters;
+      const { txPackets, txRefused, rxPackets, txRecords, rxRecords, txSegmented } = counters;
       this.#lookAtJoining(peer, path, counters);
       // Our address may still be this machine's, and packets from it lead nowhere: as when another uplink took over.
       if (this.isDoubtful(peer) && rxRecords === path.heard) path.link.forgetOwn();
       path.heard = rxRecords;
-      const records = txRecords + rxRecords;
-      this.#take(peer, path, { type: 'tick', sent: txPackets + txRefused, received: rxPackets, records });
+      this.#take(peer, path, {
+        type: 'tick',
+        sent: txPackets + txRefused,
+        received: rxPackets,
+        records: txRecords + rxRecords,
+        sealed: txRecords,
+        segmented: txSegmented,
+      });
       if (path.direct.phase === 'up' && this.isDoubtful(peer)) this.#options.doubtful(peer);
     }
     this.#schedule();

@@ -123,6 +123,10 @@ export class DataplaneShell {
       // What is dead for probes most often is dead for the datachannel as well: that is asked at once, and has as long
       // to answer as the direct path has until it is lost.
       doubtful: (peer) => this.#connections.active(peer)?.ping(),
+      vanish: (peer, known) => {
+        if (known) this.#warnings.set('segmentation', vanishing, peer);
+        else this.#warnings.clear('segmentation', peer);
+      },
       fits: (peer, bytes, searching) => this.#take({ type: 'fits', peer, bytes, searching }),
     });
     this.#iceServers = new IceServerWatch({
@@ -410,6 +414,10 @@ export class DataplaneShell {
 }
 
 const defaultUdpPort = 2333;
+
+const vanishing =
+  'what is segmented on its way (UDP_SEGMENT) does not arrive, by a fault of a driver or of the network: packets leave ' +
+  'one by one, at less speed, and together again from time to time; never: --segmentation off';
 
 /** Bytes: packets of more travel in pieces by any datachannel. */
 const longestWhole = 1376;

@@ -59,6 +59,8 @@ const dataplaneConfig = z.object({
   direct: z.boolean(),
   /** Threads each way for the direct path. */
   workers: z.int().check(z.minimum(1), z.maximum(16)),
+  /** False: records of the direct path never leave together. */
+  segmentation: z.optional(z.boolean()),
   /** Globs over names: addresses of these interfaces alone are told to peers; none: of all. */
   interfaces: z.optional(z.array(interfaceGlob).check(z.maxLength(64))),
   /** Wins over `interfaces`. */

@@ -48,7 +48,17 @@ test('five nodes that know one bootstrap node are a full mesh, and packets cross
 
 test('the dataplane is told of our options and identity, and of the identity of each peer that it is to connect to', async (context) => {
   const lab = new Lab(context);
-  const options = ['--no-direct', '--workers', '3', '--fwmark', '0x2a', '--mtu', '1400'];
+  const options = [
+    '--no-direct',
+    '--segmentation',
+    'off',
+    '--workers',
+    '3',
+    '--fwmark',
+    '0x2a',
+    '--mtu',
+    '1400',
+  ];
   const n0 = await lab.add('n0', [], options);
   const n1 = await lab.add('n1', [n0], ['--buf-size', '9000', '--workers', '2']);
   await lab.fullMesh();
@@ -64,7 +74,7 @@ test('the dataplane is told of our options and identity, and of the identity of 
     version: dataplaneVersion,
     config: {
       ...{ ...common, node: 'n0', identity: keys[0], mtu: 1400, autoMtu: false },
-      ...{ fwmark: 42, direct: false, workers: 3 },
+      ...{ fwmark: 42, direct: false, workers: 3, segmentation: false },
     },
   });
   assert.deepEqual(asked(n1, 'hello'), {

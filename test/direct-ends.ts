@@ -140,7 +140,14 @@ export class DirectEnds {
 
   #tick(end: DirectEnd): void {
     const { packets, records } = end;
-    this.happen(end, { type: 'tick', sent: packets.sent, received: packets.received, records });
+    this.happen(end, {
+      type: 'tick',
+      sent: packets.sent,
+      received: packets.received,
+      records,
+      sealed: 0,
+      segmented: 0,
+    });
     const next = nextDeadline(end.direct);
     assert.ok(next === undefined || next > this.now, 'time stands still');
   }
@@ -268,6 +275,7 @@ export class DirectEnds {
         index,
         number: content.number,
         rtt: this.now - content.sentAt,
+        opened: null,
       });
   }
 

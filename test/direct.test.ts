@@ -10,7 +10,7 @@ import {
   step,
 } from '../dataplane/core/direct.ts';
 
-const quiet = { sent: 0, received: 0, records: 0 };
+const quiet = { sent: 0, received: 0, records: 0, sealed: 0, segmented: 0 };
 
 /** One end, whose peer is the test. Probes are left out of what is returned, but for those of no number. */
 class End {
@@ -32,7 +32,8 @@ class End {
       const before = this.probes.length;
       for (const effect of this.feed(event)) effects.push([this.now, effect]);
       for (const probe of this.probes.slice(before)) {
-        if (answer(probe)) feed({ type: 'answered', index: probe.index, number: probe.number, rtt: 20 });
+        if (answer(probe))
+          feed({ type: 'answered', index: probe.index, number: probe.number, rtt: 20, opened: null });
       }
     };
     for (;;) {
@@ -54,7 +55,7 @@ function up(offered: boolean): End {
   end.feed({ type: 'begin', negotiation: 'n', offered });
   end.feed(installed(1));
   end.feed({ type: 'heard', index: 1 });
-  end.feed({ type: 'answered', index: 1, number: 0, rtt: 20 });
+  end.feed({ type: 'answered', index: 1, number: 0, rtt: 20, opened: null });
   assert.equal(end.direct.phase, 'up');
   return end;
 }
@@ -83,7 +84,7 @@ test('a connection begins with keys of generation 0; installed, they are probed 
     [900, probe],
     [1300, probe],
   ]);
-  assert.deepEqual(end.feed({ type: 'answered', index: 7, number: 0, rtt: 20 }, 1420), [
+  assert.deepEqual(end.feed({ type: 'answered', index: 7, number: 0, rtt: 20, opened: null }, 1420), [
     { type: 'fit', bytes: 1280, searching: true },
     { type: 'use', index: 7 },
     { type: 'tell' },
@@ -108,8 +109,8 @@ test('what is said of keys that are not there changes nothing', () => {
   const before = structuredClone(end.direct);
   for (const event of [
     { type: 'heard', index: 9 },
-    { type: 'answered', index: 9, number: 0, rtt: 1 },
-    { type: 'answered', index: 1, number: 4_000_000_000, rtt: 1 },
+    { type: 'answered', index: 9, number: 0, rtt: 1, opened: null },
+    { type: 'answered', index: 1, number: 4_000_000_000, rtt: 1, opened: null },
     { type: 'refused', number: 4_000_000_000 },
     { type: 'refused', number: 3 },
     { type: 'ended', negotiation: 'another' },

@@ -179,6 +179,17 @@ export const rows: readonly Row[] = [
     bad: ['0', '17', '-1', '2.5', 'all', '0x2'],
   },
   {
+    flag: 'segmentation',
+    field: 'segmentation',
+    initial: true,
+    good: [
+      ['off', false],
+      ['auto', true],
+      ['off', false],
+    ],
+    bad: ['on', 'no', 'false', '0', 'OFF'],
+  },
+  {
     flag: 'allow',
     field: 'allow',
     initial: [],

@@ -24,6 +24,13 @@ import {
   step as stepPathMtu,
 } from './path-mtu.ts';
 
+import {
+  newSegmentation,
+  type Segmentation,
+  nextDeadline as segmentationDeadline,
+  step as stepSegmentation,
+} from './segmentation.ts';
+
 /** Milliseconds that keys serve (WireGuard's REKEY_AFTER_TIME). */
 const renewAfter = 120_000;
 
@@ -73,6 +80,7 @@ export interface Direct {
   previous: Session | null;
   liveness: Liveness;
   mtu: PathMtu | null;
+  segmentation: Segmentation;
   records: number;
   /** Both ways, at the last tick. */
   packets: number;
@@ -89,6 +97,9 @@ interface Traffic {
   readonly received: number;
   /** Both ways, probes included. */
   readonly records: number;
+  /** Of these, sent, and how many of them together with others. */
+  readonly sealed: number;
+  readonly segmented: number;
 }
 
 export type DirectEvent =
@@ -103,7 +114,14 @@ export type DirectEvent =
     }
   | { readonly type: 'ended'; readonly negotiation: string }
   | { readonly type: 'heard'; readonly index: number }
-  | { readonly type: 'answered'; readonly index: number; readonly number: number; readonly rtt: number }
+  | {
+      readonly type: 'answered';
+      readonly index: number;
+      readonly number: number;
+      readonly rtt: number;
+      /** Records of this link that the peer had opened; null where it does not count. */
+      readonly opened: number | null;
+    }
   /** The kernel did not take that probe. */
   | { readonly type: 'refused'; readonly number: number }
   | { readonly type: 'roamed' }
@@ -122,6 +140,10 @@ export type DirectEffect =
   | { readonly type: 'fit'; readonly bytes: number; readonly searching: boolean }
   /** The peer may still hear us, and then sends into a path that is dead one way. */
   | { readonly type: 'tell-peer' }
+  /** Whether records leave together from now on. */
+  | { readonly type: 'segment'; readonly on: boolean }
+  /** Whether it is known that records which leave together vanish. */
+  | { readonly type: 'vanish'; readonly known: boolean }
   /** The path went up or down. */
   | { readonly type: 'tell' };
 
@@ -135,6 +157,7 @@ export function newDirect(now: number): Direct {
     previous: null,
     liveness: newLiveness(now),
     mtu: null,
+    segmentation: newSegmentation(),
     records: 0,
     packets: 0,
     packetAt: Number.NEGATIVE_INFINITY,
@@ -155,6 +178,8 @@ export function nextDeadline(direct: Direct): number | undefined {
   if (next !== null) times.push(direct.proveAt);
   if (using !== null) times.push(livenessDeadline(direct.liveness).at);
   if (phase === 'up' && mtu !== null) times.push(mtuDeadline(mtu).at);
+  const segmentAt = segmentationDeadline(direct.segmentation);
+  if (phase === 'up' && segmentAt !== undefined) times.push(segmentAt);
   return times.length === 0 ? undefined : Math.min(...times);
 }
 
@@ -224,6 +249,7 @@ function install(
 
 /** Records go to another address: the packet that fits it is another one, if only for its longer or shorter header. */
 function follow(direct: Direct, now: number, effects: DirectEffect[]): void {
+  effects.push(...stepSegmentation(direct.segmentation, { type: 'path' }, now));
   if (direct.mtu === null) return;
   effects.push({ type: 'fit', bytes: confirmed(direct.mtu), searching: true });
   takeMtu(direct, { type: 'path', limit: longestPacket }, now, effects);
@@ -251,14 +277,18 @@ function promote(direct: Direct, now: number, effects: DirectEffect[]): void {
 
 function answered(
   direct: Direct,
-  { index, number, rtt }: DirectEvent & { type: 'answered' },
+  { index, number, rtt, opened }: DirectEvent & { type: 'answered' },
   now: number,
   effects: DirectEffect[],
 ): void {
   if (direct.next?.index === index) promote(direct, now, effects);
   if (direct.using?.index !== index && direct.previous?.index !== index) return;
   if (number >= mtuProbe) takeMtu(direct, { type: 'answered', number: number - mtuProbe }, now, effects);
-  else if (number > 0) takeLiveness(direct, { type: 'answered', number, rtt }, now, effects);
+  else if (number > 0) {
+    const fullAt = direct.mtu?.confirmedAt ?? Number.NEGATIVE_INFINITY;
+    takeLiveness(direct, { type: 'answered', number, rtt }, now, effects);
+    effects.push(...stepSegmentation(direct.segmentation, { type: 'answered', number, opened, fullAt }, now));
+  }
   // Nothing was known of this path: its first answer is as good as that to a probe of its liveness.
   else if (direct.liveness.phase.name === 'trying') {
     measure(direct.liveness.roundTrips, rtt);
@@ -276,7 +306,15 @@ function tick(
   const { next, using, agreement } = direct;
   if (next !== null && now >= direct.proveAt) prove(direct, next.index, now, effects);
   if (using === null) return;
+  const { sealed, segmented } = event;
+  const before = effects.length;
   takeLiveness(direct, { type: 'tick', sent: event.sent, received: event.received }, now, effects);
+  for (const effect of effects.slice(before)) {
+    if (effect.type !== 'probe' || effect.number === 0 || effect.number >= mtuProbe) continue;
+    const asked = { type: 'asked', number: effect.number, sealed, segmented } as const;
+    stepSegmentation(direct.segmentation, asked, now);
+  }
+  if (direct.phase === 'up') effects.push(...stepSegmentation(direct.segmentation, { type: 'tick' }, now));
   const packets = event.sent + event.received;
   if (packets !== direct.packets) direct.packetAt = now;
   direct.packets = packets;
@@ -294,6 +332,7 @@ function rise(direct: Direct, now: number, effects: DirectEffect[]): void {
   if (direct.phase === 'up' || direct.using === null) return;
   direct.phase = 'up';
   direct.reason = '';
+  effects.push(...stepSegmentation(direct.segmentation, { type: 'length' }, now));
   if (direct.liveness.phase.name === 'trying') direct.liveness.phase = { name: 'alive' };
   if (direct.mtu === null) {
     direct.mtu = newPathMtu({ limit: longestPacket, rtt: direct.liveness.roundTrips.smoothed }, now);
@@ -338,6 +377,7 @@ function takeMtu(
       effects.push({ type: 'probe', index: direct.using.index, number, bytes });
     } else {
       const bytes = confirmed(direct.mtu);
+      if (effect.type === 'confirmed') stepSegmentation(direct.segmentation, { type: 'length' }, now);
       effects.push({ type: 'fit', bytes, searching: effect.type === 'confirmed' });
     }
   }

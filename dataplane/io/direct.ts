@@ -28,8 +28,8 @@ export interface DirectSession {
 export interface DirectEvents {
   /** The first record of a session was opened. */
   heard(index: number): void;
-  /** A probe was answered; `rtt` in milliseconds. */
-  answered(index: number, number: number, rtt: number): void;
+  /** A probe was answered; `rtt` in milliseconds, `opened`: the peer's `rxRecords` then, null where it does not count. */
+  answered(index: number, number: number, rtt: number, opened: number | null): void;
   /** Records come from another address: the path follows. */
   roamed(index: number): void;
 }
@@ -66,6 +66,8 @@ export interface DirectCounters {
   readonly rxWrites: number;
   /** Super-packets that the interface refused for what they are: their packets were written one by one. */
   readonly rxUnjoined: number;
+  /** Records that left in one call with others (UDP_SEGMENT). */
+  readonly txSegmented: number;
 }
 
 /** The direct path of one device. Nothing here throws for what a peer or the network does. */
@@ -81,6 +83,8 @@ export interface DirectLink {
   forgetOwn(): void;
   /** Bytes of the longest packet that goes by this path, packet information included; longer ones come to the sink. */
   setLimit(bytes: number): void;
+  /** Whether records leave together, to be cut on their way, as they do at first. */
+  setSegmentation(on: boolean): void;
   /** False where the index is taken. */
   add(session: DirectSession): boolean;
   /** Packets go by this session from now on; null: to the sink. */

@@ -4,10 +4,11 @@
  */
 import { isIP, isIPv4, isIPv6, SocketAddress } from 'node:net';
 import { type DirectCounters, type DirectLink, type DirectSession, recordOverhead } from './direct.ts';
-import type { Endpoint, MemoryDirect, MemoryRecord, MemorySession } from './memory-direct.ts';
+import type { Endpoint, MemoryDirect, MemoryRecord, MemoryReply, MemorySession } from './memory-direct.ts';
 
-/** Bytes, `PROBE_LENGTH` in `probe.h`. */
+/** Bytes, `PROBE_LENGTH` and `REPLY_LENGTH` in `probe.h`. */
 const probeLength = 12;
+const replyLength = 20;
 /** Counters that a window remembers, a multiple of the word that it moves by: `REPLAY_BITS` in `record.h`. */
 const replayBits = 8192;
 const wordBits = 64;
@@ -38,6 +39,7 @@ export class MemoryDirectLink implements DirectLink {
     ...{ txPackets: 0, txBytes: 0, rxPackets: 0, rxBytes: 0, txRecords: 0, rxRecords: 0 },
     ...{ txRefused: 0, txTooLong: 0, txAside: 0, txOverflow: 0, rxRefused: 0, rxForged: 0, rxReplayed: 0 },
     ...{ rxMalformed: 0, rxCongested: 0, rxOverflow: 0, txWrites: 0, rxWrites: 0, rxUnjoined: 0 },
+    ...{ txSegmented: 0 },
   };
   #endpoint = nowhere;
   /** A record came from there. */
@@ -75,6 +77,11 @@ export class MemoryDirectLink implements DirectLink {
   }
 
   forgetOwn(): void {
+    this.#expectOpen();
+  }
+
+  /** Nothing leaves together here. */
+  setSegmentation(_on: boolean): void {
     this.#expectOpen();
   }
 
@@ -179,8 +186,9 @@ export class MemoryDirectLink implements DirectLink {
     if (content.kind === 'packet') this.#receive(content.bytes);
     else if (content.kind === 'reply') this.#answered(index, content);
     else {
-      const size = overheadOf(source.address) + recordOverhead + probeLength;
-      this.#send(session, { ...content, kind: 'reply' }, source, size);
+      const size = overheadOf(source.address) + recordOverhead + replyLength;
+      const { rxRecords: opened } = counters;
+      this.#send(session, { ...content, kind: 'reply', opened }, source, size);
     }
     if (counter < session.next) return;
     session.next = counter + 1;
@@ -209,9 +217,9 @@ export class MemoryDirectLink implements DirectLink {
     }
   }
 
-  #answered(index: number, { number, sentAt }: { readonly number: number; readonly sentAt: number }): void {
+  #answered(index: number, { number, sentAt, opened }: MemoryReply): void {
     const rtt = performance.now() - sentAt;
-    this.#direct.tell((events) => events.answered(index, number, rtt));
+    this.#direct.tell((events) => events.answered(index, number, rtt, opened));
   }
 
   #follow(index: number, source: Endpoint): void {

@@ -17,7 +17,16 @@ export interface MemoryRecord {
   readonly key: string;
   readonly content:
     | { readonly kind: 'packet'; readonly bytes: Uint8Array }
-    | { readonly kind: 'probe' | 'reply'; readonly number: number; readonly sentAt: number };
+    | { readonly kind: 'probe'; readonly number: number; readonly sentAt: number }
+    | MemoryReply;
+}
+
+export interface MemoryReply {
+  readonly kind: 'reply';
+  readonly number: number;
+  readonly sentAt: number;
+  /** Records of its link that the sender had opened. */
+  readonly opened: number;
 }
 
 export interface MemorySession {

@@ -9,7 +9,7 @@ const cipherNumbers = { 'aes-256-gcm': 1, 'chacha20-poly1305': 2 } as const;
 /** `enum event_type` in `event.h`. */
 const heard = 1;
 const answered = 2;
-const eventNumbers = 4;
+const eventNumbers = 5;
 
 /** `enum link_counter` in `session.h`, in its order. */
 const counterNames = [
@@ -32,6 +32,7 @@ const counterNames = [
   'txWrites',
   'rxWrites',
   'rxUnjoined',
+  'txSegmented',
 ] as const satisfies readonly (keyof DirectCounters)[];
 
 /** Tells all events there are. */
@@ -39,9 +40,9 @@ export function emitDirectEvents(addon: NativeAddon, events: DirectEvents): void
   for (let batch = addon.directEvents(); batch !== undefined; batch = addon.directEvents()) {
     const numbers = new Float64Array(batch);
     for (let at = 0; at < numbers.length; at += eventNumbers) {
-      const [type, index, number, rtt] = numbers.subarray(at, at + eventNumbers);
+      const [type, index, number, rtt, opened] = numbers.subarray(at, at + eventNumbers);
       if (type === heard) events.heard(index!);
-      else if (type === answered) events.answered(index!, number!, rtt!);
+      else if (type === answered) events.answered(index!, number!, rtt!, opened! < 0 ? null : opened!);
       else events.roamed(index!);
     }
   }
@@ -59,6 +60,7 @@ export function directLink(addon: NativeAddon, device: number): DirectLink {
     source: () => addon.source(device),
     forgetOwn: () => addon.forgetOwn(device),
     setLimit: (bytes) => addon.setLimit(device, bytes),
+    setSegmentation: (on) => addon.setSegmentation(device, on),
     add({ index, peerIndex, cipher, sendKey, receiveKey, ecn = false }) {
       try {
         addon.addSession(device, index, peerIndex, cipherNumbers[cipher], sendKey, receiveKey, ecn);

@@ -71,6 +71,7 @@ export interface NativeAddon {
   join(device: number): void;
   /** Bytes of the longest packet that goes by the direct path, packet information included. */
   setLimit(device: number, bytes: number): void;
+  setSegmentation(device: number, on: boolean): void;
   /** `cipher`: `enum record_cipher` in `record.h`. EEXIST where the index is taken. */
   addSession(
     device: number,

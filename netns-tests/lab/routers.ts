@@ -79,6 +79,21 @@ export class Routers {
     }
   }
 
+  /** Rules of both routers. */
+  async rules(text: string): Promise<void> {
+    for (const router of this.#routers) await router.rules(text);
+  }
+
+  /** Packets that both have counted by their counter of this name, in the table `ip fault`. */
+  async counted(name: string): Promise<number> {
+    let sum = 0;
+    for (const router of this.#routers) {
+      const { stdout } = await router.$`nft list counter ip fault ${name}`;
+      sum += Number(/packets (\d+)/.exec(stdout)?.[1]);
+    }
+    return sum;
+  }
+
   async setMtu(bytes: number): Promise<void> {
     for (const router of this.#routers) await router.configure(`link set middle mtu ${bytes}`);
   }

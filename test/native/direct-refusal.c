@@ -380,12 +380,34 @@ static void check_overflow(void) {
   close_pair(&pair);
 }
 
+/* Where the owner wants it, records leave one by one, and together again. */
+static void check_singly(bool tcp) {
+  struct pair pair;
+  open_pair(&pair, false, tcp);
+  struct end *end = &pair.ends[0];
+  for (unsigned turn = 1; turn <= 2; turn++) {
+    link_set_segmentation(end->link, false);
+    write_packets(&pair, TOGETHER, PAYLOAD);
+    read_packets(&pair);
+    await_count(end, COUNTER_TX_WRITES, turn * TOGETHER + turn - 1);
+    expect("records that left together", end_count(end, COUNTER_TX_SEGMENTED), (turn - 1) * TOGETHER);
+    link_set_segmentation(end->link, true);
+    write_packets(&pair, TOGETHER, PAYLOAD);
+    read_packets(&pair);
+    await_count(end, COUNTER_TX_WRITES, turn * TOGETHER + turn);
+    await_count(end, COUNTER_TX_SEGMENTED, turn * TOGETHER);
+  }
+  close_pair(&pair);
+}
+
 int main(void) {
   for (unsigned i = 0; i < 2; i++) node_open(&nodes[i], "127.0.0.1", 1);
   check_longest(false);
   check_longest(true);
   check_uncut(true);
   check_uncut(false);
+  check_singly(true);
+  check_singly(false);
   check_probes();
   check_nowhere();
   for (unsigned i = 0; i < 4; i++) check_unjoined((i & 1) != 0, (i & 2) != 0);

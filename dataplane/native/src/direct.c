@@ -109,6 +109,8 @@ void link_join(struct link *link) {
 
 void link_set_limit(struct link *link, uint32_t bytes) { atomic_store(&link->limit, bytes); }
 
+void link_set_segmentation(struct link *link, bool on) { atomic_store(&link->singly, !on); }
+
 void link_use(struct link *link, struct session *session) {
   device_set_outlet(link->device, session == NULL ? NULL : &session->outlet);
 }

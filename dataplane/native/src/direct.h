@@ -32,6 +32,8 @@ void link_forget_own(struct link *link);
 void link_set_limit(struct link *link, uint32_t bytes);
 /* Packets for the device may be joined again, whatever it has refused. */
 void link_join(struct link *link);
+/* Whether records leave together and are cut on their way (UDP_SEGMENT), as they do at first, or each by a call of its own. */
+void link_set_segmentation(struct link *link, bool on);
 /* Packets go by this session from now on; NULL: into the ring. */
 void link_use(struct link *link, struct session *session);
 

@@ -7,7 +7,7 @@
 #include "probe.h"
 
 /* Numbers of each event that directEvents returns. */
-#define EVENT_NUMBERS 4u
+#define EVENT_NUMBERS 5u
 
 static bool key_argument(napi_env env, napi_value value, const uint8_t **key) {
   void *bytes;
@@ -197,6 +197,15 @@ static napi_value join(napi_env env, napi_callback_info info) {
   return NULL;
 }
 
+/* setSegmentation(device, on): whether records leave together. */
+static napi_value set_segmentation(napi_env env, napi_callback_info info) {
+  napi_value values[2];
+  bool on;
+  struct link *link = link_arguments(env, info, 2, values);
+  if (link != NULL && napi_get_value_bool(env, values[1], &on) == napi_ok) link_set_segmentation(link, on);
+  return NULL;
+}
+
 /* addSession(device, index, peerIndex, cipher, seal, open, ecn): EEXIST where the index is taken. */
 static napi_value add_session(napi_env env, napi_callback_info info) {
   napi_value values[7];
@@ -262,6 +271,7 @@ static napi_value take_events(napi_env env, napi_callback_info info) {
     numbers[used++] = event.index;
     numbers[used++] = event.number;
     numbers[used++] = (double)event.rtt / 1e6;
+    numbers[used++] = event.opened == EVENT_UNTOLD ? -1 : (double)event.opened;
   }
   void *bytes;
   napi_value buffer;
@@ -283,6 +293,7 @@ void direct_binding_register(napi_env env, napi_value exports, struct tuns *tuns
   binding_function(env, exports, "forgetOwn", forget_own, tuns);
   binding_function(env, exports, "setLimit", set_limit, tuns);
   binding_function(env, exports, "join", join, tuns);
+  binding_function(env, exports, "setSegmentation", set_segmentation, tuns);
   binding_function(env, exports, "addSession", add_session, tuns);
   binding_function(env, exports, "useSession", use_session, tuns);
   binding_function(env, exports, "removeSession", remove_session, tuns);

@@ -12,11 +12,15 @@ enum event_type {
   EVENT_ROAMED = 3, /* records come from another address than before */
 };
 
+/* Of an older peer. */
+#define EVENT_UNTOLD UINT64_MAX
+
 struct event {
   enum event_type type;
   uint32_t index;  /* our receiver index of the session */
   uint32_t number; /* of the probe that was answered */
   uint64_t rtt;    /* nanoseconds */
+  uint64_t opened; /* records that the peer had opened then, or EVENT_UNTOLD */
 };
 
 /* Four probes each of a hundred links. */

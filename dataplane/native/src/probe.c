@@ -28,9 +28,11 @@ bool probe_take(struct session *session, uint8_t kind, const uint8_t *content, s
                 const struct ends *ends) {
   if (length < PROBE_LENGTH) return false;
   if (kind == RECORD_PROBE) {
-    uint8_t record[RECORD_OVERHEAD + PROBE_LENGTH];
+    uint8_t record[RECORD_OVERHEAD + REPLY_LENGTH];
+    uint64_t opened = htobe64(atomic_load(&session->link->counters[COUNTER_RX_RECORDS]));
     memcpy(record + RECORD_HEADER, content, PROBE_LENGTH);
-    session_send(session, RECORD_REPLY, record, PROBE_LENGTH, ends);
+    memcpy(record + RECORD_HEADER + PROBE_LENGTH, &opened, sizeof opened);
+    session_send(session, RECORD_REPLY, record, REPLY_LENGTH, ends);
     return true;
   }
   uint32_t number;
@@ -40,8 +42,16 @@ bool probe_take(struct session *session, uint8_t kind, const uint8_t *content, s
   uint64_t now = nanoseconds();
   sent = be64toh(sent);
   if (sent > now) return false;
-  struct event event = {
-      .type = EVENT_REPLY, .index = session->index, .number = be32toh(number), .rtt = now - sent};
+  uint64_t opened = EVENT_UNTOLD;
+  if (length >= REPLY_LENGTH) {
+    memcpy(&opened, content + PROBE_LENGTH, sizeof opened);
+    opened = be64toh(opened);
+  }
+  struct event event = {.type = EVENT_REPLY,
+                        .index = session->index,
+                        .number = be32toh(number),
+                        .rtt = now - sent,
+                        .opened = opened};
   events_add(&session->link->direct->events, event);
   return true;
 }

@@ -1,7 +1,11 @@
 /*
  * Probes: records that ask for an answer, padded to the size that is asked about. In clear:
  *
- *   │ number u32 │ time u64, the sender's own clock in nanoseconds │ zeros … │        the answer has the first twelve bytes
+ *   │ number u32 │ time u64, the sender's own clock in nanoseconds │ zeros … │
+ *
+ * The answer has the first twelve bytes, and where it comes from a peer that counts:
+ *
+ *   │ records of this link that it has opened, u64 │
  */
 #ifndef CRYONET_PROBE_H
 #define CRYONET_PROBE_H
@@ -9,6 +13,7 @@
 #include "session.h"
 
 #define PROBE_LENGTH 12u
+#define REPLY_LENGTH (PROBE_LENGTH + 8u)
 
 /* Sends a probe in an IP packet of `size` bytes, or of as few as it can be. False where the kernel refuses it for its
  * length. On any thread. */

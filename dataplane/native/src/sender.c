@@ -47,6 +47,7 @@ static void account(struct link *link, int error, uint32_t records, uint64_t pac
     count(link->counters, COUNTER_TX_PACKETS, records);
     count(link->counters, COUNTER_TX_BYTES, packet_bytes);
     count(link->counters, COUNTER_TX_RECORDS, records);
+    if (records > 1) count(link->counters, COUNTER_TX_SEGMENTED, records);
   } else {
     count(link->counters, error == EMSGSIZE || error == EINVAL ? COUNTER_TX_TOO_LONG : COUNTER_TX_REFUSED, records);
   }
@@ -65,11 +66,13 @@ static void flush(struct sender *sender) {
   struct link *link = sender->session->link;
   pthread_mutex_lock(&link->lock);
   struct ends ends = {.far = link->endpoint, .own = link->own};
-  bool uncut = link->uncut;
+  bool singly = link->uncut;
   pthread_mutex_unlock(&link->lock);
+  singly = singly || atomic_load_explicit(&link->singly, memory_order_relaxed);
   uint32_t segment = sender->records > 1 ? sender->size : 0;
-  int error = uncut ? EIO : link_send(link, sender->socket, &ends, sender->buffer, sender->used, segment, sender->octet);
-  if (error == EIO && !uncut && sender->records > 1) {
+  int error =
+      singly ? EIO : link_send(link, sender->socket, &ends, sender->buffer, sender->used, segment, sender->octet);
+  if (error == EIO && !singly && sender->records > 1) {
     pthread_mutex_lock(&link->lock);
     link->uncut = endpoint_equals(&link->endpoint, &ends.far);
     pthread_mutex_unlock(&link->lock);

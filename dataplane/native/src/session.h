@@ -45,6 +45,7 @@ enum link_counter {
   COUNTER_TX_WRITES,    /* system calls */
   COUNTER_RX_WRITES,
   COUNTER_RX_UNJOINED, /* super-packets that the TUN device refused for what they are: their packets went one by one */
+  COUNTER_TX_SEGMENTED, /* records that left in one call with others */
   LINK_COUNTERS,
 };
 
@@ -87,6 +88,7 @@ struct link {
   uint64_t own_since;     /* milliseconds */
   bool followed; /* a record came from there */
   bool uncut;    /* the interface on the way there cannot cut: one call for each record */
+  atomic_bool singly; /* the same, by the owner's will */
   _Atomic uint64_t counters[LINK_COUNTERS];
 };
 
