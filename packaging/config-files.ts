@@ -20,6 +20,8 @@ const examples: Readonly<Record<string, string | number | readonly string[]>> = 
   'udp-port': 2333,
   allow: ['berlin', 'edge-*'],
   deny: ['guest-*'],
+  interfaces: ['eth*', 'wl*'],
+  'exclude-interfaces': ['docker*', 'virbr*'],
   'tls-ca': '/etc/cryonet/ca.pem',
   'tls-cert': '/etc/cryonet/tls.crt',
   'tls-key': '/etc/cryonet/tls.key',

@@ -7,6 +7,7 @@ import { dirname, join } from 'node:path';
 import { after, suite, test } from 'node:test';
 import { rootCertificates } from 'node:tls';
 import { type ControlConfig, readConfig } from '../control/config.ts';
+import { inherited, secretVariables } from '../control/io/dataplane-process.ts';
 import { optionTable } from '../control/options.ts';
 import { type Bundle, bundle, type ProgramName, programs } from '../packaging/bundle.ts';
 import { configToml, dataplaneOnly, defaultFile, notConfigured } from '../packaging/config-files.ts';
@@ -61,6 +62,22 @@ suite('the manifest', () => {
         ],
       );
     }
+  });
+
+  test('hands no secret of control to the dataplane, nor does a control that starts one', () => {
+    const unit = contentsOf('deb', 'x64').find(({ dst }) => dst.endsWith('/cryonet-dataplane.service'))!;
+    const lines = readFileSync(unit.src!, 'utf8').matchAll(/^UnsetEnvironment=(.*)$/gm);
+    const unset = [...lines].flatMap(([, names]) => names!.split(' '));
+    assert.ok(secretVariables.length >= 12);
+    assert.deepEqual(
+      secretVariables.filter((name) => !unset.includes(name)),
+      [],
+    );
+    const secrets = Object.fromEntries(secretVariables.map((name) => [name, 'secret']));
+    assert.deepEqual(inherited({ ...secrets, PATH: '/bin', TUN_DEVICE: '/dev/own' }), {
+      PATH: '/bin',
+      TUN_DEVICE: '/dev/own',
+    });
   });
 
   test('has every file that a unit or a launcher runs, and may run it', () => {
@@ -163,7 +180,10 @@ suite('the configuration in the package', () => {
       assert.ok(text.split('\n').every((line) => line === '' || line.startsWith('#')));
       const chosen = settings(text).filter(({ isExample }) => !isExample);
       assert.ok(chosen.length > 10);
-      assert.deepEqual(use(chosen.map(({ line }) => line)), defaults);
+      // But for where the address to listen on was read, which its messages name.
+      const { listenSource: _, ...read } = use(chosen.map(({ line }) => line));
+      const { listenSource: __, ...expected } = defaults;
+      assert.deepEqual(read, expected);
     }
   });
 

@@ -22,13 +22,18 @@ const program = ['cryonet-dataplane.mjs', '../../dataplane/main.ts']
   .map((place) => fileURLToPath(new URL(place, import.meta.url)))
   .find((place) => existsSync(place))!;
 
-/** The dataplane needs neither the token nor the credentials of servers, and does not speak to the manager of a service
- *  that is not itself. */
-const notInherited = [
+/** What may hold the token, or credentials of servers and proxies: for control alone. */
+export const secretVariables = [
   ...['token', 'token-file', 'ice-servers'].flatMap((flag) => [
     environmentName(flag),
     ownEnvironmentName(flag),
   ]),
+  ...['http_proxy', 'https_proxy', 'all_proxy'].flatMap((name) => [name.toUpperCase(), name]),
+];
+
+/** Nor does the dataplane speak to the manager of a service that is not itself. */
+const notInherited = [
+  ...secretVariables,
   'CREDENTIALS_DIRECTORY',
   ...['NOTIFY_SOCKET', 'WATCHDOG_USEC', 'WATCHDOG_PID', 'LISTEN_PID', 'LISTEN_FDS', 'LISTEN_FDNAMES'],
 ];
@@ -118,6 +123,7 @@ function firstWord(child: ChildProcess, running: Socket): Promise<void> {
   });
 }
 
-function inherited(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+/** What a dataplane is started with. */
+export function inherited(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   return Object.fromEntries(Object.entries(env).filter(([name]) => !notInherited.includes(name)));
 }
