@@ -61,9 +61,7 @@ async function demo(): Promise<void> {
   const formed = performance.now();
   await watchMesh(nodes, formed);
   await meshed(nodes, boundMilliseconds);
-  say(
-    `${pairs} links: each node has an interface to each other one, ${seconds(formed)} after the first start.`,
-  );
+  say(`${pairs} links: each node has an interface to each other one, after ${seconds(formed)}.`);
 
   title('A ping over every interface, both ways');
   const crossings = await pingMesh(nodes, { count: 5, interval: 0.02 });
