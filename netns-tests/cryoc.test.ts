@@ -58,3 +58,58 @@ story('cryoc without a node, and with a wrong word, is one line', [], async (lab
   assert.equal(wrong.exitCode, 78);
   assert.match(wrong.stderr, /^cryoc: .*frobnicate.*\n$/);
 });
+
+/*
+ *   a  bootstrap ──┐ switch; a is stopped, goes on, and is killed
+ *   b → a ─────────┘
+ */
+story(
+  'cryoc fits 80 columns, and says in two seconds of a node whether it hangs or has ended',
+  [],
+  async (lab) => {
+    const { hosts } = await lan(lab, ['a', 'b-with-quite-a-long-name'], 'ipv6');
+    const a = new CryonetNode(hosts[0]!, { listen: true }).start();
+    const b = new CryonetNode(hosts[1]!, { bootstrap: [a] }).start();
+    await meshed([a, b], 30_000);
+    const ask = async (...words: string[]) => {
+      const start = performance.now();
+      const { exitCode, stdout, stderr } = await shell({
+        nothrow: true,
+        env: { ...process.env, COLUMNS: '80' },
+      })`${cryoc} --runtime-dir ${a.runtimeDirectory} status ${words}`;
+      return { exitCode, stdout, stderr, took: performance.now() - start };
+    };
+    const table = (await ask()).stdout.trimEnd().split('\n');
+    for (const line of table) assert.ok(line.length <= 80, line);
+    assert.match(table.at(-1)!, /^b-with-quite-a-long-name {2}up \d+s/);
+    const all = (await ask('b-with-quite-a-long-name')).stdout;
+    for (const line of all.split('\n')) assert.ok(line.length <= 80, line);
+    assert.match(all, /^here {7}host \[2001:db8:1::1\]:2333\nthere {6}\w+ \[2001:db8:1::2\]:2333$/m);
+    const nobody = await ask('c');
+    assert.equal(nobody.exitCode, 78);
+    assert.match(nobody.stderr, /^cryoc: no peer is called c; known are: b-with-quite-a-long-name\n$/);
+
+    process.kill(a.program.pid, 'SIGSTOP');
+    const hung = await ask();
+    process.kill(a.program.pid, 'SIGCONT');
+    assert.match(hung.stderr, /^cryoc: cryonet has not answered at .*control\.sock for 2 s: it hangs/);
+    assert.equal(hung.exitCode, 1);
+    // `test/control-client.test.ts` has the upper bound: here the program's own start may take longer than that.
+    assert.ok(hung.took >= 2_000, `${hung.took} ms`);
+    assert.equal((await ask()).exitCode, 0, 'it goes on');
+
+    const { dataplane } = await a.status();
+    process.kill(dataplane.pid!, 'SIGSTOP');
+    const half = await ask();
+    process.kill(dataplane.pid!, 'SIGCONT');
+    assert.equal(half.exitCode, 0, half.stderr);
+    assert.match(half.stdout, /^warning {4}dataplane: it does not answer/m);
+
+    await a.killControl();
+    const ended = await ask();
+    assert.match(ended.stderr, /^cryoc: no cryonet runs here: the one that made .*control\.sock has ended/);
+    lab.figures.push(
+      `${Math.round(hung.took)} ms for a node that hangs, ${Math.round(ended.took)} ms for none`,
+    );
+  },
+);
