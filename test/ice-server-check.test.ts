@@ -105,6 +105,7 @@ test('a STUN server that tells an address works; one that tells none, or refuses
   const mapped = [stunAttribute.xorMappedAddress, someAddress] as const;
   for (const [attributes, words] of [
     [[mapped], undefined],
+    [[[stunAttribute.mappedAddress, someAddress]], undefined],
     [[], /without telling our address/],
   ] as const) {
     const { port } = await serving(context, (request) => [

@@ -111,3 +111,22 @@ test('of two users of one server, the one that is refused is told, whichever is 
   assert.deepEqual(refusing.use([other, turn]), [turn]);
   watch.close();
 });
+
+test('of STUN servers those that work are asked, and all of them where none does', async (context) => {
+  const { told } = watching(context);
+  const other: IceServer = { ...stun, port: 1 };
+  const dead = new Set<IceServer>([stun]);
+  const watch = new IceServerWatch({
+    check: async (server) => (dead.has(server) ? 'it does not answer' : undefined),
+    told: (subject, trouble) => void told.push(`${subject} ${trouble ?? 'works'}`),
+  });
+  context.after(() => watch.close());
+  watch.use([stun, other, turn]);
+  await settled();
+  assert.deepEqual(watch.use([stun, other, turn]), [other, turn]);
+  dead.add(turn);
+  watch.close();
+  watch.use([stun, turn]);
+  await settled();
+  assert.deepEqual(watch.use([stun, turn]), [stun]);
+});

@@ -97,8 +97,9 @@ async function addressOf(host: string, options: CheckOptions, signal: AbortSigna
 async function checkStun(client: Client, _server: IceServer, { pauses }: CheckOptions): Promise<void> {
   const response = await client.ask(stunType.bindingRequest, [], undefined, pauses);
   if (response.code !== undefined) throw new Trouble(refusalOf(response.code));
-  if (!response.attributes.has(stunAttribute.xorMappedAddress)) {
-    throw new Trouble('it answers without telling our address: it is no STUN server of RFC 8489');
+  const { mappedAddress, xorMappedAddress } = stunAttribute;
+  if (![mappedAddress, xorMappedAddress].some((name) => response.attributes.has(name))) {
+    throw new Trouble('it answers without telling our address');
   }
 }
 

@@ -38,7 +38,8 @@ export class IceServerWatch {
     this.#now = options.now ?? (() => performance.now());
   }
 
-  /** These are the node's servers now. Returns those that are not known to be of no use. */
+  /** These are the node's servers now. Returns those that are not known to be of no use; of STUN servers all where none
+   *  works, for asking one costs a connection nothing. */
   use(servers: readonly IceServer[]): IceServer[] {
     const keys = new Set(servers.map(keyOf));
     for (const key of [...this.#watched.keys()]) if (!keys.has(key)) this.#drop(key);
@@ -56,7 +57,9 @@ export class IceServerWatch {
       this.#watched.set(key, watched);
       this.#check(watched);
     }
-    return servers.filter((server) => this.#watched.get(keyOf(server))!.trouble === undefined);
+    const works = (server: IceServer) => this.#watched.get(keyOf(server))!.trouble === undefined;
+    const isLost = !servers.some((server) => server.kind === 'stun' && works(server));
+    return servers.filter((server) => works(server) || (isLost && server.kind === 'stun'));
   }
 
   /** A connection got no candidate from any server of this kind. */

@@ -15,6 +15,8 @@ export const stunType = {
 } as const;
 
 export const stunAttribute = {
+  /** Of RFC 3489, by servers that are as old. */
+  mappedAddress: 0x0001,
   username: 0x0006,
   messageIntegrity: 0x0008,
   errorCode: 0x0009,
