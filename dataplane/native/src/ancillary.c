@@ -92,6 +92,7 @@ struct ancillary ancillary_of(struct msghdr *message) {
     } else if (part->cmsg_level == IPPROTO_IP && part->cmsg_type == IP_PKTINFO) {
       struct in_pktinfo ipv4;
       memcpy(&ipv4, CMSG_DATA(part), sizeof ipv4);
+      if (ipv4.ipi_spec_dst.s_addr == INADDR_ANY) continue;
       /* Not where it was sent to, which may be a broadcast address. */
       with.own.address.s6_addr[10] = with.own.address.s6_addr[11] = 0xff;
       memcpy(&with.own.address.s6_addr[12], &ipv4.ipi_spec_dst, sizeof ipv4.ipi_spec_dst);
