@@ -9,6 +9,7 @@ import type { Channel } from './events.ts';
 import { channelsByNeighbor, learnRoute } from './flood.ts';
 import { entryOf, learn, membersDigest } from './membership.ts';
 import { closeAttempt, ensureLink, notice, type Turn } from './state.ts';
+import { meetTwin } from './twin.ts';
 
 /** Milliseconds to gather news before telling it: a mesh that forms tells of many nodes at once. */
 const newsDelay = 30;
@@ -107,8 +108,7 @@ export function takeRecord(turn: Turn, entry: MemberEntry, teller: string, chann
       mesh.news.get(id)?.add(teller);
       return;
     case 'conflict':
-      if (id === mesh.self.id)
-        notice(turn, 'error', 'another node uses our ID with another key', { id, by: teller });
+      if (id === mesh.self.id) meetTwin(turn, entry, teller);
       else notice(turn, 'warn', 'identity refused: this ID belongs to another key', { peer: id, by: teller });
       return;
     case 'full':

@@ -34,6 +34,7 @@ import {
 } from './negotiation.ts';
 import { adopt, dropReports, forgetSilent, removeLink, takeReport } from './reports.ts';
 import { type Mesh, notice, type Turn } from './state.ts';
+import { settleTwin } from './twin.ts';
 
 export function step(mesh: Mesh, event: MeshEvent, env: Environment): Effect[] {
   const turn: Turn = { mesh, env, effects: [] };
@@ -168,6 +169,7 @@ function tick(turn: Turn): void {
     mesh.checkAt = env.now + mesh.config.checkInterval;
     forgetSilent(turn);
     settleEpochs(turn);
+    settleTwin(turn);
   }
   for (const link of [...mesh.links.values()]) tend(turn, link);
 }

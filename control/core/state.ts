@@ -22,6 +22,8 @@ export interface MeshConfig {
 export interface Mesh {
   self: NodeRecord;
   readonly epochs: Epochs;
+  /** When somebody last told of another node with our ID. */
+  twinAt: number | null;
   readonly config: MeshConfig;
   readonly membership: Membership;
   readonly neighbors: Map<Channel, { readonly id: string }>;
@@ -62,6 +64,7 @@ export function newMesh(
   return {
     self,
     epochs: newEpochs(self.epoch),
+    twinAt: null,
     config,
     membership: newMembership(self, pins, config.forgetAfter, env),
     neighbors: new Map(),

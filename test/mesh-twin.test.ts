@@ -1,0 +1,37 @@
+/** Another node with our ID, of which we hear through the mesh. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { prefixed } from '../control/core/environment.ts';
+import { encode } from '../protocol/msgpack.ts';
+import { domain, type MemberEntry } from '../protocol/signaling.ts';
+import { keyOf, testEnvironment } from './environment.ts';
+import { formed, nodeOf } from './mesh-view.ts';
+
+/** A record of `id` with the key of `other`, signed by `signer`. */
+function entryOf(id: string, other: string, signer = other): MemberEntry {
+  const record = encode({ id, key: keyOf(other), epoch: 1, turn: false });
+  const { sign } = testEnvironment(keyOf(signer), 0);
+  return { record, signature: sign(prefixed(domain.record, record)), age: 0 };
+}
+
+const base64url = (key: Uint8Array) => Buffer.from(key).toString('base64url');
+
+test('a node that hears of another one with its ID warns with both keys while that goes on, and no longer', () => {
+  const simulation = formed(61, 3);
+  const node = nodeOf(simulation, 'n1');
+  const [channel, { id: teller }] = [...node.mesh.neighbors][0]!;
+  const hear = (entry: MemberEntry) =>
+    simulation.happen(node, { type: 'message', channel, message: { type: 'members', entries: [entry] } });
+  hear(entryOf('n1', 'stranger', 'forger'));
+  assert.equal(node.warnings.get('id-elsewhere'), undefined, 'not signed by its key');
+  for (let i = 0; i < 3; i++) {
+    hear(entryOf('n1', 'stranger'));
+    assert.equal(
+      node.warnings.get('id-elsewhere'),
+      `another node has the ID "n1", says ${teller}: our key is ${base64url(node.mesh.self.key)}, its key ${base64url(keyOf('stranger'))}; each node links with the one it met first, give one of them another ID`,
+    );
+    simulation.pass(node.mesh.config.forgetAfter / 2);
+  }
+  simulation.pass(node.mesh.config.forgetAfter);
+  assert.equal(node.warnings.get('id-elsewhere'), undefined);
+});
