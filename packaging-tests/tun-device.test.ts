@@ -96,7 +96,13 @@ for (const tunMode of ['0666', '0600'] as const) {
 
 machineStory('in a container without the device the dataplane says so', [], async (lab) => {
   const machine = await boot(lab, { ...container, tunMode: 'none' });
-  await saysAndWaits(machine, /the TUN device is not there: load the module with `modprobe tun`/);
+  await saysAndWaits(
+    machine,
+    /the TUN device is not there: load the module with `modprobe tun`.*restart the dataplane/,
+  );
+  await machine.$`mknod -m 0666 ${device} c 10 200`;
+  await machine.$`systemctl restart ${dataplane}`;
+  await running(machine);
 });
 
 machineStory('a control group that refuses the device is named', [], async (lab) => {

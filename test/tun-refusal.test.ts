@@ -9,11 +9,12 @@ function refused(step: string, code: string): Error {
 }
 
 const node = '/nonexistent/tun';
+const missing = `${errorCodes.tun_missing}, and then restart the dataplane`;
 
 /** Step, errno, code, and the words before the step. */
 const table = [
-  ['open', 'ENOENT', 'tun_missing', errorCodes.tun_missing],
-  ['open', 'ENOTDIR', 'tun_missing', errorCodes.tun_missing],
+  ['open', 'ENOENT', 'tun_missing', missing],
+  ['open', 'ENOTDIR', 'tun_missing', missing],
   ['open', 'ENODEV', 'tun_no_driver', errorCodes.tun_no_driver],
   ['open', 'ENXIO', 'tun_no_driver', errorCodes.tun_no_driver],
   ['open', 'EACCES', 'tun_file_denied', errorCodes.tun_file_denied],
@@ -29,7 +30,7 @@ const table = [
   ['TUNSETIFF', 'EPERM', 'tun_denied', errorCodes.tun_denied],
   ['TUNSETIFF', 'EBUSY', 'tun_exists', errorCodes.tun_exists],
   ['TUNSETIFF', 'EEXIST', 'tun_exists', errorCodes.tun_exists],
-  ['TUNSETIFF', 'ENOTTY', 'tun_missing', errorCodes.tun_missing],
+  ['TUNSETIFF', 'ENOTTY', 'tun_missing', missing],
   ['TUNSETIFF', 'EINVAL', 'tun_failed', errorCodes.tun_failed],
   ['TUNSETIFF', 'ENOMEM', 'tun_failed', 'the machine has no memory left for it'],
   [
@@ -59,6 +60,11 @@ for (const [step, errno, code, words] of table) {
 test('every refusal has words of its own', () => {
   const words = Object.entries(errorCodes).filter(([code]) => code.startsWith('tun_'));
   assert.equal(new Set(words.map(([, text]) => text)).size, words.length);
+});
+
+test('the machine’s own node may appear while the program runs', () => {
+  const error = tunRefusal('/dev/net/tun', '', refused('open', 'ENOENT')) as Error;
+  assert.equal(error.message, `${errorCodes.tun_missing} (open /dev/net/tun: ENOENT)`);
 });
 
 test('what is no refusal of the kernel comes back as it is', () => {

@@ -25,7 +25,7 @@ export function tunRefusal(path: string, device: string, thrown: unknown): unkno
   const code = codeOf(errno, step);
   const what = step === opening ? `${step} ${path}` : step;
   const where = device === '' ? '' : `${device}: `;
-  const words = exhausted[errno] ?? (code === 'tun_file_denied' ? fileDenied(path) : errorCodes[code]);
+  const words = exhausted[errno] ?? wordsOf(code, path);
   return new CryonetError(code, `${words} (${where}${what}: ${errno})`, { cause: thrown });
 }
 
@@ -54,6 +54,14 @@ function openingCode(errno: string): ErrorCode {
     default:
       return 'tun_failed';
   }
+}
+
+function wordsOf(code: ErrorCode, path: string): string {
+  if (code === 'tun_file_denied') return fileDenied(path);
+  // A node of its own is made for a service before it starts, and where it runs no other one appears later.
+  if (code === 'tun_missing' && path !== defaultTunDevice)
+    return `${errorCodes.tun_missing}, and then restart the dataplane`;
+  return errorCodes[code];
 }
 
 /** With the node's mode and owner, where they can be seen; a mode that permits it is not the reason. */
