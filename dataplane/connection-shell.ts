@@ -161,6 +161,7 @@ export class ConnectionShell {
     const { direct } = this.#options;
     this.#pingCount++;
     for (const peer of peers) {
+      if (this.#leaveDetour(peer)) continue;
       const rests = direct.isUp(peer) && !direct.isDoubtful(peer);
       if (rests && this.active(peer)?.answered === true && this.#pingCount % restingPings !== 0) continue;
       this.#watch(peer);
@@ -168,13 +169,16 @@ export class ConnectionShell {
     }
   }
 
+  /** The direct path has an unanswered probe. */
+  suspect(peer: string): void {
+    if (!this.#leaveDetour(peer)) this.active(peer)?.ping();
+  }
+
   /** The direct path is lost: is the datachannel too? */
   doubt(peer: string): void {
     const live = this.active(peer);
-    if (live === undefined) return;
-    const detour = this.#options.filter.detour(live.connection.pair());
-    if (detour !== undefined) this.#dropAstray(peer, this.#options.active(peer)!, detour);
-    else if (live.silentPings >= doubts) this.#drop(peer, this.#options.active(peer)!, silent);
+    if (live === undefined || this.#leaveDetour(peer)) return;
+    if (live.silentPings >= doubts) this.#drop(peer, this.#options.active(peer)!, silent);
     else live.ping();
   }
 
@@ -200,8 +204,9 @@ export class ConnectionShell {
         },
         state: (state) => this.#connectionState(peer, negotiation, state),
         open: (channel) => {
-          const detour = filter.detour(connection.pair());
-          if (detour !== undefined) this.#dropAstray(peer, negotiation, detour);
+          live.ends = connection.pair();
+          const detour = filter.detour(live.ends);
+          if (detour !== undefined) this.#drop(peer, negotiation, detour);
           else take({ type: 'open', ...at, channel, relayed: connection.pair()?.local.type === 'relay' });
         },
         message: (channel, bytes) => {
@@ -242,16 +247,25 @@ export class ConnectionShell {
   }
 
   #drop(peer: string, negotiation: string, reason: string): void {
-    const full = this.#live.get(peer, negotiation)?.full;
+    const live = this.#live.get(peer, negotiation);
+    const full = live?.full;
+    // The library may have forgotten the pair of a connection that the other end closed, having heard nothing.
+    const detour = this.#options.filter.detour(live?.connection.pair() ?? live?.ends);
     if (!this.#live.close(peer, negotiation)) return;
     if (full !== undefined && isSuspicious(full)) this.#narrow.add(peer);
     this.#options.direct.ended(peer, negotiation);
-    this.#options.take({ type: 'ended', peer, negotiation, reason });
+    if (detour !== undefined) this.#options.astray(peer, detour);
+    this.#options.take({ type: 'ended', peer, negotiation, reason: detour ?? reason });
   }
 
-  #dropAstray(peer: string, negotiation: string, detour: string): void {
-    this.#options.astray(peer, detour);
-    this.#drop(peer, negotiation, detour);
+  /** Ends the connection of which the way to the peer has become one that no link may take: false where that is not so.
+   *  It is looked for before the peer's silence that comes of it, and often: a routing daemon that hears nothing by the
+   *  link takes the route back. */
+  #leaveDetour(peer: string): boolean {
+    const detour = this.#options.filter.detour(this.active(peer)?.connection.pair());
+    if (detour === undefined) return false;
+    this.#drop(peer, this.#options.active(peer)!, detour);
+    return true;
   }
 
   #wire(peer: string, negotiation: string, bytes: Uint8Array): void {
@@ -308,9 +322,7 @@ export class ConnectionShell {
     const live = this.active(peer);
     const negotiation = this.#options.active(peer);
     if (live === undefined || negotiation === undefined) return;
-    const detour = this.#options.filter.detour(live.connection.pair());
-    if (detour !== undefined) this.#dropAstray(peer, negotiation, detour);
-    else if (live.silentPings >= maxSilentPings) this.#drop(peer, negotiation, silent);
+    if (live.silentPings >= maxSilentPings) this.#drop(peer, negotiation, silent);
   }
 }
 

@@ -122,7 +122,7 @@ export class DataplaneShell {
       },
       // What is dead for probes most often is dead for the datachannel as well: that is asked at once, and has as long
       // to answer as the direct path has until it is lost.
-      doubtful: (peer) => this.#connections.active(peer)?.ping(),
+      doubtful: (peer) => this.#connections.suspect(peer),
       vanish: (peer, known) => {
         if (known) this.#warnings.set('segmentation', vanishing, peer);
         else this.#warnings.clear('segmentation', peer);

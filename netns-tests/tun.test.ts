@@ -132,18 +132,21 @@ function define(): void {
     const tun = open(t);
     tun.setCarrier(true);
     await ready(tun);
-    const routeInterface = (address: string) => nativeTunFactory.route(address, 0)?.interface;
+    const routeInterface = (address: string) => {
+      const route = nativeTunFactory.route(address, 0);
+      return route !== undefined && 'forbids' in route ? route.forbids : route?.interface;
+    };
     ip('address', 'add', '198.51.100.1', 'peer', '198.51.100.2', 'dev', tun.name);
     ip('route', 'add', '203.0.113.0/24', 'via', '198.51.100.2');
     ip('route', 'add', 'unreachable', '203.0.113.9');
     ip('-6', 'route', 'add', '2001:db8:1::/48', 'via', 'fe80::2', 'dev', tun.name);
     ip('-6', 'route', 'add', 'blackhole', '2001:db8:1:9::/64');
     assert.equal(routeInterface('203.0.113.1'), tun.name);
-    assert.equal(routeInterface('203.0.113.9'), undefined);
+    assert.equal(routeInterface('203.0.113.9'), 'unreachable');
     assert.equal(routeInterface('192.0.2.1'), undefined);
     assert.equal(routeInterface('127.0.0.1'), 'lo');
     assert.equal(routeInterface('2001:db8:1::1'), tun.name);
-    assert.equal(routeInterface('2001:db8:1:9::1'), undefined);
+    assert.equal(routeInterface('2001:db8:1:9::1'), 'blackhole');
     assert.equal(routeInterface('2001:db8:2::1'), undefined);
     assert.equal(routeInterface('::1'), 'lo');
   });

@@ -70,6 +70,8 @@ test('a refusal says which way the kernel would go, for packets with our mark', 
   assert.equal(filter.refusal(host('10.2.0.1')), 'the route to 10.2.0.1 goes through wg0, which is excluded');
   assert.equal(filter.refusal(host('10.3.0.1')), undefined);
   assert.deepEqual(new Set(marks), new Set([7]));
+  tuns.route = () => ({ forbids: 'unreachable' });
+  assert.equal(filter.refusal(host('10.3.0.1')), 'the route to 10.3.0.1 is of type unreachable');
 });
 
 test('addresses of excluded interfaces are not told, and where some are named those of no other', () => {

@@ -362,7 +362,8 @@ function settle(link: Link, now: number, effects: LinkEffect[], change?: () => v
     takeMtu(link, { type: 'offered', bytes: best.peerMtu! }, now, effects);
   const up = isUp(link);
   link.wasUp ||= up;
-  if (up) link.reason = '';
+  // While the direct path alone holds the link up, the reason for that will be the one for its loss.
+  if (link.active !== null) link.reason = '';
   if (up !== wasUp) effects.push({ type: 'set-carrier', peer: link.peer, up });
   effects.push({ type: 'tell-link', peer: link.peer });
 }

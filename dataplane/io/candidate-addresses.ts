@@ -20,7 +20,12 @@ export function candidateAddresses({ host, own, rules, mark }: CandidateAddressO
   return hostAddresses({
     links: host.links(),
     addresses: host.addresses(),
-    sources: new Set(worldwide.flatMap((address) => host.route(address, mark)?.source ?? [])),
+    sources: new Set(
+      worldwide.flatMap((address) => {
+        const route = host.route(address, mark);
+        return route === undefined || 'forbids' in route ? [] : (route.source ?? []);
+      }),
+    ),
     permits: (name) => !own.has(name) && mayTell(rules, name),
   });
 }

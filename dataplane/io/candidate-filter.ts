@@ -54,8 +54,10 @@ export class CandidateFilter {
     const { host, own, rules, mark } = this.#options;
     const { excludeInterfaces = [] } = rules();
     if (own().size === 0 && excludeInterfaces.length === 0) return undefined;
-    const through = host.route(address, mark())?.interface;
-    if (through === undefined) return undefined;
+    const route = host.route(address, mark());
+    if (route === undefined) return undefined;
+    if ('forbids' in route) return `the route to ${address} is of type ${route.forbids}`;
+    const { interface: through } = route;
     if (own().has(through)) return `the route to ${address} goes through ${through}, our own tunnel`;
     return mayUse(rules(), through)
       ? undefined

@@ -13,13 +13,19 @@ export interface Route {
   readonly source: string | undefined;
 }
 
+/** A route that is there so that packets are not sent: its type, in the words of ip-route(8). A routing daemon sets such
+ *  ones for what it has lost its route to. */
+export interface Forbidden {
+  readonly forbids: 'unreachable' | 'prohibit' | 'blackhole';
+}
+
 export interface Host {
   /** Empty where the kernel does not say. */
   links(): readonly HostLink[];
   addresses(): readonly HostAddress[];
   /** How a packet with `mark` (0: none) goes to `address` (IPv4 or IPv6): RTM_GETROUTE. Undefined where there is no
-   *  route, or none that forwards. */
-  route(address: string, mark: number): Route | undefined;
+   *  route. */
+  route(address: string, mark: number): Route | Forbidden | undefined;
   /** `net.ipv4.conf.all.rp_filter`, which counts for an interface where it is more than the interface's own. */
   rpFilterOfAll(): number;
 }

@@ -5,7 +5,7 @@ import { parse } from '../../protocol/schema.ts';
 import { maxWireFrame, type WireMessage, wireMessage } from '../../protocol/wire.ts';
 import type { FullPackets } from '../core/full-packets.ts';
 import { RoundTrip } from './round-trip.ts';
-import type { Connection, Route } from './webrtc.ts';
+import type { CandidatePair, Connection, Route } from './webrtc.ts';
 
 /** Candidates kept while the remote description is being applied. */
 const maxEarlyCandidates = 64;
@@ -22,6 +22,8 @@ export class LiveConnection {
   readonly roundTrip = new RoundTrip();
   /** Pings since the peer was heard of last. */
   silentPings = 0;
+  /** What ICE had selected when a channel opened. */
+  ends: CandidatePair | undefined;
   /** How many of the peer's candidates are tried. */
   tried = 0;
   /** Why the first of those is not that is not. */

@@ -6,7 +6,7 @@
 import { isIPv6 } from 'node:net';
 import { CryonetError, type ErrorCode, errorCodes } from '../../protocol/errors.ts';
 import type { DirectEvents, DirectLink, DirectOptions } from './direct.ts';
-import type { HostAddress, HostLink, Route } from './host.ts';
+import type { Forbidden, HostAddress, HostLink, Route } from './host.ts';
 import type { MemoryDirect, MemoryDirectNetwork } from './memory-direct.ts';
 import { MemoryDirectLink } from './memory-direct-link.ts';
 import { type PacketSink, packetInformationSize, type Tun, type TunFactory, type TunOptions } from './tun.ts';
@@ -98,7 +98,7 @@ export class MemoryTunFactory implements TunFactory {
     ];
   }
 
-  route(address: string, _mark: number): Route | undefined {
+  route(address: string, _mark: number): Route | Forbidden | undefined {
     const found = this.routes.get(address);
     return found === undefined ? undefined : { interface: found, source: undefined };
   }

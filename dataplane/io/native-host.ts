@@ -1,7 +1,7 @@
 /** The machine's network as the kernel tells it, by the native addon. */
 import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
-import type { Host } from './host.ts';
+import type { Forbidden, Host } from './host.ts';
 import { loadAddon } from './native.ts';
 
 export const nativeHost: Host = {
@@ -31,7 +31,9 @@ export const nativeHost: Host = {
     if (isIP(address) === 0 || address.includes('%')) return undefined;
     try {
       const found = loadAddon().route(address, mark);
-      return found && { interface: found[0], source: found[1] };
+      if (typeof found !== 'string') return { interface: found[0], source: found[1] };
+      const forbids = forbidding[found];
+      return forbids === undefined ? undefined : { forbids };
     } catch {
       return undefined;
     }
@@ -44,6 +46,13 @@ export const nativeHost: Host = {
       return 0;
     }
   },
+};
+
+/** What the kernel answers where a route is there to forbid it. */
+const forbidding: Readonly<Record<string, Forbidden['forbids']>> = {
+  EHOSTUNREACH: 'unreachable',
+  EACCES: 'prohibit',
+  EINVAL: 'blackhole',
 };
 
 function unlessRefused<T>(list: () => T[]): T[] {

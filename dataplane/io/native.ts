@@ -43,8 +43,8 @@ export interface NativeAddon {
   /** Every interface and address of the machine; `HostLink` and `HostAddress` say what is what. */
   hostLinks(): [index: number, name: string, flags: number, kind: string, rpFilter: number][];
   hostAddresses(): [index: number, address: string, flags: number, prefixLength: number, scope: number][];
-  /** RTM_GETROUTE, for a packet with that mark. */
-  route(address: string, mark: number): [name: string, source?: string] | undefined;
+  /** RTM_GETROUTE, for a packet with that mark; a string is the errno's name of why there is no way. */
+  route(address: string, mark: number): [name: string, source?: string] | string;
   /** Direct paths, after `listen`, whose `wake` is also called for events: sockets on ICE's UDP port, and `receivers`
    *  threads. `mark` 0: none. `dscp` 64: that of the packet. */
   directOpen(port: number, receivers: number, mark: number, dscp: number): void;

@@ -1,6 +1,7 @@
 #include "host_binding.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <net/if.h>
 #include <string.h>
 
@@ -70,7 +71,7 @@ static napi_value host_addresses(napi_env env, napi_callback_info info) {
   return error == 0 ? rows.array : binding_throw(env, "listing the addresses", error);
 }
 
-/* route(address, mark): [interface, source], the source undefined where the kernel names none; or undefined. */
+/* route(address, mark): [interface, source], the source undefined where the kernel names none; or the errno's name. */
 static napi_value route_to(napi_env env, napi_callback_info info) {
   napi_value values[2];
   char text[INET6_ADDRSTRLEN];
@@ -83,10 +84,9 @@ static napi_value route_to(napi_env env, napi_callback_info info) {
     return NULL;
   }
   int family = strchr(text, ':') == NULL ? AF_INET : AF_INET6;
-  if (inet_pton(family, text, address) != 1 || netlink_route(family, address, mark, &route) != 0 ||
-      if_indextoname(route.ifindex, name) == NULL) {
-    return NULL;
-  }
+  int error = inet_pton(family, text, address) == 1 ? netlink_route(family, address, mark, &route) : EAFNOSUPPORT;
+  if (error == 0 && if_indextoname(route.ifindex, name) == NULL) error = ENETUNREACH;
+  if (error != 0) return new_text(env, strerrorname_np(error));
   struct rows result = {.env = env};
   napi_create_array(env, &result.array);
   napi_set_element(env, result.array, 0, new_text(env, name));

@@ -219,13 +219,13 @@ int netlink_set_rp_filter(unsigned ifindex, uint32_t mode) {
 struct way {
   struct netlink_route *route;
   size_t address_length;
-  int forwards;
+  unsigned char type; /* RTN_* */
 };
 
 static void read_route(const struct nlmsghdr *message, void *context) {
   struct way *way = context;
   const struct rtmsg *answer = NLMSG_DATA(message);
-  way->forwards = answer->rtm_type <= RTN_MULTICAST;
+  way->type = answer->rtm_type;
   int left = (int)RTM_PAYLOAD(message);
   for (struct rtattr *attribute = RTM_RTA(answer); RTA_OK(attribute, left); attribute = RTA_NEXT(attribute, left)) {
     if (attribute->rta_type == RTA_OIF) memcpy(&way->route->ifindex, RTA_DATA(attribute), sizeof way->route->ifindex);
@@ -247,7 +247,16 @@ int netlink_route(int family, const void *address, uint32_t mark, struct netlink
   struct way way = {.route = route, .address_length = length};
   int error = ask(&request, read_route, &way);
   if (error != 0) return error;
-  return way.forwards && route->ifindex != 0 ? 0 : ENETUNREACH;
+  switch (way.type) {
+    case RTN_UNREACHABLE:
+      return EHOSTUNREACH;
+    case RTN_PROHIBIT:
+      return EACCES;
+    case RTN_BLACKHOLE:
+      return EINVAL;
+    default:
+      return way.type <= RTN_MULTICAST && route->ifindex != 0 ? 0 : ENETUNREACH;
+  }
 }
 
 struct link_visit {

@@ -30,8 +30,9 @@ struct netlink_route {
   unsigned char source[sizeof(struct in6_addr)];
 };
 
-/* The way of a packet with `mark` (0: none) to `address` (in_addr or in6_addr, by `family`); ENETUNREACH where the
- * route forbids rather than forwards. */
+/* The way of a packet with `mark` (0: none) to `address` (in_addr or in6_addr, by `family`). ENETUNREACH where there is
+ * none; as the kernel answers for IPv4, EHOSTUNREACH, EACCES or EINVAL where the route is there to forbid it: of type
+ * unreachable, prohibit or blackhole. */
 int netlink_route(int family, const void *address, uint32_t mark, struct netlink_route *route);
 
 struct netlink_link {
