@@ -1,5 +1,6 @@
 /** What others change about the interfaces while a node runs. */
 import assert from 'node:assert/strict';
+import { buildTool } from './lab/compiled.ts';
 import { linked, linkTo, losses, meshed, pingMesh } from './lab/mesh.ts';
 import { CryonetNode } from './lab/node.ts';
 import { ping } from './lab/ping.ts';
@@ -58,29 +59,35 @@ story(
 );
 
 /*
- *   a  bootstrap, IPv6 switched off ──┐ switch
- *   b → a ────────────────────────────┘
+ *   a  bootstrap, IPv6 switched off; in the second story its kernel knows none ──┐ switch
+ *   b → a ───────────────────────────────────────────────────────────────────────┘
  */
-story('a machine without IPv6 has its links, for IPv4, and claims no address', ['ping'], async (lab) => {
-  const { hosts } = await lan(lab, ['a', 'b'], 'ipv4');
-  const [without] = hosts;
-  await without!.$`sysctl -qw net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1`;
-  const a = new CryonetNode(hosts[0]!, { listen: true }).start();
-  const b = new CryonetNode(hosts[1]!, { bootstrap: [a] }).start();
-  const [fromA, fromB] = await meshed([a, b], 30_000);
-  assert.equal(linkTo(fromA!, 'b').interface.address, '');
-  assert.equal(linkTo(fromB!, 'a').interface.address, linkTo(fromA!, 'b').interface.peerAddress);
-  await a.namespace.configure('addr add 10.8.0.1/32 peer 10.8.0.2 dev cnb');
-  await b.namespace.configure('addr add 10.8.0.2/32 peer 10.8.0.1 dev cna');
-  const { received } = await ping(a.namespace, '10.8.0.2', { count: 10, interval: 0.05 });
-  assert.equal(received, 10);
-  await waitFor(
-    'the direct path',
-    15_000,
-    () => a.peer('b'),
-    (peer) => peer?.path === 'direct',
+for (const kernel of ['that switched off', 'whose kernel has no'] as const) {
+  story(
+    `a machine ${kernel} IPv6 has its links, for IPv4, and claims no address`,
+    ['cc', 'ping'],
+    async (lab) => {
+      const { hosts } = await lan(lab, ['a', 'b'], 'ipv4');
+      await hosts[0]!.$`sysctl -qw net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1`;
+      const through = kernel === 'whose kernel has no' ? [await buildTool(lab, 'no-ipv6')] : [];
+      const a = new CryonetNode(hosts[0]!, { listen: true, through }).start();
+      const b = new CryonetNode(hosts[1]!, { bootstrap: [a] }).start();
+      const [fromA, fromB] = await meshed([a, b], 30_000);
+      assert.equal(linkTo(fromA!, 'b').interface.address, '');
+      assert.equal(linkTo(fromB!, 'a').interface.address, linkTo(fromA!, 'b').interface.peerAddress);
+      await a.namespace.configure('addr add 10.8.0.1/32 peer 10.8.0.2 dev cnb');
+      await b.namespace.configure('addr add 10.8.0.2/32 peer 10.8.0.1 dev cna');
+      const { received } = await ping(a.namespace, '10.8.0.2', { count: 10, interval: 0.05 });
+      assert.equal(received, 10);
+      await waitFor(
+        'the direct path',
+        15_000,
+        () => a.peer('b'),
+        (peer) => peer?.path === 'direct',
+      );
+    },
   );
-});
+}
 
 /*
  *   a  bootstrap, filters reverse paths loosely by default ──┐ switch
