@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import callbackDns from 'node:dns';
 import dns from 'node:dns/promises';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
@@ -127,15 +126,7 @@ test('where none of several addresses answers to a connection without a mark, a 
   const port = await listening(context, server, '127.0.0.1');
   server.close();
   await once(server, 'close');
-  const both = [
-    { address: '127.0.0.1', family: 4 },
-    { address: '127.0.0.2', family: 4 },
-  ];
-  context.mock.method(
-    callbackDns,
-    'lookup',
-    (_host: string, _options: unknown, done: (...found: unknown[]) => void) => done(null, both),
-  );
+  resolving(context, '127.0.0.1', '127.0.0.2');
   const { error } = await attempt(context, 'two.example', port, { mark: 0 });
   assert.match(error!.message, /ECONNREFUSED 127\.0\.0\.[12]/);
 });
@@ -200,3 +191,28 @@ for (const mark of [42, 0]) {
     assert.equal(opened.mock.callCount(), 1);
   });
 }
+
+test('of a name that is not resolved one look-up is under way, however often it is tried', async (context) => {
+  const { promise, resolve } = Promise.withResolvers<unknown>();
+  const mock = context.mock.method(dns, 'lookup', () => promise);
+  syncBuiltinESMExports();
+  context.after(() => {
+    mock.mock.restore();
+    syncBuiltinESMExports();
+  });
+  const ends: AbortController[] = [];
+  const attempts = [0, 42, 0, 42].map((mark) => {
+    const end = new AbortController();
+    ends.push(end);
+    return attempt(context, 'slow.example', 9, { mark, signal: end.signal });
+  });
+  await new Promise((next) => setImmediate(next));
+  for (const end of ends) end.abort();
+  await new Promise((next) => setImmediate(next));
+  assert.equal(mock.mock.callCount(), 1);
+  resolve([{ address: '127.0.0.1', family: 4 }]);
+  for (const { error, socket } of await Promise.all(attempts)) {
+    assert.notEqual(error, null);
+    assert.equal(socket, undefined);
+  }
+});

@@ -1,9 +1,9 @@
 /** Outgoing TCP connections whose packets carry a mark. */
-import { lookup } from 'node:dns/promises';
 import { Socket } from 'node:net';
 import { reasonOf } from '../../protocol/errors.ts';
 import type { Log } from '../../protocol/log.ts';
 import { loadServiceAddon } from '../../service/native.ts';
+import { addressesOf } from './names.ts';
 
 /** Milliseconds for an address, so that the next one gets its turn. */
 const attemptTimeout = 2500;
@@ -37,7 +37,7 @@ export async function markedConnection(
   refused: (cause: unknown) => void,
   signal: AbortSignal,
 ): Promise<Socket> {
-  const addresses = await lookup(host, { all: true });
+  const addresses = await addressesOf(host);
   let failure: unknown = new Error(`${host} has no address`);
   for (const [i, { address, family }] of addresses.entries()) {
     if (signal.aborted) break;

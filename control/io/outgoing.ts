@@ -2,9 +2,10 @@
  * Connections to bootstrap servers, for a WebSocket client: with a mark where there is one, through a proxy where the
  * environment has one for the server, and with TLS for `wss://`.
  */
-import { connect as connectTcp, isIP, type Socket } from 'node:net';
+import { connect as connectTcp, isIP, type LookupFunction, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { markedConnection, type Target } from './marked-connection.ts';
+import { addressesOf } from './names.ts';
 import { type Proxies, throughProxy } from './proxy.ts';
 import type { Trust } from './trust.ts';
 
@@ -61,7 +62,7 @@ export class Outgoing {
 
 function unmarkedConnection({ host, port }: Target, signal: AbortSignal): Promise<Socket> {
   const { promise, resolve, reject } = Promise.withResolvers<Socket>();
-  const socket = connectTcp({ host, port });
+  const socket = connectTcp({ host, port, lookup: lookUp });
   const abort = () => socket.destroy(new Error(`connect ETIMEDOUT ${host}:${port}`));
   const done = () => signal.removeEventListener('abort', abort);
   signal.addEventListener('abort', abort);
@@ -78,6 +79,13 @@ function unmarkedConnection({ host, port }: Target, signal: AbortSignal): Promis
   if (signal.aborted) abort();
   return promise;
 }
+
+const lookUp: LookupFunction = (host, { all }, done) => {
+  addressesOf(host).then(
+    (found) => (all === true ? done(null, found) : done(null, found[0]!.address, found[0]!.family)),
+    (error: NodeJS.ErrnoException) => done(error, []),
+  );
+};
 
 function targetOf(url: URL): Target {
   const usual = url.protocol === 'wss:' ? 443 : 80;
