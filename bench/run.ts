@@ -130,7 +130,7 @@ function columnOf({ name, package: debian }: Contender): Column | undefined {
     });
     return { name, version: version.replace(/\+.*/, '') };
   } catch {
-    console.error(`without ${name}: apt-get install ${debian}`);
+    console.error(`without ${name}, which ./dev bench installs`);
     return undefined;
   }
 }

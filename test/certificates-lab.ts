@@ -9,8 +9,7 @@ export interface Certificate {
 }
 
 /** Why these tests are skipped; false where they are not. */
-export const lacksOpenssl =
-  spawnSync('openssl', ['version']).status === 0 ? false : 'needs openssl (apt-get install openssl)';
+export const lacksOpenssl = spawnSync('openssl', ['version']).status === 0 ? false : 'needs openssl';
 
 export class Authority {
   /** PEM. */
