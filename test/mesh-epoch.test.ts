@@ -265,6 +265,23 @@ suite('hostile neighbors', () => {
     assert.equal(passed, 1);
   });
 
+  test('who makes keys for the ID of another without end fills no log', () => {
+    const simulation = formed(79, 3);
+    const node = nodeOf(simulation, 'n1');
+    const lines = (id: string) =>
+      Array.from({ length: 100 }, (_, i) => {
+        const record = encode({ id, key: keyOf(`thief ${i}`), epoch: 2 ** 50, turn: false });
+        const signature = testEnvironment(keyOf(`thief ${i}`), 0).sign(prefixed(domain.record, record));
+        return hand(simulation, node, membersOf({ record, signature, age: 0 }));
+      }).flat();
+    assert.deepEqual(
+      lines('n2').map(({ type }) => type),
+      ['notice'],
+    );
+    simulation.pass(minute);
+    assert.equal(lines('n2').length, 1, 'a minute later it is said again');
+  });
+
   test('thousands of nodes that come only to leave do not push out what is kept of one that stayed', () => {
     const simulation = formed(77, 2);
     const stayed = simulation.add('stayed');

@@ -17,6 +17,7 @@ import { hex } from './environment.ts';
 import type { Channel } from './events.ts';
 import { channelsByNeighbor } from './flood.ts';
 import { changeEpoch, entryOf, isSigned, newestOf, readRecord } from './membership.ts';
+import { within } from './quotas.ts';
 import type { Turn } from './state.ts';
 
 /** Times that a node takes a later epoch within so many milliseconds. A node that was started by several clocks may
@@ -26,8 +27,6 @@ const climbWindow = 600_000;
 
 /** Records shown to one neighbor within a second, and of one node passed on. */
 const shownPerSecond = 16;
-/** Neighbors and nodes whose count is kept. */
-const maxCounts = 4096;
 
 /** Milliseconds after the last earlier record that a peer told of itself until it counts as mended. */
 const behindLifetime = 30_000;
@@ -43,12 +42,10 @@ export interface Epochs {
   warnedAt: number | null;
   /** When a peer last told us an earlier epoch of itself than we know. */
   readonly behind: Map<string, number>;
-  /** What was shown in the second from `since`, by channel, and passed on, by node. */
-  readonly counts: Map<string, { since: number; count: number }>;
 }
 
 export function newEpochs(epoch: number): Epochs {
-  return { own: [epoch], climbs: [], warnedAt: null, behind: new Map(), counts: new Map() };
+  return { own: [epoch], climbs: [], warnedAt: null, behind: new Map() };
 }
 
 /** Our own record, ahead of us and signed by us. True where we continue after it. */
@@ -150,14 +147,5 @@ function span(milliseconds: number): string {
 }
 
 function mayTell({ mesh, env }: Turn, key: string, perSecond: number): boolean {
-  const { counts } = mesh.epochs;
-  const spent = counts.get(key);
-  if (spent !== undefined && env.now - spent.since < 1000) return ++spent.count <= perSecond;
-  counts.delete(key);
-  counts.set(key, { since: env.now, count: 1 });
-  for (const oldest of counts.keys()) {
-    if (counts.size <= maxCounts) break;
-    counts.delete(oldest);
-  }
-  return true;
+  return within(mesh.quotas, key, perSecond, 1000, env.now);
 }

@@ -8,11 +8,15 @@ import { climb, correct, passToNode } from './epoch.ts';
 import type { Channel } from './events.ts';
 import { channelsByNeighbor, learnRoute } from './flood.ts';
 import { entryOf, learn, membersDigest } from './membership.ts';
+import { within } from './quotas.ts';
 import { closeAttempt, ensureLink, notice, type Turn } from './state.ts';
 import { meetTwin } from './twin.ts';
 
 /** Milliseconds to gather news before telling it: a mesh that forms tells of many nodes at once. */
 const newsDelay = 30;
+
+/** Milliseconds between two lines about the same trouble. */
+const noticePause = 60_000;
 
 /** Tells a new neighbor everyone we know. */
 export function welcome(turn: Turn, channel: Channel): void {
@@ -109,11 +113,20 @@ export function takeRecord(turn: Turn, entry: MemberEntry, teller: string, chann
       return;
     case 'conflict':
       if (id === mesh.self.id) meetTwin(turn, entry, teller);
-      else notice(turn, 'warn', 'identity refused: this ID belongs to another key', { peer: id, by: teller });
+      else if (mayTrouble(turn, outcome, id)) {
+        notice(turn, 'warn', 'identity refused: this ID belongs to another key', { peer: id, by: teller });
+      }
       return;
     case 'full':
-      notice(turn, 'warn', 'too many nodes: one more was not taken in', { peer: id });
+      if (mayTrouble(turn, outcome)) {
+        notice(turn, 'warn', 'too many nodes: one more was not taken in', { peer: id });
+      }
   }
+}
+
+/** Whoever makes keys and IDs without end does not fill the log with them. */
+function mayTrouble({ mesh, env }: Turn, outcome: string, id = ''): boolean {
+  return within(mesh.quotas, `${outcome} ${id}`, 1, noticePause, env.now);
 }
 
 /** Milliseconds that an offer has to arrive in, and more for each node: in a mesh that forms all at once, every node

@@ -6,6 +6,7 @@ import type { Channel, Effect, Level } from './events.ts';
 import { type Attempt, isUp, type Link, newLink, stateOf } from './link.ts';
 import { type Membership, newMembership } from './membership.ts';
 import { type Policy, permits } from './policy.ts';
+import type { Quotas } from './quotas.ts';
 import { newRecent, type Recent } from './recent.ts';
 import type { ReplayWindow } from './replay.ts';
 
@@ -24,6 +25,7 @@ export interface Mesh {
   readonly epochs: Epochs;
   /** When somebody last told of another node with our ID. */
   twinAt: number | null;
+  readonly quotas: Quotas;
   readonly config: MeshConfig;
   readonly membership: Membership;
   readonly neighbors: Map<Channel, { readonly id: string }>;
@@ -65,6 +67,7 @@ export function newMesh(
     self,
     epochs: newEpochs(self.epoch),
     twinAt: null,
+    quotas: new Map(),
     config,
     membership: newMembership(self, pins, config.forgetAfter, env),
     neighbors: new Map(),
