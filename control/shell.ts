@@ -32,6 +32,8 @@ import { weaknessOf } from './token.ts';
 const longestTimer = 2 ** 31 - 1;
 /** Milliseconds for the dataplane's figures: `cryoc` waits two seconds for all of the status. */
 const statsTimeout = 1000;
+/** Subject of the warning about a dataplane that is connected and does not answer. */
+const stalled = 'dataplane-stalled';
 /** For the goodbye to leave before the sockets close. */
 const goodbyeDelay = 100;
 
@@ -168,8 +170,8 @@ export class ControlShell {
     const timer = setTimeout(resolve, statsTimeout, undefined);
     const stats = await Promise.race([this.#dataplane.call('stats', {}).catch(() => ({ links: [] })), late]);
     clearTimeout(timer);
-    if (stats !== undefined) this.#warnings.clear('dataplane');
-    else this.#warnings.set('dataplane', 'it does not answer: it hangs, or the machine is overloaded');
+    if (stats !== undefined) this.#warnings.clear(stalled);
+    else this.#warnings.set(stalled, 'it does not answer: it hangs, or the machine is overloaded');
     return stats?.links ?? [];
   }
 
