@@ -61,6 +61,9 @@ export interface DirectShellOptions {
   vanish(peer: string, known: boolean): void;
 }
 
+/** Milliseconds in which the log has one line at most about a peer that changes its address: it may do so all the time. */
+const roamingNews = 30_000;
+
 /** One agreement on keys: both messages, as they come. */
 interface Exchange {
   readonly pair: DirectKeyPair;
@@ -79,6 +82,8 @@ interface Path {
   exchange: Exchange | undefined;
   /** Records received until the last tick. */
   heard: number;
+  /** When a line of the log last said that it sends from another address. */
+  roamedAt: number;
   readonly joining: Joining;
 }
 
@@ -250,6 +255,7 @@ export class DirectShell {
       ends: undefined,
       exchange: undefined,
       heard: 0,
+      roamedAt: Number.NEGATIVE_INFINITY,
       joining: newJoining(),
     };
     this.#paths.set(peer, path);
@@ -327,7 +333,10 @@ export class DirectShell {
     if (path === undefined) return;
     if (event.type === 'roamed') {
       const { address, port } = path.link.endpoint();
-      this.#options.log.info('peer roamed', { peer, address, port });
+      const now = performance.now();
+      const isNews = now - path.roamedAt >= roamingNews;
+      if (isNews) path.roamedAt = now;
+      this.#options.log[isNews ? 'info' : 'debug']('peer roamed', { peer, address, port });
     }
     this.#take(peer!, path, event);
   }

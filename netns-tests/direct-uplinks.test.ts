@@ -64,6 +64,18 @@ for (const [family, { ip, at, prefix, any }] of Object.entries(families)) {
       async () => (await a.peer('b'))?.pair?.remote.address,
       (address) => address === at(2, 2),
     );
+    await waitFor(
+      'b to send from it, too',
+      15_000,
+      async () => (await b.peer('a'))?.pair?.local.address,
+      (address) => address === at(2, 2),
+    );
+    await waitFor(
+      'a to hear nothing of the first any more',
+      5_000,
+      async () => (await a.peer('b'))?.pair?.remote.address,
+      (address) => address === at(2, 2),
+    );
     await router.$`nft delete table inet moved`;
 
     await right.rules(
