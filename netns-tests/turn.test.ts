@@ -7,6 +7,7 @@ import { symmetricNat } from './lab/nat.ts';
 import { programs } from './lab/node.ts';
 import { story } from './lab/story.ts';
 import type { TurnServer } from './lab/turn.ts';
+import { waitFor } from './lab/wait.ts';
 
 /** What n0 has besides a STUN server. */
 const useless: readonly [what: string, turn: (server: TurnServer) => string, said: RegExp][] = [
@@ -46,8 +47,11 @@ for (const [what, turn, said] of useless) {
       const reports = await meshed([left, right, boot], 60_000);
       assert.equal(outcome(linkTo(reports[0]!, right.id)), 'relayed');
       assert.equal(outcome(linkTo(reports[1]!, left.id)), 'relayed');
-      const { stdout } = await left.namespace
-        .$`${join(programs, 'cryoc')} --runtime-dir ${left.runtimeDirectory} status`;
+      const status = async (): Promise<string> =>
+        (await left.namespace.$`${join(programs, 'cryoc')} --runtime-dir ${left.runtimeDirectory} status`)
+          .stdout;
+      // A name server or a server that is silent is given its time; the link does not wait for that.
+      const stdout = await waitFor('the warning', 30_000, status, (text) => /^warning/m.test(text));
       const warnings = stdout.split('\n').filter((line) => line.startsWith('warning'));
       assert.equal(warnings.length, 1, stdout);
       assert.match(warnings[0]!, said);
