@@ -1,6 +1,6 @@
 /** Congestion that routers on the way mark, and what of a packet they see. */
 import assert from 'node:assert/strict';
-import { addressLink, directPair, notRecords, onPath, records } from './lab/direct.ts';
+import { addressLink, directPair, dropsOfPath, notRecords, onPath, records } from './lab/direct.ts';
 import { Flow } from './lab/flow.ts';
 import { counters, kernelCounter } from './lab/marks.ts';
 import { ping } from './lab/ping.ts';
@@ -46,7 +46,7 @@ for (const family of ['ipv4', 'ipv6'] as const) {
     // A mark is one call's records; TCP counts segments.
     assert.ok(delivered >= marked! / 2, lab.figures.at(-1));
     assert.equal(other, 0, 'the DSCP is not shown, and what is no record is not marked');
-    assert.deepEqual((await b.peer('a'))?.dropped, {});
+    assert.deepEqual(dropsOfPath(await b.peer('a')), {});
 
     // What has no way to say so is dropped, as where there is no tunnel that marks, and counted.
     await b.namespace.rules(

@@ -1,6 +1,6 @@
 /** Networks that lose, reorder and double packets. */
 import assert from 'node:assert/strict';
-import { addressLink, directPair, onPath } from './lab/direct.ts';
+import { addressLink, directPair, dropsOfPath, onPath } from './lab/direct.ts';
 import { Flow } from './lab/flow.ts';
 import { hosts } from './lab/hop.ts';
 import type { Lab } from './lab/lab.ts';
@@ -15,7 +15,7 @@ async function tryFlows(lab: Lab, [a, b]: readonly [CryonetNode, CryonetNode], r
   const flows = [await there.end(), await back.end()];
   const ends = [(await a.peer('b'))!, (await b.peer('a'))!];
   const megabits = flows.map(({ bytes }) => Math.round((bytes * 8) / 3e6));
-  const dropped = ends.map((end) => end.dropped ?? {});
+  const dropped = ends.map(dropsOfPath);
   lab.figures.push(
     `${megabits} Mbit/s, ${flows.map(({ retransmits }) => retransmits)} sent again, dropped ${JSON.stringify(dropped)}`,
   );

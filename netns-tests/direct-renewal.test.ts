@@ -1,6 +1,6 @@
 /** The keys of a direct path, which serve for two minutes. */
 import assert from 'node:assert/strict';
-import { addressLink, runningPair } from './lab/direct.ts';
+import { addressLink, dropsOfPath, runningPair } from './lab/direct.ts';
 import { Flow } from './lab/flow.ts';
 import { story } from './lab/story.ts';
 import { Train } from './lab/train.ts';
@@ -57,7 +57,7 @@ story(
           [peer, '1'],
         ],
       );
-      assert.deepEqual((await node.peer(peer))?.dropped, {});
+      assert.deepEqual(dropsOfPath(await node.peer(peer)), {});
     }
     assert.deepEqual([...paths], ['direct']);
     for (const { lost } of journeys) assert.deepEqual(lost, []);

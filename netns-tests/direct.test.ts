@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { isIP } from 'node:net';
 import { linkLocal } from '../dataplane/io/link-local.ts';
-import { directPair, onPath, printedStatus } from './lab/direct.ts';
+import { directPair, dropsOfPath, onPath, printedStatus } from './lab/direct.ts';
 import { story } from './lab/story.ts';
 import { Train } from './lab/train.ts';
 import { waitFor } from './lab/wait.ts';
@@ -32,7 +32,7 @@ for (const [family, mtu] of [
     for (const end of ends) {
       assert.equal(end?.pathMtu, 1500);
       assert.deepEqual(end.direct, { state: 'up', reason: '' });
-      assert.deepEqual(end.dropped, {});
+      assert.deepEqual(dropsOfPath(end), {});
     }
     assert.match(await printedStatus(a), /\bb\b.*\bdirect\b/);
     lab.figures.push(`${journey.sent} pings, the first answered is number ${journey.first}`);

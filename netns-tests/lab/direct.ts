@@ -67,6 +67,13 @@ export async function carried(node: CryonetNode, peer: string): Promise<void> {
   );
 }
 
+/** What was dropped of a link, by cause, but for what found no room in the kernel's queue for the interface or in a socket:
+ *  on a busy machine that may happen to whoever sends fast, and is no fault of the path. */
+export function dropsOfPath(peer: PeerStatus | undefined): Readonly<Record<string, number>> {
+  const { queue: _queue, buffer: _buffer, ...others } = peer?.dropped ?? {};
+  return others;
+}
+
 /** What `cryoc status` prints. */
 export async function printedStatus({ namespace, runtimeDirectory }: CryonetNode): Promise<string> {
   const { stdout } = await namespace.$`${join(programs, 'cryoc')} --runtime-dir ${runtimeDirectory} status`;
