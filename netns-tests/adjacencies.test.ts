@@ -4,8 +4,10 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { onPath } from './lab/direct.ts';
 import type { Lab } from './lab/lab.ts';
+import { linked } from './lab/mesh.ts';
 import type { Namespace } from './lab/namespace.ts';
 import { CryonetNode } from './lab/node.ts';
+import { frr } from './lab/ospf.ts';
 import { ping } from './lab/ping.ts';
 import { story } from './lab/story.ts';
 import { type Lan, lan } from './lab/topology.ts';
@@ -172,6 +174,36 @@ story(
     await wires.heal();
     const up = await sessions('Up', 30_000);
     lab.figures.push(`down after ${down.milliseconds} ms, up and full again after ${up.milliseconds} ms`);
+  },
+);
+
+story(
+  'OSPFv2 of FRR is full over links whose address is that of the loopback interface',
+  ['vtysh', 'ping'],
+  async (lab) => {
+    const nodes = await pair(lab);
+    const { a, b } = nodes;
+    a.start();
+    b.start();
+    await linked(a, b, 30_000);
+    await a.namespace.configure(`addr add ${overlay[0][0]}/32 dev cnb`);
+    await b.namespace.configure(`addr add ${overlay[1][0]}/32 dev cna`);
+    const daemons = [await frr(a.namespace, 'cnb', 0), await frr(b.namespace, 'cna', 1)];
+    const { milliseconds } = await timed(() =>
+      waitFor(
+        'both adjacencies',
+        30_000,
+        () => Promise.all(daemons.map(async (daemon) => (await daemon.states())[0])),
+        (states) => states.every((state) => /^full/i.test(state)),
+      ),
+    );
+    await reachEachOther(nodes, 0);
+    lab.figures.push(`full after ${milliseconds} ms`);
+    const routes = await a.namespace.ip<{ dev: string; protocol: string }>('route', 'show', overlay[1][0]);
+    assert.deepEqual(
+      routes.map(({ dev, protocol }) => `${dev} ${protocol}`),
+      ['cnb ospf'],
+    );
   },
 );
 

@@ -57,6 +57,8 @@ export const frr: OspfDaemon = async (host, device, index) => {
     zebra: config('zebra', ['log stdout']),
     ospfd: config('ospfd', [
       ...['log stdout', `interface ${device}`, ' ip ospf area 0', ...timers(' ip', 'ospf'), '!'],
+      // Addresses of the host, which a link may share: a link that does is announced without one.
+      ...['interface lo', ' ip ospf area 0', '!'],
       ...['router ospf', ` ospf router-id ${router}`],
     ]),
     ospf6d: config('ospf6d', [
