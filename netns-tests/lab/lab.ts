@@ -43,6 +43,8 @@ export class Lab implements AsyncDisposable {
   readonly programs: Program[] = [];
   /** What was measured, in words, shown beside the story's name. */
   readonly figures: string[] = [];
+  /** In the order they were made. */
+  readonly namespaces: Namespace[] = [];
   #namespaces: { name: string; inode: number }[] = [];
   #undo: (() => void)[] = [];
 
@@ -60,6 +62,7 @@ export class Lab implements AsyncDisposable {
     const { status, stderr } = spawnSync('ip', ['netns', 'add', namespace.name], { encoding: 'utf8' });
     if (status !== 0) throw new Error(`ip netns add ${namespace.name}: ${stderr}`);
     this.#namespaces.push({ name: namespace.name, inode: statSync(`/run/netns/${namespace.name}`).ino });
+    this.namespaces.push(namespace);
     await namespace.configure('link set lo up');
     return namespace;
   }

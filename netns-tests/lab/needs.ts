@@ -7,6 +7,7 @@ export const tools = [
   'ip',
   'nft',
   'tc',
+  'ethtool',
   'ping',
   'tcpdump',
   'turnserver',
