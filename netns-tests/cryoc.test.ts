@@ -103,7 +103,7 @@ story(
     const half = await ask();
     process.kill(dataplane.pid!, 'SIGCONT');
     assert.equal(half.exitCode, 0, half.stderr);
-    assert.match(half.stdout, /^warning {4}dataplane: it does not answer/m);
+    assert.match(half.stdout, /^warning {4}dataplane-stalled: it does not answer/m);
 
     await a.killControl();
     const ended = await ask();
