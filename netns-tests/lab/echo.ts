@@ -4,7 +4,8 @@
  *   node echo.ts serve ADDRESS PORT                    sends back what comes in; says so once it does
  *   node echo.ts ask ADDRESS PORT SMALLEST LARGEST     prints the sizes that did not come back as JSON
  *
- * Sizes are those of the IPv4 packet, bytes. What is lost is asked for again twice, a second later each.
+ * Sizes are those of the IPv4 packet, bytes. What is lost is asked for again, up to three times, one after the other: the
+ * socket of a program that waits for its turn on a busy machine holds few of the long ones.
  */
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
@@ -14,10 +15,13 @@ import type { Namespace } from './namespace.ts';
 /** IPv4 and UDP. */
 const headers = 28;
 const echoPort = 7;
-const waitMilliseconds = 1000;
-/** Datagrams every two milliseconds, by try: on a busy machine the program at the other end, whose socket holds few of the
- *  long ones, may not keep up with the first. */
-const bursts = [16, 4, 1];
+/** Datagrams every two milliseconds. */
+const burst = 16;
+/** Milliseconds: for the last answers to these, for one that was asked for alone, and for all of those. */
+const lastAnswer = 1000;
+const answer = 100;
+const patience = 15_000;
+const tries = 3;
 
 /** Sizes, from `smallest` to `largest`, of which none comes back from `address` in `to`. */
 export async function missingSizes(
@@ -47,15 +51,24 @@ async function ask(address: string, port: number, smallest: number, largest: num
   const socket = createSocket('udp4');
   socket.on('message', (message) => missing.delete(message.length + headers));
   socket.on('error', () => {});
-  for (const burst of bursts) {
-    if (missing.size === 0) break;
-    let count = 0;
+  const send = (size: number) => socket.send(Buffer.alloc(size - headers, size), port, address);
+  const until = async (done: () => boolean, milliseconds: number) => {
+    const deadline = performance.now() + milliseconds;
+    while (!done() && performance.now() < deadline) await pause(1);
+  };
+  let count = 0;
+  for (const size of [...missing]) {
+    send(size);
+    if (++count % burst === 0) await pause(2);
+  }
+  await until(() => missing.size === 0, lastAnswer);
+  const end = performance.now() + patience;
+  for (let round = 0; round < tries && performance.now() < end; round++) {
     for (const size of [...missing]) {
-      socket.send(Buffer.alloc(size - headers, size), port, address);
-      if (++count % burst === 0) await pause(2);
+      if (performance.now() > end) break;
+      send(size);
+      await until(() => !missing.has(size), answer);
     }
-    const deadline = performance.now() + waitMilliseconds;
-    while (missing.size > 0 && performance.now() < deadline) await pause(10);
   }
   socket.close();
   return [...missing];
