@@ -8,7 +8,7 @@ import { eventually } from '../protocol/retry.ts';
 import { Notify } from '../service/notify.ts';
 import { type ControlConfig, longestPause, readConfig, TokenAwaited } from './config.ts';
 import { ensureDataplane, startOptions } from './io/dataplane-process.ts';
-import { lockStateDirectory } from './io/state-lock.ts';
+import { lockStateDirectory, type StateLock } from './io/state-lock.ts';
 import type { ControlShell } from './shell.ts';
 
 /** Milliseconds after which a stop that hangs is cut short. */
@@ -22,6 +22,7 @@ const notify = new Notify();
 const config = await configuration();
 const log = introduce(config);
 let early: Promise<number | undefined> | undefined;
+let held: StateLock | undefined;
 
 let stopping = false;
 async function stop(code: number): Promise<void> {
@@ -31,6 +32,7 @@ async function stop(code: number): Promise<void> {
   setTimeout(() => process.exit(code), stopLimit).unref();
   if (shell === undefined) await endEarly();
   else await shell.stop();
+  held?.release();
   process.exit(code);
 }
 
@@ -76,7 +78,8 @@ async function lock(): Promise<void> {
   const passes = (cause: unknown) =>
     mayPass(cause) && (config.service || (cause as CryonetError).code !== 'state_in_use');
   const attempt = () => lockStateDirectory(config.stateDirectory);
-  const { lacking } = await eventually({ attempt, failed: waits, limit, passes });
+  held = await eventually({ attempt, failed: waits, limit, passes });
+  const { lacking } = held;
   if (lacking !== undefined) log.warn('the state directory is not locked', { reason: lacking });
 }
 

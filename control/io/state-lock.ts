@@ -2,7 +2,7 @@
  * One node at a time in a state directory. The lock is flock(2) on the folder itself: it needs nothing written, so that a
  * full or a read-only disk has it too, and ends with the process, however that ends.
  */
-import { closeSync, constants, mkdirSync, openSync } from 'node:fs';
+import { closeSync, constants, mkdirSync, openSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { CryonetError, reasonOf, systemError } from '../../protocol/errors.ts';
 import { loadServiceAddon } from '../../service/native.ts';
@@ -11,7 +11,7 @@ import { readIfThere, writeWhole } from './kept-files.ts';
 export interface StateLock {
   /** Why the folder is not locked although nobody else has it: its file system has no locks. Undefined: it is. */
   readonly lacking: string | undefined;
-  /** Idempotent. A process that ends need not. */
+  /** Takes `pid` away, then lets go. Idempotent, never throws. A process that is killed leaves a `pid` that nobody believes. */
   release(): void;
 }
 
@@ -41,12 +41,24 @@ export function lockStateDirectory(folder: string): StateLock {
       { cause },
     );
   }
+  const pid = join(folder, 'pid');
   try {
-    writeWhole(join(folder, 'pid'), `${process.pid}\n`);
+    writeWhole(pid, `${process.pid}\n`);
   } catch {
     // It only helps to say who has the folder.
   }
-  return { lacking: undefined, release };
+  return {
+    lacking: undefined,
+    release() {
+      if (!open) return;
+      try {
+        rmSync(pid, { force: true });
+      } catch {
+        // The disk is read-only by now.
+      }
+      release();
+    },
+  };
 }
 
 /** The process that wrote that it has the folder, where it is alive. */
