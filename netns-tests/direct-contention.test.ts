@@ -1,11 +1,10 @@
 /** Datagrams beside a TCP flow that takes all there is: what becomes of each of them. */
 import assert from 'node:assert/strict';
-import { addressLink, directPair, onPath } from './lab/direct.ts';
+import { addressLink, fittingPair } from './lab/direct.ts';
 import { Flow } from './lab/flow.ts';
 import { kernelCounter } from './lab/marks.ts';
 import type { Namespace } from './lab/namespace.ts';
 import { story } from './lab/story.ts';
-import { waitFor } from './lab/wait.ts';
 
 /** Datagrams that arrived or did not, of a flow by iperf3. */
 async function datagrams(
@@ -28,20 +27,7 @@ async function datagrams(
  *   b → a ─────────┘
  */
 story('no datagram beside a flow is lost that nobody counts', ['iperf3'], async (lab) => {
-  const { a, b } = await directPair(lab);
-  a.start();
-  b.start();
-  await onPath('direct', [a, b], 30_000);
-  for (const [node, peer] of [
-    [a, 'b'],
-    [b, 'a'],
-  ] as const)
-    await waitFor(
-      'the interface to fit',
-      10_000,
-      async () => (await node.peer(peer))?.interface?.mtu,
-      (mtu) => mtu === 1440,
-    );
+  const { a, b } = await fittingPair(lab);
   const [ofA, ofB] = await addressLink([a.namespace, 'cnb'], [b.namespace, 'cna']);
   for (const [host, own, other, device, address] of [
     [a.namespace, ofA, ofB, 'cnb', '10.77.0.1'],

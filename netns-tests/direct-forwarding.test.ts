@@ -1,6 +1,6 @@
 /** A link as the underlay of other nodes' links: same port, other addresses. */
 import assert from 'node:assert/strict';
-import { addressLink, directPair, notRecords, onPath, records } from './lab/direct.ts';
+import { addressLink, fittingPair, notRecords, onPath, records } from './lab/direct.ts';
 import { Flow } from './lab/flow.ts';
 import { counters } from './lab/marks.ts';
 import { CryonetNode } from './lab/node.ts';
@@ -15,20 +15,7 @@ import { waitFor } from './lab/wait.ts';
  * a and b are a mesh of their own, and routers between c and d, which are another.
  */
 story('tunnels of other nodes take the direct path, our own never', ['iperf3', 'nft'], async (lab) => {
-  const { a, b } = await directPair(lab);
-  a.start();
-  b.start();
-  await onPath('direct', [a, b], 30_000);
-  for (const [node, peer] of [
-    [a, 'b'],
-    [b, 'a'],
-  ] as const)
-    await waitFor(
-      'the interface to fit',
-      10_000,
-      async () => (await node.peer(peer))?.interface?.mtu,
-      (mtu) => mtu === 1440,
-    );
+  const { a, b } = await fittingPair(lab);
   await addressLink([a.namespace, 'cnb'], [b.namespace, 'cna']);
   const hosts = [await lab.namespace('c'), await lab.namespace('d')] as const;
   for (const [host, router, net, other, device] of [

@@ -1,30 +1,12 @@
 /** Peers whose addresses the kernel would reach by a way that no link may take. */
 import assert from 'node:assert/strict';
-import { type TestContext, test } from 'node:test';
-import { attemptWith, closeAfter, Pairs, type Side } from './dataplane-pair.ts';
+import { test } from 'node:test';
+import { attemptWith, closeAfter, inVirtualTime, Pairs, type Side } from './dataplane-pair.ts';
 import { waitFor } from './native/wait.ts';
 
 async function routeWarnings(side: Side) {
   const { warnings = [] } = await side.hello();
   return warnings.filter(({ subject }) => subject === 'route');
-}
-
-/** Two dataplanes in virtual time; `pass` lets seconds go by, two by two. */
-async function inVirtualTime(context: TestContext) {
-  let now = 0;
-  context.mock.timers.enable({ apis: ['setInterval'] });
-  context.mock.method(performance, 'now', () => now);
-  const pairs = new Pairs();
-  const [a, b] = [await pairs.add('a'), await pairs.add('b')];
-  closeAfter(context, a, b);
-  const pass = async (seconds: number) => {
-    for (let i = 0; i < seconds; i += 2) {
-      now += 2000;
-      context.mock.timers.tick(2000);
-      for (let j = 0; j < 10; j++) await new Promise((resolve) => setImmediate(resolve));
-    }
-  };
-  return { pairs, a, b, pass };
 }
 
 test('a link whose peer is routed through its own interface is lost for that reason, and a warning says what to do', async (context) => {

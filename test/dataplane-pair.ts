@@ -188,3 +188,21 @@ export async function packetsOf(side: Side, peer: string, count: number): Promis
   await waitFor(`${count} packets at ${side.id}`, () => tun.written.length >= count);
   return numbersOf(tun.written);
 }
+
+/** Two dataplanes in virtual time; `pass` lets seconds go by, two by two. */
+export async function inVirtualTime(context: TestContext) {
+  let now = 0;
+  context.mock.timers.enable({ apis: ['setInterval'] });
+  context.mock.method(performance, 'now', () => now);
+  const pairs = new Pairs();
+  const [a, b] = [await pairs.add('a'), await pairs.add('b')];
+  closeAfter(context, a, b);
+  const pass = async (seconds: number) => {
+    for (let i = 0; i < seconds; i += 2) {
+      now += 2000;
+      context.mock.timers.tick(2000);
+      for (let j = 0; j < 10; j++) await new Promise((resolve) => setImmediate(resolve));
+    }
+  };
+  return { pairs, a, b, pass };
+}

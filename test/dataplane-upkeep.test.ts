@@ -1,26 +1,14 @@
 /** What others change about the interfaces, and how the dataplane answers. */
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
-import { closeAfter, Pairs, type Side } from './dataplane-pair.ts';
+import { inVirtualTime, type Side } from './dataplane-pair.ts';
 
 /** Two linked dataplanes in virtual time; `pass` looks once every two seconds. */
 async function linkedPair(context: TestContext, before: (a: Side) => void = () => {}) {
-  let now = 0;
-  context.mock.timers.enable({ apis: ['setInterval'] });
-  context.mock.method(performance, 'now', () => now);
-  const pairs = new Pairs();
-  const [a, b] = [await pairs.add('a'), await pairs.add('b')];
-  closeAfter(context, a, b);
-  before(a);
-  await pairs.link(a, b);
-  const pass = async (seconds: number) => {
-    for (let i = 0; i < seconds; i += 2) {
-      now += 2000;
-      context.mock.timers.tick(2000);
-      for (let j = 0; j < 10; j++) await new Promise((resolve) => setImmediate(resolve));
-    }
-  };
-  return { pairs, a, b, pass };
+  const lab = await inVirtualTime(context);
+  before(lab.a);
+  await lab.pairs.link(lab.a, lab.b);
+  return lab;
 }
 
 async function warningsOf(side: Side) {

@@ -67,6 +67,25 @@ export async function carried(node: CryonetNode, peer: string): Promise<void> {
   );
 }
 
+/** What `directPair` makes, started, once both interfaces have the MTU of that path. */
+export async function fittingPair(lab: Lab): Promise<{ readonly a: CryonetNode; readonly b: CryonetNode }> {
+  const { a, b } = await directPair(lab);
+  a.start();
+  b.start();
+  await onPath('direct', [a, b], 30_000);
+  for (const [node, peer] of [
+    [a, 'b'],
+    [b, 'a'],
+  ] as const)
+    await waitFor(
+      'the interface to fit',
+      10_000,
+      async () => (await node.peer(peer))?.interface?.mtu,
+      (mtu) => mtu === 1440,
+    );
+  return { a, b };
+}
+
 /** What was dropped of a link, by cause, but for what found no room in the kernel's queue for the interface or in a socket:
  *  on a busy machine that may happen to whoever sends fast, and is no fault of the path. */
 export function dropsOfPath(peer: PeerStatus | undefined): Readonly<Record<string, number>> {
