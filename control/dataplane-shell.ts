@@ -1,0 +1,263 @@
+/**
+ * The part of control's shell that has the dataplane: asks it for what the mesh wants, makes events of what it says, and
+ * keeps its warnings.
+ */
+import type { Method, Notification, NotificationParams, Params, Result } from '../protocol/dataplane.ts';
+import { CryonetError, mayPass, reasonOf } from '../protocol/errors.ts';
+import type { Log } from '../protocol/log.ts';
+import { encode } from '../protocol/msgpack.ts';
+import { parse } from '../protocol/schema.ts';
+import { type NeighborMessage, neighborMessage } from '../protocol/signaling.ts';
+import type { StatusReport, Warning } from '../protocol/status.ts';
+import type { Warnings } from '../protocol/warnings.ts';
+import type { ControlConfig } from './config.ts';
+import type { Effect, MeshEvent } from './core/events.ts';
+import { DataplaneConnection } from './io/dataplane-connection.ts';
+import { startOptions } from './io/dataplane-process.ts';
+import type { Local } from './io/handshake.ts';
+import type { LinkStats } from './status.ts';
+
+/** Milliseconds for the dataplane's figures: `cryoc` waits two seconds for all of the status. */
+const statsTimeout = 1000;
+/** Subject of the warning about a dataplane that is connected and does not answer. */
+const stalled = 'dataplane-stalled';
+
+/** What the mesh wants of the dataplane. */
+export type DataplaneEffect = Extract<
+  Effect,
+  { type: 'offer' | 'answer' | 'accept' | 'add-candidate' | 'close' | 'remove' }
+>;
+
+export interface DataplaneShellOptions {
+  readonly config: ControlConfig;
+  readonly local: Local;
+  readonly log: Log;
+  /** A start that is under way already, and the process ID it ends with. */
+  readonly early: Promise<number | undefined> | undefined;
+  /** The key pinned for a peer, in hexadecimal. */
+  readonly keyOf: (peer: string) => string | undefined;
+  readonly take: (event: MeshEvent) => void;
+  readonly warnings: Warnings;
+  /** Told when the dataplane's own warnings are others. */
+  readonly changed: () => void;
+}
+
+export class DataplaneShell {
+  readonly #options: DataplaneShellOptions;
+  readonly #connection: DataplaneConnection;
+  /** The dataplane's, as it told them last. */
+  #warnings: readonly Warning[] = [];
+
+  constructor(options: DataplaneShellOptions) {
+    this.#options = options;
+    const { config, local, log, early, take, warnings } = options;
+    this.#connection = new DataplaneConnection(
+      {
+        start: startOptions(config),
+        mayStart: config.dataplaneSocket === null,
+        early,
+        config: dataplaneConfig(config, local),
+        log,
+      },
+      {
+        up: (hello) => {
+          this.#warnings = hello.warnings ?? [];
+          warnings.clear('dataplane');
+          take({ type: 'dataplane-up', links: hello.links });
+        },
+        down: () => {
+          this.#warnings = [];
+          take({ type: 'dataplane-down' });
+        },
+        failed: (cause) =>
+          warnings.set('dataplane', `${reasonOf(cause)}; tried again, no link comes up until then`),
+        notification: (name, params) => this.#notified(name, params),
+      },
+    );
+  }
+
+  /** Opens it, now or, where time may mend what it is refused with, in the background. Else throws that. */
+  async open(): Promise<void> {
+    await this.#connection.open((cause) => this.#waitsFor(cause));
+  }
+
+  /** Idempotent, never throws. */
+  close(): void {
+    this.#connection.close();
+  }
+
+  /** Ends the dataplane's process. */
+  async shutdown(): Promise<void> {
+    await this.#connection.call('shutdown', {}).catch(() => {});
+  }
+
+  get isUp(): boolean {
+    return this.#connection.isUp;
+  }
+
+  /** Whether it ends with control. */
+  get isChild(): boolean {
+    return this.#connection.hello?.child === true;
+  }
+
+  get warnings(): readonly Warning[] {
+    return this.#warnings;
+  }
+
+  get status(): StatusReport['dataplane'] {
+    const { hello, isUp } = this.#connection;
+    return {
+      connected: isUp,
+      pid: hello?.pid ?? null,
+      udpPort: hello?.udpPort ?? null,
+      engine: hello?.engine ?? null,
+    };
+  }
+
+  /** None in time: a dataplane that hangs must not keep control from saying what it knows. */
+  async stats(): Promise<readonly LinkStats[]> {
+    const { promise: late, resolve } = Promise.withResolvers<undefined>();
+    const timer = setTimeout(resolve, statsTimeout, undefined);
+    const asked = this.#connection.call('stats', {}).catch(() => ({ links: [] }));
+    const stats = await Promise.race([asked, late]);
+    clearTimeout(timer);
+    const { warnings } = this.#options;
+    if (stats !== undefined) warnings.clear(stalled);
+    else warnings.set(stalled, 'it does not answer: it hangs, or the machine is overloaded');
+    return stats?.links ?? [];
+  }
+
+  /** Sends a message to the peer at the other end of a link. */
+  signal(peer: string, message: NeighborMessage): void {
+    this.#connection.notify('signal', { peer, frame: encode(message) });
+  }
+
+  run(effect: DataplaneEffect): void {
+    const iceServers = [...this.#options.config.iceServers];
+    switch (effect.type) {
+      case 'offer': {
+        const { peer, negotiation, route } = effect;
+        const identity = this.#identityOf(peer);
+        this.#negotiate('offer', { peer, negotiation, identity, route, iceServers });
+        return;
+      }
+      case 'answer': {
+        const { peer, negotiation, route, sdp } = effect;
+        const identity = this.#identityOf(peer);
+        this.#negotiate('answer', { peer, negotiation, identity, route, sdp, iceServers });
+        return;
+      }
+      case 'accept': {
+        const { peer, negotiation, sdp } = effect;
+        this.#ask('accept', { peer, negotiation, sdp }, (reason) =>
+          this.#options.take({ type: 'ended', peer, negotiation, reason }),
+        );
+        return;
+      }
+      case 'add-candidate': {
+        const { peer, negotiation, candidate } = effect;
+        this.#connection.notify('candidate', { peer, negotiation, candidate });
+        return;
+      }
+      case 'close':
+        this.#ask('close', { peer: effect.peer, negotiation: effect.negotiation });
+        return;
+      case 'remove':
+        this.#ask('remove', { peer: effect.peer });
+    }
+  }
+
+  /** What the dataplane refuses is waited out by a service whatever it is, as long as time may mend it. Who starts a node
+   *  by hand is there to mend what is not a port that another program has, or a disk. */
+  #waitsFor(cause: unknown): boolean {
+    const passing = cause instanceof CryonetError && ['port_in_use', 'unavailable'].includes(cause.code);
+    return this.#options.config.service ? mayPass(cause) : passing;
+  }
+
+  /** The key pinned for `peer`. No bytes where there was no room for it: the dataplane refuses that, which ends the
+   *  attempt. */
+  #identityOf(peer: string): Uint8Array {
+    return Buffer.from(this.#options.keyOf(peer) ?? '', 'hex');
+  }
+
+  #negotiate(method: 'offer' | 'answer', params: Params<'offer'> | Params<'answer'>): void {
+    const { peer, negotiation } = params;
+    const { take } = this.#options;
+    this.#ask(
+      method,
+      params as Params<'answer'>,
+      (reason) => take({ type: 'ended', peer, negotiation, reason }),
+      ({ sdp }) => take({ type: 'described', peer, negotiation, sdp }),
+    );
+  }
+
+  /** Calls the dataplane; its outcome becomes an event. Never throws. */
+  #ask<M extends Method>(
+    method: M,
+    params: Params<M>,
+    failed?: (reason: string) => void,
+    done?: (result: Result<M>) => void,
+  ): void {
+    this.#connection.call(method, params).then(
+      (result) => done?.(result),
+      (error: unknown) => {
+        if (error instanceof CryonetError && error.code === 'connection_closed') return;
+        this.#options.log.debug('dataplane refused', { method, reason: reasonOf(error) });
+        failed?.(reasonOf(error));
+      },
+    );
+  }
+
+  #notified<N extends Notification>(name: N, params: NotificationParams<N>): void {
+    const { take, changed } = this.#options;
+    switch (name) {
+      case 'candidate':
+      case 'ended':
+      case 'bye':
+        take({ type: name, ...params } as MeshEvent);
+        return;
+      case 'link':
+        take({ type: 'link', report: params as NotificationParams<'link'> });
+        return;
+      case 'signal':
+        this.#signalled(params as NotificationParams<'signal'>);
+        return;
+      case 'warnings':
+        this.#warnings = (params as NotificationParams<'warnings'>).warnings;
+        changed();
+    }
+  }
+
+  #signalled({ peer, frame }: NotificationParams<'signal'>): void {
+    const { take, log } = this.#options;
+    try {
+      take({ type: 'message', channel: `link:${peer}`, message: parse(neighborMessage, frame) });
+    } catch (error) {
+      log.debug('message not understood', { peer, reason: reasonOf(error) });
+    }
+  }
+}
+
+/** What the dataplane is told of our options. One that an older control configured takes the default for what that did
+ *  not have, so defaults of later options are left out. */
+function dataplaneConfig(config: ControlConfig, { identity }: Local) {
+  const { id, interfacePrefix, autoInterfaceName, packetInformation, mtu, autoMtu } = config;
+  const { udpPort, fwmark, dscp, direct, workers, segmentation, interfaces, excludeInterfaces } = config;
+  return {
+    node: id,
+    interfacePrefix,
+    autoInterfaceName,
+    packetInformation,
+    identity: identity.publicKey,
+    mtu,
+    autoMtu,
+    udpPort,
+    fwmark,
+    ...(dscp === 0 ? {} : { dscp }),
+    direct,
+    workers,
+    ...(segmentation ? {} : { segmentation }),
+    ...(interfaces.length > 0 ? { interfaces: [...interfaces] } : {}),
+    ...(excludeInterfaces.length > 0 ? { excludeInterfaces: [...excludeInterfaces] } : {}),
+  };
+}
