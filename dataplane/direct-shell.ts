@@ -4,7 +4,7 @@
  */
 import { randomInt } from 'node:crypto';
 import type { DataplaneConfig, Result } from '../protocol/dataplane.ts';
-import { type DirectMessage, directVersion } from '../protocol/direct.ts';
+import type { DirectMessage } from '../protocol/direct.ts';
 import { CryonetError, reasonOf } from '../protocol/errors.ts';
 import type { Log } from '../protocol/log.ts';
 import type { PeerStatus } from '../protocol/status.ts';
@@ -20,8 +20,8 @@ import {
 } from './core/direct.ts';
 import { type Joining, newJoining, stepJoining } from './core/joining.ts';
 import { quality } from './core/liveness.ts';
+import { type Carrier, type Exchange, newExchange, sessionOf } from './direct-exchange.ts';
 import { type DirectCounters, type DirectLink, recordOverhead } from './io/direct.ts';
-import { type DirectKeyPair, deriveDirectKeys, newDirectKeyPair, ownCiphers } from './io/direct-keys.ts';
 import { packetInformationSize, type TunFactory } from './io/tun.ts';
 import type { CandidatePair } from './io/webrtc.ts';
 
@@ -29,19 +29,6 @@ import type { CandidatePair } from './io/webrtc.ts';
 const tickSlack = 200;
 
 type LinkStats = Result<'stats'>['links'][number];
-
-/** An open connection over which keys may be agreed on. */
-export interface Carrier {
-  readonly negotiation: string;
-  /** We made its offer. */
-  readonly offered: boolean;
-  /** The peer's Ed25519 key. */
-  readonly identity: Uint8Array;
-  /** Of both DTLS certificates. */
-  readonly fingerprints: { readonly ours: string; readonly theirs: string };
-  /** What ICE selected. */
-  readonly pair: CandidatePair;
-}
 
 export interface DirectShellOptions {
   readonly log: Log;
@@ -63,12 +50,6 @@ export interface DirectShellOptions {
 
 /** Milliseconds in which the log has one line at most about a peer that changes its address: it may do so all the time. */
 const roamingNews = 30_000;
-
-/** One agreement on keys: both messages, as they come. */
-interface Exchange {
-  readonly pair: DirectKeyPair;
-  readonly ours: DirectMessage;
-}
 
 interface Path {
   /** The low byte of each of its receiver indices, by which the engine picks the thread that receives: records of old
@@ -280,44 +261,20 @@ export class DirectShell {
   }
 
   #newExchange({ lane }: Path, generation: number, echo: Uint8Array | undefined): Exchange {
-    const pair = newDirectKeyPair();
-    let index = 0;
-    while (index === 0 || this.#owners.has(index)) index = randomInt(2 ** 24) * 256 + lane;
-    const ours: DirectMessage = {
-      type: 'direct',
-      version: directVersion,
-      generation,
-      index,
-      key: pair.publicKey,
-      ciphers: [...ownCiphers()],
-      ecn: true,
-      ...(echo === undefined ? {} : { echo }),
-    };
-    return { pair, ours };
+    return newExchange({ generation, echo, lane, taken: this.#owners });
   }
 
-  #install(
-    peer: string,
-    path: Path,
-    carrier: Carrier,
-    { pair, ours }: Exchange,
-    theirs: DirectMessage,
-  ): void {
-    const { fingerprints, identity, pair: ends, negotiation } = carrier;
-    const { cipher, sendKey, receiveKey } = deriveDirectKeys(
-      pair.agree(theirs.key),
-      { identity: this.#config!.identity, fingerprint: fingerprints.ours, message: ours },
-      { identity, fingerprint: fingerprints.theirs, message: theirs },
-      carrier.offered,
-    );
-    const { index, generation } = ours;
+  #install(peer: string, path: Path, carrier: Carrier, exchange: Exchange, theirs: DirectMessage): void {
+    const { pair: ends, negotiation } = carrier;
+    const session = sessionOf(exchange, theirs, this.#config!.identity, carrier);
+    const { index, cipher, sendKey, receiveKey } = session;
+    const { generation } = theirs;
     try {
       if (generation === 0 && !path.link.setEndpoint(ends.remote.address, ends.remote.port)) {
         path.direct.reason = 'unreachable address';
         return;
       }
-      if (!path.link.add({ index, peerIndex: theirs.index, cipher, sendKey, receiveKey, ecn: theirs.ecn }))
-        return;
+      if (!path.link.add(session)) return;
     } finally {
       sendKey.fill(0);
       receiveKey.fill(0);

@@ -13,10 +13,11 @@ import { eventually } from '../protocol/retry.ts';
 import { RpcConnection } from '../protocol/rpc.ts';
 import { takeListenFds } from '../service/listen-fds.ts';
 import { Notify } from '../service/notify.ts';
+import type { EngineFactory } from './engine-shell.ts';
 import { nativeTunsBy } from './io/native-tun.ts';
 import { startWatchdog } from './io/watchdog.ts';
 import { dataplaneProgram } from './options.ts';
-import { DataplaneShell, type EngineFactory } from './shell.ts';
+import { DataplaneShell } from './shell.ts';
 
 /** Milliseconds that a dataplane started by a control lives on without one. */
 const lingerTime = 300_000;

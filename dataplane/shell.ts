@@ -1,6 +1,6 @@
 /**
  * The dataplane process around its core: connections, interfaces, and the one control that drives them. Parts
- * of it: `connection-shell.ts` has the peer connections, `direct-shell.ts` the direct paths.
+ * of it: `engine-shell.ts` has the engine, `connection-shell.ts` the peer connections, `direct-shell.ts` the direct paths.
  */
 import type {
   DataplaneConfig,
@@ -13,7 +13,6 @@ import type {
   Result,
 } from '../protocol/dataplane.ts';
 import { dataplaneVersion } from '../protocol/dataplane.ts';
-import { reasonOf } from '../protocol/errors.ts';
 import type { Log } from '../protocol/log.ts';
 import { Warnings } from '../protocol/warnings.ts';
 import { ConnectionShell } from './connection-shell.ts';
@@ -29,7 +28,7 @@ import {
 } from './core/link.ts';
 import { isRelayed, pairOf, reportOf } from './core/report.ts';
 import { DirectShell } from './direct-shell.ts';
-import { candidateAddresses } from './io/candidate-addresses.ts';
+import { type EngineFactory, EngineShell, interfaceMtu } from './engine-shell.ts';
 import { CandidateFilter } from './io/candidate-filter.ts';
 import { Detours } from './io/detours.ts';
 import { sumCounters } from './io/direct.ts';
@@ -39,25 +38,12 @@ import { Interfaces } from './io/interfaces.ts';
 import type { LiveConnection } from './io/live-connection.ts';
 import type { TunFactory } from './io/tun.ts';
 import { TunWatch } from './io/tun-watch.ts';
-import type { Engine } from './io/webrtc.ts';
 
 /** Milliseconds between pings on a link's `wire` channel. */
 const pingInterval = 2000;
 
 /** Milliseconds for a goodbye to leave before the connections close. */
 const goodbyeDelay = 100;
-
-export interface OpenEngine extends Engine {
-  readonly udpPort: number;
-}
-
-/** Throws `port_in_use` where a `fixed` port is taken. */
-export type EngineFactory = (
-  udpPort: number,
-  fixed: boolean,
-  interfaceMtu: number,
-  hostAddresses: () => readonly string[],
-) => Promise<OpenEngine>;
 
 interface ControlSide {
   notify<N extends Notification>(name: N, params: NotificationParams<N>): void;
@@ -76,8 +62,8 @@ export interface DataplaneShellOptions {
 
 export class DataplaneShell {
   readonly #log: Log;
-  readonly #openEngine: EngineFactory;
   readonly #child: boolean;
+  readonly #engine: EngineShell;
   readonly #connections: ConnectionShell;
   readonly #interfaces: Interfaces;
   readonly #tuns: TunFactory;
@@ -88,8 +74,6 @@ export class DataplaneShell {
   readonly #tunWatch: TunWatch;
   #links: Links = newLinks({ packetInformation: false, mtu: leastMtu, autoMtu: true });
   #config: DataplaneConfig | undefined;
-  #engine: OpenEngine | undefined;
-  #portTaken = false;
   #lastHello: Promise<unknown> = Promise.resolve();
   #control: ControlSide | undefined;
   #timer: NodeJS.Timeout | undefined;
@@ -97,7 +81,6 @@ export class DataplaneShell {
 
   constructor(options: DataplaneShellOptions) {
     this.#log = options.log;
-    this.#openEngine = options.openEngine;
     this.#child = options.child;
     this.#tuns = options.tuns;
     this.#warnings = new Warnings(options.log, () => {
@@ -109,6 +92,12 @@ export class DataplaneShell {
     this.#interfaces = new Interfaces(options.tuns, options.log, this.#warnings, (peer, reason) => {
       this.#direct.forget(peer);
       this.#take({ type: 'interface-failed', peer, reason });
+    });
+    this.#engine = new EngineShell({
+      open: options.openEngine,
+      tuns: options.tuns,
+      warnings: this.#warnings,
+      own: () => this.#interfaces.names,
     });
     this.#direct = new DirectShell({
       log: options.log,
@@ -130,7 +119,7 @@ export class DataplaneShell {
       fits: (peer, bytes, searching) => this.#take({ type: 'fits', peer, bytes, searching }),
     });
     this.#iceServers = new IceServerWatch({
-      check: options.checkIceServer ?? iceServerCheck({ opened: () => this.#mark() }),
+      check: options.checkIceServer ?? iceServerCheck({ opened: () => this.#engine.mark() }),
       told: (subject, trouble) => {
         if (trouble === undefined) this.#warnings.clear(subject);
         else this.#warnings.set(subject, `it is not used: ${trouble}`);
@@ -146,10 +135,10 @@ export class DataplaneShell {
       }),
       direct: this.#direct,
       iceServers: this.#iceServers,
-      engine: () => this.#engine,
+      engine: () => this.#engine.engine,
       take: (event) => this.#take(event),
       notify: (name, params) => this.#control?.notify(name, params),
-      opened: () => this.#mark(),
+      opened: () => this.#engine.mark(),
       active: (peer) => this.#links.byPeer.get(peer)?.active ?? undefined,
       explained: (peer) => this.#tell(peer),
       astray: (peer, detour) => this.#detours.set(peer, detour, performance.now()),
@@ -204,8 +193,7 @@ export class DataplaneShell {
     this.#tunWatch.close();
     this.#direct.close();
     for (const peer of [...this.#links.byPeer.keys()]) this.#take({ type: 'remove', peer });
-    this.#engine?.close();
-    this.#engine = undefined;
+    this.#engine.close();
   }
 
   async #answer(method: Method, params: never): Promise<unknown> {
@@ -247,16 +235,17 @@ export class DataplaneShell {
   }
 
   async #hello({ config }: Params<'hello'>): Promise<HelloReply> {
-    const same = this.#engine !== undefined && JSON.stringify(config) === JSON.stringify(this.#config);
+    const same = this.#engine.engine !== undefined && JSON.stringify(config) === JSON.stringify(this.#config);
     if (!same) await this.#configure(config);
     this.look();
+    const { name, udpPort } = this.#engine.engine!;
     return {
       version: dataplaneVersion,
       pid: process.pid,
       child: this.#child,
-      engine: this.#engine!.name,
-      udpPort: this.#engine!.udpPort,
-      portTaken: this.#portTaken,
+      engine: name,
+      udpPort,
+      portTaken: this.#engine.portTaken,
       links: [...this.#links.byPeer.values()].map((link) => this.#report(link)),
       warnings: this.#warnings.list(),
     };
@@ -269,26 +258,10 @@ export class DataplaneShell {
     // Who started a node by hand waits for it, and reads the reason. A service says it and goes on.
     if (this.#child) this.#tuns.try();
     this.#config = config;
-    const { packetInformation, mtu, autoMtu, udpPort: port } = config;
+    const { packetInformation, mtu, autoMtu } = config;
     this.#links = newLinks({ packetInformation, mtu, autoMtu });
-    this.#engine = await this.#openEngine(port ?? defaultUdpPort, port !== null, interfaceMtu(config), () =>
-      candidateAddresses({
-        host: this.#tuns,
-        own: this.#interfaces.names,
-        rules: config,
-        mark: config.fwmark,
-      }),
-    );
-    this.#mark();
-    this.#direct.open(config, this.#engine.udpPort);
-    const { udpPort } = this.#engine;
-    this.#portTaken = config.udpPort === null && ![0, defaultUdpPort].includes(udpPort);
-    if (this.#portTaken) {
-      this.#warnings.set(
-        'udp-port',
-        `UDP port ${defaultUdpPort} is taken, ${udpPort} is used instead; to choose one: --udp-port`,
-      );
-    } else this.#warnings.clear('udp-port');
+    const { udpPort } = await this.#engine.open(config);
+    this.#direct.open(config, udpPort);
     this.#pings = setInterval(() => this.#ping(), pingInterval);
   }
 
@@ -328,7 +301,7 @@ export class DataplaneShell {
         this.#connections.get(peer, effect.negotiation)?.sendWire(effect.message);
         return;
       case 'open-interface':
-        this.#interfaces.open(peer, effect.mtu, this.#config!, this.#engine!.udpPort);
+        this.#interfaces.open(peer, effect.mtu, this.#config!, this.#engine.engine!.udpPort);
         return;
       case 'set-mtu':
         this.#interfaces.change(peer, (device) => device.setMtu(effect.mtu));
@@ -375,17 +348,6 @@ export class DataplaneShell {
     this.#direct.begin(link.peer, { ...carrier, fingerprints: { ours, theirs } });
   }
 
-  #mark(): void {
-    const { fwmark } = this.#config!;
-    if (fwmark === 0) return;
-    try {
-      this.#tuns.mark(fwmark);
-      this.#warnings.clear('fwmark');
-    } catch (error) {
-      this.#warnings.set('fwmark', `packets are not marked: ${reasonOf(error)}`);
-    }
-  }
-
   #pair(link: Link): LinkReport['pair'] {
     if (link.direct) return this.#direct.pairOf(link.peer) ?? null;
     return pairOf(link, this.#connections.active(link.peer)?.connection.pair());
@@ -413,19 +375,12 @@ export class DataplaneShell {
   }
 }
 
-const defaultUdpPort = 2333;
-
 const vanishing =
   'what is segmented on its way (UDP_SEGMENT) does not arrive, by a fault of a driver or of the network: packets leave ' +
   'one by one, at less speed, and together again from time to time; never: --segmentation off';
 
 /** Bytes: packets of more travel in pieces by any datachannel. */
 const longestWhole = 1376;
-
-/** Bytes of the packets that datachannels should carry whole. */
-function interfaceMtu({ autoMtu, mtu }: DataplaneConfig): number {
-  return autoMtu ? leastMtu : mtu;
-}
 
 const refusesJoined =
   'this kernel refuses packets that were joined, and gets them one by one, which is slower; another kernel may take them';

@@ -1,10 +1,11 @@
 /** Dataplane shells on one fake network, and a control that plays both sides of every negotiation. */
 import { createHash } from 'node:crypto';
 import type { TestContext } from 'node:test';
+import type { OpenEngine } from '../dataplane/engine-shell.ts';
 import { FakeNetwork } from '../dataplane/io/engine/fake.ts';
 import { MemoryDirectNetwork } from '../dataplane/io/memory-direct.ts';
 import { type MemoryTun, MemoryTunFactory } from '../dataplane/io/memory-tun.ts';
-import { DataplaneShell, type OpenEngine } from '../dataplane/shell.ts';
+import { DataplaneShell } from '../dataplane/shell.ts';
 import type {
   DataplaneConfig,
   HelloReply,

@@ -1,0 +1,96 @@
+/** The part of the dataplane's shell that has the WebRTC engine: how it is opened, its UDP port, the mark of its sockets. */
+import type { DataplaneConfig } from '../protocol/dataplane.ts';
+import { reasonOf } from '../protocol/errors.ts';
+import type { Warnings } from '../protocol/warnings.ts';
+import { leastMtu } from './core/agreed-mtu.ts';
+import { candidateAddresses } from './io/candidate-addresses.ts';
+import type { TunFactory } from './io/tun.ts';
+import type { Engine } from './io/webrtc.ts';
+
+export interface OpenEngine extends Engine {
+  readonly udpPort: number;
+}
+
+/** Throws `port_in_use` where a `fixed` port is taken. */
+export type EngineFactory = (
+  udpPort: number,
+  fixed: boolean,
+  interfaceMtu: number,
+  hostAddresses: () => readonly string[],
+) => Promise<OpenEngine>;
+
+export interface EngineShellOptions {
+  readonly open: EngineFactory;
+  readonly tuns: TunFactory;
+  readonly warnings: Warnings;
+  /** Names of our own interfaces. */
+  readonly own: () => ReadonlySet<string>;
+}
+
+const defaultUdpPort = 2333;
+
+export class EngineShell {
+  readonly #options: EngineShellOptions;
+  #config: DataplaneConfig | undefined;
+  #engine: OpenEngine | undefined;
+  #portTaken = false;
+
+  constructor(options: EngineShellOptions) {
+    this.#options = options;
+  }
+
+  /** Undefined before `open`, and closed. */
+  get engine(): OpenEngine | undefined {
+    return this.#engine;
+  }
+
+  /** The port that is used where no other was asked for is another program's. */
+  get portTaken(): boolean {
+    return this.#portTaken;
+  }
+
+  /** Rejects with what the factory throws. */
+  async open(config: DataplaneConfig): Promise<OpenEngine> {
+    const { tuns, own, warnings } = this.#options;
+    this.#config = config;
+    const { udpPort: port } = config;
+    const engine = await this.#options.open(port ?? defaultUdpPort, port !== null, interfaceMtu(config), () =>
+      candidateAddresses({ host: tuns, own: own(), rules: config, mark: config.fwmark }),
+    );
+    this.#engine = engine;
+    this.mark();
+    const { udpPort } = engine;
+    this.#portTaken = port === null && ![0, defaultUdpPort].includes(udpPort);
+    if (this.#portTaken) {
+      warnings.set(
+        'udp-port',
+        `UDP port ${defaultUdpPort} is taken, ${udpPort} is used instead; to choose one: --udp-port`,
+      );
+    } else warnings.clear('udp-port');
+    return engine;
+  }
+
+  /** There is a new socket. */
+  mark(): void {
+    const { tuns, warnings } = this.#options;
+    const { fwmark } = this.#config!;
+    if (fwmark === 0) return;
+    try {
+      tuns.mark(fwmark);
+      warnings.clear('fwmark');
+    } catch (error) {
+      warnings.set('fwmark', `packets are not marked: ${reasonOf(error)}`);
+    }
+  }
+
+  /** Idempotent. */
+  close(): void {
+    this.#engine?.close();
+    this.#engine = undefined;
+  }
+}
+
+/** Bytes of the packets that datachannels should carry whole. */
+export function interfaceMtu({ autoMtu, mtu }: DataplaneConfig): number {
+  return autoMtu ? leastMtu : mtu;
+}
