@@ -2,8 +2,9 @@
 import type { IceServerCheck } from './ice-server-check.ts';
 import type { IceServer } from './webrtc.ts';
 
-/** Milliseconds between two checks of a server. */
-const interval = 60_000;
+/** Milliseconds from a check to the next one; twice as long after each that finds what the one before found. */
+const firstPause = 5_000;
+const longestPause = 60_000;
 
 /** Characters of a name (RFC 1035 2.3.4 has 255), so that a subject is one of a warning's. */
 const maxHost = 240;
@@ -19,14 +20,17 @@ interface Watched {
   readonly server: IceServer;
   readonly end: AbortController;
   checkedAt: number;
+  /** Until it may be checked again. */
+  pause: number;
   checking: boolean;
   trouble: string | undefined;
   timer: NodeJS.Timeout | undefined;
 }
 
 /**
- * Checks each server when it is first used, when a connection got no candidate from one, and while one does not work:
- * at most once a minute, however many connections there are.
+ * Checks each server when it is first used, when a connection got no candidate from one, and while one does not work,
+ * however many connections there are: a server that comes back is soon found, and one that stays as it is is asked
+ * once a minute.
  */
 export class IceServerWatch {
   readonly #options: WatchOptions;
@@ -50,6 +54,7 @@ export class IceServerWatch {
         server,
         end: new AbortController(),
         checkedAt: 0,
+        pause: firstPause,
         checking: false,
         trouble: undefined,
         timer: undefined,
@@ -76,7 +81,7 @@ export class IceServerWatch {
 
   #checkLater(watched: Watched): void {
     if (watched.checking || watched.timer !== undefined) return;
-    const wait = watched.checkedAt + interval - this.#now();
+    const wait = watched.checkedAt + watched.pause - this.#now();
     if (wait <= 0) this.#check(watched);
     else watched.timer = setTimeout(() => this.#check(watched), wait);
   }
@@ -89,6 +94,8 @@ export class IceServerWatch {
     this.#options.check(server, end.signal).then((trouble) => {
       watched.checking = false;
       if (end.signal.aborted) return;
+      const isSame = (trouble === undefined) === (watched.trouble === undefined);
+      watched.pause = isSame ? Math.min(longestPause, watched.pause * 2) : firstPause;
       watched.trouble = trouble;
       this.#tell(server);
       if (trouble !== undefined) this.#checkLater(watched);
