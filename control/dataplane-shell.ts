@@ -2,6 +2,7 @@
  * The part of control's shell that has the dataplane: asks it for what the mesh wants, makes events of what it says, and
  * keeps its warnings.
  */
+import { byClock, bySteady } from '../protocol/clock.ts';
 import type { Method, Notification, NotificationParams, Params, Result } from '../protocol/dataplane.ts';
 import { CryonetError, mayPass, reasonOf } from '../protocol/errors.ts';
 import type { Log } from '../protocol/log.ts';
@@ -45,7 +46,7 @@ export interface DataplaneShellOptions {
 export class DataplaneShell {
   readonly #options: DataplaneShellOptions;
   readonly #connection: DataplaneConnection;
-  /** The dataplane's, as it told them last. */
+  /** The dataplane's, as it told them last; since when by our steady clock. */
   #warnings: readonly Warning[] = [];
 
   constructor(options: DataplaneShellOptions) {
@@ -61,12 +62,12 @@ export class DataplaneShell {
       },
       {
         up: (hello) => {
-          this.#warnings = hello.warnings ?? [];
+          this.#takeWarnings(hello.warnings);
           warnings.clear('dataplane');
           take({ type: 'dataplane-up', links: hello.links });
         },
         down: () => {
-          this.#warnings = [];
+          this.#takeWarnings();
           take({ type: 'dataplane-down' });
         },
         failed: (cause) =>
@@ -101,7 +102,7 @@ export class DataplaneShell {
   }
 
   get warnings(): readonly Warning[] {
-    return this.#warnings;
+    return this.#warnings.map((each) => ({ ...each, since: byClock(each.since) }));
   }
 
   get status(): StatusReport['dataplane'] {
@@ -223,9 +224,13 @@ export class DataplaneShell {
         this.#signalled(params as NotificationParams<'signal'>);
         return;
       case 'warnings':
-        this.#warnings = (params as NotificationParams<'warnings'>).warnings;
+        this.#takeWarnings((params as NotificationParams<'warnings'>).warnings);
         changed();
     }
+  }
+
+  #takeWarnings(told: readonly Warning[] = []): void {
+    this.#warnings = told.map((each) => ({ ...each, since: bySteady(each.since) }));
   }
 
   #signalled({ peer, frame }: NotificationParams<'signal'>): void {

@@ -2,6 +2,7 @@
  * The control process around its core: runs effects, feeds events, keeps one timer. `neighbor-shell.ts` is the part of
  * it that has the neighbors by WebSocket, `dataplane-shell.ts` the one that has the dataplane.
  */
+import { byClock, steadyNow } from '../protocol/clock.ts';
 import type { Log } from '../protocol/log.ts';
 import type { StatusReport, Warning } from '../protocol/status.ts';
 import { version } from '../protocol/version.ts';
@@ -141,12 +142,12 @@ export class ControlShell {
         identity: Buffer.from(this.#local.identity.publicKey).toString('base64url'),
         listen: formatHostPort(this.#neighbors.address),
         pid: process.pid,
-        uptime: Math.round(performance.now()) / 1000,
+        uptime: Math.round(steadyNow()) / 1000,
       },
       dataplane: this.#dataplane.status,
       bootstrap: this.#neighbors.bootstrap,
       neighbors: neighborStatuses(this.#mesh),
-      peers: peerStatuses(this.#mesh, stats),
+      peers: peerStatuses(this.#mesh, stats, (at) => byClock(at - performance.timeOrigin)),
       warnings: this.#allWarnings(),
     };
   }
@@ -163,7 +164,7 @@ export class ControlShell {
 
   #environment(): Environment {
     return {
-      now: performance.timeOrigin + performance.now(),
+      now: performance.timeOrigin + steadyNow(),
       random: Math.random,
       sign: (message) => signWith(this.#local.identity, message),
       verify: verifyWith,
@@ -181,7 +182,7 @@ export class ControlShell {
 
   #schedule(): void {
     clearTimeout(this.#timer);
-    const wait = nextDeadline(this.#mesh).at - performance.timeOrigin - performance.now();
+    const wait = nextDeadline(this.#mesh).at - performance.timeOrigin - steadyNow();
     this.#timer = setTimeout(
       () => this.#take({ type: 'tick' }),
       Math.min(longestTimer, Math.max(1, Math.ceil(wait))),

@@ -10,10 +10,14 @@ import type { Mesh } from './core/state.ts';
 
 export type LinkStats = z.infer<typeof linkStats>;
 
-/** Every node known, and every link, by ID. */
-export function peerStatuses(mesh: Mesh, stats: readonly LinkStats[]): PeerStatus[] {
+/** Every node known, and every link, by ID. `clock` tells a time of the mesh as the machine's clock has it now. */
+export function peerStatuses(
+  mesh: Mesh,
+  stats: readonly LinkStats[],
+  clock: (at: number) => number = Math.round,
+): PeerStatus[] {
   const statsByPeer = new Map(stats.map((each) => [each.peer, each]));
-  return idsOf(mesh).map((id) => peerStatus(mesh, id, statsByPeer.get(id)));
+  return idsOf(mesh).map((id) => peerStatus(mesh, id, statsByPeer.get(id), clock));
 }
 
 /** One line for a user. */
@@ -39,7 +43,12 @@ export function idsOf(mesh: Mesh): string[] {
   return [...new Set([...members.keys(), ...mesh.links.keys(), ...conflicts.keys()])].sort();
 }
 
-function peerStatus(mesh: Mesh, id: string, stats: LinkStats | undefined): PeerStatus {
+function peerStatus(
+  mesh: Mesh,
+  id: string,
+  stats: LinkStats | undefined,
+  clock: (at: number) => number,
+): PeerStatus {
   const member = mesh.membership.members.get(id);
   const link = mesh.links.get(id);
   const key = member === undefined ? mesh.membership.pins.get(id) : undefined;
@@ -47,6 +56,7 @@ function peerStatus(mesh: Mesh, id: string, stats: LinkStats | undefined): PeerS
   const { state, reason } = stateAndReason(mesh, id, link);
   const measured = link !== undefined && isUp(link) ? stats : undefined;
   const pair = measured?.pair ?? link?.report?.pair ?? null;
+  const since = link?.since ?? member?.heardAt;
   return {
     id,
     identity: identity.toString('base64url'),
@@ -63,8 +73,8 @@ function peerStatus(mesh: Mesh, id: string, stats: LinkStats | undefined): PeerS
     interface: link?.report?.interface ?? null,
     counters: stats?.counters ?? null,
     dropped: stats?.dropped ?? null,
-    since: Math.round(link?.since ?? member?.heardAt ?? 0),
-    downSince: link?.downSince == null ? null : Math.round(link.downSince),
+    since: since === undefined ? 0 : clock(since),
+    downSince: link?.downSince == null ? null : clock(link.downSince),
     offerer: offers(mesh.self.id, id) ? 'self' : 'peer',
   };
 }

@@ -17,7 +17,7 @@
  * The token itself is never sent; scrypt makes guessing it from a `mac` dear.
  */
 import * as z from 'zod/mini';
-import { bytes, nodeId } from './schema.ts';
+import { bytes, epoch, nodeId } from './schema.ts';
 
 export const subprotocol = 'cryonet.2';
 
@@ -25,7 +25,7 @@ export const helloMessage = z.object({
   type: z.literal('hello'),
   id: nodeId,
   key: bytes(32, 32),
-  epoch: z.int().check(z.minimum(0)),
+  epoch,
   nonce: bytes(32, 32),
   dh: bytes(32, 32),
 });

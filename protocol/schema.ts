@@ -6,6 +6,12 @@ import { decode } from './msgpack.ts';
 /** Node ID: 1 to 64 letters, digits, `-`, `_`. */
 export const nodeId = z.string().check(z.regex(/^[A-Za-z0-9_-]{1,64}$/));
 
+/** No clock shows so late a moment, and a node that is told its own epoch still finds many later ones. */
+export const lastEpoch = Number.MAX_SAFE_INTEGER - 2 ** 20;
+
+/** Milliseconds since the Unix epoch at which control started; strictly greater at every start. */
+export const epoch = z.int().check(z.minimum(0), z.maximum(lastEpoch));
+
 export const bytes = (min: number, max: number) =>
   z.custom<Uint8Array>(
     (value) => value instanceof Uint8Array && value.length >= min && value.length <= max,

@@ -9,7 +9,7 @@
  * bytes. Fields are only added, and optional.
  */
 import * as z from 'zod/mini';
-import { bytes, candidateLine, negotiationId, nodeId, route, sdp } from './schema.ts';
+import { bytes, candidateLine, epoch, negotiationId, nodeId, route, sdp } from './schema.ts';
 
 /** Signatures and MACs start with one of these, so that none can stand for another. */
 export const domain = {
@@ -21,9 +21,6 @@ export const domain = {
 
 const identityKey = bytes(32, 32);
 const signature = bytes(64, 64);
-
-/** Milliseconds since the Unix epoch at which control started; strictly greater at every start. */
-const epoch = z.int().check(z.minimum(0));
 
 /** Who a node is; signed by its identity. */
 export const nodeRecord = z.object({

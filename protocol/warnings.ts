@@ -7,6 +7,7 @@
  *                  │  ▲──────────────────────────────────────────┘
  *                  └── clear ──► gone
  */
+import { byClock, steadyNow } from './clock.ts';
 import type { Log } from './log.ts';
 import type { Warning } from './status.ts';
 
@@ -22,12 +23,13 @@ export class Warnings {
   readonly #log: Log;
   readonly #changed: () => void;
   readonly #now: () => number;
+  /** Each since when, by the steady clock. */
   readonly #warnings = new Map<string, Warning>();
   /** When there was a line about what. */
   readonly #loggedAt = new Map<string, number>();
 
   /** `changed` is told after each change. */
-  constructor(log: Log, changed: () => void = () => {}, now: () => number = Date.now) {
+  constructor(log: Log, changed: () => void = () => {}, now: () => number = steadyNow) {
     this.#log = log;
     this.#changed = changed;
     this.#now = now;
@@ -67,7 +69,9 @@ export class Warnings {
 
   /** Those about this node first, the oldest first. */
   list(): Warning[] {
-    return inOrder([...this.#warnings.values()]);
+    return inOrder(
+      [...this.#warnings.values()].map((warning) => ({ ...warning, since: byClock(warning.since) })),
+    );
   }
 
   #ofPeers(): number {

@@ -375,3 +375,35 @@ test('a node that is stopped leaves nothing behind, also when stopped twice', as
   await n1.startControl(['--ws-servers', n0.url]);
   assert.equal((await n1.status()).node.id, 'n1');
 });
+
+test('no time in the status changes when the clock is set, neither control’s nor the dataplane’s', async (context) => {
+  const lab = new Lab(context);
+  const weak = ['--token', 'opensesame'];
+  const n0 = await lab.add('n0', [], [...weak, '--fwmark', '7']);
+  n0.dataplane.tuns.markRefusal = 'EPERM';
+  const n1 = await lab.add('n1', [n0], weak);
+  await lab.fullMesh([n0, n1]);
+  await n1.stopControl();
+  n1.dataplane.close();
+  await waitFor('the link to be lost', async () => (await n0.peer('n1'))!.state !== 'up');
+  const ages = async () => {
+    const { node, peers, warnings } = await n0.status();
+    return [
+      node.uptime,
+      ...peers.map(({ downSince }) => (Date.now() - downSince!) / 1000),
+      ...warnings!.map(({ since }) => (Date.now() - since) / 1000),
+    ];
+  };
+  await waitFor('the warning', async () => (await ages()).length === 4);
+  const before = await ages();
+  for (const days of [-1, 1, 20_786]) {
+    const clock = Date.now;
+    context.mock.method(Date, 'now', () => clock() + days * 86_400_000);
+    const after = await ages();
+    assert.ok(
+      after.every((age, i) => Math.abs(age - before[i]!) < 10),
+      `${days} days: ${after}`,
+    );
+    context.mock.restoreAll();
+  }
+});

@@ -5,6 +5,7 @@ import { prefixed } from '../control/core/environment.ts';
 import type { Effect } from '../control/core/events.ts';
 import { leave } from '../control/core/membership.ts';
 import { encode } from '../protocol/msgpack.ts';
+import { lastEpoch } from '../protocol/schema.ts';
 import { domain, type MemberEntry, type NeighborMessage } from '../protocol/signaling.ts';
 import { keyOf, testEnvironment } from './environment.ts';
 import { formed, isFullMesh, missing, nodeOf, viewOf } from './mesh-view.ts';
@@ -212,11 +213,24 @@ suite('what moves no epoch', () => {
       entryOf('n2', epoch - 5),
       entryOf('n2', epoch),
       entryOf('n2', Number.MAX_SAFE_INTEGER),
+      entryOf('n2', lastEpoch),
       entryOf('n2', Number.MAX_SAFE_INTEGER - 1),
     ];
     for (const entry of entries) assert.deepEqual(hand(simulation, node, membersOf(entry)), []);
     assert.deepEqual(viewOf(node), before);
     assert.deepEqual([...node.warnings], []);
+  });
+
+  test('a record of another node at the end of all numbers, which would leave no later start to it', () => {
+    const simulation = formed(71, 3);
+    const [node, peer] = [nodeOf(simulation, 'n1'), nodeOf(simulation, 'n2')];
+    const before = viewOf(node);
+    for (const epoch of [Number.MAX_SAFE_INTEGER, lastEpoch + 1])
+      assert.deepEqual(hand(simulation, node, membersOf(entryOf('n2', epoch))), []);
+    assert.deepEqual(viewOf(node), before);
+    simulation.restartControl(peer);
+    simulation.dial(peer, 'n0');
+    comesBack(simulation, 3000);
   });
 
   test('a later record of ours, however often it is said again', () => {

@@ -8,7 +8,7 @@ import { CryonetError } from '../protocol/errors.ts';
 import { frame } from '../protocol/frame.ts';
 import { decode, encode } from '../protocol/msgpack.ts';
 import { RpcConnection, type RpcEvents } from '../protocol/rpc.ts';
-import { check, parse } from '../protocol/schema.ts';
+import { check, lastEpoch, parse } from '../protocol/schema.ts';
 import { statusReport } from '../protocol/status.ts';
 import { calls, type Example, examples, methods, notices, peculiar, refusedCall } from './messages.ts';
 import { waitFor } from './native/wait.ts';
@@ -269,7 +269,7 @@ const limits: readonly [
   ],
   ['handshake hello', ['nonce'], [new Uint8Array(32)], [new Uint8Array(31), new Uint8Array(33)]],
   ['handshake hello', ['dh'], [new Uint8Array(32)], [new Uint8Array(31), new Uint8Array(33)]],
-  ['handshake hello', ['epoch'], [0, Number.MAX_SAFE_INTEGER], [-1, 1.5, Number.MAX_SAFE_INTEGER + 1]],
+  ['handshake hello', ['epoch'], [0, lastEpoch], [-1, 1.5, lastEpoch + 1, Number.MAX_SAFE_INTEGER]],
   ['handshake proof', ['mac'], [new Uint8Array(32)], [new Uint8Array(31)]],
   ['handshake proof', ['signature'], [new Uint8Array(64)], [new Uint8Array(63)]],
   ['handshake refuse denied', ['code'], ['wrong_token'], ['internal', '']],

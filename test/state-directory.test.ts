@@ -53,13 +53,15 @@ test('every start has a greater epoch, also when the clock went back', (context)
   assert.deepEqual(epochs, [1_764_000_000_000, 1_764_000_000_001, 1_764_000_000_002, 1_764_000_000_003]);
 });
 
-test('an epoch file that holds no number does not stop a start', (context) => {
+test('an epoch file that holds no time of a clock does not stop a start, nor the ones after it', (context) => {
   const folder = folderOf(context);
   mkdirSync(folder);
-  for (const content of ['', 'soon', '-5', '1e400', '99999999999999999999', '1.5']) {
+  for (const content of ['', 'soon', '-5', '1e400', '99999999999999999999', '1.5', `${2 ** 53 - 1}`]) {
     writeFileSync(join(folder, 'epoch'), content);
-    const { epoch } = openStateDirectory(folder, 1_764_000_000_000);
-    assert.ok(Number.isSafeInteger(epoch) && epoch >= 1_764_000_000_000, content);
+    for (const now of [1_764_000_000_000, 1_764_000_000_005]) {
+      const { epoch } = openStateDirectory(folder, now);
+      assert.equal(epoch, now, content);
+    }
   }
 });
 

@@ -12,7 +12,7 @@
  *                                     former: its last record is kept, to show it to a start of an earlier epoch
  */
 import { encode } from '../../protocol/msgpack.ts';
-import { parse } from '../../protocol/schema.ts';
+import { lastEpoch, parse } from '../../protocol/schema.ts';
 import {
   domain,
   type MemberEntry,
@@ -27,9 +27,6 @@ const maxMembers = 4096;
 
 /** Identities kept at most: they outlive their nodes. */
 const maxPins = 65_536;
-
-/** No node of ours comes here by its clock; from here on there would soon be no later one. */
-const lastEpoch = Number.MAX_SAFE_INTEGER - 2 ** 20;
 
 interface Member {
   readonly record: NodeRecord;
@@ -111,7 +108,7 @@ export function learn(
     if (key !== hex(membership.self.key)) {
       return { outcome: isSigned(record, signed, env) ? 'conflict' : 'forged', id };
     }
-    if (epoch <= membership.self.epoch || epoch > lastEpoch) return { outcome: 'known', id };
+    if (epoch <= membership.self.epoch || epoch >= lastEpoch) return { outcome: 'known', id };
     return { outcome: isSigned(record, signed, env) ? 'ahead' : 'forged', id };
   }
   const known = membership.members.get(id);

@@ -106,8 +106,12 @@ function parseKey(path: string, pem: string): KeyObject {
   return key;
 }
 
-/** A machine without a clock of its own may start in the past; the epoch grows all the same. */
+/** Milliseconds since the Unix epoch: no clock shows more (ECMA-262, Time Values and Time Range). */
+const lastMoment = 8.64e15;
+
+/** A machine without a clock of its own may start in the past; the epoch grows all the same. What no clock was at is not
+ *  of our writing: where the mesh knows a later start, it tells. */
 function nextEpoch(path: string, now: number): number {
   const last = Number(readIfThere(path) ?? 0);
-  return Math.max(Math.floor(now), (Number.isSafeInteger(last) ? last : 0) + 1);
+  return Math.max(Math.floor(now), (Number.isSafeInteger(last) && last < lastMoment ? last : 0) + 1);
 }
