@@ -14,6 +14,7 @@ import {
   step as stepFull,
 } from './core/full-packets.ts';
 import type { LinkEvent } from './core/link.ts';
+import { concluded, type Failures, takesOtherPort } from './core/port-choice.ts';
 import type { DirectShell } from './direct-shell.ts';
 import type { CandidateFilter } from './io/candidate-filter.ts';
 import { fingerprintOf } from './io/engine/sdp.ts';
@@ -59,6 +60,8 @@ export class ConnectionShell {
   readonly #live = new LiveConnections();
   /** Peers to which packets of the usual length are lost. */
   readonly #narrow = new Set<string>();
+  /** Of the shared route. */
+  readonly #failures: Failures = new Map();
   #pingCount = 0;
   #timer: NodeJS.Timeout | undefined;
 
@@ -90,6 +93,7 @@ export class ConnectionShell {
 
   /** Nothing is told of it: who closes knows. */
   close(peer: string, negotiation: string): void {
+    this.#conclude(peer, this.#live.get(peer, negotiation));
     this.#live.close(peer, negotiation);
     this.#options.direct.ended(peer, negotiation);
   }
@@ -110,6 +114,7 @@ export class ConnectionShell {
   /** The link is removed. */
   forget(peer: string): void {
     this.#narrow.delete(peer);
+    this.#failures.delete(peer);
   }
 
   async offer(params: Params<'offer'>): Promise<Result<'offer'>> {
@@ -193,8 +198,10 @@ export class ConnectionShell {
       throw new CryonetError('bad_message', 'this negotiation exists');
     take({ type: 'connect', peer, negotiation, route });
     const at = { peer, negotiation };
+    const otherPort = route === 'shared' && takesOtherPort(this.#failures, peer, offered);
+    if (otherPort) log.debug('by another UDP port: the one before leads nowhere', at);
     const connection = engine.connect(
-      { route, iceServers: iceServers.use(given), narrow: this.#narrow.has(peer) },
+      { route, iceServers: iceServers.use(given), narrow: this.#narrow.has(peer), otherPort },
       {
         candidate: (candidate) => {
           if (route === 'relay') opened();
@@ -205,6 +212,8 @@ export class ConnectionShell {
         state: (state) => this.#connectionState(peer, negotiation, state),
         open: (channel) => {
           live.ends = connection.pair();
+          live.opened = true;
+          this.#conclude(peer, live);
           const detour = filter.detour(live.ends);
           if (detour !== undefined) this.#drop(peer, negotiation, detour);
           else take({ type: 'open', ...at, channel, relayed: connection.pair()?.local.type === 'relay' });
@@ -251,11 +260,17 @@ export class ConnectionShell {
     const full = live?.full;
     // The library may have forgotten the pair of a connection that the other end closed, having heard nothing.
     const detour = this.#options.filter.detour(live?.connection.pair() ?? live?.ends);
+    this.#conclude(peer, live);
     if (!this.#live.close(peer, negotiation)) return;
     if (full !== undefined && isSuspicious(full)) this.#narrow.add(peer);
     this.#options.direct.ended(peer, negotiation);
     if (detour !== undefined) this.#options.astray(peer, detour);
     this.#options.take({ type: 'ended', peer, negotiation, reason: detour ?? reason });
+  }
+
+  #conclude(peer: string, live: LiveConnection | undefined): void {
+    if (live?.route === 'shared' && (live.opened || live.isInVain))
+      concluded(this.#failures, peer, live.opened);
   }
 
   /** Ends the connection of which the way to the peer has become one that no link may take: false where that is not so.

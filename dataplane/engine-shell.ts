@@ -83,6 +83,11 @@ export class EngineShell {
     }
   }
 
+  /** Gives ports back that were taken beside the node's own, and that neither a connection has nor `isUsed` names. */
+  sweep(isUsed: (port: number) => boolean): void {
+    this.#engine?.sweep(isUsed);
+  }
+
   /** Idempotent. */
   close(): void {
     this.#engine?.close();

@@ -271,6 +271,7 @@ export class DataplaneShell {
     for (const peer of peers) this.#interfaces.probe(peer);
     for (const peer of this.#interfaces.look(performance.now())) this.#tell(peer);
     this.#connections.ping(peers);
+    this.#engine.sweep(() => false);
   }
 
   #directChanged(peer: string, up: boolean): void {
@@ -342,7 +343,7 @@ export class DataplaneShell {
     const { ours, theirs } = live.fingerprints;
     const pair = pairOf(link, live.connection.pair());
     if (live.route !== 'shared' || pair === null || ours === undefined || theirs === undefined) return;
-    if (isRelayed(pair)) return;
+    if (isRelayed(pair) || pair.local.port !== this.#engine.engine?.udpPort) return;
     const { offered, identity } = live;
     const carrier = { negotiation: link.active!, offered, identity, pair };
     this.#direct.begin(link.peer, { ...carrier, fingerprints: { ours, theirs } });

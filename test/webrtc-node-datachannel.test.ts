@@ -59,6 +59,28 @@ suite('the shared port of node-datachannel', () => {
     assert.equal(answerer.connection.pair()!.remote.port, engines.offerer.udpPort);
   });
 
+  test('another port serves as long as it is used; then it is free, and the own one was never given up', async (t) => {
+    const [one, other] = [await open(t), await open(t)];
+    const options = { route: 'shared' as const, iceServers: [], otherPort: true };
+    const first = await connected({ offerer: one, answerer: other }, { offerer: options });
+    const second = await connected({ offerer: await open(t), answerer: one }, { answerer: options });
+    const { port } = first.offerer.connection.pair()!.local;
+    assert.notEqual(port, one.udpPort);
+    assert.equal(first.answerer.connection.pair()!.remote.port, port);
+    assert.equal(second.answerer.connection.pair()!.local.port, port, 'what is negotiated at once has one');
+    const third = await connected({ offerer: one, answerer: await open(t) });
+    assert.equal(third.offerer.connection.pair()!.local.port, one.udpPort);
+    t.mock.method(performance, 'now', () => Number.MAX_SAFE_INTEGER);
+    one.sweep(() => false);
+    await assert.rejects(freeUdpPort(port), { code: 'port_in_use' });
+    for (const { close } of [first, second]) close();
+    one.sweep((each) => each === port);
+    await assert.rejects(freeUdpPort(port), { code: 'port_in_use' });
+    one.sweep(() => false);
+    await within(2000, async () => (await freeUdpPort(port)) === port);
+    await assert.rejects(freeUdpPort(one.udpPort), { code: 'port_in_use' });
+  });
+
   test('every address is told, also beyond what libjuice would', async (t) => {
     const many = Array.from({ length: 20 }, (_, i) => `198.18.0.${i + 1}`);
     const a = new End(await open(t, { ...anyPort, hostAddresses: () => many }));

@@ -103,6 +103,8 @@ export class RemoteEngine implements Engine {
     };
   }
 
+  sweep(): void {}
+
   close(): void {
     this.#process.kill('SIGKILL');
   }

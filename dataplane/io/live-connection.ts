@@ -24,6 +24,8 @@ export class LiveConnection {
   silentPings = 0;
   /** What ICE had selected when a channel opened. */
   ends: CandidatePair | undefined;
+  /** A channel has opened. */
+  opened = false;
   /** How many of the peer's candidates are tried. */
   tried = 0;
   /** Why the first of those is not that is not. */
@@ -41,6 +43,11 @@ export class LiveConnection {
     this.route = about.route;
     this.offered = about.offered;
     this.identity = about.identity;
+  }
+
+  /** Both descriptions are there and candidates of the peer are tried, but none has worked. */
+  get isInVain(): boolean {
+    return !this.opened && this.tried > 0 && this.#early === undefined;
   }
 
   sendWire(message: WireMessage): void {

@@ -27,7 +27,7 @@ export type IceServer =
     };
 
 /** How a connection may reach the peer.
- *  `shared`: the node's one UDP port, host and server-reflexive candidates, no TURN (see ARCHITECTURE).
+ *  `shared`: the node's one UDP port, or another where that leads nowhere, host and server-reflexive candidates, no TURN (see ARCHITECTURE).
  *  `relay`: a port of its own; through a TURN server where this node has one that gives a candidate, else any
  *  candidate. */
 export type Route = 'shared' | 'relay';
@@ -36,6 +36,8 @@ export interface ConnectionOptions {
   /** The path loses packets of the usual length: these fit every path. */
   readonly narrow?: boolean;
   readonly route: Route;
+  /** `shared`: by another UDP port than the engine's, one that was not used lately. */
+  readonly otherPort?: boolean;
   readonly iceServers: readonly IceServer[];
 }
 
@@ -99,6 +101,8 @@ export interface Engine {
   /** The UDP port of the `shared` connections; 0 where each has a port of its own. */
   readonly udpPort: number;
   connect(options: ConnectionOptions, events: ConnectionEvents): Connection;
-  /** Closes every connection and frees the UDP port. Idempotent, never throws. */
+  /** Closes the ports beside `udpPort` that no connection has and that `isUsed` says no of, but for the newest. */
+  sweep(isUsed: (port: number) => boolean): void;
+  /** Closes every connection and frees the UDP ports. Idempotent, never throws. */
   close(): void;
 }

@@ -99,14 +99,37 @@ export class Internet {
    *  another address. Resolves with its address. */
   async restartRouter(host: Namespace, { lease }: { lease: 'kept' | 'new' }): Promise<string> {
     const router = this.#routers.get(host)!;
-    const { namespace, kind } = router;
-    if (lease === 'new') {
-      const address = this.#address();
-      await namespace.configure('addr flush dev wan', `addr add ${address} dev wan`);
-      namespace.addresses[0] = address.split('/')[0]!;
-    }
+    if (lease === 'new') await this.#lease(router);
     router.seed += seedStep;
-    await namespace.rules(natRules(kind, namespace.address, router.seed));
+    return this.#translate(router);
+  }
+
+  /** The router of a host behind NAT gets another address, and keeps its connection tracking: what is known of goes on
+   *  leaving from the address before. Resolves with the new one. */
+  async redial(host: Namespace): Promise<string> {
+    const router = this.#routers.get(host)!;
+    const before = router.namespace.address;
+    await this.#lease(router);
+    // Who knows the router as the neighbor of that address would send to it for a while.
+    await router.namespace.rules(
+      `table ip returned {
+         chain prerouting {
+           type filter hook prerouting priority raw - 1;
+           iifname wan ip daddr ${before} drop
+         }
+       }`,
+    );
+    return this.#translate(router);
+  }
+
+  async #lease({ namespace }: Router): Promise<void> {
+    const address = this.#address();
+    await namespace.configure('addr flush dev wan', `addr add ${address} dev wan`);
+    namespace.addresses[0] = address.split('/')[0]!;
+  }
+
+  async #translate({ namespace, kind, seed }: Router): Promise<string> {
+    await namespace.rules(natRules(kind, namespace.address, seed));
     return namespace.address;
   }
 

@@ -120,6 +120,8 @@ class FakeEngine implements Engine {
     return connection;
   }
 
+  sweep(): void {}
+
   close(): void {
     this.#closed = true;
     for (const connection of [...this.#connections]) connection.close();

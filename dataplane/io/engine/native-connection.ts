@@ -67,7 +67,6 @@ export class NativeConnection implements Connection {
   #peer: PeerConnection | undefined;
   #stage: 'new' | 'starting' | 'offered' | 'negotiated' | 'ended' = 'new';
   #source: string | undefined;
-  /** Of its UDP socket. */
   #port: number | undefined;
   #stun: ((answered: boolean) => void) | undefined;
 
@@ -76,6 +75,11 @@ export class NativeConnection implements Connection {
     this.#gate = new EventGate(events);
     this.#hold = this.#newHold();
     this.#relays = this.#hold;
+  }
+
+  /** Of its UDP socket; undefined before it has one. */
+  get port(): number | undefined {
+    return this.#port;
   }
 
   async offer(): Promise<string> {

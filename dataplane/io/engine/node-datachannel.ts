@@ -1,9 +1,9 @@
 /**
  * The WebRTC engine on node-datachannel (libdatachannel, with libjuice for ICE).
  *
- * All `shared` connections of a node use one UDP port: libjuice's mux mode. A peer connection that never negotiates,
- * the anchor, keeps the socket from `openNodeDatachannel` to `close`; libjuice's own listener would keep it until the
- * process ends. The mux tells connections apart by the remote address, so the one before is closed before a peer is
+ * All `shared` connections of a node use one UDP port, or others where that leads nowhere: libjuice's mux mode
+ * (`SharedPorts`). A peer connection that never negotiates, the anchor, keeps the socket; libjuice's own listener would
+ * keep it until the process ends. The mux tells connections apart by the remote address, so the one before is closed before a peer is
  * negotiated with anew, and TURN, where all peers share the relay's address, takes a port of its own.
  *
  * Traps of version 0.33.4, besides those in `native-peer.ts`: an exception in a callback ends the process
@@ -21,8 +21,9 @@ import type { Connection, ConnectionEvents, ConnectionOptions, Engine, IceServer
 import { hostAddresses } from './host-addresses.ts';
 import { IceServerNames, type Lookup, StunChoice } from './ice-servers.ts';
 import { NativeConnection, type Start } from './native-connection.ts';
-import { closePeer, configureSctp, openChannel, openPeer, type PeerConnection } from './native-peer.ts';
+import { configureSctp } from './native-peer.ts';
 import { hostCandidate } from './sdp.ts';
+import { muxOn, SharedPorts } from './shared-ports.ts';
 import { FreshPorts, freeUdpPort } from './udp-port.ts';
 
 export interface NodeDatachannelOptions {
@@ -82,10 +83,9 @@ const SETTLE_MS = 10;
 
 class MuxEngine implements Engine {
   readonly name = 'node-datachannel';
-  readonly udpPort: number;
   readonly #hostAddresses: () => readonly string[];
   readonly #mtu: number;
-  readonly #anchor: PeerConnection;
+  readonly #ports: SharedPorts;
   readonly #names: IceServerNames;
   readonly #stun = new StunChoice();
   readonly #freshPorts = new FreshPorts();
@@ -94,17 +94,14 @@ class MuxEngine implements Engine {
   #lastEnd = Number.NEGATIVE_INFINITY;
 
   constructor(udpPort: number, options: NodeDatachannelOptions) {
-    this.udpPort = udpPort;
+    this.#ports = new SharedPorts(udpPort, () => this.#freshPorts.take());
     this.#hostAddresses = options.hostAddresses ?? hostAddresses;
     this.#mtu = options.mtu ?? SAFE_MTU;
     this.#names = new IceServerNames(options.lookup);
-    this.#anchor = openPeer({ ...this.#sharedPort(), iceServers: [] });
-    try {
-      openChannel(this.#anchor, 'signal');
-    } catch (error) {
-      closePeer(this.#anchor);
-      throw error;
-    }
+  }
+
+  get udpPort(): number {
+    return this.#ports.own;
   }
 
   connect(options: ConnectionOptions, events: ConnectionEvents): Connection {
@@ -125,10 +122,15 @@ class MuxEngine implements Engine {
     if (this.#closed) return;
     this.#closed = true;
     for (const connection of [...this.#connections]) connection.close();
-    closePeer(this.#anchor);
+    this.#ports.close();
   }
 
-  async #start({ route, iceServers, narrow }: ConnectionOptions): Promise<Start> {
+  sweep(isUsed: (port: number) => boolean): void {
+    const ports = new Set([...this.#connections].map(({ port }) => port));
+    this.#ports.sweep((port) => ports.has(port) || isUsed(port));
+  }
+
+  async #start({ route, iceServers, narrow, otherPort }: ConnectionOptions): Promise<Start> {
     const settling = this.#lastEnd + SETTLE_MS - performance.now();
     if (settling > 0) await delay(settling);
     const addresses = this.#hostAddresses();
@@ -136,7 +138,7 @@ class MuxEngine implements Engine {
     const turn = route === 'relay' ? known.filter(({ kind }) => kind === 'turn') : [];
     const { server, outcome } = this.#stun.choose(known);
     const stun = server === undefined ? [] : [{ hostname: server.host, port: server.port }];
-    const port = route === 'shared' ? this.#sharedPort() : await this.#ownPort();
+    const port = route === 'shared' ? await this.#sharedPort(otherPort === true) : await this.#ownPort();
     const candidates = addresses.map((address, index) => hostCandidate(address, port.portRangeBegin, index));
     return {
       config: {
@@ -157,8 +159,8 @@ class MuxEngine implements Engine {
     return { portRangeBegin: port, portRangeEnd: port };
   }
 
-  #sharedPort() {
-    return { enableIceUdpMux: true, portRangeBegin: this.udpPort, portRangeEnd: this.udpPort };
+  async #sharedPort(other: boolean) {
+    return muxOn(other ? await this.#ports.other() : this.#ports.own);
   }
 }
 

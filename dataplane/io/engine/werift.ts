@@ -72,6 +72,9 @@ class WeriftEngine implements Engine {
     return connection;
   }
 
+  /** Each connection has a port of its own, for as long as it lives. */
+  sweep(): void {}
+
   close(): void {
     this.#closed = true;
     for (const connection of [...this.#connections]) connection.close();
