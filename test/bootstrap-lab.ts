@@ -1,5 +1,8 @@
 /** A bootstrap server on loopback, and clients of all kinds. */
+import assert from 'node:assert/strict';
 import { generateKeyPairSync } from 'node:crypto';
+import { once } from 'node:events';
+import { connect } from 'node:net';
 import type { TestContext } from 'node:test';
 import { WebSocket } from 'ws';
 import { BootstrapClient } from '../control/io/bootstrap-client.ts';
@@ -40,19 +43,22 @@ export interface Served {
   readonly refused: CryonetError[];
 }
 
+export interface ServeOptions {
+  readonly token?: string;
+  readonly port?: number;
+  readonly tls?: { readonly cert: string; readonly key: string } | null;
+  readonly events?: Partial<ServerEvents>;
+}
+
 export async function serve(
   context: TestContext,
-  id = 'server',
-  token = 'token',
-  port = 0,
-  admit: ServerEvents['admit'] = async () => undefined,
-  tls: { readonly cert: string; readonly key: string } | null = null,
+  { token = 'token', port = 0, tls = null, events = {} }: ServeOptions = {},
 ): Promise<Served> {
   const neighbors: Served['neighbors'] = [];
   const refused: CryonetError[] = [];
-  const own = local(id, token);
+  const own = local('server', token);
   const server = await openBootstrapServer({ host: '127.0.0.1', port }, tls, own, {
-    admit,
+    admit: async () => undefined,
     refused: (_address, cause) => void refused.push(cause),
     neighbor: (socket, proven) => {
       const messages: NeighborMessage[] = [];
@@ -63,6 +69,7 @@ export async function serve(
       });
       neighbors.push({ neighbor, messages, ends });
     },
+    ...events,
   });
   context.after(() => {
     for (const { neighbor } of neighbors) neighbor.close();
@@ -82,8 +89,9 @@ export async function serve(
 export async function open(
   context: TestContext,
   { url }: Served,
+  localAddress = '127.0.0.1',
 ): Promise<{ socket: WebSocket; closed: { code: number | undefined } }> {
-  const socket = new WebSocket(url, subprotocol);
+  const socket = new WebSocket(url, subprotocol, { localAddress, rejectUnauthorized: false });
   const closed: { code: number | undefined } = { code: undefined };
   socket.on('error', () => {});
   socket.on('close', (code) => {
@@ -98,8 +106,9 @@ export async function join(
   context: TestContext,
   served: Served,
   own = local('client'),
+  localAddress = '127.0.0.1',
 ): Promise<{ socket: WebSocket; proven: Proven; closed: { code: number | undefined } }> {
-  const { socket, closed } = await open(context, served);
+  const { socket, closed } = await open(context, served, localAddress);
   const handshake = new ClientHandshake(own);
   const { proven } = await shakeHands(socket, handshake, handshake.start());
   return { socket, proven, closed };
@@ -130,4 +139,35 @@ export function dial(context: TestContext, url: string, own: Local, outgoing?: O
   );
   context.after(() => client.close());
   return { client, proven, failures };
+}
+
+/** Who says nothing is closed ten seconds after it connected; who has proved itself is not. */
+export async function outlastsProof(context: TestContext, tls: ServeOptions['tls']): Promise<void> {
+  context.mock.timers.enable({ apis: ['setTimeout'] });
+  const served = await serve(context, { tls });
+  const idle = connect(served.port, '127.0.0.1').on('error', () => {});
+  context.after(() => idle.destroy());
+  await once(idle, 'connect');
+  const socket = new WebSocket(served.url, subprotocol, { rejectUnauthorized: false });
+  context.after(() => socket.terminate());
+  await once(socket, 'open');
+  const handshake = new ClientHandshake(local('client'));
+  await shakeHands(socket, handshake, handshake.start());
+  context.mock.timers.tick(9_999);
+  await inTurns();
+  assert.equal(idle.closed, false);
+  context.mock.timers.tick(2);
+  await once(idle, 'close');
+  await inTurns();
+  assert.equal(socket.readyState, socket.OPEN);
+  assert.deepEqual(served.neighbors[0]!.ends, []);
+  // Before the timers are real again: what began with the one kind must end with it.
+  socket.terminate();
+  while (served.neighbors[0]!.ends.length === 0) await inTurns();
+  served.server.close();
+  await inTurns();
+}
+
+async function inTurns(): Promise<void> {
+  for (let i = 0; i < 20; i++) await new Promise((resolve) => setImmediate(resolve));
 }

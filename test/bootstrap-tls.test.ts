@@ -9,7 +9,7 @@ import { readCertificates } from '../control/certificates.ts';
 import { Outgoing } from '../control/io/outgoing.ts';
 import { noProxies } from '../control/io/proxy.ts';
 import { Trust, tlsTrouble } from '../control/io/trust.ts';
-import { dial, local, serve } from './bootstrap-lab.ts';
+import { dial, local, outlastsProof, serve } from './bootstrap-lab.ts';
 import { Authority, lacksOpenssl } from './certificates-lab.ts';
 import { waitFor } from './native/wait.ts';
 import { temporaryFolder } from './socket-pair.ts';
@@ -24,9 +24,14 @@ async function listening(context: TestContext, server: Server): Promise<string> 
 }
 
 suite('a bootstrap server with TLS', { skip: lacksOpenssl }, () => {
+  test('gives a connection ten seconds to prove itself, and then all the time there is', async (context) => {
+    const authority = new Authority(temporaryFolder(context));
+    await outlastsProof(context, authority.sign('127.0.0.1'));
+  });
+
   test('is joined where its CA is given, and not where it is not, which is said in words of use', async (context) => {
     const authority = new Authority(temporaryFolder(context));
-    const served = await serve(context, 'server', 'token', 0, undefined, authority.sign('127.0.0.1'));
+    const served = await serve(context, { tls: authority.sign('127.0.0.1') });
     const known = dial(context, served.url, local('a'), trusting([authority.certificate]));
     const unknown = dial(context, served.url, local('b'), trusting(null));
     await waitFor('the server', () => known.proven.length === 1);

@@ -1,16 +1,19 @@
 import assert from 'node:assert/strict';
-import { connect, createServer } from 'node:net';
+import { connect, createServer, type Socket } from 'node:net';
+import { Duplex } from 'node:stream';
 import { type TestContext, test } from 'node:test';
 import { WebSocket } from 'ws';
 import { openBootstrapServer } from '../control/io/bootstrap-server.ts';
 import type { Proven } from '../control/io/handshake.ts';
 import { maxWebSocketFrame, NeighborSocket } from '../control/io/neighbor-socket.ts';
+import { maxOfSource, maxUnproven, sourceOf, Unproven } from '../control/io/unproven.ts';
 import { type RefuseCode, refuseCodes, subprotocol } from '../protocol/handshake.ts';
 import { encode } from '../protocol/msgpack.ts';
 import type { NeighborMessage } from '../protocol/signaling.ts';
-import { alive, dial, join, local, open, type Served, serve } from './bootstrap-lab.ts';
+import { alive, dial, join, local, open, outlastsProof, type Served, serve } from './bootstrap-lab.ts';
 import { waitFor } from './native/wait.ts';
 
+// Those with virtual time first: a timer of an earlier test that they see cleared would not be.
 test('a client that says nothing for five seconds is closed', async (context) => {
   context.mock.timers.enable({ apis: ['setTimeout'] });
   const served = await serve(context);
@@ -28,6 +31,10 @@ test('a client that says nothing for five seconds is closed', async (context) =>
   for (let i = 0; i < 200 && code === undefined; i++) await new Promise((resolve) => setImmediate(resolve));
   assert.equal(served.refused[0]?.code, 'connection_closed');
   assert.equal(code, 4003);
+});
+
+test('a connection has ten seconds to prove itself, and then all the time there is', async (context) => {
+  await outlastsProof(context, null);
 });
 
 test('a client and a server with the same token are neighbors, and messages cross both ways', async (context) => {
@@ -69,7 +76,7 @@ test('another token is refused on both sides, by name', async (context) => {
 
 for (const code of refuseCodes.filter((each) => each !== 'wrong_token')) {
   test(`a client that the server does not admit is told ${code}`, async (context) => {
-    const served = await serve(context, 'server', 'token', 0, async () => code as RefuseCode);
+    const served = await serve(context, { events: { admit: async () => code as RefuseCode } });
     const { failures } = dial(context, served.url, local('client'));
     await waitFor('the refusal', () => failures.length > 0);
     assert.equal(failures[0]!.code, code);
@@ -98,7 +105,7 @@ test('a client comes back whenever the server does', async (context) => {
   for (const { neighbor } of first.neighbors) neighbor.close();
   await waitFor('a failure', () => failures.length > 0);
   assert.match(client.error!, /ECONNREFUSED/);
-  await serve(context, 'server', 'token', first.port);
+  await serve(context, { port: first.port });
   await waitFor('the server again', () => proven.length === 2);
   assert.equal(client.error, null);
 });
@@ -276,27 +283,30 @@ test('three hundred neighbors at one server: only those in the middle of a hands
   await waitFor('all neighbors', () => served.neighbors.length === 300);
 });
 
-test('clients that connect and say nothing are turned away beyond 256, and make room when they leave', async (context) => {
-  const served = await serve(context);
-  const idle = await Promise.all(Array.from({ length: 256 }, () => open(context, served)));
-  const answer = await rawExchange(context, served, upgrade('Sec-WebSocket-Protocol: cryonet.2\r\n'));
-  assert.match(answer, /^HTTP\/1\.1 503 /);
-  idle[0]!.socket.terminate();
-  await waitFor('room', async () => {
-    const socket = new WebSocket(served.url, subprotocol);
-    context.after(() => socket.terminate());
-    return new Promise<boolean>((resolve) => {
-      socket.once('open', () => resolve(true));
-      socket.once('error', () => resolve(false));
-    });
+test('who opens connections and proves nothing has a share of the room: others join, and it itself', async (context) => {
+  const crowded: string[] = [];
+  const served = await serve(context, { events: { crowded: (source) => void crowded.push(source) } });
+  const beginnings = ['', 'GET / HT', upgrade('Sec-WebSocket-Protocol: cryonet.2\r\n')];
+  const idle = Array.from({ length: 400 }, (_, i) => {
+    const socket = connect(served.port, '127.0.0.1')
+      .on('error', () => {})
+      .resume();
+    context.after(() => socket.destroy());
+    socket.write(beginnings[i % beginnings.length]!);
+    return socket;
   });
-  for (const { socket } of idle) socket.terminate();
-  await waitFor('the server to see them leave', () => served.refused.length >= 256);
+  await waitFor('room', () => idle.filter((socket) => socket.closed).length === idle.length - maxOfSource);
+  const begun = performance.now();
+  await join(context, served, local('from-there'));
+  await join(context, served, local('from-elsewhere'), '127.0.0.2');
+  assert.ok(performance.now() - begun < 2000, `${performance.now() - begun} ms`);
+  await waitFor('both', () => served.neighbors.length === 2);
+  assert.deepEqual([...new Set(crowded)], ['127.0.0.1']);
 });
 
 test('a port that is taken, and an address or a name that is not here, may pass; both by the option’s name', async (context) => {
   const { port } = await serve(context);
-  await assert.rejects(serve(context, 'other', 'token', port), {
+  await assert.rejects(serve(context, { port }), {
     code: 'port_in_use',
     message: `--listen 127.0.0.1:${port}: another program has that port`,
   });
@@ -315,4 +325,50 @@ test('a port that is taken, and an address or a name that is not here, may pass;
     refused: () => {},
   });
   await assert.rejects(tls, { code: 'bad_config', message: /^--tls-cert or --tls-key cannot be used/ });
+});
+
+test('a source is one IPv4 address, or a /56 of IPv6', () => {
+  const sources = [
+    ['192.0.2.1', '192.0.2.1'],
+    ['::ffff:192.0.2.1', '192.0.2.1'],
+    ['2001:db8:1:23ff::1', '2001:db8:1:2300::/56'],
+    ['2001:db8:1:2301:5:6:7:8', '2001:db8:1:2300::/56'],
+    ['2001:db8::7', '2001:db8:0:0::/56'],
+    ['::1', '0:0:0:0::/56'],
+    ['fe80::1%eth0', 'fe80:0:0:0::/56'],
+  ] as const;
+  for (const [address, source] of sources) assert.equal(sourceOf(address), source);
+});
+
+test('where there is no room at all, the oldest of the source that has most makes room', () => {
+  const closed: string[] = [];
+  const unproven = new Unproven(() => {});
+  const add = (remoteAddress: string, remotePort: number) => {
+    const socket = Object.assign(new Duplex({ read() {}, write() {} }), { remoteAddress, remotePort });
+    socket.destroy = () => {
+      closed.push(`${remoteAddress} ${remotePort}`);
+      socket.emit('close');
+      return socket;
+    };
+    unproven.add(socket as unknown as Socket);
+    return socket;
+  };
+  const crowd = ['10.0.0.1', '10.0.0.2', '10.0.0.3'].flatMap((address) =>
+    Array.from({ length: address === '10.0.0.2' ? maxOfSource : 10 }, (_, i) => add(address, i)),
+  );
+  const others = Array.from({ length: maxUnproven - crowd.length }, (_, i) =>
+    add(`10.1.${i >> 8}.${i & 255}`, 1),
+  );
+  assert.deepEqual(closed, []);
+  const late = Array.from({ length: 10 }, (_, i) => add(`10.2.0.${i}`, 1));
+  assert.deepEqual(
+    closed,
+    Array.from({ length: 10 }, (_, i) => `10.0.0.2 ${i}`),
+  );
+  closed.length = 0;
+  for (const each of [...crowd, ...others, ...late]) each.destroy();
+  closed.length = 0;
+  const again = Array.from({ length: maxUnproven }, (_, i) => add(`10.3.${i >> 8}.${i & 255}`, 1));
+  assert.deepEqual(closed, []);
+  for (const each of again) each.destroy();
 });

@@ -71,7 +71,7 @@ for (const mark of [0, 42]) {
 
 test('a wss:// server is joined through a proxy', { skip: lacksOpenssl }, async (context) => {
   const authority = new Authority(temporaryFolder(context));
-  const served = await serve(context, 'server', 'token', 0, undefined, authority.sign('127.0.0.1'));
+  const served = await serve(context, { tls: authority.sign('127.0.0.1') });
   const { port, made } = await proxying(context);
   const outgoing = through(`http://user:${encoded}@127.0.0.1:${port}`, [authority.certificate]);
   const { proven } = dial(context, served.url, local('a'), outgoing);

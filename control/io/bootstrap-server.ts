@@ -8,9 +8,7 @@ import { formatHostPort, type HostPort } from '../core/address.ts';
 import type { Proven } from './handshake.ts';
 import { type Local, refusal, ServerHandshake } from './handshake.ts';
 import { maxWebSocketFrame, shakeHands } from './neighbor-socket.ts';
-
-/** Clients in the middle of a handshake; more are turned away at once. */
-const maxPending = 256;
+import { Unproven } from './unproven.ts';
 
 export interface ServerEvents {
   /** Why a client that proved the token may not be a neighbor, or undefined. */
@@ -19,6 +17,8 @@ export interface ServerEvents {
   holder?(client: Hello): Uint8Array | undefined;
   neighbor(socket: WebSocket, proven: Proven): void;
   refused(address: string, cause: CryonetError): void;
+  /** A connection of `source` had to make room before it proved anything. */
+  crowded?(source: string): void;
 }
 
 export interface BootstrapServer {
@@ -43,7 +43,8 @@ export async function openBootstrapServer(
     perMessageDeflate: false,
     handleProtocols: (offered) => (offered.has(subprotocol) ? subprotocol : false),
   });
-  let pending = 0;
+  const unproven = new Unproven((source) => events.crowded?.(source));
+  server.on('connection', (socket) => unproven.add(socket));
   server.on('request', (_request, response) => {
     response.writeHead(426, { Upgrade: 'websocket', 'Content-Type': 'text/plain' });
     response.end('This is the bootstrap WebSocket of a cryonet node.\n');
@@ -52,29 +53,25 @@ export async function openBootstrapServer(
   server.on('upgrade', (request, socket, head) => {
     socket.on('error', () => socket.destroy());
     const protocols = (request.headers['sec-websocket-protocol'] ?? '').split(',').map((name) => name.trim());
-    if (pending >= maxPending || !protocols.includes(subprotocol)) {
-      socket.end(
-        `HTTP/1.1 ${pending >= maxPending ? '503 Service Unavailable' : '400 Bad Request'}\r\nConnection: close\r\n\r\n`,
-      );
+    if (!protocols.includes(subprotocol)) {
+      socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n');
       return;
     }
-    pending++;
     const address = formatHostPort({
       host: request.socket.remoteAddress ?? '?',
       port: request.socket.remotePort ?? 0,
     });
-    const settle = once(() => pending--);
-    socket.once('close', settle);
     sockets.handleUpgrade(request, socket, head, (client) => {
       client.on('error', () => client.terminate());
-      greet(client, local, events)
-        .catch((error: unknown) => {
+      greet(client, local, events).then(
+        () => unproven.proved(request.socket),
+        (error: unknown) => {
           events.refused(
             address,
             error instanceof CryonetError ? error : new CryonetError('internal', reasonOf(error)),
           );
-        })
-        .finally(settle);
+        },
+      );
     });
   });
   await listen(server, at, source);
@@ -102,14 +99,6 @@ async function greet(client: WebSocket, local: Local, events: ServerEvents): Pro
   if (client.readyState !== client.OPEN) return;
   client.send(last!);
   events.neighbor(client, proven);
-}
-
-function once(act: () => void): () => void {
-  let done = false;
-  return () => {
-    if (!done) act();
-    done = true;
-  };
 }
 
 function makeServer(tls: { readonly cert: string; readonly key: string } | null): Server {

@@ -7,6 +7,11 @@ import type { HostPort } from '../core/address.ts';
 import { type BootstrapServer, openBootstrapServer, type ServerEvents } from './bootstrap-server.ts';
 import type { Local } from './handshake.ts';
 
+/** Subject of the warning about connections that had to make room, and milliseconds after the last of them until it is
+ *  over. */
+const crowded = 'connections';
+const crowdedFor = 60_000;
+
 export interface ListeningOptions {
   readonly config: ControlConfig;
   readonly local: Local;
@@ -18,6 +23,7 @@ export class Listening {
   readonly #options: ListeningOptions;
   readonly #retry: Retry;
   #server: BootstrapServer | undefined;
+  #crowdedTimer: NodeJS.Timeout | undefined;
   #closed = false;
 
   constructor(options: ListeningOptions) {
@@ -47,11 +53,13 @@ export class Listening {
   close(): void {
     this.#closed = true;
     this.#retry.close();
+    clearTimeout(this.#crowdedTimer);
     this.#server?.close();
   }
 
   async #listen(): Promise<void> {
-    const { config, local, events, warnings } = this.#options;
+    const { config, local, warnings } = this.#options;
+    const events = { ...this.#options.events, crowded: (source: string) => this.#crowded(source) };
     const server = await openBootstrapServer(config.listen, config.tls, local, events, config.listenSource);
     if (this.#closed) {
       server.close();
@@ -59,5 +67,19 @@ export class Listening {
     }
     this.#server = server;
     warnings.clear('listen');
+  }
+
+  /** The first source that is found is named for as long as there are any. */
+  #crowded(source: string): void {
+    const { warnings } = this.#options;
+    if (this.#crowdedTimer === undefined) {
+      const words = 'opens connections that prove nothing, and fills its share: the oldest are closed';
+      warnings.set(crowded, `${source} ${words}`);
+    }
+    clearTimeout(this.#crowdedTimer);
+    this.#crowdedTimer = setTimeout(() => {
+      this.#crowdedTimer = undefined;
+      warnings.clear(crowded);
+    }, crowdedFor);
   }
 }

@@ -1,0 +1,103 @@
+/**
+ * Connections to the bootstrap WebSocket whose other end has not proved the token yet. Whoever reaches the port can open
+ * them, so there is room for few, each source has a share of it, and each has only so long. Where there is no room, the
+ * newest one has more to say than the oldest, which said nothing all that time:
+ *
+ *                ┌── its source has its share: that source's oldest is closed
+ *   ── add ──────┼── no room at all: the oldest of the source that has most is closed
+ *                └── counted ──► closed, proved, or out of time
+ */
+import { isIPv6, type Socket } from 'node:net';
+import { formatHostPort } from '../core/address.ts';
+
+/** Connections at a time: of all, and of one source. */
+export const maxUnproven = 512;
+export const maxOfSource = 128;
+
+/** Milliseconds from the connection to the proof: TLS, HTTP and the handshake. */
+const timeToProve = 10_000;
+
+interface Entry {
+  readonly source: string;
+  readonly socket: Socket;
+  readonly timer: NodeJS.Timeout;
+}
+
+export class Unproven {
+  readonly #crowded: (source: string) => void;
+  /** By the other end's address and port, the oldest first. */
+  readonly #entries = new Map<string, Entry>();
+  readonly #counts = new Map<string, number>();
+
+  /** `crowded` is told a source one of whose connections had to make room. */
+  constructor(crowded: (source: string) => void) {
+    this.#crowded = crowded;
+  }
+
+  add(socket: Socket): void {
+    const { remoteAddress } = socket;
+    if (remoteAddress === undefined) return;
+    const source = sourceOf(remoteAddress);
+    if (this.#countOf(source) >= maxOfSource) this.#makeRoom(source);
+    else if (this.#entries.size >= maxUnproven) this.#makeRoom(this.#largest());
+    const end = farEnd(socket);
+    const timer = setTimeout(() => socket.destroy(), timeToProve);
+    this.#entries.set(end, { source, socket, timer });
+    this.#counts.set(source, this.#countOf(source) + 1);
+    socket.once('close', () => this.#remove(end, socket));
+  }
+
+  /** The other end of `socket`, which may be TLS over the one that was added, has proved itself. */
+  proved(socket: Socket): void {
+    this.#remove(farEnd(socket));
+  }
+
+  #countOf(source: string): number {
+    return this.#counts.get(source) ?? 0;
+  }
+
+  #largest(): string {
+    let largest = '';
+    for (const [source, count] of this.#counts) if (count > this.#countOf(largest)) largest = source;
+    return largest;
+  }
+
+  #makeRoom(source: string): void {
+    for (const [end, entry] of this.#entries) {
+      if (entry.source !== source) continue;
+      this.#remove(end);
+      entry.socket.destroy();
+      this.#crowded(source);
+      return;
+    }
+  }
+
+  /** `socket`: only if it is that one, as an address and a port may be used again. */
+  #remove(end: string, socket?: Socket): void {
+    const entry = this.#entries.get(end);
+    if (entry === undefined || (socket !== undefined && entry.socket !== socket)) return;
+    clearTimeout(entry.timer);
+    this.#entries.delete(end);
+    const left = this.#countOf(entry.source) - 1;
+    if (left > 0) this.#counts.set(entry.source, left);
+    else this.#counts.delete(entry.source);
+  }
+}
+
+/** What one party has at the least: an IPv4 address, or a /56 of IPv6, which is what providers hand to one customer
+ *  (RIPE-690). */
+export function sourceOf(address: string): string {
+  const plain = address.replace(/^::ffff:(?=\d+\.)/i, '').replace(/%.*/, '');
+  if (!isIPv6(plain)) return plain;
+  const [head = '', tail = ''] = plain.split('::');
+  const before = head === '' ? [] : head.split(':');
+  const after = tail === '' ? [] : tail.split(':');
+  const zeros = plain.includes('::') ? Array<string>(8 - before.length - after.length).fill('0') : [];
+  const groups = [...before, ...zeros, ...after].slice(0, 4).map((group) => Number.parseInt(group, 16));
+  groups[3]! &= 0xff00;
+  return `${groups.map((group) => group.toString(16)).join(':')}::/56`;
+}
+
+function farEnd({ remoteAddress, remotePort }: Socket): string {
+  return formatHostPort({ host: remoteAddress ?? '?', port: remotePort ?? 0 });
+}
