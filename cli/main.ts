@@ -2,6 +2,7 @@
 import { CommanderError } from 'commander';
 import { scanCommandLine } from '../protocol/command-line.ts';
 import { CryonetError, exitCode, reasonOf } from '../protocol/errors.ts';
+import { refuseForeign } from '../protocol/own-folder.ts';
 import { controlSocket, defaultRuntimeDirectory } from '../protocol/paths.ts';
 import type { StatusReport } from '../protocol/status.ts';
 import { getJson, isNobody } from './control-client.ts';
@@ -35,6 +36,7 @@ async function ask(): Promise<StatusReport> {
   if (runtimeDir !== undefined) return getJson(controlSocket(runtimeDir), '/status');
   const own = controlSocket(defaultRuntimeDirectory(process.env, process.getuid?.() ?? 0));
   const service = controlSocket(defaultRuntimeDirectory({}, 0));
+  refuseForeign(own, 'set XDG_RUNTIME_DIR, or name the node by --runtime-dir');
   try {
     return await getJson(own, '/status');
   } catch (error) {

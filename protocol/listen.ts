@@ -3,10 +3,10 @@ import { chmodSync, lstatSync, mkdirSync, unlinkSync } from 'node:fs';
 import { connect, type Server } from 'node:net';
 import { dirname } from 'node:path';
 import { CryonetError, reasonOf, systemError } from './errors.ts';
+import { refuseForeign } from './own-folder.ts';
 
 /** Makes the folder (0700) and the socket; takes the place of a socket nobody serves any more. Throws
- *  `socket_in_use`,
- *  `unavailable` or `bad_config`. */
+ *  `socket_in_use`, `unavailable` or `bad_config`, that also where the place may be somebody else's. */
 export async function listenUnix(server: Server, path: string, mode = 0o600): Promise<void> {
   // sun_path, unix(7).
   if (Buffer.byteLength(path) > 107)
@@ -16,6 +16,7 @@ export async function listenUnix(server: Server, path: string, mode = 0o600): Pr
   } catch (cause) {
     throw systemError(`cannot make ${dirname(path)}: ${reasonOf(cause)}`, cause);
   }
+  refuseForeign(path, 'set XDG_RUNTIME_DIR, or give it a --runtime-dir of its own');
   const failure = await tryListen(server, path);
   if (failure?.code === 'EADDRINUSE') {
     if (await isServed(path)) {

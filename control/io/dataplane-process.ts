@@ -8,6 +8,7 @@ import { connect, type Socket } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { environmentName, ownEnvironmentName } from '../../protocol/command-line.ts';
 import { CryonetError, type ErrorCode, errorCodes } from '../../protocol/errors.ts';
+import { refuseForeign } from '../../protocol/own-folder.ts';
 import { dataplaneSocket } from '../../protocol/paths.ts';
 import type { ControlConfig } from '../config.ts';
 
@@ -51,8 +52,10 @@ export function startOptions(config: ControlConfig): StartOptions {
   return { socket: config.dataplaneSocket ?? dataplaneSocket(runtimeDirectory), webrtc, logLevel, logFormat };
 }
 
-/** A connection to who serves `path`, or undefined where nobody does. */
-export function connectDataplane(path: string): Promise<Socket | undefined> {
+/** A connection to who serves `path`, or undefined where nobody does. Throws `bad_config` where that may be anybody: a
+ *  dataplane is told the credentials of TURN servers, and has all packets. */
+export async function connectDataplane(path: string): Promise<Socket | undefined> {
+  refuseForeign(path, 'set XDG_RUNTIME_DIR, or name another --runtime-dir or --dataplane-socket');
   return new Promise((resolve) => {
     const socket = connect(path);
     socket.once('connect', () => {

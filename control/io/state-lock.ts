@@ -5,6 +5,7 @@
 import { closeSync, constants, mkdirSync, openSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { CryonetError, reasonOf, systemError } from '../../protocol/errors.ts';
+import { refuseForeign } from '../../protocol/own-folder.ts';
 import { loadServiceAddon } from '../../service/native.ts';
 import { readIfThere, writeWhole } from './kept-files.ts';
 
@@ -20,8 +21,10 @@ export function lockStateDirectory(folder: string): StateLock {
   let descriptor: number;
   try {
     mkdirSync(folder, { recursive: true, mode: 0o700 });
+    refuseForeign(folder, 'name another --state-dir');
     descriptor = openSync(folder, constants.O_RDONLY | constants.O_DIRECTORY);
   } catch (cause) {
+    if (cause instanceof CryonetError) throw cause;
     throw systemError(`--state-dir ${folder} cannot be used: ${reasonOf(cause)}`, cause);
   }
   let open = true;
