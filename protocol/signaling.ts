@@ -5,8 +5,7 @@
  *   members  signed records of nodes, each with the milliseconds since somebody heard of it
  *   flood    a signed body on its way to one node, or to all (`to` = "*")
  *
- * Inside a flood, `body` is opaque to everyone but the receiver; the signature covers `domain.body` and the body's
- * bytes. Fields are only added, and optional.
+ * The signature of a flood covers `domain.body` and the bytes of `body`; who passes a flood on looks at it first. Fields are only added, and optional.
  */
 import * as z from 'zod/mini';
 import { bytes, candidateLine, epoch, negotiationId, nodeId, route, sdp } from './schema.ts';
@@ -76,6 +75,8 @@ const common = {
   toEpoch: epoch,
   /** Counts the sender's bodies of this epoch from 1; each is accepted once. */
   counter: z.int().check(z.minimum(1)),
+  /** It goes by all ways, and what is said in reply as well: on the known way nothing came back. */
+  wide: z.optional(z.boolean()),
 };
 
 /** Characters. */

@@ -6,6 +6,8 @@
  *                  two messages for each of them (to the bootstrap node and on); at most 6 · (n − 1) lists of members
  *   a newcomer     4 floods for each of its links; each node tells each neighbor of it at most once
  *   a lost link    4 floods, and up to 2 by which the side that does not offer asks
+ *   signatures     while n nodes form: at most three verified and two made for each link, also by the bootstrap node that
+ *                  passes everything on (0.12 ms and 0.04 ms each: 0.05 s of work while 100 nodes join at once)
  *   steady state   for each node and interval one `alive` to each neighbor; no flood, no list
  */
 import assert from 'node:assert/strict';
@@ -49,6 +51,29 @@ function followFloods(simulation: Simulation): Map<string, number> {
   return messages;
 }
 
+/** By node. */
+function countSignatures(simulation: Simulation): Map<string, { made: number; verified: number }> {
+  const counts = new Map<string, { made: number; verified: number }>();
+  const plain = simulation.environmentOf.bind(simulation);
+  simulation.environmentOf = (node) => {
+    const environment = plain(node);
+    const count = counts.get(node.id) ?? { made: 0, verified: 0 };
+    counts.set(node.id, count);
+    return {
+      ...environment,
+      sign: (message) => {
+        count.made++;
+        return environment.sign(message);
+      },
+      verify: (...signed) => {
+        count.verified++;
+        return environment.verify(...signed);
+      },
+    };
+  };
+  return counts;
+}
+
 function sum(simulation: Simulation, kind: 'alive' | 'members' | 'flood'): number {
   return [...simulation.nodes.values()].reduce((total, { sent }) => total + sent[kind], 0);
 }
@@ -57,6 +82,7 @@ for (const n of [2, 5, 10, 20, 30]) {
   test(`${n} nodes form and stay a mesh at the stated cost`, () => {
     const simulation = star(60, 0);
     const floods = followFloods(simulation);
+    const signatures = countSignatures(simulation);
     simulation.add('n0');
     for (let i = 1; i < n; i++) simulation.dial(simulation.add(`n${i}`), 'n0');
     assert.ok(simulation.until(() => isFullMesh(simulation), 60_000) < 5000);
@@ -65,6 +91,12 @@ for (const n of [2, 5, 10, 20, 30]) {
     const messages = sum(simulation, 'flood');
     assert.ok(messages <= floods.size * 2, `${messages} messages of ${floods.size} floods`);
     assert.ok(sum(simulation, 'members') <= 6 * (n - 1), `${sum(simulation, 'members')} lists`);
+    for (const [id, { made, verified }] of signatures) {
+      assert.ok(
+        made <= 2 * (n - 1) + 1 && verified <= 3 * (n - 1),
+        `${id}: ${made} made, ${verified} verified`,
+      );
+    }
 
     simulation.pass(2 * aliveInterval);
     const before = [...simulation.nodes.values()].map(({ sent }) => ({ ...sent }));

@@ -68,8 +68,8 @@ function assertUndisturbed(simulation: Simulation, messages: readonly NeighborMe
 /** What a node remembers of floods is bounded: an attacker may wait until it is forgotten. */
 function forgetRecent(simulation: Simulation): void {
   for (const { mesh } of simulation.nodes.values()) {
-    mesh.recent.young.clear();
-    mesh.recent.old.clear();
+    mesh.proven.young.clear();
+    mesh.proven.old.clear();
   }
 }
 
@@ -269,17 +269,20 @@ test('an answer to what has been answered before is ignored', () => {
 test('a flood goes on with one hop less, and not at all once it has none left', () => {
   const { simulation } = recorded(53);
   const n1 = nodeOf(simulation, 'n1');
-  const [channel] = n1.mesh.neighbors.keys();
-  const sent = (ttl: number) => {
-    const message = { ...forge(simulation, 'n2', 'n2', { kind: 'solicit' }), to: 'far-away', ttl };
-    const effects = simulation.happen(n1, { type: 'message', channel: channel!, message });
+  const epoch = nodeOf(simulation, 'n2').mesh.self.epoch;
+  const sent = (by: string, to: string, ttl: number) => {
+    const flood = forge(simulation, 'n2', 'n2', { kind: 'solicit', from: 'n2', epoch }, to);
+    const channel = [...n1.mesh.neighbors].find(([, { id }]) => id === by)![0];
+    const effects = simulation.happen(n1, { type: 'message', channel, message: { ...flood, ttl } });
     return effects.flatMap((effect) =>
       effect.type === 'send' && effect.message.type === 'flood' ? [effect.message.ttl] : [],
     );
   };
-  assert.deepEqual(new Set(sent(5)), new Set([4]));
-  assert.deepEqual(new Set(sent(1)), new Set([0]));
-  assert.deepEqual(sent(0), []);
+  for (const by of ['n2', 'n4']) {
+    assert.deepEqual(sent(by, 'n3', 5), [4], by);
+    assert.deepEqual(sent(by, 'n3', 1), [0], by);
+    assert.deepEqual(sent(by, 'n3', 0), [], by);
+  }
 });
 
 test('a goodbye of an earlier start does not remove a node that is back', () => {

@@ -149,6 +149,12 @@ export const examples: readonly Example[] = [
     value: { kind: 'reject', reason: 'denied', ...directed },
   },
   { name: 'body solicit', schema: body, value: { kind: 'solicit', ...directed } },
+  {
+    name: 'body solicit by all ways',
+    schema: body,
+    value: { kind: 'solicit', ...directed, wide: true },
+    optional: ['wide'],
+  },
   { name: 'body bye', schema: body, value: { kind: 'bye', ...directed, to: '*', toEpoch: 0 } },
   {
     name: 'wire hello',

@@ -1,9 +1,13 @@
 /**
  * Broadcast over the mesh. A node delivers what is to it, hands straight on what is to one of its neighbors, sends what
  * is to a node that it has heard of through a neighbor back that way, and passes everything else to all neighbors but
- * the one it came from. Ways may be stale or lies: who asks again (`wide`) asks all neighbors. A flood is known by the hash of its signed
- * content, so each passes a node once: at most 2 · (edges between neighbors) messages in the whole mesh, and at most
- * one for each neighbor of a node.
+ * the one it came from. A flood is proven before it teaches a way or travels on: by its signature and by being none that
+ * was here before, so that each passes a node once. What a neighbor says itself, to another neighbor, goes straight on
+ * unproven: its channel vouches for who it is, one message makes one message, and the receiver looks.
+ *
+ * Ways may be stale or lead to who passes nothing on. What was not answered goes `wide`, by all neighbors at each node,
+ * and so does the answer. At most 2 · (edges between neighbors) messages in the whole mesh, and at most one for each
+ * neighbor of a node.
  */
 import { encode } from '../../protocol/msgpack.ts';
 import { parse } from '../../protocol/schema.ts';
@@ -17,7 +21,6 @@ import {
 import { hex, prefixed } from './environment.ts';
 import type { Channel } from './events.ts';
 import { isSigned, type Membership, readRecord } from './membership.ts';
-import { remember } from './recent.ts';
 import { accept, newWindow } from './replay.ts';
 import type { Turn } from './state.ts';
 
@@ -35,8 +38,7 @@ type Draft = Body extends infer B
     : never
   : never;
 
-/** Signs a body and sends it on its way to one node, or to everyone; with `wide` to all neighbors, whatever way is
- *  known. */
+/** Signs a body and sends it on its way to one node, or to everyone; with `wide` by all ways, whatever way is known. */
 export function sendBody(turn: Turn, to: string, draft: Draft, wide = false): void {
   const { mesh, env } = turn;
   const content = encode({
@@ -46,6 +48,7 @@ export function sendBody(turn: Turn, to: string, draft: Draft, wide = false): vo
     epoch: mesh.self.epoch,
     toEpoch: mesh.membership.members.get(to)?.record.epoch ?? 0,
     counter: ++mesh.counter,
+    ...(wide ? { wide } : {}),
   });
   const introduces = draft.kind === 'offer' || draft.kind === 'solicit';
   const message: FloodMessage = {
@@ -57,28 +60,33 @@ export function sendBody(turn: Turn, to: string, draft: Draft, wide = false): vo
     signature: env.sign(prefixed(domain.body, content)),
     ...(introduces ? { sender: mesh.membership.selfSigned } : {}),
   };
-  remember(mesh.recent, keyOf(turn, message));
   forward(turn, undefined, message, wide);
 }
 
-/** True where this flood is seen for the first time; it is then passed on, where it is not to us alone. */
-export function passOn(turn: Turn, channel: Channel, message: FloodMessage): boolean {
-  const { mesh } = turn;
-  if (message.from === mesh.self.id || !remember(mesh.recent, keyOf(turn, message))) return false;
-  const teller = mesh.neighbors.get(channel)?.id;
-  if (teller !== undefined) learnRoute(turn, message.from, teller);
-  if (message.to !== mesh.self.id && message.ttl > 0) {
-    forward(turn, channel, { ...message, ttl: message.ttl - 1 }, false);
+/** Passes a flood from the neighbor `teller` on, where it is not to us alone. Returns the body of what is to us. */
+export function arrive(turn: Turn, teller: string, message: FloodMessage): Body | undefined {
+  const { mesh, effects } = turn;
+  if (message.from === mesh.self.id) return undefined;
+  const isOurs = message.to === mesh.self.id;
+  const onward = { ...message, ttl: message.ttl - 1 };
+  const straight = teller === message.from && !isOurs ? channelTo(turn, message.to) : undefined;
+  if (straight !== undefined) {
+    if (message.ttl > 0) effects.push({ type: 'send', channel: straight, message: onward });
+    return undefined;
   }
-  return true;
+  const body = open(turn, message);
+  if (body === undefined) return undefined;
+  learnRoute(turn, message.from, teller);
+  if (!isOurs && message.ttl > 0) forward(turn, teller, onward, body.wide === true);
+  return isOurs || message.to === everyone ? body : undefined;
 }
 
 /**
- * The body, where it is to us, truly from whom it says, of this epoch, and new. A sender that we do not know, or by an
- * earlier start, introduces itself by the record it sends along: that counts as heard of only once the body proves to
- * be none that was sent before.
+ * The body, where it is truly from whom it says, of this epoch, and new; what is to us is also to this start of us. A
+ * sender that we do not know, or by an earlier start, introduces itself by the record it sends along: that counts as
+ * heard of only once the body proves to be none that was sent before.
  */
-export function open(turn: Turn, message: FloodMessage): Body | undefined {
+function open(turn: Turn, message: FloodMessage): Body | undefined {
   const { mesh, env } = turn;
   const known = mesh.membership.members.get(message.from)?.record;
   const introduced = message.sender === undefined ? undefined : readRecord(message.sender);
@@ -88,7 +96,7 @@ export function open(turn: Turn, message: FloodMessage): Body | undefined {
   if (!env.verify(sender.key, prefixed(domain.body, message.body), message.signature)) return undefined;
   const body = tryParse(message.body);
   if (body === undefined || body.from !== message.from || body.to !== message.to) return undefined;
-  if (body.to !== everyone && !mesh.epochs.own.includes(body.toEpoch)) return undefined;
+  if (body.to === mesh.self.id && !mesh.epochs.own.includes(body.toEpoch)) return undefined;
   if (body.epoch < (known?.epoch ?? 0) || (introduced ?? body).epoch !== body.epoch) return undefined;
   const isNews = introduced !== undefined && introduced.epoch !== known?.epoch;
   if (isNews && !isSigned(introduced, message.sender!, env)) return undefined;
@@ -113,16 +121,17 @@ export function learnRoute({ mesh: { routes } }: Turn, node: string, teller: str
   }
 }
 
-function forward(turn: Turn, from: Channel | undefined, message: FloodMessage, wide: boolean): void {
+/** `source`: the neighbor it came from. Nobody is asked for a node that nobody told of. */
+function forward(turn: Turn, source: string | undefined, message: FloodMessage, wide: boolean): void {
   const { mesh, effects } = turn;
-  const source = from === undefined ? undefined : mesh.neighbors.get(from)?.id;
-  const channels = channelsByNeighbor(turn);
-  const straight = channels.get(message.to);
+  const straight = channelTo(turn, message.to);
   if (straight !== undefined) {
     effects.push({ type: 'send', channel: straight, message });
     return;
   }
   const via = mesh.routes.get(message.to);
+  if (message.to !== everyone && via === undefined && !mesh.membership.members.has(message.to)) return;
+  const channels = channelsByNeighbor(turn);
   const way = via === undefined || via === source || via === message.from ? undefined : channels.get(via);
   if (way !== undefined && !wide) {
     effects.push({ type: 'send', channel: way, message });
@@ -142,19 +151,13 @@ export function channelsByNeighbor(turn: Turn): Map<string, Channel> {
   return channels;
 }
 
-function keyOf(turn: Turn, message: FloodMessage): string {
-  return hex(
-    turn.env
-      .digest(prefixed(`${message.from} ${message.to} `, join(message.signature, message.body)))
-      .subarray(0, 16),
-  );
-}
-
-function join(a: Uint8Array, b: Uint8Array): Uint8Array {
-  const joined = new Uint8Array(a.length + b.length);
-  joined.set(a);
-  joined.set(b, a.length);
-  return joined;
+/** The same for one neighbor. */
+function channelTo(turn: Turn, neighbor: string): Channel | undefined {
+  let found: Channel | undefined;
+  for (const [channel, { id }] of turn.mesh.neighbors) {
+    if (id === neighbor && (found === undefined || channel.startsWith('ws:'))) found = channel;
+  }
+  return found;
 }
 
 function tryParse(bytes: Uint8Array): Body | undefined {

@@ -9,7 +9,7 @@ import type { Channel } from './events.ts';
 import { channelsByNeighbor, learnRoute } from './flood.ts';
 import { entryOf, learn, membersDigest } from './membership.ts';
 import { within } from './quotas.ts';
-import { closeAttempt, ensureLink, notice, type Turn } from './state.ts';
+import { closeAttempt, crowdOf, ensureLink, notice, type Turn } from './state.ts';
 import { meetTwin } from './twin.ts';
 
 /** Milliseconds to gather news before telling it: a mesh that forms tells of many nodes at once. */
@@ -89,9 +89,7 @@ export function takeRecord(turn: Turn, entry: MemberEntry, teller: string, chann
         // The other side offers as soon as it hears of us; asking at once would only cross that offer.
         link.retryAt =
           env.now +
-          (link.offerer
-            ? 0
-            : (solicitDelay + solicitDelayPerNode * mesh.membership.members.size) * (1 + env.random()));
+          (link.offerer ? 0 : (solicitDelay + solicitDelayPerNode * crowdOf(mesh)) * (1 + env.random()));
       }
       if (outcome === 'new') notice(turn, 'debug', 'peer learned', { peer: id, epoch: member.record.epoch });
       if (!mesh.routes.has(id)) learnRoute(turn, id, teller);

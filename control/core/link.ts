@@ -30,6 +30,8 @@ export interface Attempt {
   remote: string[];
   /** Counter of the peer's offer or answer; what the peer said before that is about something older. */
   heardCounter: number;
+  /** What is said of it goes by all ways. */
+  readonly wide: boolean;
 }
 
 export interface Link {
@@ -39,6 +41,10 @@ export interface Link {
   readonly attempts: Map<string, Attempt>;
   /** In a row, of the shared route. */
   failures: number;
+  /** An offer was not answered since the link was up last: the known way may lead nowhere. */
+  unanswered: boolean;
+  /** The peer exists: it said something to us, in its own name. */
+  heard: boolean;
   /** The offerer offers, the other side solicits, not before this. */
   retryAt: number;
   relayFailures: number;
@@ -65,6 +71,8 @@ export function newLink(self: string, peer: string, now: number): Link {
     report: null,
     attempts: new Map(),
     failures: 0,
+    unanswered: false,
+    heard: false,
     retryAt: now,
     relayFailures: 0,
     relayAt: null,

@@ -11,7 +11,7 @@ import { everyone, type NeighborMessage } from '../../protocol/signaling.ts';
 import type { Environment } from './environment.ts';
 import { correct, settleEpochs } from './epoch.ts';
 import type { Channel, Effect, MeshEvent } from './events.ts';
-import { open, passOn, sendBody } from './flood.ts';
+import { arrive, sendBody } from './flood.ts';
 import {
   dropNeighbor,
   flushNews,
@@ -31,8 +31,10 @@ import {
   retryOutstanding,
   startOver,
   tend,
+  wideAt,
 } from './negotiation.ts';
 import { adopt, dropReports, forgetSilent, removeLink, takeReport } from './reports.ts';
+import { looking } from './signatures.ts';
 import { type Mesh, notice, type Turn } from './state.ts';
 import { settleTwin } from './twin.ts';
 
@@ -55,6 +57,7 @@ export function nextDeadline(mesh: Mesh): { at: number; reason: string } {
     for (const attempt of link.attempts.values()) {
       consider(attempt.flushAt, 'candidates');
       if (!attempt.open) consider(attempt.deadline, 'negotiation timeout');
+      consider(wideAt(mesh, link, attempt), 'no answer');
     }
     consider(link.retireAt, 'relay retired');
     const member = mesh.membership.members.get(link.peer);
@@ -116,10 +119,11 @@ function take(turn: Turn, event: MeshEvent): void {
   }
 }
 
-function receive(turn: Turn, channel: Channel, message: NeighborMessage): void {
-  const { mesh, env } = turn;
+function receive(plain: Turn, channel: Channel, message: NeighborMessage): void {
+  const { mesh, env } = plain;
   const neighbor = mesh.neighbors.get(channel);
   if (neighbor === undefined) return;
+  const turn = { ...plain, env: looking(plain) };
   const { epoch } = mesh.self;
   const member = mesh.membership.members.get(neighbor.id);
   if (member !== undefined) member.heardAt = env.now;
@@ -133,11 +137,10 @@ function receive(turn: Turn, channel: Channel, message: NeighborMessage): void {
       for (const link of [...mesh.links.values()]) tend(turn, link);
       break;
     case 'flood': {
-      if (!passOn(turn, channel, message)) return;
-      if (message.to !== mesh.self.id && message.to !== everyone) return;
-      const body = open(turn, message);
+      const body = arrive(turn, neighbor.id, message);
       if (body === undefined) {
-        if (message.sender !== undefined) correct(turn, message.sender, channel);
+        if (message.sender !== undefined && message.to === mesh.self.id)
+          correct(turn, message.sender, channel);
         return;
       }
       if (message.sender !== undefined)

@@ -10,13 +10,14 @@ import { sendBody } from './flood.ts';
 import { dropNeighbor } from './gossip.ts';
 import { type Attempt, attemptOn, isUp, type Link } from './link.ts';
 import { permits } from './policy.ts';
-import { closeAttempt, ensureLink, notice, show, type Turn } from './state.ts';
+import { closeAttempt, crowdOf, ensureLink, type Mesh, notice, show, type Turn } from './state.ts';
 
 /** Milliseconds from the first description to an open link. ICE paces checks 50 ms apart (RFC 8445 section 14.2) and
  *  DTLS retransmits after 1 s, so that a path which works at all works by then. */
 export const negotiationTimeout = 10_000;
 
-/** Milliseconds after which an offer that the peer does not know of counts as lost. */
+/** Milliseconds after which an offer that the peer does not know of counts as lost, and one that it did not answer goes
+ *  by all ways. */
 const offerLifetime = 1000;
 /** And more for each node, as in `gossip.ts`. */
 const offerLifetimePerNode = 100;
@@ -36,6 +37,10 @@ const candidateDelay = 15;
 /** Milliseconds over which links are tried again when a way to signal is found. */
 const retrySpread = 500;
 
+/** Of tries in a row that were answered and came to nothing, each so manyeth goes by all ways: who is on the known one may
+ *  pass some of what is said and not the rest. Most have no path, and all ways would not help. */
+const wideEvery = 4;
+
 /** Candidates kept for a description that has not arrived. */
 const maxEarly = 64;
 
@@ -46,8 +51,13 @@ export function tend(turn: Turn, link: Link): void {
   for (const attempt of [...link.attempts.values()]) {
     if (attempt.flushAt !== null && env.now >= attempt.flushAt) flushCandidates(turn, link, attempt);
     if (!attempt.open && env.now >= attempt.deadline) {
+      if (attempt.phase === 'offered') link.unanswered = true;
       closeAttempt(turn, link, attempt);
       fail(turn, link, attempt.route, 'no path found');
+    } else if (env.now >= wideAt(turn.mesh, link, attempt)) {
+      link.unanswered = true;
+      closeAttempt(turn, link, attempt);
+      retryNow(turn, link, attempt.route);
     }
   }
   if (link.retireAt !== null && env.now >= link.retireAt) {
@@ -72,14 +82,21 @@ export function receiveBody(turn: Turn, body: Body): void {
   if (body.kind === 'bye') return;
   if (!permits(mesh.config.policy, body.from)) {
     if (body.kind === 'offer') {
-      sendBody(turn, body.from, { kind: 'reject', negotiation: body.negotiation, reason: 'denied' });
+      sendBody(
+        turn,
+        body.from,
+        { kind: 'reject', negotiation: body.negotiation, reason: 'denied' },
+        body.wide,
+      );
     } else if (body.kind === 'solicit') {
-      sendBody(turn, body.from, { kind: 'reject', reason: 'denied' });
+      sendBody(turn, body.from, { kind: 'reject', reason: 'denied' }, body.wide);
     }
     return;
   }
   const link = ensureLink(turn, body.from);
-  if (link === undefined || !mesh.dataplaneUp) return;
+  if (link === undefined) return;
+  link.heard = true;
+  if (!mesh.dataplaneUp) return;
   switch (body.kind) {
     case 'offer':
       receiveOffer(turn, link, body);
@@ -109,10 +126,10 @@ export function describe(turn: Turn, peer: string, negotiation: string, sdp: str
   }
   if (link.offerer) {
     attempt.phase = 'offered';
-    sendBody(turn, peer, { kind: 'offer', negotiation, route: attempt.route, sdp }, link.failures > 0);
+    sendBody(turn, peer, { kind: 'offer', negotiation, route: attempt.route, sdp }, attempt.wide);
   } else {
     attempt.phase = 'connecting';
-    sendBody(turn, peer, { kind: 'answer', negotiation, sdp });
+    sendBody(turn, peer, { kind: 'answer', negotiation, sdp }, attempt.wide);
   }
   if (attempt.local.length > 0) attempt.flushAt = turn.env.now;
   tend(turn, link);
@@ -136,7 +153,7 @@ export function endAttempt(turn: Turn, peer: string, negotiation: string, reason
   // The peer would wait for an answer until its offer times out.
   if (!link.offerer && attempt.phase === 'opening') {
     const detail = reason.slice(0, maxDetail);
-    sendBody(turn, peer, { kind: 'reject', negotiation, reason: 'failed', detail });
+    sendBody(turn, peer, { kind: 'reject', negotiation, reason: 'failed', detail }, attempt.wide);
   }
   tend(turn, link);
 }
@@ -195,11 +212,12 @@ function offerWhereDue(turn: Turn, link: Link, canRelay: boolean): void {
 function begin(turn: Turn, link: Link, route: Route): void {
   const { mesh, env } = turn;
   const negotiation = `${mesh.self.epoch.toString(36)}-${(++mesh.offerCounter).toString(36)}`;
-  link.attempts.set(negotiation, newAttempt(negotiation, route, env.now));
+  const wide = link.heard && (link.unanswered || link.failures % wideEvery === wideEvery - 1);
+  link.attempts.set(negotiation, newAttempt(negotiation, route, env.now, wide));
   turn.effects.push({ type: 'offer', peer: link.peer, negotiation, route });
 }
 
-function newAttempt(negotiation: string, route: Route, now: number): Attempt {
+function newAttempt(negotiation: string, route: Route, now: number, wide: boolean): Attempt {
   return {
     negotiation,
     route,
@@ -210,6 +228,7 @@ function newAttempt(negotiation: string, route: Route, now: number): Attempt {
     flushAt: null,
     remote: [],
     heardCounter: 0,
+    wide,
   };
 }
 
@@ -237,7 +256,12 @@ function flushCandidates(turn: Turn, link: Link, attempt: Attempt): void {
   const candidates = attempt.local.splice(0, 32);
   if (attempt.local.length > 0) attempt.flushAt = turn.env.now;
   if (candidates.length > 0) {
-    sendBody(turn, link.peer, { kind: 'candidate', negotiation: attempt.negotiation, candidates });
+    sendBody(
+      turn,
+      link.peer,
+      { kind: 'candidate', negotiation: attempt.negotiation, candidates },
+      attempt.wide,
+    );
   }
 }
 
@@ -251,7 +275,7 @@ function receiveOffer(turn: Turn, link: Link, offer: Body & { kind: 'offer' }): 
     // Whoever offers anew has no use for the old connection: it is no way to signal the peer any more.
     if (link.report?.active === old.negotiation) dropNeighbor(turn, `link:${link.peer}`);
   }
-  const attempt = newAttempt(offer.negotiation, offer.route, env.now);
+  const attempt = newAttempt(offer.negotiation, offer.route, env.now, offer.wide === true);
   attempt.heardCounter = offer.counter;
   link.attempts.set(offer.negotiation, attempt);
   link.denied = false;
@@ -314,9 +338,18 @@ function receiveReject(turn: Turn, link: Link, reject: Body & { kind: 'reject' }
 }
 
 /** Whether an offer that the peer says nothing of counts as lost. */
-function isOverdue(turn: Turn, attempt: Attempt): boolean {
-  const lifetime = offerLifetime + offerLifetimePerNode * turn.mesh.membership.members.size;
-  return turn.env.now - (attempt.deadline - negotiationTimeout) >= lifetime;
+function isOverdue({ mesh, env }: Turn, attempt: Attempt): boolean {
+  return env.now >= overdueAt(mesh, attempt);
+}
+
+function overdueAt(mesh: Mesh, { deadline }: Attempt): number {
+  return deadline - negotiationTimeout + offerLifetime + offerLifetimePerNode * crowdOf(mesh);
+}
+
+/** When to offer by all ways instead: once, to a peer that exists. */
+export function wideAt(mesh: Mesh, link: Link, attempt: Attempt): number {
+  const waits = attempt.phase === 'offered' && link.heard && !link.unanswered;
+  return waits ? overdueAt(mesh, attempt) : Number.POSITIVE_INFINITY;
 }
 
 /** The peer has no link and no offer: neither have we, whatever we believed, unless this was said before its last
@@ -327,7 +360,10 @@ function receiveSolicit(turn: Turn, link: Link, counter: number): void {
   for (const attempt of link.attempts.values()) {
     if (attempt.heardCounter > counter || (!attempt.open && !isOverdue(turn, attempt))) return;
   }
-  for (const attempt of [...link.attempts.values()]) closeAttempt(turn, link, attempt);
+  for (const attempt of [...link.attempts.values()]) {
+    if (attempt.phase === 'offered') link.unanswered = true;
+    closeAttempt(turn, link, attempt);
+  }
   dropNeighbor(turn, `link:${link.peer}`);
   link.retryAt = turn.env.now;
   tend(turn, link);

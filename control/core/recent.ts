@@ -10,13 +10,14 @@ export function newRecent(size: number): Recent {
   return { size, young: new Set(), old: new Set() };
 }
 
-/** True where `key` was not there. */
-export function remember(recent: Recent, key: string): boolean {
-  if (recent.young.has(key) || recent.old.has(key)) return false;
+export function remembers({ young, old }: Recent, key: string): boolean {
+  return young.has(key) || old.has(key);
+}
+
+export function remember(recent: Recent, key: string): void {
   if (recent.young.size >= recent.size) {
     recent.old = recent.young;
     recent.young = new Set();
   }
   recent.young.add(key);
-  return true;
 }

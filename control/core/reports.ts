@@ -32,6 +32,7 @@ export function adopt(turn: Turn, report: LinkReport): void {
       flushAt: null,
       remote: [],
       heardCounter: 0,
+      wide: false,
     });
   }
   if (report.state === 'up') link.shown = 'up';
@@ -57,7 +58,8 @@ export function takeReport(turn: Turn, report: LinkReport): void {
   }
   const channel = `link:${report.peer}`;
   if (report.state === 'up') {
-    link.everUp = true;
+    link.everUp = link.heard = true;
+    link.unanswered = false;
     link.reason = '';
     // What its direct path alone holds up is still without a connection, and tries in vain may be many.
     if (report.active !== null) link.failures = link.relayFailures = 0;

@@ -31,7 +31,8 @@ export interface Mesh {
   readonly neighbors: Map<Channel, { readonly id: string }>;
   readonly links: Map<string, Link>;
   readonly windows: Map<string, ReplayWindow>;
-  readonly recent: Recent;
+  /** Signatures that held. */
+  readonly proven: Recent;
   /** By which neighbor to reach a node that is none: the one that brought the last flood, or the news, of it. */
   readonly routes: Map<string, string>;
   /** Counts our bodies. */
@@ -54,8 +55,8 @@ export interface Turn {
   readonly effects: Effect[];
 }
 
-/** Floods that a node recognizes when they come again. */
-const recentFloods = 8192;
+/** A flood comes by several ways, a record in several lists: so many are not verified again. */
+const provenSignatures = 8192;
 
 export function newMesh(
   self: NodeRecord,
@@ -73,7 +74,7 @@ export function newMesh(
     neighbors: new Map(),
     links: new Map(),
     windows: new Map(),
-    recent: newRecent(recentFloods),
+    proven: newRecent(provenSignatures),
     routes: new Map(),
     counter: 0,
     offerCounter: 0,
@@ -84,6 +85,12 @@ export function newMesh(
     newsAt: null,
     stopped: false,
   };
+}
+
+/** Nodes that may all describe themselves to each other at this moment. More than so many, who may be made up, are no
+ *  reason to wait any longer. */
+export function crowdOf({ membership }: Mesh): number {
+  return Math.min(membership.members.size, 100);
 }
 
 export function notice(turn: Turn, level: Level, message: string, fields: Record<string, unknown>): void {
