@@ -51,11 +51,11 @@ export class EngineShell {
 
   /** Rejects with what the factory throws. */
   async open(config: DataplaneConfig): Promise<OpenEngine> {
-    const { tuns, own, warnings } = this.#options;
+    const { open, warnings } = this.#options;
     this.#config = config;
     const { udpPort: port } = config;
-    const engine = await this.#options.open(port ?? defaultUdpPort, port !== null, interfaceMtu(config), () =>
-      candidateAddresses({ host: tuns, own: own(), rules: config, mark: config.fwmark }),
+    const engine = await open(port ?? defaultUdpPort, port !== null, interfaceMtu(config), () =>
+      this.hostAddresses(),
     );
     this.#engine = engine;
     this.mark();
@@ -68,6 +68,13 @@ export class EngineShell {
       );
     } else warnings.clear('udp-port');
     return engine;
+  }
+
+  /** Those of this machine that peers are told, best first. */
+  hostAddresses(): string[] {
+    const { tuns, own } = this.#options;
+    const config = this.#config!;
+    return candidateAddresses({ host: tuns, own: own(), rules: config, mark: config.fwmark });
   }
 
   /** There is a new socket. */

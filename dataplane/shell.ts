@@ -119,7 +119,12 @@ export class DataplaneShell {
       fits: (peer, bytes, searching) => this.#take({ type: 'fits', peer, bytes, searching }),
     });
     this.#iceServers = new IceServerWatch({
-      check: options.checkIceServer ?? iceServerCheck({ opened: () => this.#engine.mark() }),
+      check:
+        options.checkIceServer ??
+        iceServerCheck({
+          opened: () => this.#engine.mark(),
+          hostAddresses: () => this.#engine.hostAddresses(),
+        }),
       told: (subject, trouble) => {
         if (trouble === undefined) this.#warnings.clear(subject);
         else this.#warnings.set(subject, `it is not used: ${trouble}`);

@@ -16,11 +16,30 @@ test('literal addresses are not looked up, names are, once for all who wait', as
     return ['2001:db8::1', '192.0.2.1'];
   });
   const servers = [stun('198.51.100.1'), stun('a.example'), turn('a.example')];
-  const [ipv4, ipv6] = await Promise.all([names.resolve(servers, true), names.resolve(servers, false)]);
-  assert.deepEqual(hostsOf(ipv4), ['198.51.100.1', '192.0.2.1', '192.0.2.1']);
-  assert.deepEqual(hostsOf(ipv6), ['198.51.100.1', '2001:db8::1', '2001:db8::1']);
-  assert.deepEqual(asked, ['a.example']);
-  assert.deepEqual(ipv4[2], { ...turn('a.example'), host: '192.0.2.1' });
+  const [ipv4, ipv6] = await Promise.all([names.resolve(servers, false), names.resolve(servers, true)]);
+  assert.deepEqual(hostsOf(ipv4.servers), ['198.51.100.1', '192.0.2.1', '192.0.2.1']);
+  assert.deepEqual(hostsOf(ipv6.servers), ['198.51.100.1', '2001:db8::1', '2001:db8::1']);
+  assert.deepEqual(asked, ['a.example', 'ipv4only.arpa']);
+  assert.deepEqual(ipv4.servers[2], { ...turn('a.example'), host: '192.0.2.1' });
+});
+
+test('on a host with IPv6 alone servers of IPv4 are asked by the translator of its network, where it has one', async () => {
+  const served: Record<string, string[]> = {
+    'ipv4only.arpa': ['192.0.0.170', '64:ff9b::c000:aa'],
+    'a.example': ['192.0.2.1'],
+    'b.example': ['192.0.2.1', '2001:db8::1'],
+  };
+  const names = new IceServerNames(async (name) => served[name]!);
+  const servers = [stun('198.51.100.1'), turn('a.example'), turn('b.example'), stun('10.0.0.1')];
+  const { servers: known, nat64 } = await names.resolve(servers, true);
+  assert.deepEqual(hostsOf(known), ['64:ff9b::c633:6401', '64:ff9b::c000:201', '2001:db8::1', '10.0.0.1']);
+  assert.ok(nat64);
+  assert.equal((await names.resolve(servers, false)).nat64, undefined);
+  const without = new IceServerNames(async (name) => (name === 'ipv4only.arpa' ? ['192.0.0.170'] : []));
+  assert.deepEqual(await without.resolve([stun('198.51.100.1')], true), {
+    servers: [stun('198.51.100.1')],
+    nat64: undefined,
+  });
 });
 
 test('an answer is used for five minutes, and the last good one while a newer is not there', async () => {
@@ -34,7 +53,7 @@ test('an answer is used for five minutes, and the last good one while a newer is
     },
     () => now,
   );
-  const resolve = async () => hostsOf(await names.resolve([stun('a.example')], true));
+  const resolve = async () => hostsOf((await names.resolve([stun('a.example')], false)).servers);
   assert.deepEqual(await resolve(), ['192.0.2.1']);
   now = 299_000;
   await resolve();
@@ -55,7 +74,8 @@ test('an answer is used for five minutes, and the last good one while a newer is
 
 test('a name that does not resolve leaves its server out', async () => {
   const names = new IceServerNames(() => Promise.reject(new Error('not found')));
-  assert.deepEqual(hostsOf(await names.resolve([stun('a.example'), stun('192.0.2.9')], true)), ['192.0.2.9']);
+  const { servers } = await names.resolve([stun('a.example'), stun('192.0.2.9')], false);
+  assert.deepEqual(hostsOf(servers), ['192.0.2.9']);
 });
 
 test('the first STUN server is asked until it is silent for two seconds, then the next', () => {

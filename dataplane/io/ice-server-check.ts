@@ -7,8 +7,9 @@ import dgram from 'node:dgram';
 import { lookup as lookupName } from 'node:dns/promises';
 import { once } from 'node:events';
 import { isIP } from 'node:net';
+import { nat64Name, nat64Prefix } from '../core/nat64.ts';
 import { hostAddresses } from './engine/host-addresses.ts';
-import { chooseAddress, type Lookup } from './engine/ice-servers.ts';
+import { chooseAddress, isIpv6Only, type Lookup } from './engine/ice-servers.ts';
 import {
   longTermKey,
   readStunResponse,
@@ -27,6 +28,8 @@ export interface CheckOptions {
   /** A socket is there, before it sends. */
   readonly opened: () => void;
   readonly lookup?: Lookup;
+  /** Of this host, which an engine tells. */
+  readonly hostAddresses?: () => readonly string[];
   /** Milliseconds after each sending of a request. */
   readonly pauses?: readonly number[];
 }
@@ -70,15 +73,18 @@ export function iceServerCheck(options: CheckOptions): IceServerCheck {
 }
 
 async function addressOf(host: string, options: CheckOptions, signal: AbortSignal): Promise<string> {
-  if (isIP(host) !== 0) return host;
   const timeout = AbortSignal.any([signal, AbortSignal.timeout(lookupTimeout)]);
   const late = once(timeout, 'abort').then(() => {
     throw new Trouble('its name is not resolved: the name server does not answer');
   });
   late.catch(() => {});
-  let addresses: readonly string[];
   try {
-    addresses = await Promise.race([(options.lookup ?? lookupAll)(host), late]);
+    const addresses = isIP(host) === 0 ? (options.lookup ?? lookupAll)(host) : Promise.resolve([host]);
+    const chosen = addresses.then((all) => reachable(all, options));
+    chosen.catch(() => {});
+    const address = await Promise.race([chosen, late]);
+    if (address === undefined) throw new Trouble('its name does not resolve: no address');
+    return address;
   } catch (error) {
     if (error instanceof Trouble) throw error;
     const isUnknown = ['ENOTFOUND', 'EAI_NONAME', 'EAI_NODATA'].includes(codeOf(error));
@@ -86,12 +92,15 @@ async function addressOf(host: string, options: CheckOptions, signal: AbortSigna
       isUnknown ? 'its name does not resolve: no such host' : `its name does not resolve: ${codeOf(error)}`,
     );
   }
-  const address = chooseAddress(
-    addresses,
-    hostAddresses().some((each) => isIP(each) === 4),
-  );
-  if (address === undefined) throw new Trouble('its name does not resolve: no address');
-  return address;
+}
+
+/** As an engine chooses it. */
+async function reachable(addresses: readonly string[], options: CheckOptions): Promise<string | undefined> {
+  if (!isIpv6Only((options.hostAddresses ?? hostAddresses)()))
+    return chooseAddress(addresses, true, undefined);
+  if (addresses.some((address) => isIP(address) === 6)) return chooseAddress(addresses, false, undefined);
+  const madeUp = await (options.lookup ?? lookupAll)(nat64Name).catch(() => []);
+  return chooseAddress(addresses, false, nat64Prefix(madeUp));
 }
 
 async function checkStun(client: Client, _server: IceServer, { pauses }: CheckOptions): Promise<void> {

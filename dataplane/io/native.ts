@@ -45,6 +45,9 @@ export interface NativeAddon {
   hostAddresses(): [index: number, address: string, flags: number, prefixLength: number, scope: number][];
   /** RTM_GETROUTE, for a packet with that mark; a string is the errno's name of why there is no way. */
   route(address: string, mark: number): [name: string, source?: string] | string;
+  /** From now on the loaded addon of this file name takes literal addresses of either family, whatever addresses this
+   *  machine has; the resolver refuses it those of a family without any. False where it never asks the resolver. */
+  admitLiterals(library: string): boolean;
   /** Direct paths, after `listen`, whose `wake` is also called for events: sockets on ICE's UDP port, and `receivers`
    *  threads. `mark` 0: none. `dscp` 64: that of the packet. */
   directOpen(port: number, receivers: number, mark: number, dscp: number): void;

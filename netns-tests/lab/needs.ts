@@ -12,6 +12,7 @@ export const tools = [
   'tcpdump',
   'turnserver',
   'tinyproxy',
+  'tayga',
   'openssl',
   'iperf3',
   'babeld',

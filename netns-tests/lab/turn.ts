@@ -1,8 +1,10 @@
 /** A STUN and TURN server (coturn) on a public host. */
+import { isIPv4, isIPv6 } from 'node:net';
 import { join } from 'node:path';
 import type { Namespace } from './namespace.ts';
 import type { NatKind } from './nat.ts';
 import type { Program } from './program.ts';
+import { endpoint } from './topology.ts';
 
 export interface TurnServer {
   readonly host: Namespace;
@@ -16,17 +18,26 @@ export interface TurnServer {
   readonly turn: string;
 }
 
-/** With two addresses on the host it also answers RFC 5780 discovery. */
-export async function startTurnServer(host: Namespace): Promise<TurnServer> {
+/** How a server knows its users, unless told otherwise. */
+const oneUser = ['--lt-cred-mech', '--user=lab:secret'];
+
+/** With two addresses on the host it also answers RFC 5780 discovery. It relays by the first of each family. */
+export async function startTurnServer(
+  host: Namespace,
+  options: readonly string[] = oneUser,
+): Promise<TurnServer> {
   const { addresses, lab } = host;
   const port = 3478;
   const program = host.start('turnserver', [
     'turnserver',
     ...['-n', '-v', '--no-cli', '--no-tls', '--no-dtls', '--log-file=stdout', '--realm=lab'],
-    ...['--lt-cred-mech', '--user=lab:secret', '--no-software-attribute'],
+    ...options,
+    '--no-software-attribute',
     `--listening-port=${port}`,
     ...addresses.map((address) => `--listening-ip=${address}`),
-    `--relay-ip=${addresses[0]}`,
+    ...[addresses.find(isIPv4), addresses.find(isIPv6)].flatMap((address) =>
+      address === undefined ? [] : `--relay-ip=${address}`,
+    ),
     `--pidfile=${join(lab.directory, 'turnserver.pid')}`,
     `--userdb=${join(lab.directory, 'turnserver.db')}`,
   ]);
@@ -37,8 +48,8 @@ export async function startTurnServer(host: Namespace): Promise<TurnServer> {
     addresses,
     port,
     alternatePort: port + 1,
-    stun: `stun:${addresses[0]}:${port}`,
-    turn: `turn:${addresses[0]}:${port}|lab|secret`,
+    stun: `stun:${endpoint(addresses[0]!, port)}`,
+    turn: `turn:${endpoint(addresses[0]!, port)}|lab|secret`,
   };
 }
 

@@ -6,6 +6,7 @@
 
 import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
+import { type Nat64Prefix, nat64Address, nat64Name, nat64Prefix } from '../../core/nat64.ts';
 import type { IceServer } from '../webrtc.ts';
 
 /** Answers are used this long; a failed look-up is repeated after the shorter time. */
@@ -37,10 +38,16 @@ export class IceServerNames {
     this.#now = now;
   }
 
-  /** The servers whose address is known, with a literal address as `host`; IPv4 first where `preferIpv4`. Waits at
-   *  most 300 ms, and only while a name is being looked up for the first time. Never rejects. */
-  async resolve(servers: readonly IceServer[], preferIpv4: boolean): Promise<IceServer[]> {
-    const entries = servers.filter(({ host }) => isIP(host) === 0).map(({ host }) => this.#entry(host));
+  /** The servers whose address is known, with a literal address as `host`; on a host with IPv6 alone one of IPv6, by the
+   *  translator of its network where it has one. Waits at most 300 ms, and only while a name is being looked up for the
+   *  first time. Never rejects. */
+  async resolve(
+    servers: readonly IceServer[],
+    isIpv6Only: boolean,
+  ): Promise<{ servers: IceServer[]; nat64: Nat64Prefix | undefined }> {
+    const names = servers.map(({ host }) => host).filter((host) => isIP(host) === 0);
+    if (isIpv6Only) names.push(nat64Name);
+    const entries = names.map((name) => this.#entry(name));
     const awaited = entries.filter(({ patientUntil }) => patientUntil > this.#now());
     if (awaited.length > 0) {
       const patience = Math.max(...awaited.map(({ patientUntil }) => patientUntil)) - this.#now();
@@ -49,11 +56,13 @@ export class IceServerNames {
         patience,
       );
     }
-    return servers.flatMap((server) => {
+    const nat64 = isIpv6Only ? nat64Prefix(this.#entry(nat64Name).addresses) : undefined;
+    const known = servers.flatMap((server) => {
       const addresses = isIP(server.host) === 0 ? this.#entry(server.host).addresses : [server.host];
-      const best = chooseAddress(addresses, preferIpv4);
+      const best = chooseAddress(addresses, !isIpv6Only, nat64);
       return best === undefined ? [] : [{ ...server, host: best }];
     });
+    return { servers: known, nat64 };
   }
 
   /** The name's entry, with a look-up started where one is due. */
@@ -79,9 +88,20 @@ export class IceServerNames {
   }
 }
 
-/** The one of a server's addresses that is asked. */
-export function chooseAddress(addresses: readonly string[], preferIpv4: boolean): string | undefined {
-  return addresses.find((address) => (isIP(address) === 4) === preferIpv4) ?? addresses[0];
+/** The one of a server's addresses that is asked; with `nat64` an IPv4 one as the translator takes it. */
+export function chooseAddress(
+  addresses: readonly string[],
+  preferIpv4: boolean,
+  nat64: Nat64Prefix | undefined,
+): string | undefined {
+  const best = addresses.find((address) => (isIP(address) === 4) === preferIpv4) ?? addresses[0];
+  if (best === undefined || nat64 === undefined || isIP(best) !== 4) return best;
+  return nat64Address(nat64, best) ?? best;
+}
+
+/** Whether these addresses of a host are of IPv6 alone. */
+export function isIpv6Only(addresses: readonly string[]): boolean {
+  return addresses.length > 0 && addresses.every((address) => isIP(address) === 6);
 }
 
 /** Which STUN server to ask, for engines that ask one per connection: the first, until it leaves one without an

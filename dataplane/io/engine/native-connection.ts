@@ -1,6 +1,7 @@
 /** One connection of the node-datachannel engine. */
 
 import { CryonetError, reasonOf } from '../../../protocol/errors.ts';
+import type { Nat64Prefix } from '../../core/nat64.ts';
 import {
   type CandidatePair,
   type CandidateType,
@@ -23,7 +24,13 @@ import {
   selectedPair,
 } from './native-peer.ts';
 import { RelayFirst } from './relay-first.ts';
-import { parseCandidate, remoteCandidate, remoteDescription, withoutCandidates } from './sdp.ts';
+import {
+  parseCandidate,
+  remoteCandidate,
+  remoteDescription,
+  translatedCandidate,
+  withoutCandidates,
+} from './sdp.ts';
 
 /** What the engine gives a connection to start with. */
 export interface Start {
@@ -34,6 +41,8 @@ export interface Start {
   readonly asksStun: boolean;
   /** Our host candidates. */
   readonly candidates: readonly string[];
+  /** Of the network, where this host has IPv6 alone. */
+  readonly nat64: Nat64Prefix | undefined;
   /** Told once whether the STUN server asked gave us a candidate, as far as it had the time to. */
   stunOutcome(answered: boolean): void;
 }
@@ -69,6 +78,7 @@ export class NativeConnection implements Connection {
   #source: string | undefined;
   #port: number | undefined;
   #stun: ((answered: boolean) => void) | undefined;
+  #nat64: Nat64Prefix | undefined;
 
   constructor(home: Home, events: ConnectionEvents) {
     this.#home = home;
@@ -125,6 +135,13 @@ export class NativeConnection implements Connection {
   addCandidate(candidate: string): void {
     const line = remoteCandidate(candidate);
     if (line === undefined || this.#stage !== 'negotiated') return;
+    // What the translator does not reach a relay of ours may.
+    const translated = this.#nat64 === undefined ? undefined : translatedCandidate(line, this.#nat64);
+    if (translated !== undefined) this.#try(translated);
+    this.#try(line);
+  }
+
+  #try(line: string): void {
     const { address, port, type } = parseCandidate(line)!;
     const end = endOf(address, port);
     if (this.#remoteTypes.has(end) || this.#remoteTypes.size >= MAX_REMOTE_CANDIDATES) return;
@@ -190,6 +207,7 @@ export class NativeConnection implements Connection {
     if (this.#hasEnded()) throw new CryonetError('connection_closed');
     this.#stun = start.stunOutcome;
     this.#port = start.config.portRangeBegin;
+    this.#nat64 = start.nat64;
     if (start.isRelayed) this.#local.begin();
     for (const candidate of start.candidates) this.#local.add(candidate, 'host');
     const peer = openPeer(start.config, (state) => this.#onState(state));

@@ -10,6 +10,7 @@ import {
   type SelectedCandidateInfo,
   setSctpSettings,
 } from 'node-datachannel';
+import { loadAddon } from '../native.ts';
 import { type ChannelName, channelStream } from '../webrtc.ts';
 
 export type { DataChannel, PeerConnection, RtcConfig };
@@ -22,14 +23,21 @@ export function retainedCount(): number {
   return retained.size;
 }
 
-let sctpConfigured = false;
+let configured = false;
 
-/** Process-wide, and only before the first peer connection. Half the library's send buffer: as fast, with half the
- *  queueing delay; bigger ones than the library's collapse under load. */
-export function configureSctp(): void {
-  if (sctpConfigured) return;
-  sctpConfigured = true;
+/** Process-wide, and only before the first peer connection. */
+export function configureLibrary(): void {
+  if (configured) return;
+  configured = true;
+  // Half the library's send buffer: as fast, with half the queueing delay; bigger ones than the library's collapse under
+  // load.
   setSctpSettings({ sendBufferSize: 524_288, recvBufferSize: 1_048_576 });
+  try {
+    // Without it the library drops IPv4 candidates on a host with IPv6 alone, where a relay reaches them.
+    loadAddon().admitLiterals('node_datachannel.node');
+  } catch {
+    // Without the addon there are no interfaces either, which says so itself.
+  }
 }
 
 export function openPeer(config: RtcConfig, onState: (state: string) => void = () => {}): PeerConnection {

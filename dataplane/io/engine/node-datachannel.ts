@@ -19,9 +19,9 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { CryonetError } from '../../../protocol/errors.ts';
 import type { Connection, ConnectionEvents, ConnectionOptions, Engine, IceServer } from '../webrtc.ts';
 import { hostAddresses } from './host-addresses.ts';
-import { IceServerNames, type Lookup, StunChoice } from './ice-servers.ts';
+import { IceServerNames, isIpv6Only, type Lookup, StunChoice } from './ice-servers.ts';
 import { NativeConnection, type Start } from './native-connection.ts';
-import { configureSctp } from './native-peer.ts';
+import { configureLibrary } from './native-peer.ts';
 import { hostCandidate } from './sdp.ts';
 import { muxOn, SharedPorts } from './shared-ports.ts';
 import { FreshPorts, freeUdpPort } from './udp-port.ts';
@@ -43,7 +43,7 @@ export interface NodeDatachannelOptions {
 /** The engine's `udpPort` may not be the one asked for. Rejects with `port_in_use` where the port is fixed and taken,
  *  with `bad_config` where it may not be bound. */
 export async function openNodeDatachannel(options: NodeDatachannelOptions): Promise<Engine> {
-  configureSctp();
+  configureLibrary();
   let port = await freeUdpPort(options.udpPort).catch((error: unknown) => {
     const isTaken = error instanceof CryonetError && error.code === 'port_in_use';
     if (options.fixed || !isTaken) throw error;
@@ -134,7 +134,7 @@ class MuxEngine implements Engine {
     const settling = this.#lastEnd + SETTLE_MS - performance.now();
     if (settling > 0) await delay(settling);
     const addresses = this.#hostAddresses();
-    const known = await this.#names.resolve(iceServers, addresses.some(isIpv4));
+    const { servers: known, nat64 } = await this.#names.resolve(iceServers, isIpv6Only(addresses));
     const turn = route === 'relay' ? known.filter(({ kind }) => kind === 'turn') : [];
     const { server, outcome } = this.#stun.choose(known);
     const stun = server === undefined ? [] : [{ hostname: server.host, port: server.port }];
@@ -150,6 +150,7 @@ class MuxEngine implements Engine {
       isRelayed: turn.length > 0,
       asksStun: server?.kind === 'stun',
       candidates,
+      nat64,
       stunOutcome: outcome,
     };
   }
@@ -167,8 +168,4 @@ class MuxEngine implements Engine {
 function turnServer(server: IceServer) {
   const { host, port, user, credential } = server as Extract<IceServer, { kind: 'turn' }>;
   return { hostname: host, port, username: user, password: credential, relayType: 'TurnUdp' as const };
-}
-
-function isIpv4(address: string): boolean {
-  return !address.includes(':');
 }

@@ -5,6 +5,7 @@
 
 import { isIP } from 'node:net';
 import { CryonetError } from '../../../protocol/errors.ts';
+import { type Nat64Prefix, nat64Address } from '../../core/nat64.ts';
 import type { CandidateType } from '../webrtc.ts';
 
 /** Bytes of the longest description accepted; ours have about 500. */
@@ -76,6 +77,14 @@ export function remoteCandidate(line: string): string | undefined {
   if (fields.port === 0 || !isUnicast(fields.address)) return undefined;
   const { foundation, priority, address, port, type } = fields;
   return `candidate:${foundation} 1 UDP ${priority} ${address} ${port} typ ${type}`;
+}
+
+/** The same candidate by the translator of our network; undefined where it is none of IPv4, or not translated. */
+export function translatedCandidate(line: string, nat64: Nat64Prefix): string | undefined {
+  const fields = candidateFields(line);
+  if (fields === undefined || isIP(fields.address) !== 4) return undefined;
+  const address = nat64Address(nat64, fields.address);
+  return address === undefined ? undefined : line.replace(` ${fields.address} `, ` ${address} `);
 }
 
 /** A host candidate (RFC 8445 5.1.2.1): type preference 126, then in the order of `index`, whatever the family. */

@@ -85,7 +85,8 @@ class WeriftEngine implements Engine {
     iceServers,
   }: ConnectionOptions): Promise<{ isRelayed: boolean; config: PeerConfig }> {
     // werift's own parser splits server addresses at colons.
-    const known = (await this.#names.resolve(iceServers, true)).filter(({ host }) => !host.includes(':'));
+    const { servers } = await this.#names.resolve(iceServers, false);
+    const known = servers.filter(({ host }) => !host.includes(':'));
     const turn = known.filter(({ kind }) => kind === 'turn');
     const stun = known.filter(({ kind }) => kind === 'stun');
     const asked = stun.length > 0 ? stun : turn;

@@ -2,9 +2,11 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <limits.h>
 #include <net/if.h>
 #include <string.h>
 
+#include "literals.h"
 #include "netlink.h"
 
 /* An array that a visitor fills. */
@@ -94,8 +96,17 @@ static napi_value route_to(napi_env env, napi_callback_info info) {
   return result.array;
 }
 
+/* admitLiterals(library): false where it imports no getaddrinfo. */
+static napi_value admit_literals(napi_env env, napi_callback_info info) {
+  napi_value value;
+  char library[NAME_MAX + 1];
+  if (!binding_arguments(env, info, 1, &value, NULL) || !binding_string(env, value, library, sizeof library)) return NULL;
+  return binding_new_bool(env, literals_admit(library));
+}
+
 void host_binding_register(napi_env env, napi_value exports) {
   binding_function(env, exports, "hostLinks", host_links, NULL);
   binding_function(env, exports, "hostAddresses", host_addresses, NULL);
   binding_function(env, exports, "route", route_to, NULL);
+  binding_function(env, exports, "admitLiterals", admit_literals, NULL);
 }
