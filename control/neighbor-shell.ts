@@ -65,9 +65,9 @@ export class NeighborShell {
         admit: (client) => this.#admit(client),
         holder: (client) => this.#holder(client),
         neighbor: (socket, proven) => this.#neighborUp(socket, proven, undefined),
-        refused: (address, cause) => {
+        refused: ({ host: address, port }, cause) => {
           const level = cause.code === 'connection_closed' || cause.code === 'bad_message' ? 'debug' : 'warn';
-          log[level]('neighbor refused', { address, reason: this.#explain(cause) });
+          log[level]('neighbor refused', { address, port, reason: this.#explain(cause) });
         },
       },
     });

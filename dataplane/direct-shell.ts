@@ -48,9 +48,6 @@ export interface DirectShellOptions {
   vanish(peer: string, known: boolean): void;
 }
 
-/** Milliseconds in which the log has one line at most about a peer that changes its address: it may do so all the time. */
-const roamingNews = 30_000;
-
 interface Path {
   /** The low byte of each of its receiver indices, by which the engine picks the thread that receives: records of old
    *  and of new keys stay in order. */
@@ -63,8 +60,6 @@ interface Path {
   exchange: Exchange | undefined;
   /** Records received until the last tick. */
   heard: number;
-  /** When a line of the log last said that it sends from another address. */
-  roamedAt: number;
   readonly joining: Joining;
 }
 
@@ -236,7 +231,6 @@ export class DirectShell {
       ends: undefined,
       exchange: undefined,
       heard: 0,
-      roamedAt: Number.NEGATIVE_INFINITY,
       joining: newJoining(),
     };
     this.#paths.set(peer, path);
@@ -290,10 +284,7 @@ export class DirectShell {
     if (path === undefined) return;
     if (event.type === 'roamed') {
       const { address, port } = path.link.endpoint();
-      const now = performance.now();
-      const isNews = now - path.roamedAt >= roamingNews;
-      if (isNews) path.roamedAt = now;
-      this.#options.log[isNews ? 'info' : 'debug']('peer roamed', { peer, address, port });
+      this.#options.log.info('peer roamed', { peer, address, port });
     }
     this.#take(peer!, path, event);
   }

@@ -1,8 +1,11 @@
 /**
  * Log lines on standard error: readable on a terminal or in a file, NDJSON with the journal's level prefix under
- * systemd. A constant message and fields; never a secret.
+ * systemd. A constant message and fields; never a secret. What comes too often is left out (`log-quota.ts`), unless the
+ * level is debug.
  */
 import { writeSync } from 'node:fs';
+import { steadyNow } from './clock.ts';
+import { type Line, LogQuota } from './log-quota.ts';
 
 export const logLevels = ['debug', 'info', 'warn', 'error'] as const;
 export type LogLevel = (typeof logLevels)[number];
@@ -21,21 +24,49 @@ export interface Log {
 /** sd-daemon(3): the priority that the journal gives a line. */
 const priority: Readonly<Record<LogLevel, number>> = { debug: 7, info: 6, warn: 4, error: 3 };
 
+/** Milliseconds between two looks for what was left out. */
+const lookInterval = 5000;
+
 export function openLog(program: string, level: LogLevel, format: LogFormat): Log {
   const journal = process.env.JOURNAL_STREAM !== undefined;
   const json = format === 'json' || (format === 'auto' && journal);
   const lowest = logLevels.indexOf(level);
+  const quota = new LogQuota();
+  let looks = false;
+  const printAll = (lines: readonly Line[]) => {
+    for (const line of lines) print(json ? asJson(line, program, journal) : asText(line, program));
+  };
+  const lookLater = () => {
+    looks = true;
+    setTimeout(() => {
+      printAll(quota.due(steadyNow()));
+      looks = false;
+      if (quota.waits) lookLater();
+    }, lookInterval).unref();
+  };
   const write =
     (at: LogLevel) =>
     (message: string, fields: Fields = {}) => {
       if (logLevels.indexOf(at) < lowest) return;
-      const time = new Date().toISOString();
-      const line = json
-        ? `${journal ? `<${priority[at]}>` : ''}${JSON.stringify({ time, level: at, program, message, ...fields })}`
-        : `${time} ${at.padEnd(5)} ${program}: ${message}${readable(fields)}`;
-      print(line);
+      const line = { level: at, message, fields, time: new Date() };
+      if (level === 'debug') {
+        printAll([line]);
+        return;
+      }
+      const said = quota.offer(line, steadyNow());
+      printAll(said);
+      if (said.length === 0 && !looks) lookLater();
     };
   return { debug: write('debug'), info: write('info'), warn: write('warn'), error: write('error') };
+}
+
+function asJson({ time, level, message, fields }: Line, program: string, journal: boolean): string {
+  const prefix = journal ? `<${priority[level]}>` : '';
+  return `${prefix}${JSON.stringify({ time: time.toISOString(), level, program, message, ...fields })}`;
+}
+
+function asText({ time, level, message, fields }: Line, program: string): string {
+  return `${time.toISOString()} ${level.padEnd(5)} ${program}: ${message}${readable(fields)}`;
 }
 
 function readable(fields: Fields): string {

@@ -14,19 +14,12 @@ import type { Warning } from './status.ts';
 /** Warnings about peers that are kept: what others cause has a bound. Those about this node have one by their subjects. */
 export const maxPeerWarnings = 256;
 
-/** Milliseconds in which the log has at most one line about the same thing: peers must not fill it by coming and going. */
-const quietTime = 60_000;
-/** Things whose last line is remembered. */
-const maxQuiet = 1024;
-
 export class Warnings {
   readonly #log: Log;
   readonly #changed: () => void;
   readonly #now: () => number;
   /** Each since when, by the steady clock. */
   readonly #warnings = new Map<string, Warning>();
-  /** When there was a line about what. */
-  readonly #loggedAt = new Map<string, number>();
 
   /** `changed` is told after each change. */
   constructor(log: Log, changed: () => void = () => {}, now: () => number = steadyNow) {
@@ -43,18 +36,13 @@ export class Warnings {
     if (before?.message === line) return;
     if (before === undefined && peer !== null && this.#ofPeers() >= maxPeerWarnings) return;
     this.#warnings.set(key, { subject, peer, message: line, since: before?.since ?? this.#now() });
-    const fields = { about: subject, peer: peer ?? undefined, reason: line };
-    this.#log[this.#isQuiet(key) ? 'debug' : 'warn']('warning', fields);
+    this.#log.warn('warning', { about: subject, peer: peer ?? undefined, reason: line });
     this.#changed();
   }
 
   clear(subject: string, peer: string | null = null): void {
-    const key = keyOf(subject, peer);
-    if (!this.#warnings.delete(key)) return;
-    this.#log[this.#isQuiet(`over ${key}`) ? 'debug' : 'info']('warning is over', {
-      about: subject,
-      peer: peer ?? undefined,
-    });
+    if (!this.#warnings.delete(keyOf(subject, peer))) return;
+    this.#log.info('warning is over', { about: subject, peer: peer ?? undefined });
     this.#changed();
   }
 
@@ -76,19 +64,6 @@ export class Warnings {
 
   #ofPeers(): number {
     return [...this.#warnings.values()].filter(({ peer }) => peer !== null).length;
-  }
-
-  #isQuiet(key: string): boolean {
-    const now = this.#now();
-    const last = this.#loggedAt.get(key);
-    if (last !== undefined && now - last < quietTime) return true;
-    this.#loggedAt.delete(key);
-    this.#loggedAt.set(key, now);
-    for (const oldest of this.#loggedAt.keys()) {
-      if (this.#loggedAt.size <= maxQuiet) break;
-      this.#loggedAt.delete(oldest);
-    }
-    return false;
   }
 }
 

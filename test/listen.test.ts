@@ -136,6 +136,26 @@ test('json without a journal has no priority; text in a journal is text', (conte
   assert.equal(JSON.parse(lines[0]!).message, 'a');
 });
 
+test('what comes again and again is left out, but for whoever asks for everything', (context) => {
+  context.mock.timers.enable({ apis: ['setTimeout'] });
+  let now = 0;
+  context.mock.method(performance, 'now', () => now);
+  const usual = printed(context, 'info', 'json', false);
+  for (let i = 0; i < 1000; i++) usual.log.warn('link lost', { peer: 'b', i });
+  usual.log.debug('a');
+  assert.equal(usual.lines.length, 10);
+  for (let i = 0; i < 30; i++) {
+    now += 5000;
+    context.mock.timers.tick(5000);
+  }
+  assert.equal(usual.lines.length, 11);
+  const { message, i, leftOut } = JSON.parse(usual.lines[10]!);
+  assert.deepEqual([message, i, leftOut], ['link lost', 999, 989]);
+  const all = printed(context, 'debug', 'json', false);
+  for (let i = 0; i < 1000; i++) all.log.warn('link lost', { peer: 'b', i });
+  assert.equal(all.lines.length, 1000);
+});
+
 test('levels below the least are not printed', (context) => {
   const { lines, log } = printed(context, 'warn', 'text', true);
   log.debug('a');

@@ -16,7 +16,7 @@ export interface ServerEvents {
   /** The key that has the ID of a client which may not be a neighbor for that. */
   holder?(client: Hello): Uint8Array | undefined;
   neighbor(socket: WebSocket, proven: Proven): void;
-  refused(address: string, cause: CryonetError): void;
+  refused(client: HostPort, cause: CryonetError): void;
   /** A connection of `source` had to make room before it proved anything. */
   crowded?(source: string): void;
 }
@@ -57,17 +57,14 @@ export async function openBootstrapServer(
       socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n');
       return;
     }
-    const address = formatHostPort({
-      host: request.socket.remoteAddress ?? '?',
-      port: request.socket.remotePort ?? 0,
-    });
+    const from = { host: request.socket.remoteAddress ?? '?', port: request.socket.remotePort ?? 0 };
     sockets.handleUpgrade(request, socket, head, (client) => {
       client.on('error', () => client.terminate());
       greet(client, local, events).then(
         () => unproven.proved(request.socket),
         (error: unknown) => {
           events.refused(
-            address,
+            from,
             error instanceof CryonetError ? error : new CryonetError('internal', reasonOf(error)),
           );
         },

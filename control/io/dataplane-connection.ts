@@ -140,7 +140,10 @@ export class DataplaneConnection {
     if (this.#connection !== rpc) return;
     this.#connection = undefined;
     if (this.#closed) return;
-    this.#options.log.warn('dataplane lost', { reason: cause?.message ?? 'it closed the connection' });
+    this.#options.log.warn('dataplane lost', {
+      about: 'dataplane',
+      reason: cause?.message ?? 'it closed the connection',
+    });
     this.#events.down();
     this.#redial();
   }
@@ -148,7 +151,7 @@ export class DataplaneConnection {
   #redial(): void {
     if (this.#closed) return;
     this.#open().then(
-      () => this.#options.log.info('dataplane is back', { pid: this.hello?.pid }),
+      () => this.#options.log.info('dataplane is back', { about: 'dataplane', pid: this.hello?.pid }),
       (error: unknown) => this.#failed(error),
     );
   }
