@@ -43,8 +43,9 @@ export const optionTable: readonly OptionRow[] = [
     flag: 'ice-servers',
     value: 'SERVERS',
     list: true,
-    takes: 'stun:host[:port] or turn:host[:port]|user|credential, over UDP, comma separated',
-    help: 'STUN and TURN servers, spoken to over UDP: stun:host[:port], turn:host[:port]|user|credential',
+    takes:
+      'stun:host[:port], turn:host[:port]|user|credential or turn:host[:port]|user|secret:SECRET[|TIME], over UDP, comma separated',
+    help: 'STUN and TURN servers, spoken to over UDP: stun:host[:port], turn:host[:port]|user|credential, or with |user|secret:SECRET credentials made of a secret',
   },
   {
     flag: 'check-interval',

@@ -33,7 +33,15 @@ const identity = bytes(32, 32);
 
 const iceServer = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('stun'), host: z.string(), port }),
-  z.object({ kind: z.literal('turn'), host: z.string(), port, user: z.string(), credential: z.string() }),
+  z.object({
+    kind: z.literal('turn'),
+    host: z.string(),
+    port,
+    user: z.string(),
+    credential: z.string(),
+    /** Seconds that credentials last which are made of this one, a secret shared with the server; missing: it is one. */
+    lifetime: z.optional(z.int().check(z.minimum(1))),
+  }),
 ]);
 
 const interfaceGlob = z.string().check(z.minLength(1), z.maxLength(64));

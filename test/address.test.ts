@@ -1,15 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import {
-  formatHostPort,
-  type HostPort,
-  isLoopback,
-  parseHostPort,
-  parseIceServer,
-  unservedIceServer,
-} from '../control/core/address.ts';
+import { formatHostPort, type HostPort, isLoopback, parseHostPort } from '../control/core/address.ts';
 import { parseDuration } from '../control/core/duration.ts';
+import { parseIceServer, unservedIceServer } from '../control/core/ice-server.ts';
 import type { IceServer } from '../protocol/dataplane.ts';
 
 const addresses: readonly [text: string, parsed: HostPort | undefined][] = [
@@ -99,6 +93,22 @@ const servers: readonly [text: string, parsed: IceServer | undefined][] = [
   ['turn:t.example|u|', undefined],
   ['turn:t.example||c', undefined],
   ['turn:t.example|u|c|d', undefined],
+  [
+    'turn:t.example|u|secret:x:y/z=',
+    { kind: 'turn', host: 't.example', port: 3478, user: 'u', credential: 'x:y/z=', lifetime: 86_400 },
+  ],
+  [
+    'turn:t.example?transport=udp|u|secret:x|1h30m',
+    { kind: 'turn', host: 't.example', port: 3478, user: 'u', credential: 'x', lifetime: 5400 },
+  ],
+  ['turn:t.example|u|secret:', undefined],
+  ['turn:t.example|u|secret:|1h', undefined],
+  ['turn:t.example||secret:x', undefined],
+  ['turn:t.example|u|secret:x|', undefined],
+  ['turn:t.example|u|secret:x|1', undefined],
+  ['turn:t.example|u|secret:x|500ms', undefined],
+  ['turn:t.example|u|secret:x|1h|1h', undefined],
+  ['turn:t.example|u|c|1h', undefined],
   ['turn:|u|c', undefined],
   ['stun:s.example|u|c', undefined],
   ['stun:', undefined],

@@ -71,7 +71,18 @@ suite('coturn is asked', { skip: lacks, timeout: 60_000 }, () => {
       return turnAt(port, user, createHmac('sha1', 'shared').update(user).digest('base64'));
     };
     assert.equal(await check(userUntil(3600)), undefined);
-    assert.match((await check(userUntil(-10)))!, /error 401, Unauthorized: .*expired/);
+    const expired =
+      /error 401, Unauthorized: the credential has expired at \d{4}-\d\d-\d\dT[\d:]{8}Z; of the server’s secret/;
+    assert.match((await check(userUntil(-10)))!, expired);
+    const withSecret = (credential: string, lifetime: number) => ({
+      ...turnAt(port, 'lab', credential),
+      lifetime,
+    });
+    assert.equal(await check(withSecret('shared', 2)), undefined, 'credentials are made of the secret');
+    assert.match(
+      (await check(withSecret('another', 3600)))!,
+      /error 401, Unauthorized: the secret is another/,
+    );
   });
 
   test('over UDP where it serves TCP only', async (context) => {

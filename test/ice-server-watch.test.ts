@@ -17,6 +17,7 @@ function watching(context: TestContext) {
   const signals: AbortSignal[] = [];
   const watch = new IceServerWatch({
     now: () => now,
+    clock: () => now,
     check: async ({ kind }, signal) => {
       checks.push(kind);
       signals.push(signal);
@@ -110,6 +111,21 @@ test('a server that works is checked again when a connection got nothing from it
   watch.suspect('stun');
   await settled();
   assert.deepEqual(checks.slice(all), ['stun']);
+});
+
+test('a server is checked when the credential has ended that somebody made for it, and told of', async (context) => {
+  const { watch, troubles, checks, told, pass } = watching(context);
+  // The clock begins at 0.
+  const limited: IceServer = { ...turn, user: `${'0'.repeat(7)}90:lab` } as IceServer;
+  watch.use([limited]);
+  await settled();
+  await pass(90_000);
+  assert.equal(checks.length, 1);
+  troubles.turn = 'it has expired';
+  await pass(1000);
+  assert.equal(checks.length, 2);
+  assert.equal(told.at(-1), 'turn:[2001:db8::1]:3478 it has expired');
+  assert.deepEqual(watch.use([limited]), []);
 });
 
 test('a server that is not used any more is forgotten, with the check that is under way', async (context) => {

@@ -51,7 +51,13 @@ export const rows: readonly Row[] = [
     good: [
       ['stun:s', [{ kind: 'stun', host: 's', port: 3478 }]],
       ['turn:t?transport=udp|u|c', [turn]],
-      ['turn:t|u|c,stun:s:1', [turn, { kind: 'stun', host: 's', port: 1 }]],
+      [
+        'turn:t|u|secret:c|1h,stun:s:1',
+        [
+          { ...turn, lifetime: 3600 },
+          { kind: 'stun', host: 's', port: 1 },
+        ],
+      ],
     ],
     bad: ['s', 'stun:', 'turn:t', 'turn:t|u', 'stun:s,turn:t|u'],
   },

@@ -19,7 +19,8 @@ import {
   stunType,
   transactionBytes,
 } from './stun.ts';
-import type { IceServer } from './webrtc.ts';
+import { turnCredentials, turnExpiry } from './turn-credentials.ts';
+import type { IceServer, TurnServer } from './webrtc.ts';
 
 /** What is wrong with a server, in words; undefined where it works. Never rejects; undefined once `signal` is aborted. */
 export type IceServerCheck = (server: IceServer, signal: AbortSignal) => Promise<string | undefined>;
@@ -44,8 +45,6 @@ const maxGarbage = 64;
 const maxText = 763;
 /** Milliseconds for the answer to giving an allocation back. */
 const releasePauses = [300, 300];
-
-type TurnServer = Extract<IceServer, { kind: 'turn' }>;
 
 /** A fault of the server's, in words. */
 class Trouble extends Error {}
@@ -120,7 +119,8 @@ async function checkTurn(client: Client, server: TurnServer, { pauses }: CheckOp
   if (response.code === undefined) throw new Trouble('it asks for no credentials, and is not used without');
   if (response.code === 300) return;
   if (response.code !== 401) throw new Trouble(refusalOf(response.code));
-  let credential = credentialFrom(response, server);
+  const credentials = turnCredentials(server);
+  let credential = credentialFrom(response, credentials);
   response = await client.ask(
     stunType.allocateRequest,
     [...wanted, ...credential.attributes],
@@ -128,7 +128,7 @@ async function checkTurn(client: Client, server: TurnServer, { pauses }: CheckOp
     pauses,
   );
   if (response.code === 438) {
-    credential = credentialFrom(response, server);
+    credential = credentialFrom(response, credentials);
     response = await client.ask(
       stunType.allocateRequest,
       [...wanted, ...credential.attributes],
@@ -137,6 +137,7 @@ async function checkTurn(client: Client, server: TurnServer, { pauses }: CheckOp
     );
   }
   if (response.code === 300) return;
+  if (response.code === 401) throw new Trouble(unauthorized(server));
   if (response.code !== undefined) throw new Trouble(refusalOf(response.code));
   if (!response.attributes.has(stunAttribute.xorRelayedAddress)) throw new Trouble(malformed);
   const none = [stunAttribute.lifetime, Buffer.alloc(4)] as const;
@@ -146,7 +147,10 @@ async function checkTurn(client: Client, server: TurnServer, { pauses }: CheckOp
     .catch(() => {});
 }
 
-function credentialFrom({ attributes }: StunResponse, { user, credential }: TurnServer) {
+function credentialFrom(
+  { attributes }: StunResponse,
+  { user, credential }: ReturnType<typeof turnCredentials>,
+) {
   const realm = attributes.get(stunAttribute.realm);
   const nonce = attributes.get(stunAttribute.nonce);
   if (realm === undefined || nonce === undefined || Math.max(realm.length, nonce.length) > maxText) {
@@ -167,7 +171,7 @@ const malformed = 'its answer is malformed';
 /** RFC 8489 14.8, RFC 8656 19. What the server says of it in words is not repeated. */
 const meanings: Readonly<Record<number, string>> = {
   400: 'Bad Request',
-  401: 'Unauthorized: the user or the credential is wrong, or has expired',
+  401: 'Unauthorized',
   403: 'Forbidden: it serves others only',
   420: 'Unknown Attribute',
   437: 'Allocation Mismatch: it remembers another use of our port',
@@ -185,6 +189,17 @@ function refusalOf(code: number): string {
   return meaning === undefined
     ? `it refuses with error ${code}`
     : `it refuses with error ${code}, ${meaning}`;
+}
+
+function unauthorized(server: TurnServer): string {
+  const refused = refusalOf(401);
+  if (server.lifetime !== undefined)
+    return `${refused}: the secret is another, or the clocks here and there are`;
+  const until = turnExpiry(server);
+  if (until === undefined || until > Date.now())
+    return `${refused}: the user or the credential is wrong, or has expired`;
+  const when = new Date(until).toISOString().slice(0, 19);
+  return `${refused}: the credential has expired at ${when}Z; of the server’s secret new ones are made: |user|secret:…`;
 }
 
 /** Requests over one UDP socket, connected to the server. */

@@ -1,10 +1,16 @@
 /** Which of the node's STUN and TURN servers work. */
 import type { IceServerCheck } from './ice-server-check.ts';
+import { turnExpiry } from './turn-credentials.ts';
 import type { IceServer } from './webrtc.ts';
 
 /** Milliseconds from a check to the next one; twice as long after each that finds what the one before found. */
 const firstPause = 5_000;
 const longestPause = 60_000;
+
+/** Milliseconds after the end of a credential, for the server's clock. */
+const grace = 1000;
+/** What setTimeout takes. */
+const longestTimer = 2 ** 31 - 1;
 
 /** Characters of a name (RFC 1035 2.3.4 has 255), so that a subject is one of a warning's. */
 const maxHost = 240;
@@ -14,6 +20,8 @@ export interface WatchOptions {
   /** `trouble` of the servers of this subject, `turn:host:port`; undefined: they work. */
   readonly told: (subject: string, trouble: string | undefined) => void;
   readonly now?: () => number;
+  /** Milliseconds of the clock that credentials end by. */
+  readonly clock?: () => number;
 }
 
 interface Watched {
@@ -25,21 +33,25 @@ interface Watched {
   checking: boolean;
   trouble: string | undefined;
   timer: NodeJS.Timeout | undefined;
+  /** Until the credential ends. */
+  expiry: NodeJS.Timeout | undefined;
 }
 
 /**
- * Checks each server when it is first used, when a connection got no candidate from one, and while one does not work,
- * however many connections there are: a server that comes back is soon found, and one that stays as it is is asked
+ * Checks each server when it is first used, when a connection got no candidate from one, when its credential has ended,
+ * and while one does not work, however many connections there are: a server that comes back is soon found, and one that stays as it is is asked
  * once a minute.
  */
 export class IceServerWatch {
   readonly #options: WatchOptions;
   readonly #now: () => number;
+  readonly #clock: () => number;
   readonly #watched = new Map<string, Watched>();
 
   constructor(options: WatchOptions) {
     this.#options = options;
     this.#now = options.now ?? (() => performance.now());
+    this.#clock = options.clock ?? Date.now;
   }
 
   /** These are the node's servers now. Returns those that are not known to be of no use; of STUN servers all where none
@@ -50,7 +62,7 @@ export class IceServerWatch {
     for (const server of servers) {
       const key = keyOf(server);
       if (this.#watched.has(key)) continue;
-      const watched = {
+      const watched: Watched = {
         server,
         end: new AbortController(),
         checkedAt: 0,
@@ -58,9 +70,11 @@ export class IceServerWatch {
         checking: false,
         trouble: undefined,
         timer: undefined,
+        expiry: undefined,
       };
       this.#watched.set(key, watched);
       this.#check(watched);
+      this.#awaitExpiry(watched);
     }
     const works = (server: IceServer) => this.#watched.get(keyOf(server))!.trouble === undefined;
     const isLost = !servers.some((server) => server.kind === 'stun' && works(server));
@@ -86,6 +100,20 @@ export class IceServerWatch {
     else watched.timer = setTimeout(() => this.#check(watched), wait);
   }
 
+  /** Who has links by then would learn of it only with the next one. */
+  #awaitExpiry(watched: Watched): void {
+    const until = watched.server.kind === 'turn' ? turnExpiry(watched.server) : undefined;
+    if (until === undefined || until < this.#clock()) return;
+    const wait = until + grace - this.#clock();
+    watched.expiry = setTimeout(
+      () => {
+        if (wait > longestTimer) this.#awaitExpiry(watched);
+        else this.#checkLater(watched);
+      },
+      Math.min(wait, longestTimer),
+    );
+  }
+
   #check(watched: Watched): void {
     const { server, end } = watched;
     watched.timer = undefined;
@@ -103,9 +131,10 @@ export class IceServerWatch {
   }
 
   #drop(key: string): void {
-    const { server, end, timer } = this.#watched.get(key)!;
+    const { server, end, timer, expiry } = this.#watched.get(key)!;
     this.#watched.delete(key);
     clearTimeout(timer);
+    clearTimeout(expiry);
     end.abort();
     this.#tell(server);
   }

@@ -24,7 +24,11 @@ export type IceServer =
       readonly port: number;
       readonly user: string;
       readonly credential: string;
+      /** The credential is a secret shared with the server, from which credentials are made that last so many seconds. */
+      readonly lifetime?: number | undefined;
     };
+
+export type TurnServer = Extract<IceServer, { kind: 'turn' }>;
 
 /** How a connection may reach the peer.
  *  `shared`: the node's one UDP port, or another where that leads nowhere, host and server-reflexive candidates, no TURN (see ARCHITECTURE).

@@ -17,7 +17,15 @@
 
 import { setTimeout as delay } from 'node:timers/promises';
 import { CryonetError } from '../../../protocol/errors.ts';
-import type { Connection, ConnectionEvents, ConnectionOptions, Engine, IceServer } from '../webrtc.ts';
+import { turnCredentials } from '../turn-credentials.ts';
+import type {
+  Connection,
+  ConnectionEvents,
+  ConnectionOptions,
+  Engine,
+  IceServer,
+  TurnServer,
+} from '../webrtc.ts';
 import { hostAddresses } from './host-addresses.ts';
 import { IceServerNames, isIpv6Only, type Lookup, StunChoice } from './ice-servers.ts';
 import { NativeConnection, type Start } from './native-connection.ts';
@@ -166,6 +174,7 @@ class MuxEngine implements Engine {
 }
 
 function turnServer(server: IceServer) {
-  const { host, port, user, credential } = server as Extract<IceServer, { kind: 'turn' }>;
+  const { user, credential } = turnCredentials(server as TurnServer);
+  const { host, port } = server;
   return { hostname: host, port, username: user, password: credential, relayType: 'TurnUdp' as const };
 }

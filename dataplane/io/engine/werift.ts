@@ -11,6 +11,7 @@
 import { setImmediate } from 'node:timers/promises';
 import type { RTCDataChannel, RTCPeerConnection, RTCSessionDescription } from 'werift';
 import { CryonetError, reasonOf } from '../../../protocol/errors.ts';
+import { turnCredentials } from '../turn-credentials.ts';
 import {
   type CandidateEnd,
   type CandidatePair,
@@ -21,6 +22,7 @@ import {
   channelStream,
   type Engine,
   type IceServer,
+  type TurnServer,
 } from '../webrtc.ts';
 import { CandidateHold } from './candidate-hold.ts';
 import { EventGate } from './event-gate.ts';
@@ -322,6 +324,7 @@ function stunUrl({ host, port }: IceServer) {
 }
 
 function turnUrl(server: IceServer) {
-  const { host, port, user, credential } = server as Extract<IceServer, { kind: 'turn' }>;
+  const { user, credential } = turnCredentials(server as TurnServer);
+  const { host, port } = server;
   return { urls: `turn:${host}:${port}?transport=udp`, username: user, credential };
 }

@@ -1,0 +1,69 @@
+/** STUN and TURN servers as `--ice-servers` has them. */
+import type { IceServer } from '../../protocol/dataplane.ts';
+import { parseHostPort } from './address.ts';
+import { parseDuration } from './duration.ts';
+
+/** RFC 8489 section 18.6. */
+const stunPort = 3478;
+
+/** Seconds, as draft-uberti-behave-turn-rest-00 section 2.2 recommends. */
+const usualLifetime = 86_400;
+
+/** A URI of RFC 7064 or RFC 7065, where TURN's also has a user and a credential, or a secret that credentials are made of,
+ *  and how long each lasts: `stun:host[:port]`, `turn:host[:port][?transport=udp]|user|credential` or
+ *  `turn:…|user|secret:SECRET[|1h]`. */
+export function parseIceServer(text: string): IceServer | undefined {
+  const parts = partsOf(text);
+  if (parts === undefined || unservedIceServer(text) !== undefined) return undefined;
+  const { scheme, address, transport, user, credential, rest } = parts;
+  const at = parseHostPort(address, stunPort);
+  if (at === undefined || !isHost(at.host) || at.port === 0) return undefined;
+  if (scheme === 'stun')
+    return user === undefined && transport === undefined ? { kind: 'stun', ...at } : undefined;
+  if (scheme !== 'turn' || !user || !credential) return undefined;
+  const secret = /^secret:(.+)$/.exec(credential)?.[1];
+  const lifetime = lifetimeFrom(rest);
+  if (secret !== undefined && lifetime !== undefined)
+    return { kind: 'turn', ...at, user, credential: secret, lifetime };
+  return rest.length > 0 || credential.startsWith('secret:')
+    ? undefined
+    : { kind: 'turn', ...at, user, credential };
+}
+
+/** Seconds; undefined where it is no lifetime. */
+function lifetimeFrom([text, ...rest]: readonly string[]): number | undefined {
+  if (text === undefined) return usualLifetime;
+  const seconds = Math.floor((parseDuration(text) ?? 0) / 1000);
+  return rest.length === 0 && seconds >= 1 ? seconds : undefined;
+}
+
+/** Why an ICE server that others take is none for us; undefined where it is one, or nobody's. */
+export function unservedIceServer(text: string): string | undefined {
+  const parts = partsOf(text);
+  if (parts === undefined) return undefined;
+  const { scheme, transport } = parts;
+  if (scheme === 'stuns' || scheme === 'turns') {
+    const plain = scheme.slice(0, -1);
+    return `has a server by ${scheme}:, over TLS, which cryonet does not speak: give ${plain}:, over UDP`;
+  }
+  if (scheme === 'turn' && transport !== undefined && transport !== 'udp') {
+    return 'has a TURN server over another transport than UDP, which cryonet does not speak: give ?transport=udp, or none';
+  }
+  return undefined;
+}
+
+function partsOf(text: string) {
+  const match = /^(stuns?|turns?):(.*)$/is.exec(text.trim());
+  if (match === null) return undefined;
+  const [uri = '', user, credential, ...rest] = match[2]!.split('|');
+  const [address = '', query] = uri.split(/\?(.*)/s);
+  const transport =
+    query === undefined ? undefined : (/^transport=([a-z0-9]+)$/i.exec(query)?.[1] ?? '').toLowerCase();
+  return { scheme: match[1]!.toLowerCase(), address, transport, user, credential, rest };
+}
+
+/** A name, an IPv4 address, or an IPv6 address, which may have a zone (RFC 4007 11). */
+function isHost(host: string): boolean {
+  if (host.includes(':')) return URL.canParse(`http://[${host.replace(/%[A-Za-z0-9_.-]{1,15}$/, '')}]/`);
+  return host.length <= 253 && /^[\p{L}\p{N}_]([\p{L}\p{N}\p{M}_.-]*[\p{L}\p{N}\p{M}_.])?$/u.test(host);
+}
