@@ -20,7 +20,7 @@ import type { CandidateFilter } from './io/candidate-filter.ts';
 import { fingerprintOf } from './io/engine/sdp.ts';
 import type { IceServerWatch } from './io/ice-server-watch.ts';
 import { LiveConnection, LiveConnections, readWire } from './io/live-connection.ts';
-import type { Connection, ConnectionState, Engine } from './io/webrtc.ts';
+import type { Connection, ConnectionState, Engine, Misuse } from './io/webrtc.ts';
 
 /** Intervals between two pings where a direct path carries the packets: only to know that there is another one. */
 const restingPings = 10;
@@ -232,6 +232,7 @@ export class ConnectionShell {
           log.debug('no candidate from a server', { ...at, kind });
           iceServers.suspect(kind);
         },
+        misused: (how) => this.#drop(peer, negotiation, misuses[how]),
       },
     );
     const live = new LiveConnection(connection, { route, offered, identity });
@@ -342,3 +343,9 @@ export class ConnectionShell {
 }
 
 const silent = 'the peer does not answer';
+
+const misuses: Readonly<Record<Misuse, string>> = {
+  channel: 'the peer opened a datachannel that nobody asked for',
+  message: 'the peer sent what is no message',
+  backlog: 'the peer sends more than this node reads',
+};

@@ -49,6 +49,7 @@ async function labOf(context: TestContext, offering: 'a' | 'raw'): Promise<Lab> 
       },
       drain: () => {},
       unserved: () => {},
+      misused: () => {},
     },
   );
   const attempt = attemptWith('raw', 'r');

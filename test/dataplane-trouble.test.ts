@@ -264,6 +264,7 @@ async function rawPeer(pairs: Pairs, a: Side): Promise<{ connection: Connection;
       },
       drain: () => {},
       unserved: () => {},
+      misused: () => {},
     },
   );
   const { sdp } = await a.shell.request('offer', attemptWith('raw', 'r'));

@@ -9,6 +9,7 @@ import type {
   ConnectionState,
   Engine,
   IceServer,
+  Misuse,
 } from '../dataplane/io/webrtc.ts';
 
 export const channelNames: readonly ChannelName[] = ['signal', 'wire', 'data'];
@@ -23,6 +24,7 @@ export class End implements ConnectionEvents {
   readonly opened: ChannelName[] = [];
   readonly messages: Record<ChannelName, Uint8Array[]> = { signal: [], wire: [], data: [] };
   readonly unservedBy: IceServer['kind'][] = [];
+  readonly misuses: Misuse[] = [];
   drains = 0;
   /** Of all events, in the order they came. */
   readonly log: string[] = [];
@@ -101,6 +103,11 @@ export class End implements ConnectionEvents {
   unserved(kind: IceServer['kind']): void {
     this.unservedBy.push(kind);
     this.#told(`unserved ${kind}`);
+  }
+
+  misused(how: Misuse): void {
+    this.misuses.push(how);
+    this.#told(`misused ${how}`);
   }
 
   #told(event: string): void {

@@ -42,6 +42,10 @@ export class RemoteEngine implements Engine {
   readonly #process: ChildProcess;
   readonly #reports = new Map<number, (report: Report) => void>();
 
+  get pid(): number {
+    return this.#process.pid!;
+  }
+
   /** `command` runs in front of node, for instance `ip netns exec …`. */
   static async open(
     command: readonly string[],
@@ -140,6 +144,7 @@ async function serve(name: string | undefined): Promise<void> {
       },
       drain: () => tell({ id, event: 'drain' }),
       unserved: (text) => tell({ id, event: 'unserved', text }),
+      misused: (text) => tell({ id, event: 'misused', text }),
     };
   }
 }

@@ -62,6 +62,10 @@ export interface CandidatePair {
 /** `failed` and `closed` are final: no event follows them. `closed` is the peer's doing, or the network's. */
 export type ConnectionState = 'connecting' | 'connected' | 'disconnected' | 'failed' | 'closed';
 
+/** What no node does: it opens a datachannel of its own; it sends an empty message, or text; it sends faster than this
+ *  process reads, for long. */
+export type Misuse = 'channel' | 'message' | 'backlog';
+
 /** What a connection tells its owner. None of these is called from inside a method of `Connection`, and none
  *  after `close()`. */
 export interface ConnectionEvents {
@@ -77,6 +81,8 @@ export interface ConnectionEvents {
   /** Servers of this kind were asked and gave no candidate: gathering is over, or has taken two seconds. Told once. That
    *  may also be because there is nothing to tell: a host that is not behind a NAT. */
   unserved(kind: IceServer['kind']): void;
+  /** The peer did what no node does: the connection ends, `closed` is next. */
+  misused(how: Misuse): void;
 }
 
 export interface Connection {

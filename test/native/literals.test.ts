@@ -7,7 +7,15 @@ import { openNodeDatachannel } from '../../dataplane/io/engine/node-datachannel.
 import { loadAddon } from '../../dataplane/io/native.ts';
 import { inNamespace } from './namespace.ts';
 
-const silent = { candidate() {}, state() {}, open() {}, message() {}, drain() {}, unserved() {} };
+const silent = {
+  candidate() {},
+  state() {},
+  open() {},
+  message() {},
+  drain() {},
+  unserved() {},
+  misused() {},
+};
 
 if (inNamespace(import.meta.filename, 'literal addresses are taken whatever addresses the host has')) {
   for (const command of [

@@ -1,4 +1,4 @@
-import type { ChannelName, ConnectionEvents, ConnectionState, IceServer } from '../webrtc.ts';
+import type { ChannelName, ConnectionEvents, ConnectionState, IceServer, Misuse } from '../webrtc.ts';
 
 /**
  * What stands between an engine's callbacks and a connection's owner, and keeps the promises of `ConnectionEvents`
@@ -66,6 +66,10 @@ export class EventGate {
 
   drain(): void {
     this.#pass(() => this.#events.drain());
+  }
+
+  misused(how: Misuse): void {
+    this.#pass(() => this.#events.misused(how));
   }
 
   #pass(event: () => void): void {

@@ -10,13 +10,16 @@ import {
   type ConnectionEvents,
   type ConnectionState,
   channelStream,
+  type Misuse,
 } from '../webrtc.ts';
 import { CandidateHold } from './candidate-hold.ts';
 import { EventGate } from './event-gate.ts';
 import { sourceAddress } from './host-addresses.ts';
 import {
+  bytesReceived,
   closePeer,
   type DataChannel,
+  lengthOf,
   openChannel,
   openPeer,
   type PeerConnection,
@@ -50,8 +53,15 @@ export interface Start {
 /** What a connection asks of its engine. */
 export interface Home {
   start(): Promise<Start>;
+  /** It is over for its owner; its place in the mux is free once `gone`. */
   ended(): void;
+  gone(): void;
 }
+
+/** Bytes that may wait for JavaScript, where the library has no bound: most of half a second at the speeds of this path. */
+const MAX_BACKLOG = 16_777_216;
+/** Messages between two looks at that. */
+const LOOKS = 32;
 
 /** Bytes of `data` still queued when `drain` is told: under a millisecond at the speeds this path reaches. */
 const LOW_WATER = 32_768;
@@ -79,6 +89,9 @@ export class NativeConnection implements Connection {
   #port: number | undefined;
   #stun: ((answered: boolean) => void) | undefined;
   #nat64: Nat64Prefix | undefined;
+  /** Bytes and messages that the library has handed over. */
+  #handedOver = 0;
+  #messages = 0;
 
   constructor(home: Home, events: ConnectionEvents) {
     this.#home = home;
@@ -210,7 +223,13 @@ export class NativeConnection implements Connection {
     this.#nat64 = start.nat64;
     if (start.isRelayed) this.#local.begin();
     for (const candidate of start.candidates) this.#local.add(candidate, 'host');
-    const peer = openPeer(start.config, (state) => this.#onState(state));
+    const peer = openPeer(start.config, {
+      state: (state) => this.#onState(state),
+      unexpected: () => this.#misused('channel'),
+      forgotten: (bytes) => {
+        this.#handedOver += bytes;
+      },
+    });
     this.#peer = peer;
     peer.onLocalCandidate((line) => this.#onCandidate(line.replace(/^a=/, '')));
     peer.onGatheringStateChange((state) => {
@@ -228,10 +247,10 @@ export class NativeConnection implements Connection {
 
   #openChannels(peer: PeerConnection): void {
     for (const name of Object.keys(channelStream) as ChannelName[]) {
-      const channel = openChannel(peer, name);
+      const channel = openChannel(peer, name, () => this.#onState('closed'));
       this.#channels.set(name, channel);
       channel.onOpen(() => this.#gate.open(name));
-      channel.onMessage((message) => this.#gate.message(name, bytesOf(message)));
+      channel.onMessage((message) => this.#onMessage(peer, name, message));
     }
     const data = this.#channels.get('data')!;
     data.setBufferedAmountLowThreshold(LOW_WATER);
@@ -254,6 +273,31 @@ export class NativeConnection implements Connection {
     if (state === 'connected') this.#findSource();
     if (isState(state)) this.#gate.state(state);
     if (state === 'failed' || state === 'closed') this.#end();
+  }
+
+  /** Nodes send neither text nor nothing. The library builds longer messages of both than those it has counted. */
+  #onMessage(peer: PeerConnection, name: ChannelName, message: string | Buffer | ArrayBuffer): void {
+    const length = lengthOf(message);
+    this.#handedOver += length;
+    this.#messages++;
+    if (this.#gate.isShut) return;
+    if (length === 0 || typeof message === 'string') {
+      this.#misused('message');
+      return;
+    }
+    if (this.#messages % LOOKS === 0) {
+      const backlog = bytesReceived(peer) - this.#handedOver;
+      if (backlog > MAX_BACKLOG || backlog < 0) {
+        this.#misused('backlog');
+        return;
+      }
+    }
+    this.#gate.message(name, message instanceof ArrayBuffer ? new Uint8Array(message) : message);
+  }
+
+  #misused(how: Misuse): void {
+    this.#gate.misused(how);
+    this.#onState('closed');
   }
 
   #onCandidate(candidate: string): void {
@@ -290,9 +334,16 @@ export class NativeConnection implements Connection {
     this.#relays.stop();
     this.#tellStun(false);
     this.#channels.clear();
-    if (this.#peer !== undefined) closePeer(this.#peer);
+    const peer = this.#peer;
     this.#peer = undefined;
     this.#home.ended();
+    if (peer === undefined) this.#home.gone();
+    else
+      closePeer(
+        peer,
+        () => bytesReceived(peer) - this.#handedOver,
+        () => this.#home.gone(),
+      );
   }
 }
 
@@ -315,9 +366,4 @@ function typeOf(type: string): CandidateType {
 
 function endOf(address: string, port: number): string {
   return `${address} ${port}`;
-}
-
-function bytesOf(message: string | Buffer | ArrayBuffer): Uint8Array {
-  if (typeof message === 'string') return Buffer.from(message);
-  return message instanceof ArrayBuffer ? new Uint8Array(message) : message;
 }

@@ -88,6 +88,8 @@ export function pathMtu(interfaceMtu: number): number {
 const MAX_MESSAGE = 65_536;
 /** The library frees a closed connection's place in the mux in a thread of its own, well within this. */
 const SETTLE_MS = 10;
+/** Connections that end take longer where the process is busy; only a hostile one takes more than this. */
+const ENDING_MS = 300;
 
 class MuxEngine implements Engine {
   readonly name = 'node-datachannel';
@@ -98,6 +100,8 @@ class MuxEngine implements Engine {
   readonly #stun = new StunChoice();
   readonly #freshPorts = new FreshPorts();
   readonly #connections = new Set<NativeConnection>();
+  /** Those that are over and not gone yet. */
+  readonly #ending = new Set<NativeConnection>();
   #closed = false;
   #lastEnd = Number.NEGATIVE_INFINITY;
 
@@ -117,6 +121,10 @@ class MuxEngine implements Engine {
       start: () => this.#start(options),
       ended: () => {
         this.#connections.delete(connection);
+        this.#ending.add(connection);
+      },
+      gone: () => {
+        this.#ending.delete(connection);
         this.#lastEnd = performance.now();
       },
     };
@@ -139,6 +147,8 @@ class MuxEngine implements Engine {
   }
 
   async #start({ route, iceServers, narrow, otherPort }: ConnectionOptions): Promise<Start> {
+    for (let waited = 0; this.#ending.size > 0 && waited < ENDING_MS; waited += SETTLE_MS)
+      await delay(SETTLE_MS);
     const settling = this.#lastEnd + SETTLE_MS - performance.now();
     if (settling > 0) await delay(settling);
     const addresses = this.#hostAddresses();

@@ -226,6 +226,13 @@ class WeriftConnection implements Connection {
       });
     });
     for (const name of Object.keys(channelStream) as ChannelName[]) this.#openChannel(peer, name);
+    peer.onDataChannel.subscribe(() =>
+      queueMicrotask(() => {
+        this.#gate.misused('channel');
+        this.#gate.state('closed');
+        this.#end();
+      }),
+    );
     closeOnShutdown(peer);
     this.#lastCandidate = setTimeout(() => peer.addIceCandidate(null).catch(() => {}), LAST_CANDIDATE_MS);
     return peer;
