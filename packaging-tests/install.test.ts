@@ -1,6 +1,8 @@
 /** A fresh machine gets the package. */
 import assert from 'node:assert/strict';
+import { optionTable } from '../control/options.ts';
 import { waitFor } from '../netns-tests/lab/wait.ts';
+import { environmentName } from '../protocol/command-line.ts';
 import { idleMemory, startTimes } from './lab/figures.ts';
 import { Machine } from './lab/machine.ts';
 import { configure, control, dataplane, giveToken, install } from './lab/pair.ts';
@@ -15,6 +17,10 @@ const installedMegabytes = 120;
 /** linux/capability.h: CAP_NET_ADMIN is bit 12. */
 const netAdmin = '0000000000001000';
 const none = '0000000000000000';
+
+/** Variables that systemd gives every service, systemd.exec(5). */
+const ofSystemd =
+  /^(PATH|LANG|HOME|USER|LOGNAME|SHELL|INVOCATION_ID|JOURNAL_STREAM|SYSTEMD_EXEC_PID|(LISTEN|WATCHDOG)_\w+|NOTIFY_SOCKET|MEMORY_PRESSURE_\w+)$/;
 
 for (const suite of suites) {
   machineStory(`on ${suite} the services wait for a token and join when it is there`, [], async (lab) => {
@@ -96,6 +102,28 @@ machineStory('secrets are for those who need them, the control socket for its gr
   assert.notEqual(stranger.exitCode, 0);
   const member = await machine.$`${nobody} --groups=cryonet cryoc status`;
   assert.match(member.stdout, /berlin/);
+
+  const secret = 'of-control-alone';
+  const lines = optionTable.map(({ flag }) => `${environmentName(flag)}="${secret}"`);
+  const own = [
+    'LOG_LEVEL=debug',
+    'LOG_FORMAT=json',
+    'CRYONET_WEBRTC=node-datachannel',
+    'TUN_DEVICE=/dev/cryonet/tun',
+  ];
+  await machine.write('/etc/default/cryonet', [...lines, `UNKNOWN=${secret}`, ...own, ''].join('\n'), '0640');
+  await machine.$`systemctl restart ${dataplane}`;
+  const pid = await machine.mainPid(dataplane);
+  const environment = (await machine.$`tr '\\0' '\\n' </proc/${pid}/environ`).stdout.trim().split('\n');
+  assert.deepEqual(
+    own.filter((line) => !environment.includes(line)),
+    [],
+  );
+  const others = environment.filter((line) => !own.includes(line)).map((line) => line.split('=', 1)[0]!);
+  assert.deepEqual(
+    others.filter((name) => !ofSystemd.test(name)),
+    [],
+  );
 });
 
 machineStory('a bad configuration ends control with 78, once, and says why', [], async (lab) => {

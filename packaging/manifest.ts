@@ -134,7 +134,7 @@ function contents(format: Format, parts: Parts): Content[] {
       mode: 0o777,
       src: '../cryonet.slice',
     },
-    ...['stop-dataplane', 'tun-device'].map((name) => ({
+    ...['dataplane-environment', 'stop-dataplane', 'tun-device'].map((name) => ({
       ...file(`${lib}/${name}`, 0o755),
       src: join(files, 'systemd', name),
     })),

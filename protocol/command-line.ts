@@ -13,6 +13,14 @@ export function ownEnvironmentName(flag: string): string {
   return `CRYONET_${environmentName(flag)}`;
 }
 
+/** Every name of the variables of these options. */
+export function variablesOf(flags: readonly string[]): string[] {
+  return flags.flatMap((flag) => [environmentName(flag), ownEnvironmentName(flag)]);
+}
+
+/** The options of the dataplane that have a variable: of the node's, all that it is given. */
+export const dataplaneFlags = ['webrtc', 'tun-device', 'log-level', 'log-format'] as const;
+
 /** The variable that gives an option its value, if one does. An empty one counts as none. */
 export function givenVariable(flag: string, env: Environment): string | undefined {
   return [ownEnvironmentName(flag), environmentName(flag)].find((name) => env[name]);

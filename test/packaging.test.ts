@@ -1,20 +1,21 @@
 /** What the packages are made of; that they install and run is told by packaging-tests/. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, suite, test } from 'node:test';
 import { rootCertificates } from 'node:tls';
 import { type ControlConfig, readConfig } from '../control/config.ts';
-import { inherited, secretVariables } from '../control/io/dataplane-process.ts';
+import { inherited } from '../control/io/dataplane-process.ts';
 import { optionTable } from '../control/options.ts';
+import { dataplaneProgram } from '../dataplane/options.ts';
 import { type Bundle, bundle, type ProgramName, programs } from '../packaging/bundle.ts';
 import { configToml, dataplaneOnly, defaultFile, notConfigured } from '../packaging/config-files.ts';
 import { type Content, type Format, manifest, nodeFlags, type Parts } from '../packaging/manifest.ts';
 import { architectures } from '../packaging/runtime.ts';
 import { stage } from '../packaging/stage.ts';
-import { environmentName } from '../protocol/command-line.ts';
+import { dataplaneFlags, environmentName, variablesOf } from '../protocol/command-line.ts';
 
 const root = dirname(import.meta.dirname);
 const folder = mkdtempSync(join(tmpdir(), 'cryonet-packaging-'));
@@ -64,20 +65,38 @@ suite('the manifest', () => {
     }
   });
 
-  test('hands no secret of control to the dataplane, nor does a control that starts one', () => {
-    const unit = contentsOf('deb', 'x64').find(({ dst }) => dst.endsWith('/cryonet-dataplane.service'))!;
-    const lines = readFileSync(unit.src!, 'utf8').matchAll(/^UnsetEnvironment=(.*)$/gm);
-    const unset = [...lines].flatMap(([, names]) => names!.split(' '));
-    assert.ok(secretVariables.length >= 12);
-    assert.deepEqual(
-      secretVariables.filter((name) => !unset.includes(name)),
-      [],
+  test('hands the dataplane its own variables and no other, nor does a control that starts one', () => {
+    const flags = ['id', ...optionTable.map(({ flag }) => flag)];
+    const given = [
+      ...variablesOf(flags),
+      'HTTPS_PROXY',
+      'CREDENTIALS_DIRECTORY',
+      'LISTEN_FDS',
+      'X_LOG_LEVEL',
+    ];
+    const own = variablesOf(dataplaneFlags);
+    const ofControl = inherited(
+      Object.fromEntries([...given, ...own, 'PATH'].map((name) => [name, 'some value'])),
     );
-    const secrets = Object.fromEntries(secretVariables.map((name) => [name, 'secret']));
-    assert.deepEqual(inherited({ ...secrets, PATH: '/bin', TUN_DEVICE: '/dev/own' }), {
-      PATH: '/bin',
-      TUN_DEVICE: '/dev/own',
-    });
+    assert.deepEqual(Object.keys(ofControl).sort(), [...own, 'PATH'].sort());
+
+    const dataplane = dataplaneProgram().options.flatMap(({ envVar = [] }) => envVar);
+    assert.deepEqual(dataplane, dataplaneFlags.map(environmentName));
+
+    const script = contentsOf('deb', 'x64').find(({ dst }) => dst.endsWith('/dataplane-environment'))!.src!;
+    const [file, picked] = [join(folder, 'default'), join(folder, 'environment')];
+    const lines = [...given, ...own].map((name) => `${name}="some value"`);
+    writeFileSync(file, ['# LOG_LEVEL=info', ...lines, ' LOG_LEVEL = warn', ''].join('\n'));
+    execFileSync(script, [picked, file]);
+    assert.equal(statSync(picked).mode & 0o777, 0o600);
+    assert.deepEqual(
+      readFileSync(picked, 'utf8')
+        .match(/[A-Z_]+(?= ?=)/g)!
+        .sort(),
+      [...own, ...own.filter((name) => given.includes(name)), 'LOG_LEVEL'].sort(),
+    );
+    execFileSync(script, [picked]);
+    assert.ok(!existsSync(picked));
   });
 
   test('has every file that a unit or a launcher runs, and may run it', () => {

@@ -6,7 +6,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { fileURLToPath } from 'node:url';
-import { environmentName, ownEnvironmentName } from '../../protocol/command-line.ts';
+import { dataplaneFlags, variablesOf } from '../../protocol/command-line.ts';
 import { CryonetError, type ErrorCode, errorCodes } from '../../protocol/errors.ts';
 import { refuseForeign } from '../../protocol/own-folder.ts';
 import { dataplaneSocket } from '../../protocol/paths.ts';
@@ -23,21 +23,13 @@ const program = ['cryonet-dataplane.mjs', '../../dataplane/main.ts']
   .map((place) => fileURLToPath(new URL(place, import.meta.url)))
   .find((place) => existsSync(place))!;
 
-/** What may hold the token, or credentials of servers and proxies: for control alone. */
-export const secretVariables = [
-  ...['token', 'token-file', 'ice-servers'].flatMap((flag) => [
-    environmentName(flag),
-    ownEnvironmentName(flag),
-  ]),
-  ...['http_proxy', 'https_proxy', 'all_proxy'].flatMap((name) => [name.toUpperCase(), name]),
-];
-
-/** Nor does the dataplane speak to the manager of a service that is not itself. */
-const notInherited = [
-  ...secretVariables,
-  'CREDENTIALS_DIRECTORY',
-  ...['NOTIFY_SOCKET', 'WATCHDOG_USEC', 'WATCHDOG_PID', 'LISTEN_PID', 'LISTEN_FDS', 'LISTEN_FDNAMES'],
-];
+/** All that a dataplane has of control's environment. What is not here may be a secret, is control's own, or what a
+ *  service manager said to control alone. */
+const passing: ReadonlySet<string> = new Set([
+  ...variablesOf(dataplaneFlags),
+  ...['PATH', 'HOME', 'TMPDIR', 'TZ', 'LANG', 'LC_ALL', 'LD_LIBRARY_PATH', 'LD_PRELOAD'],
+  ...['NODE_OPTIONS', 'NODE_COMPILE_CACHE', 'CRYONET_ADDON', 'JOURNAL_STREAM'],
+]);
 
 export interface StartOptions {
   readonly socket: string;
@@ -128,5 +120,5 @@ function firstWord(child: ChildProcess, running: Socket): Promise<void> {
 
 /** What a dataplane is started with. */
 export function inherited(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
-  return Object.fromEntries(Object.entries(env).filter(([name]) => !notInherited.includes(name)));
+  return Object.fromEntries(Object.entries(env).filter(([name]) => passing.has(name)));
 }
