@@ -1,5 +1,6 @@
 /** README's first command where there is nothing yet: a bare Debian, with Debian's own npm and its old Node. */
 import assert from 'node:assert/strict';
+import { suite } from 'node:test';
 import type { Lab } from '../netns-tests/lab/lab.ts';
 import type { Program } from '../netns-tests/lab/program.ts';
 import { story } from '../netns-tests/lab/story.ts';
@@ -16,17 +17,19 @@ const timeout = 2_400_000;
 /** The Debian releases' own Node, too old to run this project. */
 const oldNode = { bookworm: 18, trixie: 20 };
 
-for (const suite of suites) {
-  const tools = ['unshare', 'mmdebstrap', 'git'] as const;
-  story(`on a bare ${suite} ./dev demo shows a mesh`, tools, (lab) => demo(lab, suite), timeout);
-}
+suite('a bare Debian', { concurrency: true }, () => {
+  for (const release of suites) {
+    const tools = ['unshare', 'mmdebstrap', 'git'] as const;
+    story(`on a bare ${release} ./dev demo shows a mesh`, tools, (lab) => demo(lab, release), timeout);
+  }
+});
 
-async function demo(lab: Lab, suite: Suite): Promise<void> {
+async function demo(lab: Lab, release: Suite): Promise<void> {
   const began = performance.now();
   const nobody = 'setpriv --reuid=65534 --regid=65534 --clear-groups env HOME=/tmp';
   const bare = await startBare(
     lab,
-    suite,
+    release,
     `./dev demo
      echo "this is Node $(node --version)"
      npm run --silent build && echo "npm's scripts run"
@@ -56,7 +59,7 @@ async function demo(lab: Lab, suite: Suite): Promise<void> {
   for (const line of shown.slice(0, shown.indexOf('this is Node')).split('\n'))
     assert.ok([...line].length <= 80, line);
 
-  assert.match(shown, new RegExp(`^this is Node v${oldNode[suite]}\\.`, 'm'));
+  assert.match(shown, new RegExp(`^this is Node v${oldNode[release]}\\.`, 'm'));
   assert.match(shown, /^npm's scripts run$/m);
   assert.match(shown, /sudo apt-get install --no-install-recommends .*clang/);
   assert.match(shown, /^ℹ fail 0$/m);

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { waitFor } from '../netns-tests/lab/wait.ts';
 import { Machine } from './lab/machine.ts';
-import { configure, control, giveToken, install } from './lab/pair.ts';
+import { configure, control, dataplane, giveToken, install, socket } from './lab/pair.ts';
 import { machineStory } from './lab/story.ts';
 
 /** Waits for what `systemctl status` says. */
@@ -72,6 +72,32 @@ machineStory(
     await isStillUp(machine, InvocationID);
   },
 );
+
+machineStory('a full /run at the start is waited for, by the socket and both services', [], async (lab) => {
+  const machine = await Machine.boot(await lab.namespace('berlin'));
+  await giveToken(machine);
+  await install(machine);
+  await machine.unitIs(control, 'active');
+  await machine.$`systemctl stop ${control}`;
+  for (const unit of [dataplane, socket]) await machine.unitIs(unit, 'inactive');
+  await machine.$`rm -rf /run/cryonet-dataplane`;
+  const used = async () => {
+    const { stdout } = await machine.$`df --block-size=1K --output=iused,used /run | tail -1`;
+    return stdout.trim().split(/ +/).map(Number) as [inodes: number, kilobytes: number];
+  };
+  const [inodes, kilobytes] = await used();
+  await machine.$`mount -o remount,nr_inodes=${inodes},size=${kilobytes}k /run`;
+  await machine.$({ nothrow: true })`systemctl start ${control}`;
+  await waitFor(
+    'the socket to have failed more than once',
+    20_000,
+    () => machine.journal(socket),
+    (text) => text.split('Failed with result').length > 2,
+  );
+  await machine.$`mount -o remount,nr_inodes=${inodes + 10_000},size=${kilobytes + 10_000}k /run`;
+  for (const unit of [socket, dataplane, control]) await machine.unitIs(unit, 'active', 30_000);
+  await says(machine, /^no peers yet$/);
+});
 
 machineStory('another node in the state directory leaves the unit up, and is waited for', [], async (lab) => {
   const machine = await Machine.boot(await lab.namespace('berlin'));

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { optionTable } from '../control/options.ts';
 import { waitFor } from '../netns-tests/lab/wait.ts';
-import { environmentName } from '../protocol/command-line.ts';
+import { dataplaneFlags, environmentName } from '../protocol/command-line.ts';
 import { idleMemory, startTimes } from './lab/figures.ts';
 import { Machine } from './lab/machine.ts';
 import { configure, control, dataplane, giveToken, install } from './lab/pair.ts';
@@ -104,7 +104,8 @@ machineStory('secrets are for those who need them, the control socket for its gr
   assert.match(member.stdout, /berlin/);
 
   const secret = 'of-control-alone';
-  const lines = optionTable.map(({ flag }) => `${environmentName(flag)}="${secret}"`);
+  const ofControl = optionTable.filter(({ flag }) => !dataplaneFlags.some((own) => own === flag));
+  const lines = ofControl.map(({ flag }) => `${environmentName(flag)}="${secret}"`);
   const own = [
     'LOG_LEVEL=debug',
     'LOG_FORMAT=json',

@@ -9,7 +9,7 @@ export function environmentName(flag: string): string {
 }
 
 /** The same beyond doubt: other programs, too, have variables called TOKEN or CONFIG. It wins over the bare name. */
-export function ownEnvironmentName(flag: string): string {
+function ownEnvironmentName(flag: string): string {
   return `CRYONET_${environmentName(flag)}`;
 }
 

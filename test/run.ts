@@ -1,18 +1,23 @@
 /**
- * `./dev test [FILE...]`: the unit tests, then those in network namespaces, then those of the packages; or those of the
- * files alone. Exits 0 only if all pass.
+ * `./dev test [FILE...]`: the unit tests, then the stories in network namespaces and those of the packages; or those of
+ * the files alone. Exits 0 only if all pass.
  *
- * The latter two need root, TUN devices and a few Debian packages; where one is missing they are skipped, each with its
+ *   unit tests ─────────────────────────┬── stories of namespaces and packages
+ *   root trees, packages ───────────────┘
+ *   stories of bare systems, which are long and wait for downloads and disks ──────►
+ *
+ * Stories need root, TUN devices and a few Debian packages; where one is missing they are skipped, each with its
  * reason. With CI=true a test skipped there is a failure.
  */
-import { spawnSync } from 'node:child_process';
 import { existsSync, globSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
+import { forgetPackages, prepare } from '../packaging-tests/lab/prepare.ts';
+import { atOnce, Runner } from './runner.ts';
 
 const root = dirname(import.meta.dirname);
 
-/** Milliseconds that one test may take. */
-const testTimeout = 120_000;
+/** Milliseconds that one unit test may take. */
+const testTimeout = 180_000;
 
 const folders = ['test', 'netns-tests', 'packaging-tests'] as const;
 type Folder = (typeof folders)[number];
@@ -24,22 +29,33 @@ if (strange.length > 0) {
   process.exit(1);
 }
 
-const results = [
-  kind('test', ['--test', `--test-timeout=${testTimeout}`, '--test-concurrency=2'], 'test/**/*.test.ts'),
-  kind('netns-tests', ['netns-tests/run.ts']),
-  kind('packaging-tests', ['packaging-tests/run.ts']),
-];
-process.exit(results.every(Boolean) ? 0 : 1);
+const units = filesOf('test');
+const stories = filesOf('netns-tests');
+const bare = filesOf('packaging-tests').filter((file) => file.endsWith('/bare.test.ts'));
+const ofPackages = filesOf('packaging-tests').filter((file) => !bare.includes(file));
+
+const runner = new Runner(root);
+const aside = units.length + stories.length + ofPackages.length > 0;
+const bareStories = runner.run(bare, { concurrency: 1, aside });
+const prepared = ofPackages.length > 0 ? prepare(runner.interrupted) : Promise.resolve();
+// Looked at below; until then it is not unhandled.
+prepared.catch(() => {});
+await runner.run(units, { concurrency: atOnce.units, timeout: testTimeout });
+try {
+  await prepared;
+  await runner.run([...stories, ...ofPackages], { concurrency: atOnce.stories });
+} finally {
+  forgetPackages();
+}
+await bareStories;
+runner.end();
 
 function isIn(file: string, folder: Folder): boolean {
   return file.startsWith(`${folder}/`) && file.endsWith('.test.ts') && existsSync(join(root, file));
 }
 
-/** Runs the wanted files of one folder, or all of it where none are wanted at all, and tells whether all is well.
- *  `all`: for a runner that does not find its files by itself. */
-function kind(folder: Folder, runner: readonly string[], all?: string): boolean {
-  const chosen = wanted.filter((file) => isIn(file, folder));
-  if (wanted.length > 0 && chosen.length === 0) return true;
-  const files = wanted.length === 0 && all ? globSync(all, { cwd: root }).sort() : chosen;
-  return spawnSync(process.execPath, [...runner, ...files], { cwd: root, stdio: 'inherit' }).status === 0;
+/** The wanted files of one folder, or all of it where none are wanted at all. */
+function filesOf(folder: Folder): string[] {
+  const all = wanted.length > 0 ? wanted : globSync(`${folder}/**/*.test.ts`, { cwd: root }).sort();
+  return all.filter((file) => isIn(file, folder)).map((file) => join(root, file));
 }

@@ -10,6 +10,7 @@ import { type Edition, inMachine } from './packages.ts';
 
 export const control = 'cryonet.service';
 export const dataplane = 'cryonet-dataplane.service';
+export const socket = 'cryonet-dataplane.socket';
 export const configFile = '/etc/cryonet/config.toml';
 
 /** As an administrator would: apt asks nothing, and keeps what was edited. */

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
-import { compile, nativeSources } from './compile.ts';
+import { compile, compileObjects, nativeSources } from './compile.ts';
 
 const reading = ['poller', 'busy_poll', 'ring', 'thread', 'segment', 'checksum', 'ecn'];
 const paths = [
@@ -26,10 +26,16 @@ export const sanitizers = ['thread', 'address,undefined'] as const;
 /** IPv4, IPv6, and IPv4 by a socket that has both. */
 export const addresses = ['127.0.0.1', '::1', '::ffff:127.0.0.1'] as const;
 
+/** What all of these programs have in them, compiled once for each sanitizer. */
+const engines = new Map<string, string[]>();
+
 /** Compiles `<name>.c`, with a sanitizer where one is given. */
 export function buildEngine(name: string, sanitizer?: (typeof sanitizers)[number]): string {
   const flags = sanitizer === undefined ? [] : [`-fsanitize=${sanitizer}`, '-fno-sanitize-recover=all'];
-  return compile(name, [`${name}.c`, ...lab, ...sources, '-lcrypto'], flags);
+  const key = flags.join();
+  const engine = engines.get(key) ?? compileObjects([...lab, ...sources], flags);
+  engines.set(key, engine);
+  return compile(name, [`${name}.c`, ...engine, '-lcrypto'], flags);
 }
 
 /** What it says, after ending well. */

@@ -1,0 +1,154 @@
+/** Runs test files in processes of their own by Node's runner, and says at the end what was skipped and what took
+ *  longest. */
+import { availableParallelism } from 'node:os';
+import { relative } from 'node:path';
+import type { Readable, Writable } from 'node:stream';
+import { text } from 'node:stream/consumers';
+import { finished } from 'node:stream/promises';
+import { run } from 'node:test';
+import { spec } from 'node:test/reporters';
+
+/** Files at once. Those of stories spend a good part of their time waiting. */
+export const atOnce = {
+  units: availableParallelism(),
+  stories: Math.min(availableParallelism() + 1, 8),
+};
+
+/** What takes longest goes first, so that nothing long is left alone at the end: the last run says what that is. */
+const longest = [
+  ...[
+    'direct-renewal',
+    'babel',
+    'direct-nat',
+    'direct-contention',
+    'direct-mtu',
+    'faults',
+    'tun-device',
+    'mesh',
+  ],
+  ...[
+    'install',
+    'upgrade',
+    'lint',
+    'reproducible',
+    'direct-ecn',
+    'direct-restart',
+    'turn',
+    'outage',
+    'routing',
+  ],
+  ...[
+    'native/direct',
+    'native/sanitized',
+    'native/segment-fuzz',
+    'native/coalesce-fuzz',
+    'service',
+    'webrtc-turn',
+  ],
+];
+
+/** Lines about the files that took longest. */
+const shown = 10;
+
+interface Taken {
+  milliseconds: number;
+  /** The slowest test of the file. */
+  slowest: { name: string; milliseconds: number };
+}
+
+export class Runner {
+  readonly #root: string;
+  readonly #interruption = new AbortController();
+  readonly #skipped: string[] = [];
+  #passed = 0;
+  #failed = 0;
+  readonly #taken = new Map<string, Taken>();
+
+  /** `root`: files are named from there. A signal ends what runs; it reaches the tests, which clean up by themselves. */
+  constructor(root: string) {
+    this.#root = root;
+    for (const [signal, code] of [
+      ['SIGINT', 130],
+      ['SIGTERM', 143],
+    ] as const) {
+      process.on(signal, () => {
+        process.exitCode = code;
+        this.#interruption.abort();
+      });
+    }
+  }
+
+  get interrupted(): AbortSignal {
+    return this.#interruption.signal;
+  }
+
+  /** Runs files, `concurrency` at a time; `timeout` in milliseconds is that of a test that has none of its own. What
+   *  failed is in the exit code. With `aside` its report comes in one piece at its end. */
+  async run(
+    files: readonly string[],
+    { concurrency, timeout, aside = false }: { concurrency: number; timeout?: number; aside?: boolean },
+  ): Promise<void> {
+    if (files.length === 0 || this.interrupted.aborted) return;
+    const tests = run({ files: ordered(files), concurrency, timeout, signal: this.interrupted });
+    tests.on('test:pass', (event) => {
+      if (event.skip) this.#skipped.push(`${event.name}: ${event.skip}`);
+      else if (event.details.type !== 'suite') this.#passed++;
+      this.#note(event);
+    });
+    tests.on('test:fail', (event) => {
+      process.exitCode ||= 1;
+      if (event.details.type !== 'suite') this.#failed++;
+      this.#note(event);
+    });
+    const report: Readable = tests.compose(new spec());
+    if (aside) process.stdout.write(await text(report));
+    else await shownWhole(report, process.stdout);
+  }
+
+  /** Says what was skipped, which with CI=true is a failure, as everything must be installed there; what took longest;
+   *  and how many there were. */
+  end(): void {
+    for (const test of this.#skipped) console.error(`skipped: ${test}`);
+    if (process.env.CI === 'true' && this.#skipped.length > 0) process.exitCode ||= 1;
+    const byTime = [...this.#taken].sort(([, one], [, other]) => other.milliseconds - one.milliseconds);
+    for (const [file, { milliseconds, slowest }] of byTime.slice(0, shown)) {
+      const name = relative(this.#root, file);
+      console.log(`${seconds(milliseconds)} ${name}: ${seconds(slowest.milliseconds)} ${slowest.name}`);
+    }
+    console.log(`${this.#passed} passed, ${this.#failed} failed, ${this.#skipped.length} skipped`);
+  }
+
+  #note({ entryFile: file, name, nesting, details }: TestEnd): void {
+    if (nesting !== 0 || file === undefined) return;
+    const { duration_ms: milliseconds } = details;
+    const taken = this.#taken.get(file) ?? { milliseconds: 0, slowest: { name, milliseconds: 0 } };
+    taken.milliseconds += milliseconds;
+    if (milliseconds > taken.slowest.milliseconds) taken.slowest = { name, milliseconds };
+    this.#taken.set(file, taken);
+  }
+}
+
+interface TestEnd {
+  /** The file that was run; a story's `file` is where all of them are defined. Of Node 24, not in its types yet. */
+  readonly entryFile?: string;
+  readonly name: string;
+  readonly nesting: number;
+  readonly details: { readonly duration_ms: number };
+}
+
+function ordered(files: readonly string[]): string[] {
+  const rank = (file: string) => {
+    const at = longest.findIndex((name) => file.endsWith(`/${name}.test.ts`));
+    return at < 0 ? longest.length : at;
+  };
+  return [...files].sort((one, other) => rank(one) - rank(other));
+}
+
+async function shownWhole(report: Readable, output: Writable): Promise<void> {
+  report.pipe(output, { end: false });
+  await finished(report);
+}
+
+function seconds(milliseconds: number): string {
+  return `${(milliseconds / 1000).toFixed(1)} s`;
+}
