@@ -18,6 +18,14 @@
  *
  *   nonce = 0⁴ ‖ counter, additional data = bytes 0 to 15
  *
+ * ## Where records go
+ *
+ * At first to where ICE found the peer. The newest record of a session that comes from another address is answered there
+ * by a probe whose number and time, the 12 bytes that its reply brings back, are random; records go to that address once
+ * they have come back (RFC 9000, section 8.2), and until then to the one before. So neither a record that somebody else
+ * has sent again or first, nor one with a source that is not its sender’s, moves anything to an address that does not
+ * answer. A reply goes to where its probe came from.
+ *
  * ## Keys
  *
  * A field is its length as a u16 and then its bytes. Each side puts in what it sent and what it is known by:

@@ -236,12 +236,53 @@ export function sessionConformance(spec: Spec): void {
     await lab.move('b');
     await b.send(numbered(2));
     await a.gets(2);
+    await waitFor('the new address', () => a.link.endpoint().address === lab.addressOf('b').address);
     lab.release();
     await a.gets(2, 1);
     await a.probed(1);
     assert.deepEqual(a.link.endpoint(), { ...lab.addressOf('b'), overhead: 48 });
     assert.deepEqual(a.told('roamed'), []);
-    await a.counted({ rxRecords: 3, rxReplayed: 0 });
+    // Both, the answer to the probe, and that to the question whether b is at its new address.
+    await a.counted({ rxRecords: 4, rxReplayed: 0 });
+  });
+
+  spec('a record from where nobody answers is taken, and does not move the path', async (pair, lab) => {
+    const [a, b] = await pair.connect();
+    await a.probed(1);
+    lab.hold();
+    await b.send(numbered(1));
+    await waitFor('the record', () => lab.held() === 1);
+    lab.pass();
+    await lab.move('b');
+    pair.reach(a);
+    lab.release();
+    await a.gets(1);
+    await a.send(numbered(2));
+    await b.gets(2);
+    assert.deepEqual(a.link.endpoint(), { ...lab.addressOf('b'), overhead: 48 });
+    assert.deepEqual(a.told('roamed'), []);
+  });
+
+  spec('a peer that is asked at another address is found there, and nowhere else', async (pair, lab) => {
+    const [a, b] = await pair.connect();
+    await a.probed(1);
+    const { index } = sessionOf('a');
+    const before = a.link.endpoint();
+    await lab.move('b');
+    const { address, port } = lab.addressOf('b');
+    assert.equal(a.link.ask(index, '127.0.0.1', 9), true);
+    assert.equal(a.link.ask(index, 'localhost', port), false);
+    assert.equal(a.link.ask(sessionOf('a', 1).index, address, port), false, 'no such session');
+    assert.deepEqual(a.link.endpoint(), before);
+    assert.equal(a.link.ask(index, address, port), true);
+    await waitFor('the new address', () => a.link.endpoint().address === address);
+    await waitFor('the news', () => a.told('roamed').length > 0);
+    assert.deepEqual(a.told('roamed'), [index]);
+    assert.deepEqual(a.told('answered'), [1], 'that is no answer to a probe');
+    await a.send(numbered(1));
+    await b.gets(1);
+    for (let n = 1; n <= 4; n++) a.link.ask(index, '127.0.0.1', 9 + n);
+    assert.equal(a.link.ask(index, '127.0.0.1', 99), false, 'no more at a time');
   });
 
   spec('a record that was held back for longer than the window is dropped and counted', async (pair, lab) => {

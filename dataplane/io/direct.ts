@@ -30,7 +30,7 @@ export interface DirectEvents {
   heard(index: number): void;
   /** A probe was answered; `rtt` in milliseconds, `opened`: the peer's `rxRecords` then, null where it does not count. */
   answered(index: number, number: number, rtt: number, opened: number | null): void;
-  /** Records come from another address: the path follows. */
+  /** The peer is at another address, as it has answered from there: the path follows. */
   roamed(index: number): void;
 }
 
@@ -93,6 +93,9 @@ export interface DirectLink {
   remove(index: number): void;
   /** In an IP packet of `size` bytes, or the smallest. False where the kernel refuses its length. */
   probe(index: number, number: number, size: number): boolean;
+  /** Asks the peer at another address, by a probe that nobody but it can answer: then the path moves there. As is every
+   *  address that records come from. False where too many are asked already, or our sockets cannot reach it. */
+  ask(index: number, address: string, port: number): boolean;
   counters(): DirectCounters;
   /** Packets for the interface are joined again, whatever it has refused. */
   join(): void;

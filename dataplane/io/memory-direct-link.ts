@@ -17,6 +17,11 @@ const udp = 17;
 /** Bytes of IP and UDP header. */
 const overheadOf = (address: string) => (isIPv6(address) ? 48 : 28);
 
+/** Milliseconds, and addresses at a time: those of `roaming.c`. */
+const askAgain = 200;
+const answersWithin = 3000;
+const questions = 4;
+
 /** Where nothing was set yet. */
 const nowhere: Endpoint = { address: '::', port: 0 };
 
@@ -44,6 +49,8 @@ export class MemoryDirectLink implements DirectLink {
   #endpoint = nowhere;
   /** A record came from there. */
   #followed = false;
+  /** Whether the peer is at an address. */
+  #questions: { to: Endpoint; asks: symbol; since: number; at: number; open: boolean }[] = [];
   #limit = 0;
   #used: MemorySession | undefined;
   #closed = false;
@@ -62,6 +69,7 @@ export class MemoryDirectLink implements DirectLink {
     if (isIP(address) === 0 || (isIPv6(address) && !this.#direct.network.ipv6)) return false;
     this.#endpoint = { address: shortest(address), port };
     this.#followed = false;
+    this.#questions = [];
     return true;
   }
 
@@ -133,6 +141,13 @@ export class MemoryDirectLink implements DirectLink {
     return true;
   }
 
+  ask(index: number, address: string, port: number): boolean {
+    const session = this.#direct.sessions.get(index);
+    if (session === undefined || isIP(address) === 0) return false;
+    if (isIPv6(address) && !this.#direct.network.ipv6) return false;
+    return this.#ask(session, { address: shortest(address), port }, 0);
+  }
+
   counters(): DirectCounters {
     this.#expectOpen();
     return { ...this.#counters, rxUnjoined: this.unjoined };
@@ -184,7 +199,7 @@ export class MemoryDirectLink implements DirectLink {
     if (!session.heard) this.#direct.tell((events) => events.heard(index));
     session.heard = true;
     if (content.kind === 'packet') this.#receive(content.bytes);
-    else if (content.kind === 'reply') this.#answered(index, content);
+    else if (content.kind === 'reply') this.#answered(session, content);
     else {
       const size = overheadOf(source.address) + recordOverhead + replyLength;
       const { rxRecords: opened } = counters;
@@ -192,7 +207,8 @@ export class MemoryDirectLink implements DirectLink {
     }
     if (counter < session.next) return;
     session.next = counter + 1;
-    this.#follow(index, source);
+    if (isSame(source, this.#endpoint)) this.#followed = true;
+    else this.#ask(session, source, askAgain);
   }
 
   close(): void {
@@ -217,16 +233,40 @@ export class MemoryDirectLink implements DirectLink {
     }
   }
 
-  #answered(index: number, { number, sentAt, opened }: MemoryReply): void {
+  #answered({ index }: MemorySession, { number, sentAt, opened, asks }: MemoryReply): void {
+    if (asks !== undefined) {
+      const question = this.#questions.find((each) => each.asks === asks);
+      if (question?.open === true && performance.now() - question.since < answersWithin)
+        this.#move(index, question);
+      return;
+    }
     const rtt = performance.now() - sentAt;
     this.#direct.tell((events) => events.answered(index, number, rtt, opened));
   }
 
-  #follow(index: number, source: Endpoint): void {
-    const moved = source.address !== this.#endpoint.address || source.port !== this.#endpoint.port;
+  #move(index: number, question: { to: Endpoint; open: boolean }): void {
+    question.open = false;
+    const moved = !isSame(question.to, this.#endpoint);
     if (moved && this.#followed) this.#direct.tell((events) => events.roamed(index));
-    this.#endpoint = source;
+    this.#endpoint = question.to;
     this.#followed = true;
+  }
+
+  #ask(session: MemorySession, to: Endpoint, wait: number): boolean {
+    const now = performance.now();
+    const open = this.#questions.filter((each) => each.open && now - each.since < answersWithin);
+    let question = open.find((each) => isSame(each.to, to));
+    if (question !== undefined && now - question.at < wait) return false;
+    if (question === undefined) {
+      if (open.length >= questions) return false;
+      question = { to, asks: Symbol('question'), since: now, at: now, open: true };
+      this.#questions = [...open, question];
+    }
+    question.at = now;
+    const content = { kind: 'probe', number: 0, sentAt: now, asks: question.asks } as const;
+    const size = overheadOf(to.address) + recordOverhead + probeLength;
+    this.#send(session, content, to, size);
+    return true;
   }
 
   #send(session: MemorySession, content: MemoryRecord['content'], to: Endpoint, size: number): void {
@@ -239,6 +279,10 @@ export class MemoryDirectLink implements DirectLink {
   #expectOpen(): void {
     if (this.closed) throw refusal('direct paths', 'ENOTCONN');
   }
+}
+
+function isSame(a: Endpoint, b: Endpoint): boolean {
+  return a.address === b.address && a.port === b.port;
 }
 
 /** Whether a record may still be opened: the window of `record.c`. */

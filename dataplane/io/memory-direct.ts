@@ -17,7 +17,7 @@ export interface MemoryRecord {
   readonly key: string;
   readonly content:
     | { readonly kind: 'packet'; readonly bytes: Uint8Array }
-    | { readonly kind: 'probe'; readonly number: number; readonly sentAt: number }
+    | { readonly kind: 'probe'; readonly number: number; readonly sentAt: number; readonly asks?: symbol }
     | MemoryReply;
 }
 
@@ -25,6 +25,8 @@ export interface MemoryReply {
   readonly kind: 'reply';
   readonly number: number;
   readonly sentAt: number;
+  /** What nobody can guess, of a probe that asked for the peer at another address. */
+  readonly asks?: symbol;
   /** Records of its link that the sender had opened. */
   readonly opened: number;
 }

@@ -73,6 +73,7 @@ export function directLink(addon: NativeAddon, device: number): DirectLink {
     use: (index) => addon.useSession(device, index ?? 0),
     remove: (index) => addon.removeSession(index),
     join: () => addon.join(device),
+    ask: (index, address, port) => isIP(address) !== 0 && addon.ask(index, address, port),
     probe: (index, number, size) => addon.probe(index, number, size),
     counters() {
       addon.directCounters(device, numbers);

@@ -62,6 +62,8 @@ export interface NativeAddon {
   directEvents(): ArrayBuffer | undefined;
   /** SO_MARK on every UDP socket of this process. */
   mark(value: number): void;
+  /** False where that address cannot be asked now, or there is no such session. */
+  ask(index: number, address: string, port: number): boolean;
   /** False for an address that our sockets cannot reach. */
   setEndpoint(device: number, address: string, port: number): boolean;
   /** `overhead`: bytes of IP and UDP header in front of a record. */

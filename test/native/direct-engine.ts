@@ -16,6 +16,7 @@ const paths = [
   'ancillary',
   'own',
   'probe',
+  'roaming',
   'event',
 ];
 const sources = [...reading, ...paths].map((name) => join(nativeSources, `${name}.c`));

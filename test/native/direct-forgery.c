@@ -176,6 +176,36 @@ static void deliver(const uint8_t *record, size_t length, const uint8_t *packet)
   settle();
 }
 
+/* Opens what the node has sent, and returns how long it is. */
+static size_t open_sent(uint8_t *record, size_t room, uint8_t kind) {
+  struct record_header header;
+  uint8_t key[RECORD_KEY];
+  memset(key, GENERATION, sizeof key);
+  ssize_t length = recv(lab.outside, record, room, 0);
+  if (length < 0 || !record_parse(record, (size_t)length, &header)) fail("a record", (uint64_t)length, 0);
+  expect("kind of record", header.kind, kind);
+  expect("index of record", header.index, PEER_INDEX);
+  struct record_key *opening = record_key_new(RECORD_CHACHA20_POLY1305, key, false);
+  int64_t opened = record_open(opening, record, (size_t)length, &header);
+  record_key_free(opening);
+  if (opened < 0) fail("a record that opens", 0, 1);
+  return (size_t)opened;
+}
+
+/* A record from an address that the node does not know is taken, and asked back; the path moves with the answer. */
+static void deliver_from_elsewhere(unsigned lane, const uint8_t *record, size_t length, const uint8_t *packet) {
+  uint16_t before = end_port(&lab.end);
+  uint8_t question[RECORD_OVERHEAD + PROBE_LENGTH];
+  uint8_t answer[RECORD_OVERHEAD + PROBE_LENGTH];
+  lab.expected[COUNTER_TX_RECORDS]++;
+  deliver(record, length, packet);
+  expect("bytes of a question", open_sent(question, sizeof question, RECORD_PROBE), PROBE_LENGTH);
+  expect("port of the peer", end_port(&lab.end), before);
+  lab.expected[COUNTER_RX_RECORDS]++;
+  transmit(answer, seal(answer, lane, RECORD_REPLY, lab.counters[lane]++, question + RECORD_HEADER, PROBE_LENGTH), 0);
+  settle();
+}
+
 static void replay(const uint8_t *record, size_t length) {
   lab.expected[COUNTER_RX_REPLAYED]++;
   transmit(record, length, 0);
@@ -233,7 +263,8 @@ static void check_record(unsigned lane, uint8_t kind, size_t inside, uint16_t po
   send_forged(record, 65000);
   expect_silence(port);
   if (kind != RECORD_PACKET) return;
-  deliver(record, length, packet);
+  if (port == lab.outside_port) deliver(record, length, packet);
+  else deliver_from_elsewhere(lane, record, length, packet);
   for (unsigned again = 0; again < 3; again++) replay(record, length);
   settle();
 }
@@ -254,7 +285,8 @@ static void check_window(unsigned lane) {
   lab.counters[lane]++;
 }
 
-/* The path moves with the newest record only: an older one may have been held back and sent from anywhere. */
+/* The path moves where the newest record came from, and what was asked there was answered: an older one may have been
+ * held back and sent from anywhere, and a new one too. */
 static void check_roaming(unsigned lane) {
   uint8_t packet[40];
   uint8_t old[RECORD_OVERHEAD + sizeof packet];
@@ -268,12 +300,14 @@ static void check_roaming(unsigned lane) {
   lab.outside = open_udp(lab.node.address, &port);
   deliver(old, length, packet);
   expect_silence(home_port);
-  deliver(record, seal(record, lane, RECORD_PACKET, lab.counters[lane]++, packet, sizeof packet), packet);
+  length = seal(record, lane, RECORD_PACKET, lab.counters[lane]++, packet, sizeof packet);
+  deliver_from_elsewhere(lane, record, length, packet);
   take_event(EVENT_ROAMED, index_of(lane), 0);
   expect_silence(port);
   close(lab.outside);
   lab.outside = home;
-  deliver(record, seal(record, lane, RECORD_PACKET, lab.counters[lane]++, packet, sizeof packet), packet);
+  length = seal(record, lane, RECORD_PACKET, lab.counters[lane]++, packet, sizeof packet);
+  deliver_from_elsewhere(lane, record, length, packet);
   take_event(EVENT_ROAMED, index_of(lane), 0);
   expect_silence(home_port);
 }
@@ -301,24 +335,14 @@ static void check_malformed(unsigned lane) {
 static void check_probe(unsigned lane) {
   uint8_t record[RECORD_OVERHEAD + 500];
   uint8_t content[500] = {1, 2, 3, 4, 0, 0, 0, 0, 0, 0, 0, 9};
-  struct record_header header;
   lab.expected[COUNTER_RX_RECORDS] += 2;
   lab.expected[COUNTER_TX_RECORDS]++;
   transmit(record, seal(record, lane, RECORD_PROBE, lab.counters[lane]++, content, sizeof content), 0);
-  expect("bytes of an answer", (uint64_t)recv(lab.outside, record, sizeof record, 0), RECORD_OVERHEAD + REPLY_LENGTH);
-  expect("an answer", record_parse(record, RECORD_OVERHEAD + REPLY_LENGTH, &header), 1);
-  expect("kind of an answer", header.kind, RECORD_REPLY);
-  expect("index of an answer", header.index, PEER_INDEX);
-  uint8_t keys[RECORD_KEY];
-  memset(keys, GENERATION, sizeof keys);
-  struct record_key *opening = record_key_new(RECORD_CHACHA20_POLY1305, keys, false);
-  int64_t opened = record_open(opening, record, RECORD_OVERHEAD + REPLY_LENGTH, &header);
-  expect("bytes of an answer", (uint64_t)opened, REPLY_LENGTH);
+  expect("bytes of an answer", open_sent(record, sizeof record, RECORD_REPLY), REPLY_LENGTH);
   expect("another answer", memcmp(record + RECORD_HEADER, content, PROBE_LENGTH) != 0, 0);
   uint64_t count;
   memcpy(&count, record + RECORD_HEADER + PROBE_LENGTH, sizeof count);
   expect("records opened, the probe included", be64toh(count), lab.expected[COUNTER_RX_RECORDS] - 1);
-  record_key_free(opening);
   transmit(record, seal(record, lane, RECORD_REPLY, lab.counters[lane]++, content, PROBE_LENGTH), 0);
   settle();
   take_event(EVENT_REPLY, index_of(lane), 0x01020304);

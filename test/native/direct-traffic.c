@@ -176,10 +176,26 @@ static void add_sessions(struct pair *pair) {
   }
 }
 
+static bool arrived(const struct pair *pair, unsigned from) {
+  return end_count(&pair->sides[from].end, COUNTER_TX_RECORDS) ==
+         end_count(&pair->sides[1 - from].end, COUNTER_RX_RECORDS);
+}
+
+/* Whether an end has asked the other for another address, and its answer is under way: neither is told as an event. */
+static bool is_asking(const struct pair *pair) {
+  if (pair != pairs) return false; /* the others never move */
+  bool asks = false;
+  struct link *link = pair->sides[1].end.link;
+  pthread_mutex_lock(&link->lock);
+  for (unsigned i = 0; i < QUESTIONS; i++) asks |= link->questions[i].open;
+  pthread_mutex_unlock(&link->lock);
+  return asks || !arrived(pair, 1) || !arrived(pair, 0);
+}
+
 static bool is_drained(const struct pair *pair) {
   const struct side *a = &pair->sides[0];
   const struct side *b = &pair->sides[1];
-  return pair->probes == 0 && end_count(&b->end, COUNTER_RX_PACKETS) >= a->drained &&
+  return pair->probes == 0 && !is_asking(pair) && end_count(&b->end, COUNTER_RX_PACKETS) >= a->drained &&
          end_count(&a->end, COUNTER_RX_PACKETS) >= b->drained;
 }
 
@@ -279,7 +295,7 @@ static bool finish(void) {
   }
   /* The last change of address shows with the next record. */
   if (roamed < rebinds) probe(&pairs[0], &pairs[0].sides[0], 0);
-  return roamed >= rebinds;
+  return roamed >= rebinds && !is_asking(&pairs[0]);
 }
 
 /* The owner: what JavaScript's thread does, until all packets are there. */

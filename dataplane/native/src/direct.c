@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "receiver.h"
 #include "sender.h"
@@ -93,6 +94,7 @@ void link_set_endpoint(struct link *link, const struct endpoint *endpoint) {
   link->endpoint = *endpoint;
   link->own = (struct own_address){0};
   link->followed = link->uncut = false;
+  memset(link->questions, 0, sizeof link->questions);
   pthread_mutex_unlock(&link->lock);
 }
 

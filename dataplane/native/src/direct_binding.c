@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #include "probe.h"
+#include "roaming.h"
 
 /* Numbers of each event that directEvents returns. */
 #define EVENT_NUMBERS 5u
@@ -256,6 +257,19 @@ static napi_value send_probe(napi_env env, napi_callback_info info) {
   return binding_new_bool(env, probe_send(session, number, size));
 }
 
+/* ask(index, address, port): false where that address cannot be asked now, or there is no such session. */
+static napi_value ask(napi_env env, napi_callback_info info) {
+  napi_value values[3];
+  char text[64];
+  uint32_t port;
+  struct ends ends = {0};
+  struct session *session = session_arguments(env, info, 3, values);
+  if (session == NULL) return binding_new_bool(env, false);
+  if (!binding_string(env, values[1], text, sizeof text) || !binding_u32(env, values[2], &port)) return NULL;
+  bool valid = outer_endpoint(&session->link->direct->outer, text, (uint16_t)port, &ends.far);
+  return binding_new_bool(env, valid && roaming_ask(session, &ends));
+}
+
 /* directEvents(): a Float64Array's worth of bytes, four numbers for each: type, index, number, round trip in
  * milliseconds. Undefined for none; the bell rings for the next. */
 static napi_value take_events(napi_env env, napi_callback_info info) {
@@ -298,4 +312,5 @@ void direct_binding_register(napi_env env, napi_value exports, struct tuns *tuns
   binding_function(env, exports, "useSession", use_session, tuns);
   binding_function(env, exports, "removeSession", remove_session, tuns);
   binding_function(env, exports, "probe", send_probe, tuns);
+  binding_function(env, exports, "ask", ask, tuns);
 }

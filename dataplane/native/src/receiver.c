@@ -6,20 +6,18 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "busy_poll.h"
 #include "coalesce.h"
 #include "ecn.h"
 #include "probe.h"
+#include "roaming.h"
 #include "thread.h"
 
 /* What the kernel joined, and how many of that are taken in one call. */
 #define DATAGRAM 65536u
 #define BATCH 8u
-/* Milliseconds for which records leave from one address of ours, however they arrive: some round trips. */
-#define OWN_STAYS 2000u
 
 struct receiver {
   struct direct *direct;
@@ -102,39 +100,6 @@ static void take_packet(struct receiver *receiver, struct link *link, uint8_t *p
   coalesce_add(receiver->coalesce, packet, length, options);
 }
 
-static uint64_t milliseconds(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-  return (uint64_t)now.tv_sec * 1000u + (uint64_t)now.tv_nsec / 1000000u;
-}
-
-/* Under the link's lock. Where both ends follow each other's last address, and each has sent to another one than it was
- * sent to, they would change places with each round trip for ever: ours stays for longer than that. */
-static void follow_own(struct link *link, const struct ends *ends) {
-  if (own_address_equals(&link->own, &ends->own) || !own_address_is_set(&ends->own)) return;
-  uint64_t now = milliseconds();
-  if (own_address_fits(&link->own, &link->endpoint) && now - link->own_since < OWN_STAYS) return;
-  link->own = ends->own;
-  link->own_since = now;
-}
-
-/* A record that opened is from who has the key, wherever it came from; with the first one a peer with many addresses
- * only says which it sends from. */
-static void follow(struct session *session, const struct ends *ends) {
-  struct link *link = session->link;
-  pthread_mutex_lock(&link->lock);
-  bool moved = !endpoint_equals(&link->endpoint, &ends->far);
-  bool told = moved && link->followed;
-  if (moved) {
-    link->endpoint = ends->far;
-    link->uncut = false;
-  }
-  link->followed = true;
-  follow_own(link, ends);
-  pthread_mutex_unlock(&link->lock);
-  if (told) events_add(&link->direct->events, (struct event){.type = EVENT_ROAMED, .index = session->index});
-}
-
 /* Its session, where it is the newest of that; an older one may have been held back by somebody. */
 static struct session *take_record(struct receiver *receiver, uint8_t *record, size_t length,
                                    const struct ends *ends) {
@@ -193,7 +158,7 @@ static void take_message(struct receiver *receiver, unsigned i) {
     newest = take_record(receiver, bytes + at, length - at < segment ? length - at : segment, &ends);
   }
   if (newest == NULL) return;
-  follow(newest, &ends);
+  roaming_heard(newest, &ends);
   /* Told with every datagram, once there was one; modulo 2³². */
   if (with.lost == 0 || with.lost == receiver->lost) return;
   count(newest->link->counters, COUNTER_RX_OVERFLOW, with.lost - receiver->lost);

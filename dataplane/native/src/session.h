@@ -57,6 +57,20 @@ enum direct_counter { COUNTER_UNKNOWN, COUNTER_NO_RECORD, DIRECT_COUNTERS };
 /* One more than the greatest. */
 #define DSCP_COPY 64u
 
+/* Bytes of a probe that its answer brings back, none of which can be guessed. */
+#define QUESTION_LENGTH 12u
+/* Addresses of a peer that are asked at a time. */
+#define QUESTIONS 4u
+
+/* Whether the peer is at an address (roaming.h). */
+struct question {
+  bool open; /* not answered yet */
+  struct ends ends;
+  uint8_t content[QUESTION_LENGTH];
+  uint64_t since; /* milliseconds: asked first, and last */
+  uint64_t at;
+};
+
 struct session;
 
 struct direct {
@@ -87,6 +101,7 @@ struct link {
   struct own_address own; /* where its records come to, and so where ours leave from */
   uint64_t own_since;     /* milliseconds */
   bool followed; /* a record came from there */
+  struct question questions[QUESTIONS];
   bool uncut;    /* the interface on the way there cannot cut: one call for each record */
   atomic_bool singly; /* the same, by the owner's will */
   _Atomic uint64_t counters[LINK_COUNTERS];
