@@ -12,7 +12,7 @@ import { type NeighborMessage, neighborMessage } from '../protocol/signaling.ts'
 import type { StatusReport, Warning } from '../protocol/status.ts';
 import type { Warnings } from '../protocol/warnings.ts';
 import type { ControlConfig } from './config.ts';
-import type { Effect, MeshEvent } from './core/events.ts';
+import type { Channel, Effect, MeshEvent } from './core/events.ts';
 import { DataplaneConnection } from './io/dataplane-connection.ts';
 import { startOptions } from './io/dataplane-process.ts';
 import type { Local } from './io/handshake.ts';
@@ -38,6 +38,8 @@ export interface DataplaneShellOptions {
   /** The key pinned for a peer, in hexadecimal. */
   readonly keyOf: (peer: string) => string | undefined;
   readonly take: (event: MeshEvent) => void;
+  /** Whether a message of so many bytes is to be looked at. */
+  readonly admit: (channel: Channel, bytes: number) => boolean;
   readonly warnings: Warnings;
   /** Told when the dataplane's own warnings are others. */
   readonly changed: () => void;
@@ -234,9 +236,11 @@ export class DataplaneShell {
   }
 
   #signalled({ peer, frame }: NotificationParams<'signal'>): void {
-    const { take, log } = this.#options;
+    const { take, admit, log } = this.#options;
+    const channel = `link:${peer}`;
+    if (!admit(channel, frame.length)) return;
     try {
-      take({ type: 'message', channel: `link:${peer}`, message: parse(neighborMessage, frame) });
+      take({ type: 'message', channel, message: parse(neighborMessage, frame) });
     } catch (error) {
       log.debug('message not understood', { peer, reason: reasonOf(error) });
     }

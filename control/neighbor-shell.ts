@@ -34,6 +34,8 @@ export interface NeighborShellOptions {
   readonly pins: ReadonlyMap<string, string>;
   readonly keep: (id: string, key: string) => void;
   readonly take: (event: MeshEvent) => void;
+  /** Whether a message of so many bytes is to be looked at. */
+  readonly admit: (channel: Channel, bytes: number) => boolean;
   readonly warnings: Warnings;
 }
 
@@ -137,6 +139,7 @@ export class NeighborShell {
     const channel = `ws:${++this.#socketCounter}`;
     const { id } = proven.peer;
     const neighbor = new NeighborSocket(socket, proven, {
+      admits: (bytes) => this.#options.admit(channel, bytes),
       message: (message) => {
         neighbor.epoch = latestEpoch(neighbor, message);
         this.#options.take({ type: 'message', channel, message });

@@ -10,8 +10,9 @@ import { inOrder, Warnings } from '../protocol/warnings.ts';
 import { AloneWarning } from './alone.ts';
 import { type ControlConfig, longestPause } from './config.ts';
 import { formatHostPort } from './core/address.ts';
+import { admit } from './core/costs.ts';
 import type { Environment } from './core/environment.ts';
-import type { Effect, MeshEvent } from './core/events.ts';
+import type { Channel, Effect, MeshEvent } from './core/events.ts';
 import { nextDeadline, step } from './core/mesh.ts';
 import { type Mesh, newMesh } from './core/state.ts';
 import { DataplaneShell } from './dataplane-shell.ts';
@@ -68,6 +69,7 @@ export class ControlShell {
     this.#dataplane = new DataplaneShell({
       ...{ config, local: this.#local, log, early, changed, warnings: this.#warnings },
       keyOf: (peer) => this.#mesh.membership.pins.get(peer),
+      admit: (channel, bytes) => this.#admit(channel, bytes),
       take: (event) => this.#take(event),
     });
     this.#controlSocket = new PatientControlSocket(config, this.#warnings, () => this.status());
@@ -93,6 +95,7 @@ export class ControlShell {
       log,
       pins,
       keep: (peer, key) => this.#kept.pin(peer, key),
+      admit: (channel, bytes) => this.#admit(channel, bytes),
       take: (event) => this.#take(event),
       warnings: this.#warnings,
     });
@@ -170,6 +173,10 @@ export class ControlShell {
       verify: verifyWith,
       digest: sha256,
     };
+  }
+
+  #admit(channel: Channel, bytes: number): boolean {
+    return admit(this.#mesh, channel, bytes, this.#environment().now);
   }
 
   #take(event: MeshEvent): void {

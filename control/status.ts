@@ -34,7 +34,16 @@ export function neighborStatuses(mesh: Mesh): StatusReport['neighbors'] {
     ways.add(channel.startsWith('ws:') ? 'websocket' : 'link');
     via.set(id, ways);
   }
-  return [...via].sort(([a], [b]) => (a < b ? -1 : 1)).map(([id, ways]) => ({ id, via: [...ways].sort() }));
+  return [...via]
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([id, ways]) => {
+      const refused = mesh.accounts.get(id)?.refused;
+      return {
+        id,
+        via: [...ways].sort(),
+        ...(refused !== undefined && refused.size > 0 ? { refused: Object.fromEntries(refused) } : {}),
+      };
+    });
 }
 
 /** Of every node that it knows, in order. */

@@ -115,7 +115,14 @@ export const statusReport = z.object({
     }),
   ),
   /** Nodes that can be signaled directly. */
-  neighbors: z.array(z.object({ id: z.string(), via: z.array(z.enum(['websocket', 'link'])) })),
+  neighbors: z.array(
+    z.object({
+      id: z.string(),
+      via: z.array(z.enum(['websocket', 'link'])),
+      /** What of it was not looked at, or not passed on, by cause; left out where there was nothing. */
+      refused: z.optional(z.record(z.string(), z.int())),
+    }),
+  ),
   peers: z.array(peerStatus),
   /** What an operator should know, of control and of the dataplane. */
   warnings: z.optional(z.array(warning)),

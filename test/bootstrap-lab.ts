@@ -64,6 +64,7 @@ export async function serve(
       const messages: NeighborMessage[] = [];
       const ends: (CryonetError | undefined)[] = [];
       const neighbor = new NeighborSocket(socket, proven, {
+        admits: () => true,
         message: (message) => void messages.push(message),
         closed: (cause) => void ends.push(cause),
       });

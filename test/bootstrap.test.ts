@@ -43,6 +43,7 @@ test('a client and a server with the same token are neighbors, and messages cros
   await waitFor('the neighbor', () => served.neighbors.length === 1);
   const heard: NeighborMessage[] = [];
   const client = new NeighborSocket(socket, proven, {
+    admits: () => true,
     message: (message) => void heard.push(message),
     closed: () => {},
   });

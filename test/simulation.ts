@@ -2,6 +2,7 @@
  * A mesh of many control cores in virtual time: a network that loses, repeats and reorders, WebSockets that are dialed
  * again, and a dataplane that connects two nodes once both hold each other's description. Deterministic from its seed.
  */
+import { admit } from '../control/core/costs.ts';
 import type { Channel, Effect, MeshEvent } from '../control/core/events.ts';
 import { nextDeadline, step } from '../control/core/mesh.ts';
 import type { Policy } from '../control/core/policy.ts';
@@ -10,6 +11,7 @@ import type { LinkReport } from '../protocol/dataplane.ts';
 import type { NeighborMessage, Route } from '../protocol/signaling.ts';
 import { keyOf, testEnvironment } from './environment.ts';
 import { EventQueue } from './event-queue.ts';
+import { freeze, sizeOf } from './simulated-message.ts';
 
 export interface Faults {
   /** Probabilities in [0, 1) for each message between neighbors. */
@@ -219,6 +221,12 @@ export class Simulation {
     return effects;
   }
 
+  /** A message arrives, and is looked at if its neighbor may cost us that. */
+  deliver(node: SimulatedNode, channel: Channel, message: NeighborMessage): readonly Effect[] {
+    if (!admit(node.mesh, channel, sizeOf(message), this.now)) return [];
+    return this.happen(node, { type: 'message', channel, message });
+  }
+
   environmentOf(node: SimulatedNode) {
     return testEnvironment(node.key, this.now, () => this.random());
   }
@@ -346,8 +354,7 @@ export class Simulation {
         const end = carrier === undefined ? undefined : this.#find(to, from.id, carrier.negotiation);
         const arrives = isLink ? end?.open === true && end.alive : to.sockets.get(channel) === from;
         if (!arrives) return;
-        const back = isLink ? `link:${from.id}` : channel;
-        this.happen(to, { type: 'message', channel: back, message });
+        this.deliver(to, isLink ? `link:${from.id}` : channel, message);
       });
     }
   }
@@ -454,13 +461,6 @@ export class Simulation {
     }
     return list;
   }
-}
-
-/** The receiver gets the sender's own objects: neither may change them. */
-function freeze(message: NeighborMessage): void {
-  Object.freeze(message);
-  if (message.type === 'members') for (const entry of message.entries) Object.freeze(entry);
-  if (message.type === 'flood' && message.sender !== undefined) Object.freeze(message.sender);
 }
 
 export function pairOf(a: string, b: string): string {

@@ -18,6 +18,7 @@ import {
   everyone,
   type FloodMessage,
 } from '../../protocol/signaling.ts';
+import { spend } from './costs.ts';
 import { hex, prefixed } from './environment.ts';
 import type { Channel } from './events.ts';
 import { isSigned, type Membership, readRecord } from './membership.ts';
@@ -65,15 +66,19 @@ export function sendBody(turn: Turn, to: string, draft: Draft, wide = false): vo
 
 /** Passes a flood from the neighbor `teller` on, where it is not to us alone. Returns the body of what is to us. */
 export function arrive(turn: Turn, teller: string, message: FloodMessage): Body | undefined {
-  const { mesh, effects } = turn;
+  const { mesh, env, effects } = turn;
   if (message.from === mesh.self.id) return undefined;
   const isOurs = message.to === mesh.self.id;
   const onward = { ...message, ttl: message.ttl - 1 };
   const straight = teller === message.from && !isOurs ? channelTo(turn, message.to) : undefined;
   if (straight !== undefined) {
-    if (message.ttl > 0) effects.push({ type: 'send', channel: straight, message: onward });
+    if (message.ttl > 0 && spend(mesh, teller, 'signatures', env.now)) {
+      effects.push({ type: 'send', channel: straight, message: onward });
+    }
     return undefined;
   }
+  const sender = mesh.membership.members.has(message.from) ? message.from : '';
+  if (sender !== teller && !spend(mesh, teller, 'floods', env.now, 1, sender)) return undefined;
   const body = open(turn, message);
   if (body === undefined) return undefined;
   learnRoute(turn, message.from, teller);
@@ -137,9 +142,14 @@ function forward(turn: Turn, source: string | undefined, message: FloodMessage, 
     effects.push({ type: 'send', channel: way, message });
     return;
   }
-  for (const [id, channel] of channels) {
-    if (id !== source && id !== message.from) effects.push({ type: 'send', channel, message });
+  if (source !== undefined) {
+    channels.delete(source);
+    channels.delete(message.from);
+    const bytes = message.body.length * channels.size;
+    const payer = mesh.accounts.has(message.from) ? message.from : source;
+    if (!spend(mesh, payer, 'copies', turn.env.now, bytes)) return;
   }
+  for (const channel of channels.values()) effects.push({ type: 'send', channel, message });
 }
 
 /** One channel for each neighbor; a WebSocket before a link, which may be lost without our knowing yet. */

@@ -4,6 +4,7 @@
  * everyone, so that the steady state is one `alive` per neighbor and interval.
  */
 import { type MemberEntry, membersPerMessage, type NeighborMessage } from '../../protocol/signaling.ts';
+import { refuse, spend } from './costs.ts';
 import { climb, correct, passToNode } from './epoch.ts';
 import type { Channel } from './events.ts';
 import { channelsByNeighbor, learnRoute } from './flood.ts';
@@ -14,6 +15,10 @@ import { meetTwin } from './twin.ts';
 
 /** Milliseconds to gather news before telling it: a mesh that forms tells of many nodes at once. */
 const newsDelay = 30;
+
+/** Starts of a node that are told to everyone at once, in so many milliseconds. */
+const startsAtOnce = 4;
+const startsWindow = 40_000;
 
 /** Milliseconds between two lines about the same trouble. */
 const noticePause = 60_000;
@@ -48,9 +53,11 @@ export function receiveAlive(
   message: NeighborMessage & { type: 'alive' },
 ): void {
   const { mesh, env } = turn;
+  const { id: neighbor } = mesh.neighbors.get(channel)!;
+  if (!spend(mesh, neighbor, 'alives', env.now)) return;
   const digest = membersDigest(mesh.membership, env);
   if (digest.some((byte, i) => byte !== message.digest[i])) {
-    welcome(turn, channel);
+    if (spend(mesh, neighbor, 'lists', env.now)) welcome(turn, channel);
     return;
   }
   const channels = channelsByNeighbor(turn);
@@ -74,6 +81,8 @@ export function takeRecord(turn: Turn, entry: MemberEntry, teller: string, chann
   switch (outcome) {
     case 'new':
     case 'newer': {
+      const isTooSoon = !within(mesh.quotas, `starts ${id}`, startsAtOnce, startsWindow, env.now);
+      if (isTooSoon) refuse(mesh, mesh.neighbors.get(channel)?.id ?? teller, 'starts', env.now);
       const member = mesh.membership.members.get(id)!;
       turn.effects.push({ type: 'pin', id, key: mesh.membership.pins.get(id)! });
       const link = ensureLink(turn, id);
@@ -93,6 +102,8 @@ export function takeRecord(turn: Turn, entry: MemberEntry, teller: string, chann
       }
       if (outcome === 'new') notice(turn, 'debug', 'peer learned', { peer: id, epoch: member.record.epoch });
       if (!mesh.routes.has(id)) learnRoute(turn, id, teller);
+      // Who has not heard of it does by the next lists.
+      if (isTooSoon) return;
       spread(turn, id, teller);
       if (outcome === 'newer' && teller !== id) passToNode(turn, id, entry, channel);
       return;

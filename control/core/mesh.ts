@@ -8,6 +8,7 @@
  *                                               └───────── reports ◄────────┘
  */
 import { everyone, type NeighborMessage } from '../../protocol/signaling.ts';
+import { settleAccounts, spend } from './costs.ts';
 import type { Environment } from './environment.ts';
 import { correct, settleEpochs } from './epoch.ts';
 import type { Channel, Effect, MeshEvent } from './events.ts';
@@ -77,7 +78,7 @@ function take(turn: Turn, event: MeshEvent): void {
   switch (event.type) {
     case 'neighbor-up':
       mesh.neighbors.set(event.channel, { id: event.id });
-      welcome(turn, event.channel);
+      if (spend(mesh, event.id, 'welcomes', turn.env.now)) welcome(turn, event.channel);
       retryOutstanding(turn);
       return;
     case 'neighbor-down':
@@ -123,7 +124,7 @@ function receive(plain: Turn, channel: Channel, message: NeighborMessage): void 
   const { mesh, env } = plain;
   const neighbor = mesh.neighbors.get(channel);
   if (neighbor === undefined) return;
-  const turn = { ...plain, env: looking(plain) };
+  const turn = { ...plain, env: looking(plain, neighbor.id) };
   const { epoch } = mesh.self;
   const member = mesh.membership.members.get(neighbor.id);
   if (member !== undefined) member.heardAt = env.now;
@@ -173,6 +174,7 @@ function tick(turn: Turn): void {
     forgetSilent(turn);
     settleEpochs(turn);
     settleTwin(turn);
+    settleAccounts(turn);
   }
   for (const link of [...mesh.links.values()]) tend(turn, link);
 }

@@ -1,16 +1,21 @@
 /** Looking at a signature takes 0.1 ms, more than all else that a message costs. So one that held is not looked at again. */
+import { refuse, spend } from './costs.ts';
 import { type Environment, hex } from './environment.ts';
 import { remember, remembers } from './recent.ts';
 import type { Turn } from './state.ts';
 
-/** What the handling of a message from a neighbor is given: remembers what held. */
-export function looking({ mesh, env }: Turn): Environment {
+/** What the handling of a message from `neighbor` is given: remembers what held, and has the neighbor pay for the rest. */
+export function looking({ mesh, env }: Turn, neighbor: string): Environment {
   return {
     ...env,
     verify: (key, message, signature) => {
       const name = hex(env.digest(join(key, signature, message)).subarray(0, 16));
       if (remembers(mesh.proven, name)) return true;
-      if (!env.verify(key, message, signature)) return false;
+      if (!spend(mesh, neighbor, 'signatures', env.now)) return false;
+      if (!env.verify(key, message, signature)) {
+        refuse(mesh, neighbor, 'forged', env.now);
+        return false;
+      }
       remember(mesh.proven, name);
       return true;
     },

@@ -1,5 +1,6 @@
 /** The state that one node keeps of the mesh, and what every part of `step` works on. */
 import type { NodeRecord } from '../../protocol/signaling.ts';
+import type { Account } from './costs.ts';
 import type { Environment } from './environment.ts';
 import { type Epochs, newEpochs } from './epoch.ts';
 import type { Channel, Effect, Level } from './events.ts';
@@ -29,6 +30,8 @@ export interface Mesh {
   readonly config: MeshConfig;
   readonly membership: Membership;
   readonly neighbors: Map<Channel, { readonly id: string }>;
+  /** What each neighbor costs us. */
+  readonly accounts: Map<string, Account>;
   readonly links: Map<string, Link>;
   readonly windows: Map<string, ReplayWindow>;
   /** Signatures that held. */
@@ -72,6 +75,7 @@ export function newMesh(
     config,
     membership: newMembership(self, pins, config.forgetAfter, env),
     neighbors: new Map(),
+    accounts: new Map(),
     links: new Map(),
     windows: new Map(),
     proven: newRecent(provenSignatures),

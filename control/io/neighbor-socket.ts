@@ -11,6 +11,9 @@ import type { Proven } from './handshake.ts';
 const handshakeTimeout = 5000;
 const pingInterval = 10_000;
 
+/** Milliseconds in which nothing is read of a neighbor that sends too much. */
+const restTime = 100;
+
 /** Unsent bytes after which a neighbor counts as gone. */
 const maxBacklog = 8_388_608;
 
@@ -18,6 +21,8 @@ const maxBacklog = 8_388_608;
 export const maxWebSocketFrame = maxNeighborFrame + 16;
 
 export interface SocketEvents {
+  /** Whether a message of so many bytes is to be looked at. One that is not is dropped, and no more is read for a moment. */
+  admits(bytes: number): boolean;
   message(message: NeighborMessage): void;
   /** Last event. `cause` is undefined where the other side closed in order. */
   closed(cause: CryonetError | undefined): void;
@@ -82,6 +87,7 @@ export class NeighborSocket {
   readonly #proven: Proven;
   readonly #events: SocketEvents;
   readonly #keepAlive: NodeJS.Timeout;
+  #resting: NodeJS.Timeout | undefined;
   #heard = true;
   #closed = false;
 
@@ -145,6 +151,10 @@ export class NeighborSocket {
       const frame = this.#proven.incoming.open(received);
       if (frame === undefined)
         throw new CryonetError('bad_frame', 'a frame that was not sealed by the neighbor');
+      if (!this.#events.admits(frame.length)) {
+        this.#rest();
+        return;
+      }
       this.#events.message(parse(neighborMessage, frame));
     } catch (error) {
       this.close(
@@ -155,9 +165,17 @@ export class NeighborSocket {
     }
   }
 
+  #rest(): void {
+    if (this.#socket.isPaused) return;
+    this.#socket.pause();
+    this.#resting = setTimeout(() => this.#socket.resume(), restTime);
+  }
+
   #end(cause: CryonetError | undefined): void {
     if (this.#closed) return;
     this.#closed = true;
+    clearTimeout(this.#resting);
+    this.#socket.resume();
     clearInterval(this.#keepAlive);
     this.#events.closed(cause);
   }

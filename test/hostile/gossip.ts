@@ -80,7 +80,7 @@ export class Hostile {
   say(to: SimulatedNode, message: NeighborMessage): void {
     for (const [channel, { id }] of to.mesh.neighbors) {
       if (id !== this.id) continue;
-      this.#simulation.happen(to, { type: 'message', channel, message });
+      this.#simulation.deliver(to, channel, message);
       return;
     }
   }
