@@ -2,6 +2,7 @@
  * The part of the dataplane's shell that has the peer connections: their descriptions and candidates, what arrives on
  * their datachannels, and the pings that find out whether they still carry anything.
  */
+import { isDeepStrictEqual } from 'node:util';
 import type { Notification, NotificationParams, Params, Result } from '../protocol/dataplane.ts';
 import { CryonetError, reasonOf } from '../protocol/errors.ts';
 import type { Log } from '../protocol/log.ts';
@@ -20,7 +21,7 @@ import type { CandidateFilter } from './io/candidate-filter.ts';
 import { fingerprintOf } from './io/engine/sdp.ts';
 import type { IceServerWatch } from './io/ice-server-watch.ts';
 import { LiveConnection, LiveConnections, readWire } from './io/live-connection.ts';
-import type { Connection, ConnectionState, Engine, Misuse } from './io/webrtc.ts';
+import type { Connection, ConnectionState, Engine, IceServer, Misuse } from './io/webrtc.ts';
 
 /** Intervals between two pings where a direct path carries the packets: only to know that there is another one. */
 const restingPings = 10;
@@ -172,6 +173,15 @@ export class ConnectionShell {
       this.#watch(peer);
       this.active(peer)?.ping();
     }
+    this.#options.iceServers.look([...this.#live.all()].flatMap(({ live }) => live.asked));
+  }
+
+  /** Ends the connections that asked this server for a relay: they are negotiated anew, without it. */
+  leave(server: IceServer): void {
+    for (const { peer, negotiation, live } of [...this.#live.all()]) {
+      if (live.asked.some((asked) => isDeepStrictEqual(asked, server)))
+        this.#drop(peer, negotiation, 'its TURN server takes no nonce');
+    }
   }
 
   /** The direct path has an unanswered probe. */
@@ -200,8 +210,9 @@ export class ConnectionShell {
     const at = { peer, negotiation };
     const otherPort = route === 'shared' && takesOtherPort(this.#failures, peer, offered);
     if (otherPort) log.debug('by another UDP port: the one before leads nowhere', at);
+    const servers = iceServers.use(given);
     const connection = engine.connect(
-      { route, iceServers: iceServers.use(given), narrow: this.#narrow.has(peer), otherPort },
+      { route, iceServers: servers, narrow: this.#narrow.has(peer), otherPort },
       {
         candidate: (candidate) => {
           if (route === 'relay') opened();
@@ -235,7 +246,8 @@ export class ConnectionShell {
         misused: (how) => this.#drop(peer, negotiation, misuses[how]),
       },
     );
-    const live = new LiveConnection(connection, { route, offered, identity });
+    const asked = route === 'relay' ? servers.filter((server) => server.kind === 'turn') : [];
+    const live = new LiveConnection(connection, { route, offered, identity, asked });
     this.#live.add(peer, negotiation, live);
     return live;
   }

@@ -129,6 +129,7 @@ export class DataplaneShell {
         if (trouble === undefined) this.#warnings.clear(subject);
         else this.#warnings.set(subject, `it is not used: ${trouble}`);
       },
+      endless: (server) => this.#connections.leave(server),
     });
     this.#connections = new ConnectionShell({
       log: options.log,

@@ -47,7 +47,7 @@ export class Pairs {
   /** IDs whose candidates do not reach their peers. */
   readonly mute = new Set<string>();
   /** What is wrong with an ICE server. */
-  iceServerTrouble: (server: IceServer) => string | undefined = () => undefined;
+  iceServerTrouble: (server: IceServer) => string | undefined | Promise<string> = () => undefined;
   readonly #sides = new Map<string, Side>();
   #negotiations = 0;
 

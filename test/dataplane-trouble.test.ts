@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { type TestContext, test } from 'node:test';
+import { staleForEver } from '../dataplane/io/ice-server-check.ts';
 import { MemoryTunFactory } from '../dataplane/io/memory-tun.ts';
 import type { Connection } from '../dataplane/io/webrtc.ts';
 import { DataplaneShell } from '../dataplane/shell.ts';
@@ -316,12 +317,9 @@ test('packets that no interface takes are counted as dropped, and cost nothing e
   assert.ok(counters.rxDropped >= 2, `${counters.rxDropped}`);
 });
 
-test('a TURN server that does not work is a warning without its credentials, and is given to no later connection', async (context) => {
-  const { pairs, a } = await twoOf(context);
-  const turn = { kind: 'turn', host: 't.example', port: 3478, user: 'u', credential: 'hidden' } as const;
-  const stun = { kind: 'stun', host: 's.example', port: 3478 } as const;
+/** Which servers each connection of the engines that are made from now on is given. */
+function serversGiven(context: TestContext, { network }: Pairs): (readonly IceServer[])[] {
   const given: (readonly IceServer[])[] = [];
-  const { network } = pairs;
   const engine = network.engine.bind(network);
   context.mock.method(network, 'engine', (node: string) => {
     const made = engine(node);
@@ -332,6 +330,14 @@ test('a TURN server that does not work is a warning without its credentials, and
     };
     return made;
   });
+  return given;
+}
+
+test('a TURN server that does not work is a warning without its credentials, and is given to no later connection', async (context) => {
+  const { pairs, a } = await twoOf(context);
+  const turn = { kind: 'turn', host: 't.example', port: 3478, user: 'u', credential: 'hidden' } as const;
+  const stun = { kind: 'stun', host: 's.example', port: 3478 } as const;
+  const given = serversGiven(context, pairs);
   pairs.iceServerTrouble = ({ kind }) => (kind === 'turn' ? 'it refuses with error 401' : undefined);
   await a.hello({ mtu: 1400 });
   const offer = (peer: string) =>
@@ -351,4 +357,25 @@ test('a TURN server that does not work is a warning without its credentials, and
     [],
     'another configuration may have another server',
   );
+});
+
+test('connections that ask a TURN server which takes no nonce are ended, and negotiated without it', async (context) => {
+  const { pairs, a } = await twoOf(context);
+  const turn = { kind: 'turn', host: 't.example', port: 3478, user: 'u', credential: 'hidden' } as const;
+  const given = serversGiven(context, pairs);
+  const { promise: checked, resolve } = Promise.withResolvers<string>();
+  pairs.iceServerTrouble = () => checked;
+  await a.hello({ mtu: 1400 });
+  const offer = (peer: string, route: 'shared' | 'relay', negotiation: string) =>
+    a.shell.request('offer', { ...attemptWith(peer, negotiation), route, iceServers: [turn] });
+  await offer('b', 'shared', 'one');
+  await offer('b', 'relay', 'two');
+  resolve(staleForEver);
+  await waitFor('the end', () => a.ended.length > 0);
+  assert.deepEqual(
+    a.ended.map(({ negotiation, reason }) => [negotiation, reason]),
+    [['two', 'its TURN server takes no nonce']],
+  );
+  await offer('b', 'relay', 'three');
+  assert.deepEqual(given, [[turn], [turn], []]);
 });

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
+import { staleForEver } from '../dataplane/io/ice-server-check.ts';
 import { IceServerWatch } from '../dataplane/io/ice-server-watch.ts';
 import type { IceServer } from '../dataplane/io/webrtc.ts';
 
@@ -24,6 +25,7 @@ function watching(context: TestContext) {
       return troubles[kind];
     },
     told: (subject, trouble) => void told.push(`${subject} ${trouble ?? 'works'}`),
+    endless: ({ kind }) => void told.push(`${kind} endless`),
   });
   context.after(() => watch.close());
   const pass = async (milliseconds: number) => {
@@ -128,6 +130,24 @@ test('a server is checked when the credential has ended that somebody made for i
   assert.deepEqual(watch.use([limited]), []);
 });
 
+test('a TURN server that connections have asked is checked every five minutes, and told of where they ask it for ever', async (context) => {
+  const { watch, troubles, checks, told, pass } = watching(context);
+  watch.use([stun, turn]);
+  await settled();
+  for (let second = 0; second < 299; second++) {
+    await pass(1000);
+    watch.look([turn, turn]);
+  }
+  assert.deepEqual(checks, ['stun', 'turn']);
+  troubles.turn = staleForEver;
+  await pass(1000);
+  watch.look([turn, turn]);
+  await settled();
+  assert.deepEqual(checks, ['stun', 'turn', 'turn']);
+  assert.equal(told.at(-1), 'turn endless');
+  watch.look([{ ...turn, port: 1 }]);
+});
+
 test('a server that is not used any more is forgotten, with the check that is under way', async (context) => {
   const { watch, troubles, told, signals, checks, pass } = watching(context);
   troubles.turn = 'it refuses';
@@ -149,6 +169,7 @@ test('of two users of one server, the one that is refused is told, whichever is 
   const refusing = new IceServerWatch({
     check: async (server) => (server === other ? 'it refuses' : undefined),
     told: (subject, trouble) => void told.push(`${subject} ${trouble ?? 'works'}`),
+    endless: ({ kind }) => void told.push(`${kind} endless`),
   });
   context.after(() => refusing.close());
   assert.deepEqual(refusing.use([other, turn]), [other, turn]);
@@ -165,6 +186,7 @@ test('of STUN servers those that work are asked, and all of them where none does
   const watch = new IceServerWatch({
     check: async (server) => (dead.has(server) ? 'it does not answer' : undefined),
     told: (subject, trouble) => void told.push(`${subject} ${trouble ?? 'works'}`),
+    endless: ({ kind }) => void told.push(`${kind} endless`),
   });
   context.after(() => watch.close());
   watch.use([stun, other, turn]);

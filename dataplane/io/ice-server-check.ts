@@ -191,6 +191,10 @@ function refusalOf(code: number): string {
     : `it refuses with error ${code}, ${meaning}`;
 }
 
+/** What is wrong with a TURN server that says 438 to each nonce of its own: libjuice asks it anew at once each time, for as
+ *  long as the connection lives. */
+export const staleForEver = refusalOf(438);
+
 function unauthorized(server: TurnServer): string {
   const refused = refusalOf(401);
   if (server.lifetime !== undefined)

@@ -1,11 +1,13 @@
 /** Which of the node's STUN and TURN servers work. */
-import type { IceServerCheck } from './ice-server-check.ts';
+import { type IceServerCheck, staleForEver } from './ice-server-check.ts';
 import { turnExpiry } from './turn-credentials.ts';
 import type { IceServer } from './webrtc.ts';
 
 /** Milliseconds from a check to the next one; twice as long after each that finds what the one before found. */
 const firstPause = 5_000;
 const longestPause = 60_000;
+/** Milliseconds from a check to the next one of a server that works, while a connection has asked it. */
+const lookPause = 300_000;
 
 /** Milliseconds after the end of a credential, for the server's clock. */
 const grace = 1000;
@@ -19,6 +21,8 @@ export interface WatchOptions {
   readonly check: IceServerCheck;
   /** `trouble` of the servers of this subject, `turn:host:port`; undefined: they work. */
   readonly told: (subject: string, trouble: string | undefined) => void;
+  /** Connections that have asked this server go on asking it, in vain, as fast as it answers. */
+  readonly endless: (server: IceServer) => void;
   readonly now?: () => number;
   /** Milliseconds of the clock that credentials end by. */
   readonly clock?: () => number;
@@ -39,8 +43,8 @@ interface Watched {
 
 /**
  * Checks each server when it is first used, when a connection got no candidate from one, when its credential has ended,
- * and while one does not work, however many connections there are: a server that comes back is soon found, and one that stays as it is is asked
- * once a minute.
+ * now and then while a connection has asked it, and while it does not work, however many connections there are: a server
+ * that comes back is soon found, and one that stays as it is is asked once a minute.
  */
 export class IceServerWatch {
   readonly #options: WatchOptions;
@@ -88,6 +92,14 @@ export class IceServerWatch {
     }
   }
 
+  /** There are connections that have asked these. */
+  look(servers: readonly IceServer[]): void {
+    for (const key of new Set(servers.map(keyOf))) {
+      const watched = this.#watched.get(key);
+      if (watched !== undefined && this.#now() - watched.checkedAt >= lookPause) this.#checkLater(watched);
+    }
+  }
+
   /** Idempotent. */
   close(): void {
     this.use([]);
@@ -126,6 +138,7 @@ export class IceServerWatch {
       watched.pause = isSame ? Math.min(longestPause, watched.pause * 2) : firstPause;
       watched.trouble = trouble;
       this.#tell(server);
+      if (trouble === staleForEver) this.#options.endless(server);
       if (trouble !== undefined) this.#checkLater(watched);
     });
   }

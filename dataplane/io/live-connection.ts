@@ -5,7 +5,7 @@ import { parse } from '../../protocol/schema.ts';
 import { maxWireFrame, type WireMessage, wireMessage } from '../../protocol/wire.ts';
 import type { FullPackets } from '../core/full-packets.ts';
 import { RoundTrip } from './round-trip.ts';
-import type { CandidatePair, Connection, Route } from './webrtc.ts';
+import type { CandidatePair, Connection, Route, TurnServer } from './webrtc.ts';
 
 /** Candidates kept while the remote description is being applied. */
 const maxEarlyCandidates = 64;
@@ -17,6 +17,8 @@ export class LiveConnection {
   readonly offered: boolean;
   /** The peer's Ed25519 key. */
   readonly identity: Uint8Array;
+  /** TURN servers that were asked for a relay. */
+  readonly asked: readonly TurnServer[];
   /** Of the DTLS certificates, once the descriptions are there. */
   readonly fingerprints: { ours?: string; theirs?: string } = {};
   readonly roundTrip = new RoundTrip();
@@ -38,11 +40,15 @@ export class LiveConnection {
   answersFull = false;
   #early: string[] | undefined = [];
 
-  constructor(connection: Connection, about: { route: Route; offered: boolean; identity: Uint8Array }) {
+  constructor(
+    connection: Connection,
+    about: Pick<LiveConnection, 'route' | 'offered' | 'identity' | 'asked'>,
+  ) {
     this.connection = connection;
     this.route = about.route;
     this.offered = about.offered;
     this.identity = about.identity;
+    this.asked = about.asked;
   }
 
   /** Both descriptions are there and candidates of the peer are tried, but none has worked. */

@@ -12,7 +12,7 @@
  * never called. And a relayed DTLS server that gets a ClientHello before its ICE has connected may freeze the process
  * for good: the ICE thread holds the agent and waits for the handshake, which waits for the agent in order to send
  * through the relay. `CandidateHold` keeps the order that avoids it. A TURN server that says 438 for ever is asked anew
- * at once each time, for as long as the connection lives: one that does so is left out by `IceServerWatch`.
+ * at once each time, for as long as the connection lives: `IceServerWatch` finds it and has the connection ended.
  */
 
 import { setTimeout as delay } from 'node:timers/promises';
