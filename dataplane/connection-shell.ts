@@ -11,6 +11,7 @@ import { fullPacket, fullPacketNumber, type WireMessage } from '../protocol/wire
 import {
   type FullPacketsEvent,
   isSuspicious,
+  lookAgain,
   newFullPackets,
   step as stepFull,
 } from './core/full-packets.ts';
@@ -51,6 +52,8 @@ export interface ConnectionShellOptions {
   /** The way to the peer is one that no link may take. */
   readonly astray: (peer: string, detour: string) => void;
   readonly packet: (peer: string, bytes: Uint8Array) => void;
+  /** Whether it is known that not even the shortest packets which every path should take arrive at the peer. */
+  readonly tooNarrow: (peer: string, known: boolean) => void;
   /** Bytes of the longest message on `data` that an engine which was told of this node's interfaces sends whole. */
   readonly fullPacket: () => number;
   readonly drained: (peer: string, connection: Connection) => void;
@@ -104,7 +107,7 @@ export class ConnectionShell {
   begin(peer: string): void {
     const live = this.active(peer);
     if (live === undefined || live.roundTrip.asks > 0) return;
-    if (!live.answersFull || this.#narrow.has(peer)) {
+    if (!live.answersFull) {
       live.ping();
       return;
     }
@@ -210,9 +213,10 @@ export class ConnectionShell {
     const at = { peer, negotiation };
     const otherPort = route === 'shared' && takesOtherPort(this.#failures, peer, offered);
     if (otherPort) log.debug('by another UDP port: the one before leads nowhere', at);
+    const narrow = this.#narrow.has(peer);
     const servers = iceServers.use(given);
     const connection = engine.connect(
-      { route, iceServers: servers, narrow: this.#narrow.has(peer), otherPort },
+      { route, iceServers: servers, narrow, otherPort },
       {
         candidate: (candidate) => {
           if (route === 'relay') opened();
@@ -247,7 +251,7 @@ export class ConnectionShell {
       },
     );
     const asked = route === 'relay' ? servers.filter((server) => server.kind === 'turn') : [];
-    const live = new LiveConnection(connection, { route, offered, identity, asked });
+    const live = new LiveConnection(connection, { route, offered, identity, narrow, asked });
     this.#live.add(peer, negotiation, live);
     return live;
   }
@@ -320,13 +324,24 @@ export class ConnectionShell {
     const effects = live.full === undefined ? [] : stepFull(live.full, event, performance.now());
     for (const effect of effects) {
       if (effect === 'lost') {
-        this.#drop(peer, negotiation, 'full packets are lost');
+        this.#fullAreLost(peer, negotiation, live);
         continue;
       }
       live.connection.send('data', fullPacket(live.full!.number, this.#options.fullPacket()));
       live.ping();
     }
-    if (event.type === 'pong') this.#schedule();
+    if (live.full?.phase === 'arrive') this.#options.tooNarrow(peer, false);
+    if (event.type !== 'tick') this.#schedule();
+  }
+
+  /** There is a connection with shorter packets; of one that has them there is nothing but to say so, and to look again. */
+  #fullAreLost(peer: string, negotiation: string, live: LiveConnection): void {
+    if (!live.narrow) {
+      this.#drop(peer, negotiation, 'full packets are lost');
+      return;
+    }
+    this.#options.tooNarrow(peer, true);
+    live.full = newFullPackets(performance.now() + lookAgain);
   }
 
   #askFull(): void {

@@ -105,17 +105,11 @@ export class DataplaneShell {
       link: (peer) => this.#interfaces.directOf(peer),
       send: (peer, negotiation, message) => this.#connections.get(peer, negotiation)?.sendWire(message),
       changed: (peer, up) => this.#directChanged(peer, up),
-      joined: (peer, takes) => {
-        if (takes) this.#warnings.clear('joining', peer);
-        else this.#warnings.set('joining', refusesJoined, peer);
-      },
+      joined: (peer, takes) => this.#warn('joining', takes ? undefined : refusesJoined, peer),
       // What is dead for probes most often is dead for the datachannel as well: that is asked at once, and has as long
       // to answer as the direct path has until it is lost.
       doubtful: (peer) => this.#connections.suspect(peer),
-      vanish: (peer, known) => {
-        if (known) this.#warnings.set('segmentation', vanishing, peer);
-        else this.#warnings.clear('segmentation', peer);
-      },
+      vanish: (peer, known) => this.#warn('segmentation', known ? vanishing : undefined, peer),
       fits: (peer, bytes, searching) => this.#take({ type: 'fits', peer, bytes, searching }),
     });
     this.#iceServers = new IceServerWatch({
@@ -125,10 +119,7 @@ export class DataplaneShell {
           opened: () => this.#engine.mark(),
           hostAddresses: () => this.#engine.hostAddresses(),
         }),
-      told: (subject, trouble) => {
-        if (trouble === undefined) this.#warnings.clear(subject);
-        else this.#warnings.set(subject, `it is not used: ${trouble}`);
-      },
+      told: (subject, trouble) => this.#warn(subject, trouble && `it is not used: ${trouble}`),
       endless: (server) => this.#connections.leave(server),
     });
     this.#connections = new ConnectionShell({
@@ -150,6 +141,7 @@ export class DataplaneShell {
       astray: (peer, detour) => this.#detours.set(peer, detour, performance.now()),
       packet: (peer, bytes) => this.#interfaces.receive(peer, bytes),
       fullPacket: () => Math.min(interfaceMtu(this.#config!), longestWhole),
+      tooNarrow: (peer, known) => this.#warn('narrow-path', known ? tooNarrow : undefined, peer),
       drained: (peer, connection) => this.#interfaces.change(peer, (device) => device.drained(connection)),
     });
   }
@@ -340,6 +332,11 @@ export class DataplaneShell {
     }
   }
 
+  #warn(subject: string, words: string | undefined, peer: string | null = null): void {
+    if (words === undefined) this.#warnings.clear(subject, peer);
+    else this.#warnings.set(subject, words, peer);
+  }
+
   #tell(peer: string): void {
     const link = this.#links.byPeer.get(peer);
     if (link !== undefined) this.#control?.notify('link', this.#report(link));
@@ -391,3 +388,7 @@ const longestWhole = 1376;
 
 const refusesJoined =
   'this kernel refuses packets that were joined, and gets them one by one, which is slower; another kernel may take them';
+
+const tooNarrow =
+  'packets of 1280 bytes do not arrive, though IPv6 asks every path to take them: short ones pass, long ones are lost; ' +
+  'raise the MTU of what is in between, a tunnel perhaps';

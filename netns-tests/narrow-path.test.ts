@@ -1,7 +1,7 @@
 /** Paths that are narrower than what the datachannel sends, and say nothing of it. */
 import assert from 'node:assert/strict';
 import { linkLocal } from '../dataplane/io/link-local.ts';
-import { onPath } from './lab/direct.ts';
+import { onPath, printedStatus } from './lab/direct.ts';
 import { farEnd } from './lab/mesh.ts';
 import { CryonetNode } from './lab/node.ts';
 import { ping } from './lab/ping.ts';
@@ -49,5 +49,35 @@ story(
     assert.ok(long <= 8000, lab.figures.at(-1));
     assert.ok(lost.length + first - 1 <= 0.04 * (sent + first - 1) + 1, lab.figures.at(-1));
     assert.equal(received, 20);
+  },
+);
+
+/*
+ *   a ── r1 ══ 1240 ══ r2 ── b      ICMP is dropped
+ */
+story(
+  'a path of less than 1280 bytes carries short packets, and the status says that it does not carry long ones',
+  ['nft', 'ping'],
+  async (lab) => {
+    const routers = await Routers.make(lab, ['a', 'b'], 1500);
+    await routers.setMtu(1240);
+    const [hostOfA, hostOfB] = routers.hosts;
+    const a = new CryonetNode(hostOfA, { listen: true }).start();
+    const b = new CryonetNode(hostOfB, { bootstrap: [a] }).start();
+    const far = farEnd(await onPath('direct', [a, b], 30_000));
+    for (const [node, peer] of [
+      [a, 'b'],
+      [b, 'a'],
+    ] as const)
+      await waitFor(
+        'the words',
+        20_000,
+        () => printedStatus(node),
+        (text) =>
+          text.replaceAll(/\s+/g, ' ').includes(`${peer}: narrow-path: packets of 1280 bytes do not arrive`),
+      );
+    const { received } = await ping(hostOfA, far, { count: 10 });
+    assert.equal(received, 10);
+    assert.equal((await ping(hostOfA, far, { size: 1232, count: 2 })).received, 0);
   },
 );

@@ -48,27 +48,47 @@ test('what is not answered while four pings behind it are is lost; one answer te
   step(other, { type: 'tick', number: 1 }, 0);
   step(other, { type: 'pong', number: 1 }, 20);
   step(other, { type: 'answered' }, 21);
-  assert.deepEqual([other.phase, other.askAt, isSuspicious(other)], ['arrive', null, false]);
+  assert.deepEqual([other.phase, other.askAt, isSuspicious(other)], ['arrive', 60_021, false]);
 });
 
-test('whatever a peer answers, it is asked four times a second at most, and at most four times in vain', () => {
+test('what arrived is asked for again, for a path may become narrower', () => {
+  const state = newFullPackets(0);
+  step(state, { type: 'tick', number: 1 }, 0);
+  step(state, { type: 'answered' }, 10);
+  assert.deepEqual(step(state, { type: 'tick', number: 2 }, 60_009), []);
+  let now = 60_010;
+  for (let number = 2; number <= 5; number++) {
+    assert.deepEqual(step(state, { type: 'tick', number }, now), ['ask']);
+    assert.deepEqual(step(state, { type: 'pong', number }, now), number === 5 ? ['lost'] : []);
+    if (state.askAt !== null) assert.equal(state.askAt - now, 2000, 'it may only be late');
+    now = state.askAt ?? now;
+  }
+});
+
+test('whatever a peer answers, it is asked four times a second at most, and at most four times in vain for an answer', () => {
   const event = fc.oneof(
     fc.record({ type: fc.constant('tick' as const), number: fc.nat(50) }),
     fc.record({ type: fc.constant('pong' as const), number: fc.integer() }),
     fc.constant({ type: 'answered' as const }),
   );
   fc.assert(
-    fc.property(fc.array(fc.tuple(event, fc.nat(100)), { maxLength: 300 }), (events) => {
-      const state = newFullPackets(0);
-      const asks: number[] = [];
-      let now = 0;
-      for (const [each, wait] of events) {
-        now += wait;
-        if (step(state, each, now)[0] === 'ask') asks.push(now);
-      }
-      assert.ok(asks.length <= 4);
-      assert.ok(asks.every((at, i) => i === 0 || at - asks[i - 1]! >= 250));
-    }),
+    fc.property(
+      fc.array(fc.tuple(event, fc.oneof(fc.nat(100), fc.nat(100_000))), { maxLength: 300 }),
+      (events) => {
+        const state = newFullPackets(0);
+        const asks: number[] = [];
+        let now = 0;
+        let vain = 0;
+        for (const [each, wait] of events) {
+          now += wait;
+          if (each.type === 'answered') vain = 0;
+          if (step(state, each, now)[0] !== 'ask') continue;
+          asks.push(now);
+          assert.ok(++vain <= 4);
+        }
+        assert.ok(asks.every((at, i) => i === 0 || at - asks[i - 1]! >= 250));
+      },
+    ),
   );
 });
 
@@ -101,6 +121,36 @@ test('a path that loses full packets is direct at once; its connection is made a
   await connect();
   await clock.pass(60_000);
   assert.equal(a.ended.length + b.ended.length, ends);
+});
+
+test('a path that does not take the shortest of full packets either is said, once, until it takes them', async (context) => {
+  let limit = 1280;
+  const network = new FakeNetwork({ loses: (_from, _to, bytes) => bytes.length >= limit });
+  const { a, b, clock, connect } = await labOf(context, network, false);
+  const warned = async () => (await a.hello()).warnings!.map(({ subject, peer }) => `${subject} ${peer}`);
+  await clock.until('the end of the connection', () => a.ended.length > 0 && b.ended.length > 0);
+  assert.deepEqual(await warned(), [], 'a connection with shorter packets may do');
+  await connect();
+  await clock.pass(2000);
+  assert.deepEqual(await warned(), ['narrow-path b']);
+  await clock.pass(5 * 60_000);
+  const lines = a.lines.filter(({ level, fields }) => level === 'warn' && fields.about === 'narrow-path');
+  assert.equal(lines.length, 1);
+  assert.equal(a.report('b')!.state, 'up', 'it carries what it carries');
+  limit = 1500;
+  await clock.pass(70_000);
+  assert.deepEqual(await warned(), []);
+});
+
+test('a path that becomes narrower under a link is noticed within a minute and a bit', async (context) => {
+  let limit = 1500;
+  const network = new FakeNetwork({ loses: (_from, _to, bytes) => bytes.length >= limit });
+  const { a, b, clock } = await labOf(context, network, false);
+  await clock.pass(5000);
+  limit = 1280;
+  await clock.until('the end of the connection', () => a.ended.length > 0 && b.ended.length > 0, 70_000);
+  const reasons = [...a.ended, ...b.ended].map(({ reason }) => reason);
+  assert.ok(reasons.includes('full packets are lost'), `${reasons}`);
 });
 
 test('a path that loses one message in five keeps its connection', async (context) => {

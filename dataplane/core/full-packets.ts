@@ -4,13 +4,17 @@
  * nothing, and a ping behind it on `wire`.
  *
  *              one is answered
- *     asking ──────────────────► arrive
- *        │
- *        └── as many as `enough` are not, in a row, while the pings behind them are ──► lost
+ *     asking ──────────────────► arrive: asked again after a while, for paths change
+ *        │                          │
+ *        └──────────────────────────┴── as many as `enough` are not, in a row, while the pings behind them are ──► lost
  */
 
 /** Milliseconds between an ask that was not answered and the next: what is lost together is lost once. */
 const pause = 250;
+/** The same where one has arrived before: packets may queue for seconds by now, and the pings behind them go past. */
+const longPause = 2000;
+/** Milliseconds until what arrived, or did not, is asked again. */
+export const lookAgain = 60_000;
 /** Of packets that are lost by chance, one in twenty say, hardly so many are lost in a row. */
 const enough = 4;
 /** After so many the next connection takes no chance. */
@@ -22,7 +26,7 @@ export interface FullPackets {
   number: number;
   /** That ask was not answered, nor were so many before it. */
   missed: number;
-  /** Of the next ask; null while the last one may be answered, and where there is none to come. Milliseconds. */
+  /** Of the next ask; null while the last one may be answered, and once they are lost. Milliseconds. */
   askAt: number | null;
 }
 
@@ -36,21 +40,23 @@ export type FullPacketsEvent =
 /** `ask`: send one, and then the ping. */
 export type FullPacketsEffect = 'ask' | 'lost';
 
-export function newFullPackets(now: number): FullPackets {
-  return { phase: 'asking', number: 0, missed: 0, askAt: now };
+/** The first ask is at `askAt`, milliseconds. */
+export function newFullPackets(askAt: number): FullPackets {
+  return { phase: 'asking', number: 0, missed: 0, askAt };
 }
 
 /** Whether they are lost, as far as is known of a connection that ends. */
 export function isSuspicious({ phase, missed }: FullPackets): boolean {
-  return phase === 'lost' || (phase === 'asking' && missed >= suspicious);
+  return phase === 'lost' || missed >= suspicious;
 }
 
 /** Changes `state` in place. */
 export function step(state: FullPackets, event: FullPacketsEvent, now: number): FullPacketsEffect[] {
-  if (state.phase !== 'asking') return [];
+  if (state.phase === 'lost') return [];
   if (event.type === 'answered') {
     state.phase = 'arrive';
-    state.askAt = null;
+    state.missed = 0;
+    state.askAt = now + lookAgain;
   } else if (event.type === 'tick') {
     if (state.askAt === null || now < state.askAt) return [];
     state.number = event.number;
@@ -58,7 +64,7 @@ export function step(state: FullPackets, event: FullPacketsEvent, now: number): 
     return ['ask'];
   } else if (state.number > 0 && state.askAt === null && event.number >= state.number) {
     state.missed += 1;
-    state.askAt = now + pause;
+    state.askAt = now + (state.phase === 'arrive' ? longPause : pause);
     if (state.missed < enough) return [];
     state.phase = 'lost';
     state.askAt = null;

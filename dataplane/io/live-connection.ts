@@ -19,6 +19,8 @@ export class LiveConnection {
   readonly identity: Uint8Array;
   /** TURN servers that were asked for a relay. */
   readonly asked: readonly TurnServer[];
+  /** Its packets are of the least length. */
+  readonly narrow: boolean;
   /** Of the DTLS certificates, once the descriptions are there. */
   readonly fingerprints: { ours?: string; theirs?: string } = {};
   readonly roundTrip = new RoundTrip();
@@ -42,13 +44,14 @@ export class LiveConnection {
 
   constructor(
     connection: Connection,
-    about: Pick<LiveConnection, 'route' | 'offered' | 'identity' | 'asked'>,
+    about: Pick<LiveConnection, 'route' | 'offered' | 'identity' | 'narrow' | 'asked'>,
   ) {
     this.connection = connection;
     this.route = about.route;
     this.offered = about.offered;
     this.identity = about.identity;
     this.asked = about.asked;
+    this.narrow = about.narrow;
   }
 
   /** Both descriptions are there and candidates of the peer are tried, but none has worked. */
