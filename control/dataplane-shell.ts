@@ -16,7 +16,6 @@ import type { Channel, Effect, MeshEvent } from './core/events.ts';
 import { DataplaneConnection } from './io/dataplane-connection.ts';
 import { startOptions } from './io/dataplane-process.ts';
 import type { Local } from './io/handshake.ts';
-import type { LinkStats } from './status.ts';
 
 /** Milliseconds for the dataplane's figures: `cryoc` waits two seconds for all of the status. */
 const statsTimeout = 1000;
@@ -118,16 +117,16 @@ export class DataplaneShell {
   }
 
   /** None in time: a dataplane that hangs must not keep control from saying what it knows. */
-  async stats(): Promise<readonly LinkStats[]> {
+  async stats(): Promise<Result<'stats'>> {
     const { promise: late, resolve } = Promise.withResolvers<undefined>();
     const timer = setTimeout(resolve, statsTimeout, undefined);
-    const asked = this.#connection.call('stats', {}).catch(() => ({ links: [] }));
+    const asked = this.#connection.call('stats', {}).catch((): Result<'stats'> => ({ links: [] }));
     const stats = await Promise.race([asked, late]);
     clearTimeout(timer);
     const { warnings } = this.#options;
     if (stats !== undefined) warnings.clear(stalled);
     else warnings.set(stalled, 'it does not answer: it hangs, or the machine is overloaded');
-    return stats?.links ?? [];
+    return stats ?? { links: [] };
   }
 
   /** Sends a message to the peer at the other end of a link. */

@@ -150,7 +150,8 @@ export class ControlShell {
       dataplane: this.#dataplane.status,
       bootstrap: this.#neighbors.bootstrap,
       neighbors: neighborStatuses(this.#mesh),
-      peers: peerStatuses(this.#mesh, stats, (at) => byClock(at - performance.timeOrigin)),
+      peers: peerStatuses(this.#mesh, stats.links, (at) => byClock(at - performance.timeOrigin)),
+      refused: stats.refused ?? {},
       warnings: this.#allWarnings(),
     };
   }

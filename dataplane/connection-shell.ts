@@ -16,6 +16,7 @@ import {
   step as stepFull,
 } from './core/full-packets.ts';
 import type { LinkEvent } from './core/link.ts';
+import { ControlShare, PeerBudgets, spend } from './core/peer-budget.ts';
 import { concluded, type Failures, takesOtherPort } from './core/port-choice.ts';
 import type { DirectShell } from './direct-shell.ts';
 import type { CandidateFilter } from './io/candidate-filter.ts';
@@ -34,6 +35,9 @@ const maxSilentPings = 3;
 /** Pings, likewise, of which the second is sent a probe's time before a direct path is lost. */
 const doubts = 2;
 
+/** Bytes unsent to a peer that does not read, by channel; what `wire` says is short and seldom. */
+const maxUnsent = { signal: 4_194_304, wire: 65_536 } as const;
+
 export interface ConnectionShellOptions {
   readonly log: Log;
   readonly filter: CandidateFilter;
@@ -43,6 +47,10 @@ export interface ConnectionShellOptions {
   readonly engine: () => Engine | undefined;
   readonly take: (event: LinkEvent) => void;
   readonly notify: <N extends Notification>(name: N, params: NotificationParams<N>) => void;
+  /** Bytes that wait for control. */
+  readonly waiting: () => number;
+  /** A peer did what no node does, and was refused; the cause is one of few words. */
+  readonly refused: (cause: string) => void;
   /** The engine has a new socket. */
   readonly opened: () => void;
   /** The negotiation that carries a link's packets. */
@@ -62,6 +70,8 @@ export interface ConnectionShellOptions {
 export class ConnectionShell {
   readonly #options: ConnectionShellOptions;
   readonly #live = new LiveConnections();
+  readonly #budgets = new PeerBudgets();
+  readonly #forControl = new ControlShare();
   /** Peers to which packets of the usual length are lost. */
   readonly #narrow = new Set<string>();
   /** Of the shared route. */
@@ -81,6 +91,14 @@ export class ConnectionShell {
   active(peer: string): LiveConnection | undefined {
     const negotiation = this.#options.active(peer);
     return negotiation === undefined ? undefined : this.#live.get(peer, negotiation);
+  }
+
+  /** Sends what control says. */
+  signal(peer: string, frame: Uint8Array): void {
+    const connection = this.active(peer)?.connection;
+    if (connection === undefined) return;
+    if (connection.buffered('signal') + frame.length > maxUnsent.signal) this.#cutOff(peer, 'unread');
+    else connection.send('signal', frame);
   }
 
   sayToAll(message: WireMessage): void {
@@ -170,6 +188,8 @@ export class ConnectionShell {
     const { direct } = this.#options;
     this.#pingCount++;
     for (const peer of peers) {
+      if ((this.active(peer)?.connection.buffered('wire') ?? 0) > maxUnsent.wire)
+        this.#cutOff(peer, 'unread');
       if (this.#leaveDetour(peer)) continue;
       const rests = direct.isUp(peer) && !direct.isDoubtful(peer);
       if (rests && this.active(peer)?.answered === true && this.#pingCount % restingPings !== 0) continue;
@@ -211,6 +231,7 @@ export class ConnectionShell {
       throw new CryonetError('bad_message', 'this negotiation exists');
     take({ type: 'connect', peer, negotiation, route });
     const at = { peer, negotiation };
+    const budget = this.#budgets.of(peer);
     const otherPort = route === 'shared' && takesOtherPort(this.#failures, peer, offered);
     if (otherPort) log.debug('by another UDP port: the one before leads nowhere', at);
     const narrow = this.#narrow.has(peer);
@@ -235,19 +256,21 @@ export class ConnectionShell {
         },
         message: (channel, bytes) => {
           live.silentPings = 0;
-          if (channel === 'data') {
-            const number = fullPacketNumber(bytes);
-            if (number === undefined) this.#options.packet(peer, bytes);
-            else live.sendWire({ type: 'full', number });
-          } else if (channel === 'wire') this.#wire(peer, negotiation, bytes);
-          else if (bytes.length <= maxNeighborFrame) notify('signal', { peer, frame: bytes });
+          const number = channel === 'data' ? fullPacketNumber(bytes) : undefined;
+          if (channel === 'data' && number === undefined) this.#options.packet(peer, bytes);
+          // A full packet is answered on `wire`, and counts as what it asks for.
+          else if (!spend(budget, channel === 'signal' ? 'signal' : 'wire', bytes.length, performance.now()))
+            this.#cut(peer, negotiation, channel === 'signal' ? 'signal' : 'wire');
+          else if (number !== undefined) live.sendWire({ type: 'full', number });
+          else if (channel === 'wire') this.#wire(peer, negotiation, bytes);
+          else if (bytes.length <= maxNeighborFrame) this.#tellControl(peer, bytes);
         },
         drain: () => this.#options.drained(peer, connection),
         unserved: (kind) => {
           log.debug('no candidate from a server', { ...at, kind });
           iceServers.suspect(kind);
         },
-        misused: (how) => this.#drop(peer, negotiation, misuses[how]),
+        misused: (how) => this.#cut(peer, negotiation, how),
       },
     );
     const asked = route === 'relay' ? servers.filter((server) => server.kind === 'turn') : [];
@@ -288,6 +311,24 @@ export class ConnectionShell {
   #conclude(peer: string, live: LiveConnection | undefined): void {
     if (live?.route === 'shared' && (live.opened || live.isInVain))
       concluded(this.#failures, peer, live.opened);
+  }
+
+  #cut(peer: string, negotiation: string, cause: keyof typeof causes): void {
+    this.#options.refused(cause);
+    this.#drop(peer, negotiation, causes[cause]);
+  }
+
+  /** Ends all connections of a peer. */
+  #cutOff(peer: string, cause: keyof typeof causes): void {
+    for (const each of [...this.#live.all()])
+      if (each.peer === peer) this.#cut(peer, each.negotiation, cause);
+  }
+
+  #tellControl(peer: string, frame: Uint8Array): void {
+    const { notify, waiting } = this.#options;
+    const { goes, heaviest } = this.#forControl.add(peer, frame.length, waiting());
+    if (heaviest !== undefined) this.#cutOff(heaviest, 'control');
+    if (goes) notify('signal', { peer, frame });
   }
 
   /** Ends the connection of which the way to the peer has become one that no link may take: false where that is not so.
@@ -371,8 +412,13 @@ export class ConnectionShell {
 
 const silent = 'the peer does not answer';
 
-const misuses: Readonly<Record<Misuse, string>> = {
+/** Why a peer is cut off. */
+const causes = {
   channel: 'the peer opened a datachannel that nobody asked for',
   message: 'the peer sent what is no message',
   backlog: 'the peer sends more than this node reads',
-};
+  signal: 'the peer signals more than any node does',
+  wire: 'the peer’s dataplane says more than any does',
+  unread: 'the peer does not read',
+  control: 'the peer signals more than control reads',
+} as const satisfies Readonly<Record<Misuse | string, string>>;

@@ -20,6 +20,7 @@ import {
 } from './core/direct.ts';
 import { type Joining, newJoining, stepJoining } from './core/joining.ts';
 import { quality } from './core/liveness.ts';
+import { type Bucket, newRenewals, take } from './core/peer-budget.ts';
 import { type Carrier, type Exchange, newExchange, sessionOf } from './direct-exchange.ts';
 import { type DirectCounters, type DirectLink, recordOverhead } from './io/direct.ts';
 import { packetInformationSize, type TunFactory } from './io/tun.ts';
@@ -40,6 +41,8 @@ export interface DirectShellOptions {
   changed(peer: string, up: boolean): void;
   /** The kernel takes what was joined for the interface of `peer`, or does not and gets it one by one. */
   joined(peer: string, takes: boolean): void;
+  /** The peer did more than any node does. */
+  refused(cause: string): void;
   /** The latest probe of `peer` is not answered. */
   doubtful(peer: string): void;
   /** Packets of up to so many bytes, without packet information, pass; more may be found while it is searched. */
@@ -61,6 +64,7 @@ interface Path {
   /** Records received until the last tick. */
   heard: number;
   readonly joining: Joining;
+  readonly renewals: Bucket;
 }
 
 export class DirectShell {
@@ -232,6 +236,7 @@ export class DirectShell {
       exchange: undefined,
       heard: 0,
       joining: newJoining(),
+      renewals: newRenewals(),
     };
     this.#paths.set(peer, path);
     return path;
@@ -242,6 +247,10 @@ export class DirectShell {
     if (generation > 0 && !carrier.offered) {
       const { agreement } = path.direct;
       if (agreement?.installed !== true || generation !== agreement.generation + 1) return;
+      if (!take(path.renewals, 1, performance.now())) {
+        this.#options.refused('renewal');
+        return;
+      }
       const exchange = this.#newExchange(path, generation, theirs.key);
       this.#install(peer, path, carrier, exchange, theirs);
       this.#options.send(peer, carrier.negotiation, exchange.ours);

@@ -14,6 +14,7 @@ import type {
 } from '../protocol/dataplane.ts';
 import { dataplaneVersion } from '../protocol/dataplane.ts';
 import type { Log } from '../protocol/log.ts';
+import { Refused } from '../protocol/refused.ts';
 import { Warnings } from '../protocol/warnings.ts';
 import { ConnectionShell } from './connection-shell.ts';
 import { leastMtu } from './core/agreed-mtu.ts';
@@ -47,6 +48,8 @@ const goodbyeDelay = 100;
 
 interface ControlSide {
   notify<N extends Notification>(name: N, params: NotificationParams<N>): void;
+  /** Bytes that it has not read. */
+  readonly backlog?: number;
 }
 
 export interface DataplaneShellOptions {
@@ -72,6 +75,7 @@ export class DataplaneShell {
   readonly #warnings: Warnings;
   readonly #detours: Detours;
   readonly #tunWatch: TunWatch;
+  readonly #refused = new Refused();
   #links: Links = newLinks({ packetInformation: false, mtu: leastMtu, autoMtu: true });
   #config: DataplaneConfig | undefined;
   #lastHello: Promise<unknown> = Promise.resolve();
@@ -106,6 +110,7 @@ export class DataplaneShell {
       send: (peer, negotiation, message) => this.#connections.get(peer, negotiation)?.sendWire(message),
       changed: (peer, up) => this.#directChanged(peer, up),
       joined: (peer, takes) => this.#warn('joining', takes ? undefined : refusesJoined, peer),
+      refused: (cause) => this.#refused.count(cause),
       // What is dead for probes most often is dead for the datachannel as well: that is asked at once, and has as long
       // to answer as the direct path has until it is lost.
       doubtful: (peer) => this.#connections.suspect(peer),
@@ -135,6 +140,8 @@ export class DataplaneShell {
       engine: () => this.#engine.engine,
       take: (event) => this.#take(event),
       notify: (name, params) => this.#control?.notify(name, params),
+      waiting: () => this.#control?.backlog ?? 0,
+      refused: (cause) => this.#refused.count(cause),
       opened: () => this.#engine.mark(),
       active: (peer) => this.#links.byPeer.get(peer)?.active ?? undefined,
       explained: (peer) => this.#tell(peer),
@@ -172,7 +179,7 @@ export class DataplaneShell {
     if (name === 'candidate') this.#connections.addCandidate(params as NotificationParams<'candidate'>);
     if (name === 'signal') {
       const { peer, frame } = params as NotificationParams<'signal'>;
-      this.#connections.active(peer)?.connection.send('signal', frame);
+      this.#connections.signal(peer, frame);
     }
   }
 
@@ -214,7 +221,10 @@ export class DataplaneShell {
         this.#warnings.forget((params as Params<'remove'>).peer);
         return {};
       case 'stats':
-        return { links: [...this.#links.byPeer.values()].flatMap((link) => this.#stats(link.peer, link)) };
+        return {
+          links: [...this.#links.byPeer.values()].flatMap((link) => this.#stats(link.peer, link)),
+          refused: this.#refused.list(),
+        };
       case 'shutdown':
         this.close();
         return {};

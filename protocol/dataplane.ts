@@ -18,6 +18,7 @@ import {
   dropCounts,
   interfaceStatus,
   lossShare,
+  refusedCounts,
   warning,
 } from './status.ts';
 
@@ -132,7 +133,10 @@ export const requests = {
   close: { params: z.object(attempt), result: nothing },
   /** Closes the link: its interface goes. */
   remove: { params: z.object({ peer: nodeId }), result: nothing },
-  stats: { params: nothing, result: z.object({ links: z.array(linkStats) }) },
+  stats: {
+    params: nothing,
+    result: z.object({ links: z.array(linkStats), refused: z.optional(refusedCounts) }),
+  },
   /** Closes everything; the process ends. */
   shutdown: { params: nothing, result: nothing },
 } as const;

@@ -73,6 +73,11 @@ export class RpcConnection {
     return reply as Promise<Result<M>>;
   }
 
+  /** Bytes that the other end has not read. */
+  get backlog(): number {
+    return this.#socket.writableLength;
+  }
+
   notify<N extends Notification>(name: N, params: NotificationParams<N>): void {
     this.#send([2, name, params]);
   }

@@ -42,6 +42,9 @@ export const lossShare = z.number().check(z.minimum(0), z.maximum(1));
 /** Packets dropped since the link is there, by cause. */
 export const dropCounts = z.record(z.string(), z.int());
 
+/** What others did that no node does, and was refused, by cause, since the process started. */
+export const refusedCounts = z.record(z.string(), z.int());
+
 export const linkStates = ['idle', 'negotiating', 'connecting', 'up', 'lost', 'denied', 'refused'] as const;
 
 const peerStatus = z.object({
@@ -124,6 +127,8 @@ export const statusReport = z.object({
     }),
   ),
   peers: z.array(peerStatus),
+  /** Of both processes. */
+  refused: z.optional(refusedCounts),
   /** What an operator should know, of control and of the dataplane. */
   warnings: z.optional(z.array(warning)),
 });

@@ -261,6 +261,23 @@ test('the longest packet that passes is told, and told again where the peer roam
   );
 });
 
+test('a peer that moves to and fro has the MTU searched anew now and then, not each time', () => {
+  const end = up(true);
+  const passes = (probe: DirectEffect & { type: 'probe' }) => probe.bytes <= 1500;
+  end.run(5000, passes);
+  const before = end.probes.filter(({ bytes }) => bytes > 0).length;
+  for (let at = 5000; at < 65_000; at += 50) {
+    end.feed({ type: 'roamed' }, at);
+    end.run(at + 49, passes);
+  }
+  const moved = end.probes.filter(({ bytes }) => bytes > 0).length - before;
+  end.run(125_000, passes);
+  const after = end.probes.filter(({ bytes }) => bytes > 0).length - before - moved;
+  assert.ok(moved < 250, `${moved} probes of its length in a minute`);
+  assert.ok(after > 0, 'and once more when it stays');
+  assert.equal(fittingPacket(end.direct), 1500);
+});
+
 test('a probe that the kernel refuses is none of the liveness: the size is given up and the path lives', () => {
   const end = up(true);
   const first = end.probes.find(({ bytes }) => bytes === 1500)!;

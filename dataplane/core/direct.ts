@@ -9,6 +9,7 @@
  *   using     what our packets are sealed with, while the path is up
  *   previous  still opened, for what is under way
  */
+
 import {
   type Liveness,
   nextDeadline as livenessDeadline,
@@ -23,6 +24,7 @@ import {
   type PathMtu,
   step as stepPathMtu,
 } from './path-mtu.ts';
+import { type Bucket, newBucket, take } from './peer-budget.ts';
 
 import {
   newSegmentation,
@@ -48,6 +50,9 @@ const proveDoublings = 6;
 
 /** Probes of the path MTU have this bit in their number, and one that proves a session has none at all. */
 const mtuProbe = 0x8000_0000;
+
+/** Searches for the MTU that a peer begins by sending from another address: that many at once, and one in 30 s. */
+const newSearches = () => newBucket(3, 1 / 30);
 
 const unanswered = 'the peer does not answer probes';
 
@@ -87,6 +92,9 @@ export interface Direct {
   /** When they were more than before. */
   packetAt: number;
   proveAt: number;
+  readonly searches: Bucket;
+  /** Records go to an address for which the MTU is not searched yet. */
+  isBehind: boolean;
   /** Probes sent to prove `next`. */
   proofs: number;
 }
@@ -162,6 +170,8 @@ export function newDirect(now: number): Direct {
     packets: 0,
     packetAt: Number.NEGATIVE_INFINITY,
     proveAt: now,
+    searches: newSearches(),
+    isBehind: false,
     proofs: 0,
   };
 }
@@ -211,7 +221,7 @@ export function step(direct: Direct, event: DirectEvent, now: number): DirectEff
         takeMtu(direct, { type: 'refused', number: event.number - mtuProbe }, now, effects);
       break;
     case 'roamed':
-      follow(direct, now, effects);
+      roam(direct, now, effects);
       break;
     case 'unheard':
       takeLiveness(direct, { type: 'unheard' }, now, effects);
@@ -253,6 +263,13 @@ function follow(direct: Direct, now: number, effects: DirectEffect[]): void {
   if (direct.mtu === null) return;
   effects.push({ type: 'fit', bytes: confirmed(direct.mtu), searching: true });
   takeMtu(direct, { type: 'path', limit: longestPacket }, now, effects);
+}
+
+/** A peer may do so all the time. */
+function roam(direct: Direct, now: number, effects: DirectEffect[]): void {
+  direct.isBehind = !take(direct.searches, 1, now);
+  if (!direct.isBehind) follow(direct, now, effects);
+  else if (direct.mtu !== null) effects.push({ type: 'fit', bytes: confirmed(direct.mtu), searching: false });
 }
 
 /** Also how the peer hears of keys that it offered. */
@@ -304,6 +321,7 @@ function tick(
 ): void {
   direct.records = event.records;
   const { next, using, agreement } = direct;
+  if (direct.isBehind) roam(direct, now, effects);
   if (next !== null && now >= direct.proveAt) prove(direct, next.index, now, effects);
   if (using === null) return;
   const { sealed, segmented } = event;

@@ -283,7 +283,7 @@ function receiveWire(
 ): void {
   const connection = link.connections.get(negotiation);
   if (connection === undefined) return;
-  if (message.type === 'ready' && connection.peerSaysReady) {
+  if (message.type === 'ready' && connection.peerSaysReady && !connection.peerReady) {
     connection.peerReady = true;
     settle(link, now, effects);
   }
@@ -291,7 +291,8 @@ function receiveWire(
     connection.peerMtu = message.bytes;
     if (negotiation === link.active) takeMtu(link, { type: 'offered', bytes: message.bytes }, now, effects);
   }
-  if (message.type !== 'hello') return;
+  // The first one counts: a peer that says it again and again has nothing done for it.
+  if (message.type !== 'hello' || connection.peerMtu !== null) return;
   const mismatch =
     message.version !== wireVersion
       ? `the peer’s dataplane speaks version ${message.version}`
