@@ -57,6 +57,8 @@ export interface ControlConfig {
   readonly segmentation: boolean;
   readonly allow: readonly string[];
   readonly deny: readonly string[];
+  /** Identity keys that are known ahead, in hexadecimal by ID. */
+  readonly peers: ReadonlyMap<string, string>;
   readonly stateDirectory: string;
   readonly runtimeDirectory: string;
   /** Where a dataplane runs already; null: start one. */
@@ -184,6 +186,7 @@ function resolve({ given, meant }: Sources, env: Environment, uid: number): Cont
     )!,
     allow: read('allow', (text) => list(text, glob)) ?? [],
     deny: read('deny', (text) => list(text, glob)) ?? [],
+    peers: read('peer', namedPeers) ?? new Map(),
     stateDirectory: read('state-dir', path) ?? defaultStateDirectory(env, uid),
     runtimeDirectory: read('runtime-dir', path) ?? defaultRuntimeDirectory(env, uid),
     dataplaneSocket: read('dataplane-socket', path) ?? null,
@@ -229,6 +232,15 @@ function webSocketUrl(text: string): string | undefined {
   if (!URL.canParse(text)) return undefined;
   const url = new URL(text);
   return /^wss?:$/.test(url.protocol) && url.hash === '' ? url.href : undefined;
+}
+
+/** Undefined where an ID, or a key, stands there twice with another one. */
+function namedPeers(text: string): Map<string, string> | undefined {
+  const pairs = list(text, (item) => /^([A-Za-z0-9_-]{1,64})=([\w-]{43})=?$/.exec(item) ?? undefined);
+  if (pairs === undefined) return undefined;
+  const peers = new Map(pairs.map(([, id, key]) => [id!, Buffer.from(key!, 'base64url').toString('hex')]));
+  const distinct = new Set(pairs.map(([, id, key]) => `${id} ${key}`)).size;
+  return peers.size === distinct && new Set(peers.values()).size === distinct ? peers : undefined;
 }
 
 function glob(text: string): string | undefined {

@@ -34,8 +34,6 @@ export interface DataplaneShellOptions {
   readonly log: Log;
   /** A start that is under way already, and the process ID it ends with. */
   readonly early: Promise<number | undefined> | undefined;
-  /** The key pinned for a peer, in hexadecimal. */
-  readonly keyOf: (peer: string) => string | undefined;
   readonly take: (event: MeshEvent) => void;
   /** Whether a message of so many bytes is to be looked at. */
   readonly admit: (channel: Channel, bytes: number) => boolean;
@@ -138,14 +136,12 @@ export class DataplaneShell {
     const iceServers = [...this.#options.config.iceServers];
     switch (effect.type) {
       case 'offer': {
-        const { peer, negotiation, route } = effect;
-        const identity = this.#identityOf(peer);
+        const { peer, identity, negotiation, route } = effect;
         this.#negotiate('offer', { peer, negotiation, identity, route, iceServers });
         return;
       }
       case 'answer': {
-        const { peer, negotiation, route, sdp } = effect;
-        const identity = this.#identityOf(peer);
+        const { peer, identity, negotiation, route, sdp } = effect;
         this.#negotiate('answer', { peer, negotiation, identity, route, sdp, iceServers });
         return;
       }
@@ -174,12 +170,6 @@ export class DataplaneShell {
   #waitsFor(cause: unknown): boolean {
     const passing = cause instanceof CryonetError && ['port_in_use', 'unavailable'].includes(cause.code);
     return this.#options.config.service ? mayPass(cause) : passing;
-  }
-
-  /** The key pinned for `peer`. No bytes where there was no room for it: the dataplane refuses that, which ends the
-   *  attempt. */
-  #identityOf(peer: string): Uint8Array {
-    return Buffer.from(this.#options.keyOf(peer) ?? '', 'hex');
   }
 
   #negotiate(method: 'offer' | 'answer', params: Params<'offer'> | Params<'answer'>): void {

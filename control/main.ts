@@ -1,4 +1,5 @@
 /** `cryonet`: reads its configuration, runs control until it is told to stop. */
+import { closeSync, openSync } from 'node:fs';
 import { flushCompileCache } from 'node:module';
 import { CommanderError } from 'commander';
 import { CryonetError, exitCode, mayPass, reasonOf } from '../protocol/errors.ts';
@@ -18,6 +19,13 @@ const stopLimit = 1500;
 const cacheDelay = 2000;
 
 process.umask(0o077);
+let shell: ControlShell | undefined;
+const atTerminal = hasTerminal();
+// Before it has read what can be read again there is nothing to do.
+process.on('SIGHUP', () => {
+  if (atTerminal && !hasTerminal()) void stop(exitCode.ok);
+  else shell?.reload();
+});
 const notify = new Notify();
 const config = await configuration();
 const log = introduce(config);
@@ -36,7 +44,6 @@ async function stop(code: number): Promise<void> {
   process.exit(code);
 }
 
-let shell: ControlShell | undefined;
 let ready = false;
 let waitsFor = '';
 process.on('SIGTERM', () => void stop(exitCode.ok));
@@ -91,6 +98,16 @@ function waits(cause: unknown): void {
   if (waitsFor === '') notify.ready(reason);
   else notify.status(() => reason);
   waitsFor = reason;
+}
+
+/** Of a terminal that is gone SIGHUP is the last word; otherwise somebody asks to read files again. */
+function hasTerminal(): boolean {
+  try {
+    closeSync(openSync('/dev/tty', 'r'));
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** A dataplane that was started for a control that does not start is of no use. */

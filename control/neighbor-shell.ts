@@ -4,7 +4,7 @@
  */
 import type { WebSocket } from 'ws';
 import { CryonetError } from '../protocol/errors.ts';
-import type { Hello, RefuseCode } from '../protocol/handshake.ts';
+import type { Hello, Refusal } from '../protocol/handshake.ts';
 import type { Log } from '../protocol/log.ts';
 import type { NeighborMessage } from '../protocol/signaling.ts';
 import type { StatusReport } from '../protocol/status.ts';
@@ -14,11 +14,11 @@ import type { HostPort } from './core/address.ts';
 import { hex } from './core/environment.ts';
 import type { Channel, MeshEvent } from './core/events.ts';
 import { readRecord } from './core/membership.ts';
-import { BootstrapClient, type ClientEvents, idIsTaken } from './io/bootstrap-client.ts';
-import { type Local, type Proven, Refused } from './io/handshake.ts';
+import { BootstrapClient, type ClientEvents, isAtRest } from './io/bootstrap-client.ts';
+import { type Judge, type Local, type Proven, Refused, Unwanted } from './io/handshake.ts';
 import { Listening } from './io/listening.ts';
 import { unmarkedWarning } from './io/marked-connection.ts';
-import { NeighborSocket } from './io/neighbor-socket.ts';
+import { NeighborSocket, type SocketEvents } from './io/neighbor-socket.ts';
 import { Outgoing } from './io/outgoing.ts';
 import { type Proxies, readProxies } from './io/proxy.ts';
 import { Trust } from './io/trust.ts';
@@ -26,13 +26,18 @@ import { Trust } from './io/trust.ts';
 /** Milliseconds. */
 const probeTimeout = 1500;
 
+/** Refusals that are no news, or of which there is a warning. */
+const quietly: ReadonlySet<string> = new Set([
+  ...['connection_closed', 'bad_message', 'already_connected'],
+  ...['id_in_use', 'identity_mismatch', 'key_in_use'],
+]);
+
 export interface NeighborShellOptions {
   readonly config: ControlConfig;
   readonly local: Local;
   readonly log: Log;
-  /** Public key in hexadecimal by ID. */
-  readonly pins: ReadonlyMap<string, string>;
-  readonly keep: (id: string, key: string) => void;
+  /** Why a node that proves itself may not be who it says. */
+  readonly judge: Judge;
   readonly take: (event: MeshEvent) => void;
   /** Whether a message of so many bytes is to be looked at. */
   readonly admit: (channel: Channel, bytes: number) => boolean;
@@ -46,8 +51,8 @@ export class NeighborShell {
   readonly #sockets = new Map<Channel, NeighborSocket>();
   readonly #clients: BootstrapClient[] = [];
   readonly #listening: Listening;
-  /** What each server said that does not take us for our ID. */
-  readonly #taken = new Map<string, string>();
+  /** IDs of clients that are being let in. */
+  readonly #arriving = new Set<string>();
   #socketCounter = 0;
   #closed = false;
 
@@ -65,10 +70,10 @@ export class NeighborShell {
       ...{ config, local, warnings },
       events: {
         admit: (client) => this.#admit(client),
-        holder: (client) => this.#holder(client),
+        unwanted: ({ id }, refusal) => options.take({ type: 'refused', by: id, refusal }),
         neighbor: (socket, proven) => this.#neighborUp(socket, proven, undefined),
         refused: ({ host: address, port }, cause) => {
-          const level = cause.code === 'connection_closed' || cause.code === 'bad_message' ? 'debug' : 'warn';
+          const level = quietly.has(cause.code) ? 'debug' : 'warn';
           log[level]('neighbor refused', { address, port, reason: this.#explain(cause) });
         },
       },
@@ -97,6 +102,15 @@ export class NeighborShell {
     return this.#listening.address;
   }
 
+  /** Which keys may speak for which IDs has changed. */
+  reload(): void {
+    for (const socket of [...this.#sockets.values()]) {
+      const refusal = this.#options.judge(socket.peer);
+      if (refusal !== undefined) socket.close(new CryonetError(refusal.code));
+    }
+    for (const client of this.#clients) client.hurry();
+  }
+
   get bootstrap(): StatusReport['bootstrap'] {
     return this.#clients.map(({ url, state, id, error }) => ({ url, state, id, error }));
   }
@@ -105,30 +119,37 @@ export class NeighborShell {
     this.#sockets.get(channel)?.send(message);
   }
 
-  /** What a client that proved the token is refused for. */
-  async #admit(client: Hello): Promise<RefuseCode | undefined> {
-    if (client.id === this.#options.local.id) return 'id_in_use';
-    const pinned = this.#options.pins.get(client.id);
-    if (pinned !== undefined && pinned !== hex(client.key)) return 'identity_mismatch';
-    const twins = [...this.#sockets.values()].filter(
-      ({ peer, epoch }) => peer.id === client.id && epoch !== client.epoch,
-    );
-    // Which of two starts is the later one only a clock would know, and that may have gone back; which of them lives
-    // can be asked.
-    for (const twin of twins) {
-      if (await twin.answers(probeTimeout)) return 'id_in_use';
-      twin.close(new CryonetError('connection_closed', 'replaced by another start of the same node'));
+  /** What a client that proved itself is refused for. One WebSocket that a node opened is enough: another one is taken
+   *  where the first does not answer. */
+  async #admit(client: Hello): Promise<Refusal | undefined> {
+    const { judge, take } = this.#options;
+    const { id, key, epoch } = client;
+    const refusal = judge(client);
+    if (refusal !== undefined) {
+      take({ type: 'claim', id, key });
+      return refusal;
     }
-    this.#options.keep(client.id, hex(client.key));
-    return undefined;
-  }
-
-  /** The key that has the ID of a client, as far as this node knows. */
-  #holder({ id }: Hello): Uint8Array | undefined {
-    const { local, pins } = this.#options;
-    if (id === local.id) return local.identity.publicKey;
-    const pinned = pins.get(id);
-    return pinned === undefined ? undefined : new Uint8Array(Buffer.from(pinned, 'hex'));
+    if (this.#arriving.has(id)) return { code: 'already_connected' };
+    this.#arriving.add(id);
+    try {
+      for (const socket of this.#sockets.values()) {
+        if (socket.peer.id !== id || (socket.epoch === epoch && !socket.opened)) continue;
+        // Which of two starts is the later one only a clock would know, and that may have gone back; which of them lives
+        // can be asked.
+        if (await socket.answers(probeTimeout)) {
+          if (socket.epoch === epoch) return { code: 'already_connected' };
+          take({ type: 'claim', id, key });
+          return { code: 'id_in_use', key };
+        }
+        socket.close(
+          new CryonetError('connection_closed', 'replaced by another connection of the same node'),
+        );
+      }
+      return undefined;
+    } finally {
+      // By then the connection counts.
+      setImmediate(() => this.#arriving.delete(id));
+    }
   }
 
   #explain({ code, message }: CryonetError): string {
@@ -138,7 +159,7 @@ export class NeighborShell {
   #neighborUp(socket: WebSocket, proven: Proven, client: BootstrapClient | undefined): void {
     const channel = `ws:${++this.#socketCounter}`;
     const { id } = proven.peer;
-    const neighbor = new NeighborSocket(socket, proven, {
+    const events: SocketEvents = {
       admits: (bytes) => this.#options.admit(channel, bytes),
       message: (message) => {
         neighbor.epoch = latestEpoch(neighbor, message);
@@ -155,81 +176,43 @@ export class NeighborShell {
           this.#options.take({ type: 'neighbor-down', channel });
         }
         client?.lost();
+        for (const each of this.#clients) each.wake();
       },
-    });
+    };
+    const neighbor = new NeighborSocket(socket, proven, events, client === undefined);
     this.#sockets.set(channel, neighbor);
     this.#options.log.info('neighbor', { id, via: client?.url ?? 'its WebSocket' });
-    this.#options.take({ type: 'neighbor-up', channel, id });
-  }
-
-  /** A warning while a server says that our ID is another's: it may be a lie, and it may pass. */
-  #idTaken(url: string, cause: CryonetError | undefined): void {
-    const { local, warnings } = this.#options;
-    if (cause === undefined) this.#taken.delete(url);
-    else {
-      const [ours, theirs] = [local.identity.publicKey, cause instanceof Refused ? cause.key : undefined];
-      const other = theirs === undefined ? '' : `, that of the other ${shownKey(theirs)}`;
-      const same = theirs !== undefined && hex(theirs) === hex(ours);
-      const remedy = same
-        ? 'is its state directory in use twice? Delete identity.pem in the copy'
-        : 'give one of them another ID';
-      const words = `node ID "${local.id}" is not taken by ${url}: ${cause.message}; our key is ${shownKey(ours)}${other}; ${remedy}`;
-      this.#taken.set(url, words);
-    }
-    const [first] = this.#taken.values();
-    if (first === undefined) warnings.clear('id');
-    else warnings.set('id', first);
+    this.#options.take({ type: 'neighbor-up', channel, id, key: proven.peer.key });
   }
 
   #newClient(target: string): BootstrapClient {
     let shown: string | undefined;
     const { checkInterval } = this.#options.config;
+    const { judge, take, log } = this.#options;
     const events: ClientEvents = {
+      judge,
       neighbor: (socket, proven) => {
         shown = undefined;
-        this.#idTaken(client.url, undefined);
-        const pinned = this.#options.pins.get(proven.peer.id);
-        if (
-          proven.peer.id === this.#options.local.id ||
-          (pinned !== undefined && pinned !== hex(proven.peer.key))
-        ) {
-          socket.close(4003, 'identity_mismatch');
-          client.error = 'the server’s ID belongs to another identity key';
-          this.#options.log.warn('bootstrap server refused', {
-            url: client.url,
-            id: proven.peer.id,
-            reason: client.error,
-          });
-          client.lost();
-          return;
-        }
-        this.#options.keep(proven.peer.id, hex(proven.peer.key));
         this.#neighborUp(socket, proven, client);
       },
       failed: (url, cause) => {
-        if (cause.code === 'self_connection') {
-          client.state = 'waiting';
-          return;
-        }
         const reason = this.#explain(cause);
         client.error = reason;
-        const taken = idIsTaken(cause);
-        this.#options.log[shown === reason || taken ? 'debug' : 'warn']('bootstrap server not reached', {
-          url,
-          reason,
-        });
+        if (isAtRest(cause)) return;
+        if (cause instanceof Unwanted) take({ type: 'claim', id: cause.server.id, key: cause.server.key });
+        const refuser = cause instanceof Refused ? cause.server : undefined;
+        if (refuser !== undefined)
+          take({ type: 'refused', by: refuser.id, refusal: (cause as Refused).refusal });
+        // There is a warning of it.
+        const said = cause instanceof Unwanted || refuser !== undefined;
+        const level = said || shown === reason ? 'debug' : 'warn';
         shown = reason;
-        if (taken) this.#idTaken(url, cause);
+        log[level]('bootstrap server not reached', { url, reason });
       },
     };
     const client = new BootstrapClient(target, this.#options.local, checkInterval, events, this.#outgoing);
     return client;
   }
-}
-
-/** As `cryoc status` shows keys. */
-function shownKey(key: Uint8Array): string {
-  return Buffer.from(key).toString('base64url');
 }
 
 /** A node that takes a later epoch says so by its own record, alone or as the first. Nobody else can say it here. */

@@ -167,6 +167,13 @@ export const optionTable: readonly OptionRow[] = [
     help: 'never link with peers whose ID matches; repeatable, wins over --allow',
   },
   {
+    flag: 'peer',
+    value: 'ID=KEY',
+    list: true,
+    takes: 'IDs, each with = and the key that cryoc status shows of that node',
+    help: 'identity key of a peer, known ahead: no other one counts for its ID; repeatable',
+  },
+  {
     flag: 'tls-ca',
     value: 'FILE',
     takes: 'a file of CA certificates in PEM',

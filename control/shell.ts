@@ -13,6 +13,7 @@ import { formatHostPort } from './core/address.ts';
 import { admit } from './core/costs.ts';
 import type { Environment } from './core/environment.ts';
 import type { Channel, Effect, MeshEvent } from './core/events.ts';
+import { judge } from './core/identity.ts';
 import { nextDeadline, step } from './core/mesh.ts';
 import { type Mesh, newMesh } from './core/state.ts';
 import { DataplaneShell } from './dataplane-shell.ts';
@@ -64,11 +65,10 @@ export class ControlShell {
         `the token, from ${config.tokenSource}, is weak: ${weakness}; make one by: head -c 32 /dev/urandom | base64`,
       );
     }
-    const { identity, epoch, pins } = this.#kept;
+    const { identity, epoch } = this.#kept;
     this.#local = { id: config.id, epoch, identity, tokenKey: tokenKey(config.token) };
     this.#dataplane = new DataplaneShell({
       ...{ config, local: this.#local, log, early, changed, warnings: this.#warnings },
-      keyOf: (peer) => this.#mesh.membership.pins.get(peer),
       admit: (channel, bytes) => this.#admit(channel, bytes),
       take: (event) => this.#take(event),
     });
@@ -85,17 +85,21 @@ export class ControlShell {
         checkInterval: config.checkInterval,
         forgetAfter: config.checkTimeout,
         aliveInterval: config.sendAliveInterval,
+        named: config.peers,
+        identities: {
+          file: this.#kept.identitiesPath,
+          reload: config.service ? 'systemctl reload cryonet' : `kill -HUP ${process.pid}`,
+        },
       },
-      pins,
+      this.#kept.pins,
       this.#environment(),
     );
     this.#neighbors = new NeighborShell({
       config,
       local: this.#local,
       log,
-      pins,
-      keep: (peer, key) => this.#kept.pin(peer, key),
       admit: (channel, bytes) => this.#admit(channel, bytes),
+      judge: ({ id, key }) => judge(this.#mesh, id, key),
       take: (event) => this.#take(event),
       warnings: this.#warnings,
     });
@@ -134,6 +138,15 @@ export class ControlShell {
     this.#dataplane.close();
     this.#controlSocket.close();
     this.#kept.close();
+  }
+
+  /** Reads again what an operator may change while the node runs: the file of known keys. */
+  reload(): void {
+    const pins = this.#kept.readPins();
+    this.#log.info('reloaded', { identities: pins?.size });
+    if (pins === undefined) return;
+    this.#take({ type: 'pins', kept: pins });
+    this.#neighbors.reload();
   }
 
   async status(): Promise<StatusReport> {

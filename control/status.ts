@@ -5,6 +5,7 @@ import type { linkStats } from '../protocol/dataplane.ts';
 import type { PeerStatus, StatusReport } from '../protocol/status.ts';
 import { isUp, type Link, stateOf } from './core/link.ts';
 import { offers } from './core/offerer.ts';
+import { pinOf } from './core/pins.ts';
 import { permits } from './core/policy.ts';
 import type { Mesh } from './core/state.ts';
 
@@ -48,8 +49,9 @@ export function neighborStatuses(mesh: Mesh): StatusReport['neighbors'] {
 
 /** Of every node that it knows, in order. */
 export function idsOf(mesh: Mesh): string[] {
-  const { members, conflicts } = mesh.membership;
-  return [...new Set([...members.keys(), ...mesh.links.keys(), ...conflicts.keys()])].sort();
+  return [
+    ...new Set([...mesh.membership.members.keys(), ...mesh.links.keys(), ...mesh.disputes.keys()]),
+  ].sort();
 }
 
 function peerStatus(
@@ -60,7 +62,7 @@ function peerStatus(
 ): PeerStatus {
   const member = mesh.membership.members.get(id);
   const link = mesh.links.get(id);
-  const key = member === undefined ? mesh.membership.pins.get(id) : undefined;
+  const key = member === undefined ? pinOf(mesh.membership.pins, id) : undefined;
   const identity = member === undefined ? Buffer.from(key ?? '', 'hex') : Buffer.from(member.record.key);
   const { state, reason } = stateAndReason(mesh, id, link);
   const measured = link !== undefined && isUp(link) ? stats : undefined;
@@ -94,7 +96,7 @@ function stateAndReason(
   link: Link | undefined,
 ): Pick<PeerStatus, 'state' | 'reason'> {
   const up = link !== undefined && isUp(link);
-  if (!up && mesh.membership.conflicts.has(id)) {
+  if (!up && mesh.disputes.has(id)) {
     return { state: 'refused', reason: 'another identity key claims this ID' };
   }
   if (!permits(mesh.config.policy, id)) return { state: 'denied', reason: 'denied by our policy' };

@@ -20,6 +20,7 @@ const examples: Readonly<Record<string, string | number | readonly string[]>> = 
   'udp-port': 2333,
   allow: ['berlin', 'edge-*'],
   deny: ['guest-*'],
+  peer: ['berlin=7tY5hgqrMC2CXBxt1a-q-eO3sFdkBsZ0ldaN94X0WWM'],
   interfaces: ['eth*', 'wl*'],
   'exclude-interfaces': ['docker*', 'virbr*'],
   'tls-ca': '/etc/cryonet/ca.pem',

@@ -36,6 +36,8 @@ export const errorCodes = {
   wrong_token: 'the other side does not have the same token',
   id_in_use: 'another running node has this ID',
   identity_mismatch: 'this ID belongs to another identity key',
+  already_connected: 'that node is connected already',
+  key_in_use: 'another node has this identity key',
   self_connection: 'that is this node itself',
   denied: 'refused by peer policy',
   internal: 'a defect in cryonet',

@@ -4,13 +4,18 @@
  *   client                                   server
  *     hello {id, key, epoch, nonce, dh}  →
  *                                        ←   hello {id, key, epoch, nonce, dh}
- *     proof {mac, signature}             →
- *                                        ←   proof {mac, signature}   or   refuse {code, key?}
+ *     proof {mac, signature, refuse?}    →
+ *                                        ←   proof {mac, signature}   or   refuse {code, key?, mac?, signature?}
  *
  *   T         = SHA-256(client hello bytes ‖ server hello bytes)
  *   K         = scrypt(token, "cryonet.2 token", N = 2¹⁴, r = 8, p = 1), 32 bytes
  *   mac       = HMAC-SHA-256(K, domain ‖ T)         domain: `clientProof` or `serverProof`
  *   signature = Ed25519(identity, domain ‖ T)
+ *
+ * Who does not take the other side for its ID proves itself all the same, by the domain `clientRefusal` or
+ * `serverRefusal` and code ‖ 0 ‖ key behind T: the other side may believe that. A refusal without a proof is a reason to
+ * try again, and nothing more.
+ *
  *   frame keys = HKDF-SHA-256(ikm X25519(dh), salt K, info "cryonet.2 frames" ‖ T), 64 bytes: client → server, then back
  *
  * Every later message is AES-256-GCM(frame key, nonce = 0⁴ ‖ u64 counter from 0): ciphertext ‖ 16-byte tag.
@@ -30,28 +35,30 @@ export const helloMessage = z.object({
   dh: bytes(32, 32),
 });
 
-export const proofMessage = z.object({
-  type: z.literal('proof'),
-  mac: bytes(32, 32),
-  signature: bytes(64, 64),
-});
-
 export const refuseCodes = [
   'wrong_token',
   'id_in_use',
   'identity_mismatch',
+  'key_in_use',
+  'already_connected',
   'denied',
   'version_mismatch',
 ] as const;
 
-const refuseMessage = z.object({
-  type: z.literal('refuse'),
+const refusal = z.object({
   code: z.enum(refuseCodes),
-  /** Of `id_in_use` and `identity_mismatch`: the key that has the ID, as the server knows it. */
+  /** Of `id_in_use` and `identity_mismatch`: the key that has the ID, as whoever refuses knows it. */
   key: z.optional(bytes(32, 32)),
 });
+
+const proof = { mac: bytes(32, 32), signature: bytes(64, 64) };
+
+export const proofMessage = z.object({ type: z.literal('proof'), ...proof, refuse: z.optional(refusal) });
+
+const refuseMessage = z.extend(refusal, { type: z.literal('refuse'), ...z.partial(z.object(proof)).shape });
 
 export const handshakeMessage = z.discriminatedUnion('type', [helloMessage, proofMessage, refuseMessage]);
 
 export type Hello = z.infer<typeof helloMessage>;
 export type RefuseCode = (typeof refuseCodes)[number];
+export type Refusal = z.infer<typeof refusal>;

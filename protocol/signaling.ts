@@ -16,6 +16,8 @@ export const domain = {
   body: 'cryonet.2 body\0',
   clientProof: 'cryonet.2 client\0',
   serverProof: 'cryonet.2 server\0',
+  clientRefusal: 'cryonet.2 client refuses\0',
+  serverRefusal: 'cryonet.2 server refuses\0',
 } as const;
 
 const identityKey = bytes(32, 32);
@@ -96,7 +98,9 @@ export const body = z.discriminatedUnion('kind', [
     kind: z.literal('reject'),
     /** Left out in the reply to a solicit. */
     negotiation: z.optional(negotiationId),
-    reason: z.enum(['denied', 'failed']),
+    reason: z.enum(['denied', 'failed', 'identity']),
+    /** Of `identity`: the key that has the receiver's ID; left out where another node has the receiver's key. */
+    key: z.optional(identityKey),
     /** Of what failed, in the words of the sender's dataplane. */
     detail: z.optional(z.string().check(z.maxLength(maxDetail))),
   }),

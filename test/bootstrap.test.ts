@@ -77,7 +77,7 @@ test('another token is refused on both sides, by name', async (context) => {
 
 for (const code of refuseCodes.filter((each) => each !== 'wrong_token')) {
   test(`a client that the server does not admit is told ${code}`, async (context) => {
-    const served = await serve(context, { events: { admit: async () => code as RefuseCode } });
+    const served = await serve(context, { events: { admit: async () => ({ code: code as RefuseCode }) } });
     const { failures } = dial(context, served.url, local('client'));
     await waitFor('the refusal', () => failures.length > 0);
     assert.equal(failures[0]!.code, code);

@@ -66,7 +66,7 @@ test('a second node of an ID is told so, with both keys, and goes on trying; the
   const twin = await lab.add('n1', [n0]);
   const words = await waitFor('the twin to know', () => warningOf(twin, 'id'));
   const [ours, theirs] = [(await twin.status()).node.identity, (await n1.status()).node.identity];
-  assert.match(words, /^node ID "n1" is not taken by ws:.*this ID belongs to another identity key/);
+  assert.match(words, /^node ID "n1" is not taken by n0: this ID belongs to another identity key/);
   assert.ok(words.includes(`our key is ${ours}, that of the other ${theirs}; give one of them`), words);
   assert.deepEqual([n0.tun('n1'), n1.tun('n0')], before);
   assert.equal(twin.logged('warning').length, 1);
@@ -78,16 +78,19 @@ test('a node with the ID of its own bootstrap server is told so', async (context
   const lab = new Lab(context);
   const n0 = await lab.add('n0');
   const twin = await lab.add('n0', [n0]);
-  const words = await waitFor('the twin to know', () => warningOf(twin, 'id'));
-  assert.match(words, /another running node has this ID/);
-  assert.ok(words.includes((await n0.status()).node.identity), words);
+  const keys = await Promise.all([n0, twin].map(async (node) => (await node.status()).node.identity));
+  for (const node of [n0, twin]) {
+    const words = await waitFor('both to know', () => warningOf(node, 'id-elsewhere'));
+    assert.match(words, /^another node has the ID "n0": our key is /);
+    for (const key of keys) assert.ok(words.includes(key), words);
+  }
 });
 
 test('an ID that was taken is had when the other node is gone, and the warning is over', async (context) => {
   const lab = new Lab(context);
   const first = await lab.add('n0');
-  const twin = await lab.add('n0', [first]);
-  await waitFor('the twin to know', () => warningOf(twin, 'id'));
+  const twin = await lab.add('n0', [first], ['--check-timeout', '2s']);
+  await waitFor('the twin to know', () => warningOf(twin, 'id-elsewhere'));
   await first.stopControl();
   first.dataplane.close();
   const other = new LabNode(lab.network, 'n9', first.folder);
@@ -95,7 +98,11 @@ test('an ID that was taken is had when the other node is gone, and the warning i
   other.port = first.port;
   await other.dataplane.listen(other.dataplaneSocket);
   await other.startControl([]);
-  await waitFor('the twin to be taken', async () => (await warningOf(twin, 'id')) === undefined, 15_000);
+  await waitFor(
+    'the twin to be taken',
+    async () => (await warningOf(twin, 'id-elsewhere')) === undefined,
+    15_000,
+  );
   await lab.fullMesh([twin, other]);
 });
 

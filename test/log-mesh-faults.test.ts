@@ -8,7 +8,8 @@ import { Warnings } from '../protocol/warnings.ts';
 import { keyOf, testEnvironment } from './environment.ts';
 import { LogMeter, settled } from './log-meter.ts';
 import { formed, nodeOf } from './mesh-view.ts';
-import { pairOf, type SimulatedNode, type Simulation } from './simulation.ts';
+import type { SimulatedNode } from './simulated-node.ts';
+import { pairOf, type Simulation } from './simulation.ts';
 
 const second = 1000;
 const minute = 60 * second;

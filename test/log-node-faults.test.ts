@@ -78,14 +78,14 @@ test('control: whoever calls, is called or dies over and over, a node has at mos
     await pause(250);
     await killed.replaceDataplane();
   }
-  few('wrong token, at the server', n0.lines, from, 1, 0.3);
+  few('wrong token, at the server', n0.lines, from, 1, 0.05);
   few('wrong token, at the client', wrong.lines, from, 1);
   few('ID taken', twin.lines, from, 1);
   few('ID taken, at who has it', n1.lines, from, 1);
   few('dead server', alone.lines, from, 1);
   few('a server that closes', shut.lines, from, 1);
-  few('a neighbor that leaves at once', called.lines, from, 1, 0.5);
-  few('a neighbor that sends garbage', garbled.lines, from, 1, 0.5);
+  few('a neighbor that leaves at once', called.lines, from, 1, 0.2);
+  few('a neighbor that sends garbage', garbled.lines, from, 1, 0.2);
   few('a dataplane that dies', killed.lines, from, 2, 0.3);
 });
 

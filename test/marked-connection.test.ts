@@ -8,9 +8,12 @@ import { type AddressInfo, createServer, isIPv6, type Server, Socket } from 'nod
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { createServer as createTlsServer } from 'node:tls';
+import { Turns } from '../control/io/names.ts';
 import { Outgoing } from '../control/io/outgoing.ts';
 import { noProxies } from '../control/io/proxy.ts';
 import { Trust } from '../control/io/trust.ts';
+import { dial, local, serve } from './bootstrap-lab.ts';
+import { waitFor } from './native/wait.ts';
 import { temporaryFolder } from './socket-pair.ts';
 
 const root = process.geteuid!() === 0;
@@ -91,6 +94,41 @@ function resolving(context: TestContext, ...addresses: readonly string[]): void 
     syncBuiltinESMExports();
   });
 }
+
+for (const mark of [0, 42]) {
+  test(`a name whose first address accepts and is of no use: the next one has its turn first, and keeps it${mark ? ', with a mark' : ''}`, async (context) => {
+    const served = await serve(context);
+    let visits = 0;
+    const deaf = createServer((socket) => {
+      visits++;
+      socket.on('error', () => {}).destroy();
+    });
+    deaf.listen(served.port, '127.0.0.2');
+    await once(deaf, 'listening');
+    context.after(() => deaf.close());
+    resolving(context, '127.0.0.2', '127.0.0.1');
+    const outgoing = new Outgoing({ mark, unmarked: () => {}, trust: new Trust(null), proxies: noProxies });
+    const { proven, failures } = dial(context, `ws://several.example:${served.port}`, local('a'), outgoing);
+    await waitFor('the second address', () => proven.length === 1);
+    assert.deepEqual([failures.length, visits], [1, 1]);
+    served.neighbors[0]!.neighbor.close();
+    await waitFor('the connection anew', () => proven.length === 2);
+    assert.equal(visits, 1);
+  });
+}
+
+test('of addresses that all fail the one that failed longest ago is next', async (context) => {
+  resolving(context, 'a', 'b', 'c');
+  const turns = new Turns();
+  const tried: string[] = [];
+  for (let i = 0; i < 7; i++) {
+    const { address } = (await turns.of('several.example'))[0]!;
+    tried.push(address);
+    turns.use(address);
+    turns.failed();
+  }
+  assert.deepEqual(tried.join(''), 'abcabca');
+});
 
 for (const [one, other] of [
   ['::1', '127.0.0.1'],

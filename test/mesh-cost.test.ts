@@ -15,7 +15,8 @@ import { test } from 'node:test';
 import type { Effect } from '../control/core/events.ts';
 import type { FloodMessage } from '../protocol/signaling.ts';
 import { formed, isFullMesh, nodeOf, star } from './mesh-view.ts';
-import type { SimulatedNode, Simulation } from './simulation.ts';
+import type { SimulatedNode } from './simulated-node.ts';
+import type { Simulation } from './simulation.ts';
 
 const aliveInterval = 20_000;
 /** Announcements come up to a tenth early. */

@@ -52,7 +52,7 @@ test('whoever says all the time that it knows other nodes is told the list once 
 test('a neighbor that connects again and again is told the list a few times', () => {
   const { simulation, hostile, sent } = withHostile(91);
   const n3 = nodeOf(simulation, 'n3');
-  for (let i = 0; i < 200; i++) simulation.disconnect(n3, simulation.connect(hostile.node, n3));
+  for (let i = 0; i < 200; i++) simulation.disconnect(n3, simulation.connect(hostile.node, n3)!);
   simulation.pass(1000);
   assert.ok(sent.bytes < 200_000, `${sent.bytes} bytes`);
   assert.ok(refusedBy(simulation, 'n3').welcomes! >= 190);

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { isUp } from '../control/core/link.ts';
 import { formed, isFullMesh, linked, nodeOf } from './mesh-view.ts';
-import { pairOf, type SimulatedNode, type Simulation } from './simulation.ts';
+import type { SimulatedNode } from './simulated-node.ts';
+import { pairOf, type Simulation } from './simulation.ts';
 
 const minute = 60_000;
 

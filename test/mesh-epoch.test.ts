@@ -9,7 +9,8 @@ import { lastEpoch } from '../protocol/schema.ts';
 import { domain, type MemberEntry, type NeighborMessage } from '../protocol/signaling.ts';
 import { keyOf, testEnvironment } from './environment.ts';
 import { formed, isFullMesh, missing, nodeOf, viewOf } from './mesh-view.ts';
-import type { SimulatedNode, Simulation } from './simulation.ts';
+import type { SimulatedNode } from './simulated-node.ts';
+import type { Simulation } from './simulation.ts';
 
 const minute = 60_000;
 const never = Number.POSITIVE_INFINITY;
@@ -279,23 +280,6 @@ suite('hostile neighbors', () => {
     for (let i = 0; i < 20; i++)
       passed += hand(simulation, node, membersOf(old), 'n3').filter(isShown).length;
     assert.equal(passed, 1);
-  });
-
-  test('who makes keys for the ID of another without end fills no log', () => {
-    const simulation = formed(79, 3);
-    const node = nodeOf(simulation, 'n1');
-    const lines = (id: string) =>
-      Array.from({ length: 100 }, (_, i) => {
-        const record = encode({ id, key: keyOf(`thief ${i}`), epoch: 2 ** 50, turn: false });
-        const signature = testEnvironment(keyOf(`thief ${i}`), 0).sign(prefixed(domain.record, record));
-        return hand(simulation, node, membersOf({ record, signature, age: 0 }));
-      }).flat();
-    assert.deepEqual(
-      lines('n2').map(({ type }) => type),
-      ['notice'],
-    );
-    simulation.pass(minute);
-    assert.equal(lines('n2').length, 1, 'a minute later it is said again');
   });
 
   test('thousands of nodes that come only to leave do not push out what is kept of one that stayed', () => {

@@ -15,7 +15,8 @@ import {
 } from '../protocol/signaling.ts';
 import { keyOf, testEnvironment } from './environment.ts';
 import { formed, isFullMesh, nodeOf, openOf, star, viewOf } from './mesh-view.ts';
-import type { SimulatedNode, Simulation } from './simulation.ts';
+import type { SimulatedNode } from './simulated-node.ts';
+import type { Simulation } from './simulation.ts';
 
 /** Every flood that crosses the mesh, once. */
 function record(simulation: Simulation): FloodMessage[] {

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { shownKey } from '../control/core/identity.ts';
 import { formed, isFullMesh, linked, missing, negotiations, nodeOf, openOf, star } from './mesh-view.ts';
-import { type NodeOptions, pairOf, type SimulatedNode, Simulation } from './simulation.ts';
+import type { NodeOptions, SimulatedNode } from './simulated-node.ts';
+import { pairOf, Simulation } from './simulation.ts';
 
 const minute = 60_000;
 
@@ -230,10 +232,9 @@ test('another node with the same ID and another key is nobody to those who know 
   assert.ok(!linked(x9, nodeOf(simulation, 'n1')));
   for (const node of others) {
     if (node === x9) continue;
-    const refused = node.notices.filter(
-      (line) => line === 'warn identity refused: this ID belongs to another key n1',
-    );
-    assert.equal(refused.length, 1, `${node.id} says so, once`);
+    const words = node.warnings.get('identity n1') ?? '';
+    assert.ok(words.includes('says x9') && words.includes(shownKey(twin.key)), `${node.id}: ${words}`);
+    assert.ok(words.includes(`its key here is ${shownKey(nodeOf(simulation, 'n1').key)}`), words);
   }
 });
 

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { isFullMesh, missing } from './mesh-view.ts';
-import { pairOf, type SimulatedNode, Simulation } from './simulation.ts';
+import type { SimulatedNode } from './simulated-node.ts';
+import { pairOf, Simulation } from './simulation.ts';
 
 const minute = 60_000;
 const maxNodes = 7;

@@ -1,5 +1,6 @@
 /** What tests look at in a simulated mesh. */
-import { type Faults, reliable, type SimulatedNode, Simulation } from './simulation.ts';
+import { type Faults, reliable, type SimulatedNode } from './simulated-node.ts';
+import { Simulation } from './simulation.ts';
 
 /** `n0` and nodes that know it alone; they dial it again when it is lost. */
 export function star(seed: number, size: number, faults: Faults = reliable): Simulation {
@@ -82,7 +83,7 @@ export function viewOf(node: SimulatedNode): unknown {
     members: [...mesh.membership.members].map(([id, { record }]) => [id, record.epoch, record.key]),
     former: [...mesh.membership.former].map(([id, { record, left }]) => [id, record.epoch, left]),
     epochs: mesh.epochs.own,
-    pins: [...mesh.membership.pins],
+    pins: structuredClone(mesh.membership.pins),
     neighbors: [...mesh.neighbors],
     links: [...mesh.links],
     connections: [...node.connections],

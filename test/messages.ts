@@ -55,6 +55,26 @@ export const examples: readonly Example[] = [
     value: { type: 'proof', mac: bytesFrom(0, 32), signature: bytesFrom(32, 64) },
   },
   {
+    name: 'handshake proof that refuses the server',
+    schema: handshakeMessage,
+    value: {
+      ...{ type: 'proof', mac: bytesFrom(0, 32), signature: bytesFrom(32, 64) },
+      refuse: { code: 'identity_mismatch', key: new Uint8Array(32).fill(0x11) },
+    },
+    optional: ['refuse', 'refuse.key'],
+  },
+  {
+    name: 'handshake refuse key_in_use',
+    schema: handshakeMessage,
+    value: { type: 'refuse', code: 'key_in_use', mac: bytesFrom(0, 32), signature: bytesFrom(32, 64) },
+    optional: ['mac', 'signature'],
+  },
+  {
+    name: 'handshake refuse already_connected',
+    schema: handshakeMessage,
+    value: { type: 'refuse', code: 'already_connected' },
+  },
+  {
     name: 'handshake refuse wrong_token',
     schema: handshakeMessage,
     value: { type: 'refuse', code: 'wrong_token' },
@@ -142,6 +162,15 @@ export const examples: readonly Example[] = [
     schema: body,
     value: { kind: 'reject', negotiation: 'mid0a1-1', reason: 'failed', detail: 'bad SDP', ...directed },
     optional: ['negotiation', 'detail'],
+  },
+  {
+    name: 'body reject identity',
+    schema: body,
+    value: {
+      ...{ kind: 'reject', negotiation: 'mid0a1-1', reason: 'identity' },
+      ...{ key: new Uint8Array(32).fill(0x11), ...directed },
+    },
+    optional: ['negotiation', 'key'],
   },
   {
     name: 'body reject of a solicit',

@@ -202,6 +202,28 @@ export const rows: readonly Row[] = [
     good: globs,
     bad: ['a b', 'ü', 'a.b', `a,${'x'.repeat(65)}`],
   },
+  {
+    flag: 'peer',
+    field: 'peers',
+    initial: new Map(),
+    good: [
+      [`a=${'A'.repeat(43)}`, new Map([['a', '00'.repeat(32)]])],
+      [`_=${'_'.repeat(42)}8`, new Map([['_', 'ff'.repeat(32)]])],
+      [
+        `a=${'A'.repeat(43)}=, b-1=${'_'.repeat(42)}8`,
+        new Map([
+          ['a', '00'.repeat(32)],
+          ['b-1', 'ff'.repeat(32)],
+        ]),
+      ],
+    ],
+    bad: [
+      ...['a', 'a=', 'a=short', `=${'A'.repeat(43)}`, `a b=${'A'.repeat(43)}`, `a=${'A'.repeat(42)}+`],
+      // Two keys for one ID, two IDs for one key.
+      `a=${'A'.repeat(43)},a=${'_'.repeat(42)}8`,
+      `a=${'A'.repeat(43)},b=${'A'.repeat(43)}`,
+    ],
+  },
   { flag: 'deny', field: 'deny', initial: [], good: globs, bad: ['a b', 'ü', 'a/b'] },
   {
     flag: 'webrtc',

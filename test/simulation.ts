@@ -4,66 +4,24 @@
  */
 import { admit } from '../control/core/costs.ts';
 import type { Channel, Effect, MeshEvent } from '../control/core/events.ts';
+import { judge } from '../control/core/identity.ts';
 import { nextDeadline, step } from '../control/core/mesh.ts';
-import type { Policy } from '../control/core/policy.ts';
 import { type Mesh, newMesh } from '../control/core/state.ts';
 import type { LinkReport } from '../protocol/dataplane.ts';
-import type { NeighborMessage, Route } from '../protocol/signaling.ts';
+import type { NeighborMessage } from '../protocol/signaling.ts';
 import { keyOf, testEnvironment } from './environment.ts';
 import { EventQueue } from './event-queue.ts';
 import { freeze, sizeOf } from './simulated-message.ts';
+import {
+  type Connection,
+  type Faults,
+  type NodeOptions,
+  reliable,
+  type SimulatedNode,
+} from './simulated-node.ts';
 
-export interface Faults {
-  /** Probabilities in [0, 1) for each message between neighbors. */
-  readonly loss: number;
-  readonly repeat: number;
-  /** Milliseconds a message may take, uniformly from 1. */
-  readonly delay: number;
-}
-
-export const reliable: Faults = { loss: 0, repeat: 0, delay: 20 };
-
-export interface NodeOptions {
-  readonly policy?: Policy;
-  readonly turn?: boolean;
-  /** Whose identity key; its own by default. */
-  readonly key?: string;
-  /** Its epoch, where its clock or what it kept says another one than the time. */
-  readonly epoch?: number;
-  /** Not one of `nodes`: another node may have that ID. */
-  readonly apart?: boolean;
-}
-
-interface Connection {
-  readonly negotiation: string;
-  readonly route: Route;
-  remote: boolean;
-  open: boolean;
-  /** False where the other end is gone and this one has not noticed. */
-  alive: boolean;
-}
-
-export interface SimulatedNode {
-  readonly id: string;
-  readonly key: Uint8Array;
-  readonly pins: Map<string, string>;
-  mesh: Mesh;
-  running: boolean;
-  /** When its mesh wants a tick. */
-  deadline: number;
-  /** What the dataplane has, by peer. */
-  readonly connections: Map<string, Connection[]>;
-  /** Peers with an interface. */
-  readonly interfaces: Set<string>;
-  readonly sockets: Map<Channel, SimulatedNode>;
-  /** Messages sent to neighbors. */
-  readonly sent: Record<NeighborMessage['type'], number>;
-  readonly notices: string[];
-  /** By subject, and peer where it is about one. */
-  readonly warnings: Map<string, string>;
-  /** What the state directory has, once that is another one than it started with. */
-  keptEpoch: number | undefined;
-}
+/** Milliseconds, at least, until a node that was refused dials again. */
+const refusedPause = 5000;
 
 export class Simulation {
   now = 1_700_000_000_000;
@@ -159,12 +117,23 @@ export class Simulation {
     }
   }
 
-  connect(a: SimulatedNode, b: SimulatedNode): Channel {
+  /** By a handshake, in which either may refuse the other: undefined then. */
+  connect(a: SimulatedNode, b: SimulatedNode): Channel | undefined {
+    for (const [judging, other] of [
+      [a, b],
+      [b, a],
+    ] as const) {
+      const refusal = judge(judging.mesh, other.id, other.key);
+      if (refusal === undefined) continue;
+      this.happen(judging, { type: 'claim', id: other.id, key: other.key });
+      this.happen(other, { type: 'refused', by: judging.id, refusal });
+      return undefined;
+    }
     const channel = `ws:${++this.#counter}`;
     a.sockets.set(channel, b);
     b.sockets.set(channel, a);
-    this.happen(a, { type: 'neighbor-up', channel, id: b.id });
-    this.happen(b, { type: 'neighbor-up', channel, id: a.id });
+    this.happen(a, { type: 'neighbor-up', channel, id: b.id, key: b.key });
+    this.happen(b, { type: 'neighbor-up', channel, id: a.id, key: a.key });
     return channel;
   }
 
@@ -188,7 +157,9 @@ export class Simulation {
       this.#dialLater(from, to);
       return;
     }
-    this.#dials.set(this.connect(from, server), { from, to });
+    const channel = this.connect(from, server);
+    if (channel === undefined) this.#dialLater(from, to, refusedPause);
+    else this.#dials.set(channel, { from, to });
   }
 
   /** Cuts every WebSocket between two nodes, for as long as `cut` holds the pair. */
@@ -270,6 +241,8 @@ export class Simulation {
         checkInterval: 10_000,
         forgetAfter: 60_000,
         aliveInterval: 20_000,
+        named: options.named ?? new Map(),
+        identities: { file: 'identities', reload: 'reload' },
       },
       pins,
       testEnvironment(key, this.now, () => this.random()),
@@ -418,8 +391,8 @@ export class Simulation {
     });
   }
 
-  #dialLater(from: SimulatedNode, to: string): void {
-    this.at(500 + 500 * this.random(), () => this.dial(from, to));
+  #dialLater(from: SimulatedNode, to: string, pause = 500): void {
+    this.at(pause + pause * this.random(), () => this.dial(from, to));
   }
 
   #report(node: SimulatedNode, peer: string): void {

@@ -163,7 +163,7 @@ test('what is written beside its place by several processes at once is one whole
   const { identity, epoch } = openStateDirectory(folder, 5);
   assert.equal(Buffer.from(identity.publicKey).toString('hex'), keys[0]);
   assert.ok(epoch > 5);
-  assert.deepEqual(readdirSync(folder).sort(), ['epoch', 'identity.pem']);
+  assert.deepEqual(readdirSync(folder).sort(), ['epoch', 'identities', 'identity.pem']);
 });
 
 test('a file that a cut start left beside its place is swept away, once it is old', (context) => {
@@ -175,7 +175,7 @@ test('a file that a cut start left beside its place is swept away, once it is ol
   for (const path of [old, young]) writeFileSync(path, '');
   utimesSync(old, 1, 1);
   openStateDirectory(folder, Date.now());
-  assert.deepEqual(readdirSync(folder).sort(), ['epoch', 'identity.pem', basename(young)]);
+  assert.deepEqual(readdirSync(folder).sort(), ['epoch', 'identities', 'identity.pem', basename(young)]);
 });
 
 /** Lets writing beside its place, and appending, fail with `code` until told otherwise. */
@@ -249,18 +249,6 @@ test('an identity that others can read is a warning that says how to mend it', (
     openStateDirectory(folder, 3, tell);
     assert.match(said.get('identity')!, new RegExp(`identity.pem has mode ${shown}: .*chmod 600`));
   }
-});
-
-test('identities are written up to a bound, whatever IDs there are', (context) => {
-  const folder = folderOf(context);
-  mkdirSync(folder);
-  const line = (i: number) => `n${i} ${Buffer.alloc(32, i).toString('base64url')}\n`;
-  const most = 65_536;
-  writeFileSync(join(folder, 'identities'), Array.from({ length: most }, (_, i) => line(i)).join(''));
-  const state = openStateDirectory(folder, 1);
-  state.pin('one-more', 'ab'.repeat(32));
-  assert.equal(state.pins.size, most);
-  assert.equal(openStateDirectory(folder, 2).pins.size, most);
 });
 
 test('one process at a time has a state directory, and who else wants it is told which', async (context) => {

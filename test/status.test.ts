@@ -19,7 +19,10 @@ const stats: LinkStats = {
 function meshWith(report: Partial<LinkReport>): Mesh {
   const mesh = newMesh(
     { id: 'a', key: new Uint8Array(32), epoch: 1, turn: false },
-    { policy: { allow: [], deny: [] }, checkInterval: 10_000, forgetAfter: 60_000, aliveInterval: 20_000 },
+    {
+      ...{ policy: { allow: [], deny: [] }, checkInterval: 10_000, forgetAfter: 60_000 },
+      ...{ aliveInterval: 20_000, named: new Map(), identities: { file: '', reload: '' } },
+    },
     new Map(),
     {
       now,

@@ -2,13 +2,25 @@
  *  comes back as an event. */
 import type { LinkReport } from '../../protocol/dataplane.ts';
 import type { NeighborMessage, Route } from '../../protocol/signaling.ts';
+import type { Refusal } from './identity.ts';
 
 /** A way to a neighbor: `ws:<number>` or `link:<peer>`. */
 export type Channel = string;
 
 export type MeshEvent =
   /** A neighbor proved itself, by WebSocket handshake. Links become neighbors by their reports. */
-  | { readonly type: 'neighbor-up'; readonly channel: Channel; readonly id: string }
+  | {
+      readonly type: 'neighbor-up';
+      readonly channel: Channel;
+      readonly id: string;
+      readonly key: Uint8Array;
+    }
+  /** A node proved itself by a handshake, and we refused it: its key may not speak for its ID. */
+  | { readonly type: 'claim'; readonly id: string; readonly key: Uint8Array }
+  /** A node proved itself by a handshake, and refused us. */
+  | { readonly type: 'refused'; readonly by: string; readonly refusal: Refusal }
+  /** The operator changed which keys are kept, in hexadecimal by ID. */
+  | { readonly type: 'pins'; readonly kept: ReadonlyMap<string, string> }
   | { readonly type: 'neighbor-down'; readonly channel: Channel }
   | { readonly type: 'message'; readonly channel: Channel; readonly message: NeighborMessage }
   /** The dataplane answers: these are its links. */
@@ -33,10 +45,18 @@ export type Level = 'debug' | 'info' | 'warn' | 'error';
 
 export type Effect =
   | { readonly type: 'send'; readonly channel: Channel; readonly message: NeighborMessage }
-  | { readonly type: 'offer'; readonly peer: string; readonly negotiation: string; readonly route: Route }
+  | {
+      readonly type: 'offer';
+      readonly peer: string;
+      /** The peer's key. */
+      readonly identity: Uint8Array;
+      readonly negotiation: string;
+      readonly route: Route;
+    }
   | {
       readonly type: 'answer';
       readonly peer: string;
+      readonly identity: Uint8Array;
       readonly negotiation: string;
       readonly route: Route;
       readonly sdp: string;

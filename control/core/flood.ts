@@ -19,9 +19,9 @@ import {
   type FloodMessage,
 } from '../../protocol/signaling.ts';
 import { spend } from './costs.ts';
-import { hex, prefixed } from './environment.ts';
+import { prefixed } from './environment.ts';
 import type { Channel } from './events.ts';
-import { isSigned, type Membership, readRecord } from './membership.ts';
+import { isSigned, type Membership, readRecord, speaksFor } from './membership.ts';
 import { accept, newWindow } from './replay.ts';
 import type { Turn } from './state.ts';
 
@@ -40,14 +40,14 @@ type Draft = Body extends infer B
   : never;
 
 /** Signs a body and sends it on its way to one node, or to everyone; with `wide` by all ways, whatever way is known. */
-export function sendBody(turn: Turn, to: string, draft: Draft, wide = false): void {
+export function sendBody(turn: Turn, to: string, draft: Draft, wide = false, toEpoch?: number): void {
   const { mesh, env } = turn;
   const content = encode({
     ...draft,
     from: mesh.self.id,
     to,
     epoch: mesh.self.epoch,
-    toEpoch: mesh.membership.members.get(to)?.record.epoch ?? 0,
+    toEpoch: toEpoch ?? mesh.membership.members.get(to)?.record.epoch ?? 0,
     counter: ++mesh.counter,
     ...(wide ? { wide } : {}),
   });
@@ -97,7 +97,7 @@ function open(turn: Turn, message: FloodMessage): Body | undefined {
   const introduced = message.sender === undefined ? undefined : readRecord(message.sender);
   const sender = introduced ?? known;
   if (sender === undefined || sender.id !== message.from) return undefined;
-  if ((mesh.membership.pins.get(sender.id) ?? hex(sender.key)) !== hex(sender.key)) return undefined;
+  if (!speaksFor(mesh.membership, sender)) return undefined;
   if (!env.verify(sender.key, prefixed(domain.body, message.body), message.signature)) return undefined;
   const body = tryParse(message.body);
   if (body === undefined || body.from !== message.from || body.to !== message.to) return undefined;

@@ -5,10 +5,14 @@
  */
 import { type MemberEntry, membersPerMessage, type NeighborMessage } from '../../protocol/signaling.ts';
 import { refuse, spend } from './costs.ts';
+import { hex } from './environment.ts';
 import { climb, correct, passToNode } from './epoch.ts';
 import type { Channel } from './events.ts';
 import { channelsByNeighbor, learnRoute } from './flood.ts';
-import { entryOf, learn, membersDigest } from './membership.ts';
+import { dispute, exile, limitedNotice, refuseSecond } from './identity.ts';
+import { isUp } from './link.ts';
+import { entryOf, learn, membersDigest, readRecord } from './membership.ts';
+import { pinOf } from './pins.ts';
 import { within } from './quotas.ts';
 import { closeAttempt, crowdOf, ensureLink, notice, type Turn } from './state.ts';
 import { meetTwin } from './twin.ts';
@@ -19,9 +23,6 @@ const newsDelay = 30;
 /** Starts of a node that are told to everyone at once, in so many milliseconds. */
 const startsAtOnce = 4;
 const startsWindow = 40_000;
-
-/** Milliseconds between two lines about the same trouble. */
-const noticePause = 60_000;
 
 /** Tells a new neighbor everyone we know. */
 export function welcome(turn: Turn, channel: Channel): void {
@@ -77,14 +78,13 @@ export function receiveMembers(
 /** Learns of a node; starts a link and passes the news on where it is news. `teller`: who told it, over `channel`. */
 export function takeRecord(turn: Turn, entry: MemberEntry, teller: string, channel: Channel): void {
   const { mesh, env } = turn;
-  const { outcome, id } = learn(mesh.membership, entry, entry.age, env);
+  const { outcome, id } = learn(mesh.membership, entry, entry.age, env, teller);
   switch (outcome) {
     case 'new':
     case 'newer': {
       const isTooSoon = !within(mesh.quotas, `starts ${id}`, startsAtOnce, startsWindow, env.now);
       if (isTooSoon) refuse(mesh, mesh.neighbors.get(channel)?.id ?? teller, 'starts', env.now);
       const member = mesh.membership.members.get(id)!;
-      turn.effects.push({ type: 'pin', id, key: mesh.membership.pins.get(id)! });
       const link = ensureLink(turn, id);
       if (link !== undefined) {
         link.failures = 0;
@@ -121,21 +121,26 @@ export function takeRecord(turn: Turn, entry: MemberEntry, teller: string, chann
       mesh.news.get(id)?.add(teller);
       return;
     case 'conflict':
-      if (id === mesh.self.id) meetTwin(turn, entry, teller);
-      else if (mayTrouble(turn, outcome, id)) {
-        notice(turn, 'warn', 'identity refused: this ID belongs to another key', { peer: id, by: teller });
-      }
+      if (id === mesh.self.id) meetTwin(turn, readRecord(entry)!.key, teller);
+      else if (givesWay(turn, id)) {
+        exile(turn, id);
+        takeRecord(turn, entry, teller, channel);
+      } else dispute(turn, id, hex(readRecord(entry)!.key), teller, entry, entry.age);
+      return;
+    case 'second':
+      refuseSecond(turn, id, teller);
       return;
     case 'full':
-      if (mayTrouble(turn, outcome)) {
-        notice(turn, 'warn', 'too many nodes: one more was not taken in', { peer: id });
-      }
+      limitedNotice(turn, 'too many nodes: one more was not taken in', { peer: id, by: teller });
   }
 }
 
-/** Whoever makes keys and IDs without end does not fill the log with them. */
-function mayTrouble({ mesh, env }: Turn, outcome: string, id = ''): boolean {
-  return within(mesh.quotas, `${outcome} ${id}`, 1, noticePause, env.now);
+/** Of two keys that nobody proved, the one whose link does not come up gives way to the other: nobody can hold the ID of
+ *  a node that is really there by inventing one of the same ID first. */
+function givesWay({ mesh }: Turn, id: string): boolean {
+  const link = mesh.links.get(id);
+  if (link === undefined || isUp(link) || pinOf(mesh.membership.pins, id) !== undefined) return false;
+  return link.failures >= 2;
 }
 
 /** Milliseconds that an offer has to arrive in, and more for each node: in a mesh that forms all at once, every node

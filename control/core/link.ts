@@ -32,6 +32,8 @@ export interface Attempt {
   heardCounter: number;
   /** What is said of it goes by all ways. */
   readonly wide: boolean;
+  /** The key that the peer proves to have where it opens; null: it was there before us. */
+  readonly identity: Uint8Array | null;
 }
 
 export interface Link {

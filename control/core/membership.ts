@@ -21,12 +21,13 @@ import {
   type SignedRecord,
 } from '../../protocol/signaling.ts';
 import { type Environment, hex, prefixed } from './environment.ts';
+import { type Pins, pinOf } from './pins.ts';
 
 /** Nodes kept at most; records of more are refused. */
 const maxMembers = 4096;
 
-/** Identities kept at most: they outlive their nodes. */
-const maxPins = 65_536;
+/** Of them without a pin, on the word of one neighbor: who invents nodes takes no more than half of the room. */
+const maxIntroduced = maxMembers / 2;
 
 interface Member {
   readonly record: NodeRecord;
@@ -34,6 +35,8 @@ interface Member {
   heardAt: number;
   /** When it was heard of first. */
   readonly since: number;
+  /** The neighbor that told of it first. */
+  readonly introducer: string;
 }
 
 /** What is kept of a node that is gone. */
@@ -51,11 +54,10 @@ export interface Membership {
   self: NodeRecord;
   selfSigned: SignedRecord;
   readonly members: Map<string, Member>;
+  /** ID of each member by its key, in hexadecimal. */
+  readonly byKey: Map<string, string>;
   readonly former: Map<string, Former>;
-  /** Which key may speak for an ID: hexadecimal, from first use. */
-  readonly pins: Map<string, string>;
-  /** IDs for which another key than the pinned one was offered. */
-  readonly conflicts: Map<string, string>;
+  readonly pins: Pins;
   /** Milliseconds. */
   readonly forgetAfter: number;
 }
@@ -72,13 +74,16 @@ export type Learned =
   | 'past'
   /** Our own, of a later epoch than ours. */
   | 'ahead'
+  /** Its ID is another key's. */
   | 'conflict'
+  /** Its key is that of another node, which is here. */
+  | 'second'
   | 'forged'
   | 'full';
 
 export function newMembership(
   self: NodeRecord,
-  pins: ReadonlyMap<string, string>,
+  pins: Pins,
   forgetAfter: number,
   env: Environment,
 ): Membership {
@@ -86,64 +91,90 @@ export function newMembership(
     self,
     selfSigned: sign(self, env),
     members: new Map(),
+    byKey: new Map(),
     former: new Map(),
-    pins: new Map(pins),
-    conflicts: new Map(),
+    pins,
     forgetAfter,
   };
 }
 
-/** Takes in one record heard `age` milliseconds ago. Only `new` and `newer` change what the digest covers. */
+/** Takes in one record heard `age` milliseconds ago, on the word of `teller`. Only `new` and `newer` change what the
+ *  digest covers. A key that nobody has proved yet counts for an ID as long as its record is there. */
 export function learn(
   membership: Membership,
   signed: SignedRecord,
   age: number,
   env: Environment,
+  teller = '',
 ): { outcome: Learned; id: string } {
   const record = readRecord(signed);
   if (record === undefined) return { outcome: 'forged', id: '' };
   const { id, epoch } = record;
   const key = hex(record.key);
+  const ifSigned = (outcome: Learned): { outcome: Learned; id: string } => ({
+    outcome: isSigned(record, signed, env) ? outcome : 'forged',
+    id,
+  });
   if (id === membership.self.id) {
-    if (key !== hex(membership.self.key)) {
-      return { outcome: isSigned(record, signed, env) ? 'conflict' : 'forged', id };
-    }
-    if (epoch <= membership.self.epoch || epoch >= lastEpoch) return { outcome: 'known', id };
-    return { outcome: isSigned(record, signed, env) ? 'ahead' : 'forged', id };
+    if (key !== hex(membership.self.key)) return ifSigned('conflict');
+    return epoch <= membership.self.epoch || epoch >= lastEpoch
+      ? { outcome: 'known', id }
+      : ifSigned('ahead');
   }
   const known = membership.members.get(id);
   const heardAt = env.now - age;
-  if (known !== undefined && known.record.epoch === epoch && hex(known.record.key) === key) {
+  const holder = holderOf(membership, id);
+  if (known !== undefined && known.record.epoch === epoch && holder === key) {
     if (heardAt > known.heardAt) known.heardAt = heardAt;
     return { outcome: 'known', id };
   }
-  const former = membership.former.get(id);
+  if (holder !== undefined && holder !== key) {
+    return age >= membership.forgetAfter ? { outcome: 'stale', id } : ifSigned('conflict');
+  }
+  if (otherOf(membership, id, record.key) !== undefined) return ifSigned('second');
+  const last = membership.former.get(id);
+  const former = last !== undefined && hex(last.record.key) === key ? last : undefined;
   const newest = known ?? former;
-  const isSame = newest !== undefined && hex(newest.record.key) === key;
-  if (isSame && newest.record.epoch > epoch) return { outcome: 'behind', id };
-  if (known !== undefined && known.record.epoch > epoch) return { outcome: 'stale', id };
+  if (newest !== undefined && newest.record.epoch > epoch) return { outcome: 'behind', id };
   if (age >= membership.forgetAfter || epoch <= (former?.left ?? -1)) {
-    return { outcome: isSame && known !== undefined ? 'past' : 'stale', id };
+    return { outcome: known !== undefined ? 'past' : 'stale', id };
   }
   if (!isSigned(record, signed, env)) return { outcome: 'forged', id };
-  const pinned = membership.pins.get(id);
-  if (pinned !== undefined && pinned !== key) {
-    const repeated = membership.conflicts.get(id) === key;
-    if (membership.conflicts.size < maxMembers) membership.conflicts.set(id, key);
-    return { outcome: repeated ? 'stale' : 'conflict', id };
-  }
-  const crowded =
-    membership.members.size >= maxMembers || (pinned === undefined && membership.pins.size >= maxPins);
-  if (known === undefined && crowded) return { outcome: 'full', id };
-  membership.pins.set(id, key);
+  if (known === undefined && !hasRoom(membership, id, teller)) return { outcome: 'full', id };
   membership.former.delete(id);
+  membership.byKey.set(key, id);
   membership.members.set(id, {
     record,
     signed,
     heardAt,
     since: known?.since ?? heardAt - (former?.stay ?? 0),
+    introducer: known?.introducer ?? teller,
   });
   return { outcome: known === undefined ? 'new' : 'newer', id };
+}
+
+/** The key that has `id`, in hexadecimal: the pinned one, else that of the record that is there. */
+export function holderOf({ pins, members, self }: Membership, id: string): string | undefined {
+  if (id === self.id) return hex(self.key);
+  const known = members.get(id);
+  return pinOf(pins, id) ?? (known && hex(known.record.key));
+}
+
+/** Another node than `id` that has this key, and is here or named by the operator. */
+export function otherOf(membership: Membership, id: string, key: Uint8Array): string | undefined {
+  const { members, pins, self } = membership;
+  const text = hex(key);
+  if (text === hex(self.key)) return id === self.id ? undefined : self.id;
+  const pinned = pins.ids.get(text);
+  if (pinned !== undefined && pinned !== id && (members.has(pinned) || pins.named.has(pinned))) return pinned;
+  const told = membership.byKey.get(text);
+  return told !== undefined && told !== id ? told : undefined;
+}
+
+/** Whether the ID is free or this key's, and the key no other node's. */
+export function speaksFor(membership: Membership, { id, key }: NodeRecord): boolean {
+  const holder = holderOf(membership, id);
+  return (holder === undefined || holder === hex(key)) && otherOf(membership, id, key) === undefined;
 }
 
 /** A node said goodbye: gone until it starts again. False where that is no news. */
@@ -158,6 +189,14 @@ export function leave(membership: Membership, id: string, epoch: number): boolea
 export function forget(membership: Membership, id: string): void {
   const known = membership.members.get(id);
   if (known !== undefined) retire(membership, id, known, -1);
+}
+
+/** What is known of `id` is of another key than the one that has it now. */
+export function expel({ members, byKey, former }: Membership, id: string): void {
+  const known = members.get(id);
+  if (known !== undefined) byKey.delete(hex(known.record.key));
+  members.delete(id);
+  former.delete(id);
 }
 
 /** We are the same node in another epoch. */
@@ -213,11 +252,33 @@ function retire(
   { record, signed, heardAt, since }: Member,
   left: number,
 ) {
-  const { members, former } = membership;
+  const { members, byKey, former } = membership;
   members.delete(id);
+  byKey.delete(hex(record.key));
   former.set(id, { record, signed, heardAt, left, stay: heardAt - since });
   if (former.size <= maxMembers) return;
   let shortest = id;
   for (const [each, { stay }] of former) if (stay < former.get(shortest)!.stay) shortest = each;
   former.delete(shortest);
+}
+
+/** Whether one more is taken in. Where all room is taken, one that nobody has proved makes room, of the neighbor that
+ *  told of most of these: the one known for the shortest time. */
+function hasRoom(membership: Membership, id: string, teller: string): boolean {
+  const { members, pins } = membership;
+  if (members.size < maxIntroduced) return true;
+  const told = new Map<string, string[]>();
+  for (const [each, { introducer }] of members) {
+    if (pinOf(pins, each) !== undefined) continue;
+    const list = told.get(introducer);
+    if (list === undefined) told.set(introducer, [each]);
+    else list.push(each);
+  }
+  const share = pinOf(pins, id) === undefined ? (told.get(teller)?.length ?? 0) : -1;
+  if (share >= maxIntroduced) return false;
+  if (members.size < maxMembers) return true;
+  const [most] = [...told.values()].sort((a, b) => b.length - a.length);
+  if (most === undefined || most.length <= share + 1) return false;
+  forget(membership, most.at(-1)!);
+  return true;
 }

@@ -22,6 +22,7 @@ import {
   takeRecord,
   welcome,
 } from './gossip.ts';
+import { acceptedBy, prove, settleIdentities } from './identity.ts';
 import { attemptOn } from './link.ts';
 import { leave } from './membership.ts';
 import {
@@ -34,9 +35,12 @@ import {
   tend,
   wideAt,
 } from './negotiation.ts';
-import { adopt, dropReports, forgetSilent, removeLink, takeReport } from './reports.ts';
+import { settlePins } from './pins.ts';
+import { within } from './quotas.ts';
+import { adopt, dropReports, forgetSilent, takeReport } from './reports.ts';
 import { looking } from './signatures.ts';
-import { type Mesh, notice, type Turn } from './state.ts';
+import { type Mesh, notice, removeLink, type Turn } from './state.ts';
+import { receiveClaim, receiveRefusal, rejectStranger, takePins } from './strangers.ts';
 import { settleTwin } from './twin.ts';
 
 export function step(mesh: Mesh, event: MeshEvent, env: Environment): Effect[] {
@@ -77,9 +81,18 @@ function take(turn: Turn, event: MeshEvent): void {
   const { mesh } = turn;
   switch (event.type) {
     case 'neighbor-up':
-      mesh.neighbors.set(event.channel, { id: event.id });
-      if (spend(mesh, event.id, 'welcomes', turn.env.now)) welcome(turn, event.channel);
-      retryOutstanding(turn);
+      if (!prove(turn, event.id, event.key, false)) return;
+      acceptedBy(turn, event.id);
+      addNeighbor(turn, event.channel, event.id);
+      return;
+    case 'claim':
+      receiveClaim(turn, event.id, event.key);
+      return;
+    case 'refused':
+      receiveRefusal(turn, event.by, event.refusal);
+      return;
+    case 'pins':
+      takePins(turn, event.kept);
       return;
     case 'neighbor-down':
       dropNeighbor(turn, event.channel);
@@ -120,6 +133,16 @@ function take(turn: Turn, event: MeshEvent): void {
   }
 }
 
+/** A new way to signal is a reason to try again what could not be said before. One more way to a neighbor is none, and
+ *  whoever comes and goes without end must not undo the pauses. */
+function addNeighbor(turn: Turn, channel: Channel, id: string): void {
+  const { mesh, env } = turn;
+  const isNew = ![...mesh.neighbors.values()].some((neighbor) => neighbor.id === id);
+  mesh.neighbors.set(channel, { id });
+  if (spend(mesh, id, 'welcomes', env.now)) welcome(turn, channel);
+  if (isNew && within(mesh.quotas, 'new neighbors', 4, 10_000, env.now)) retryOutstanding(turn);
+}
+
 function receive(plain: Turn, channel: Channel, message: NeighborMessage): void {
   const { mesh, env } = plain;
   const neighbor = mesh.neighbors.get(channel);
@@ -140,8 +163,10 @@ function receive(plain: Turn, channel: Channel, message: NeighborMessage): void 
     case 'flood': {
       const body = arrive(turn, neighbor.id, message);
       if (body === undefined) {
-        if (message.sender !== undefined && message.to === mesh.self.id)
+        if (message.sender !== undefined && message.to === mesh.self.id) {
           correct(turn, message.sender, channel);
+          rejectStranger(turn, message, neighbor.id);
+        }
         return;
       }
       if (message.sender !== undefined)
@@ -175,6 +200,8 @@ function tick(turn: Turn): void {
     settleEpochs(turn);
     settleTwin(turn);
     settleAccounts(turn);
+    settleIdentities(turn);
+    settlePins(mesh.membership.pins, env.now);
   }
   for (const link of [...mesh.links.values()]) tend(turn, link);
 }

@@ -8,6 +8,7 @@ import { backoff } from '../../protocol/backoff.ts';
 import { type Body, maxDetail, type Route } from '../../protocol/signaling.ts';
 import { sendBody } from './flood.ts';
 import { dropNeighbor } from './gossip.ts';
+import { refusedBy } from './identity.ts';
 import { type Attempt, attemptOn, isUp, type Link } from './link.ts';
 import { permits } from './policy.ts';
 import { closeAttempt, crowdOf, ensureLink, type Mesh, notice, show, type Turn } from './state.ts';
@@ -211,13 +212,21 @@ function offerWhereDue(turn: Turn, link: Link, canRelay: boolean): void {
 
 function begin(turn: Turn, link: Link, route: Route): void {
   const { mesh, env } = turn;
+  const identity = mesh.membership.members.get(link.peer)?.record.key;
+  if (identity === undefined) return;
   const negotiation = `${mesh.self.epoch.toString(36)}-${(++mesh.offerCounter).toString(36)}`;
   const wide = link.heard && (link.unanswered || link.failures % wideEvery === wideEvery - 1);
-  link.attempts.set(negotiation, newAttempt(negotiation, route, env.now, wide));
-  turn.effects.push({ type: 'offer', peer: link.peer, negotiation, route });
+  link.attempts.set(negotiation, newAttempt(negotiation, route, identity, env.now, wide));
+  turn.effects.push({ type: 'offer', peer: link.peer, identity, negotiation, route });
 }
 
-function newAttempt(negotiation: string, route: Route, now: number, wide: boolean): Attempt {
+function newAttempt(
+  negotiation: string,
+  route: Route,
+  identity: Uint8Array,
+  now: number,
+  wide: boolean,
+): Attempt {
   return {
     negotiation,
     route,
@@ -229,6 +238,7 @@ function newAttempt(negotiation: string, route: Route, now: number, wide: boolea
     remote: [],
     heardCounter: 0,
     wide,
+    identity,
   };
 }
 
@@ -267,7 +277,8 @@ function flushCandidates(turn: Turn, link: Link, attempt: Attempt): void {
 
 function receiveOffer(turn: Turn, link: Link, offer: Body & { kind: 'offer' }): void {
   const { mesh, env } = turn;
-  if (link.offerer) return;
+  const identity = mesh.membership.members.get(link.peer)?.record.key;
+  if (link.offerer || identity === undefined) return;
   const old = attemptOn(link, offer.route);
   if (old !== undefined) {
     if (old.heardCounter > offer.counter && old.negotiation !== offer.negotiation) return;
@@ -275,7 +286,7 @@ function receiveOffer(turn: Turn, link: Link, offer: Body & { kind: 'offer' }): 
     // Whoever offers anew has no use for the old connection: it is no way to signal the peer any more.
     if (link.report?.active === old.negotiation) dropNeighbor(turn, `link:${link.peer}`);
   }
-  const attempt = newAttempt(offer.negotiation, offer.route, env.now, offer.wide === true);
+  const attempt = newAttempt(offer.negotiation, offer.route, identity, env.now, offer.wide === true);
   attempt.heardCounter = offer.counter;
   link.attempts.set(offer.negotiation, attempt);
   link.denied = false;
@@ -284,6 +295,7 @@ function receiveOffer(turn: Turn, link: Link, offer: Body & { kind: 'offer' }): 
   turn.effects.push({
     type: 'answer',
     peer,
+    identity,
     negotiation: offer.negotiation,
     route: offer.route,
     sdp: offer.sdp,
@@ -325,10 +337,15 @@ function receiveReject(turn: Turn, link: Link, reject: Body & { kind: 'reject' }
   const attempt = reject.negotiation === undefined ? undefined : link.attempts.get(reject.negotiation);
   if (attempt === undefined && (link.offerer || link.attempts.size > 0)) return;
   if (attempt !== undefined) closeAttempt(turn, link, attempt);
-  if (reject.reason === 'denied') {
+  if (reject.reason !== 'failed') {
     if (!link.denied) notice(turn, 'info', 'denied by the peer', { peer: link.peer });
     link.denied = true;
     link.reason = 'denied by the peer’s policy';
+    if (reject.reason === 'identity') {
+      link.reason = 'our identity key is not the one that it has for our ID';
+      const code = reject.key === undefined ? 'key_in_use' : 'identity_mismatch';
+      refusedBy(turn, link.peer, { code, key: reject.key });
+    }
     link.relayAt = null;
     link.retryAt = env.now + mesh.config.forgetAfter * (1 - env.random() / 2);
   } else if (attempt !== undefined) {

@@ -1,11 +1,12 @@
 /** What the dataplane tells of links, and how control follows. */
 import type { LinkReport } from '../../protocol/dataplane.ts';
 import { dropNeighbor, welcome } from './gossip.ts';
+import { acceptedBy, prove } from './identity.ts';
 import { attemptOn, isUp, type Link } from './link.ts';
 import { forget } from './membership.ts';
 import { negotiationTimeout, retireDelay, retryNow, tend } from './negotiation.ts';
 import { permits } from './policy.ts';
-import { ensureLink, notice, show, type Turn } from './state.ts';
+import { ensureLink, notice, removeLink, show, type Turn } from './state.ts';
 
 /** A link that the dataplane had before this control started, or while it was away. Connections that were not open
  *  by now are closed: what was said about them is lost. */
@@ -33,6 +34,7 @@ export function adopt(turn: Turn, report: LinkReport): void {
       remote: [],
       heardCounter: 0,
       wide: false,
+      identity: null,
     });
   }
   if (report.state === 'up') link.shown = 'up';
@@ -61,6 +63,9 @@ export function takeReport(turn: Turn, report: LinkReport): void {
     link.everUp = link.heard = true;
     link.unanswered = false;
     link.reason = '';
+    const identity = link.attempts.get(report.active ?? '')?.identity ?? null;
+    if (identity !== null) prove(turn, report.peer, identity, true);
+    acceptedBy(turn, report.peer);
     // What its direct path alone holds up is still without a connection, and tries in vain may be many.
     if (report.active !== null) link.failures = link.relayFailures = 0;
     if (attemptOn(link, 'shared')?.open === true) {
@@ -96,11 +101,6 @@ export function dropReports(turn: Turn): void {
     dropNeighbor(turn, `link:${link.peer}`);
     show(turn, link);
   }
-}
-
-export function removeLink(turn: Turn, peer: string): void {
-  dropNeighbor(turn, `link:${peer}`);
-  if (turn.mesh.links.delete(peer)) turn.effects.push({ type: 'remove', peer });
 }
 
 /** Members not heard of for `forgetAfter`, and links of no member, are gone unless the link is up. */

@@ -4,8 +4,10 @@ import type { Account } from './costs.ts';
 import type { Environment } from './environment.ts';
 import { type Epochs, newEpochs } from './epoch.ts';
 import type { Channel, Effect, Level } from './events.ts';
+import type { Dispute, Refusal } from './identity.ts';
 import { type Attempt, isUp, type Link, newLink, stateOf } from './link.ts';
 import { type Membership, newMembership } from './membership.ts';
+import { newPins } from './pins.ts';
 import { type Policy, permits } from './policy.ts';
 import type { Quotas } from './quotas.ts';
 import { newRecent, type Recent } from './recent.ts';
@@ -19,6 +21,10 @@ export interface MeshConfig {
   /** A peer not heard of for this long is forgotten. */
   readonly forgetAfter: number;
   readonly aliveInterval: number;
+  /** Keys that the operator named, in hexadecimal by ID: no other one counts for these. */
+  readonly named: ReadonlyMap<string, string>;
+  /** What an operator accepts a key by: the file of keys, and the command that has it read again. */
+  readonly identities: { readonly file: string; readonly reload: string };
 }
 
 export interface Mesh {
@@ -26,6 +32,10 @@ export interface Mesh {
   readonly epochs: Epochs;
   /** When somebody last told of another node with our ID. */
   twinAt: number | null;
+  /** By ID. */
+  readonly disputes: Map<string, Dispute>;
+  /** By the node that refuses us, and when it did last. */
+  readonly refusals: Map<string, { readonly refusal: Refusal; readonly at: number }>;
   readonly quotas: Quotas;
   readonly config: MeshConfig;
   readonly membership: Membership;
@@ -64,16 +74,19 @@ const provenSignatures = 8192;
 export function newMesh(
   self: NodeRecord,
   config: MeshConfig,
-  pins: ReadonlyMap<string, string>,
+  /** Keys of the state directory, in hexadecimal by ID. */
+  kept: ReadonlyMap<string, string>,
   env: Environment,
 ): Mesh {
   return {
     self,
     epochs: newEpochs(self.epoch),
     twinAt: null,
+    disputes: new Map(),
+    refusals: new Map(),
     quotas: new Map(),
     config,
-    membership: newMembership(self, pins, config.forgetAfter, env),
+    membership: newMembership(self, newPins(config.named, kept), config.forgetAfter, env),
     neighbors: new Map(),
     accounts: new Map(),
     links: new Map(),
@@ -109,6 +122,11 @@ export function ensureLink(turn: Turn, peer: string): Link | undefined {
   const link = newLink(turn.mesh.self.id, peer, turn.env.now);
   turn.mesh.links.set(peer, link);
   return link;
+}
+
+export function removeLink({ mesh, effects }: Turn, peer: string): void {
+  mesh.neighbors.delete(`link:${peer}`);
+  if (mesh.links.delete(peer)) effects.push({ type: 'remove', peer });
 }
 
 export function closeAttempt(turn: Turn, link: Link, { negotiation }: Attempt): void {

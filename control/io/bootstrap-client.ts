@@ -3,7 +3,8 @@ import { type ClientOptions, WebSocket } from 'ws';
 import { backoff } from '../../protocol/backoff.ts';
 import { CryonetError, reasonOf } from '../../protocol/errors.ts';
 import { subprotocol } from '../../protocol/handshake.ts';
-import { ClientHandshake, type Local, type Proven } from './handshake.ts';
+import { ClientHandshake, type Judge, type Local, type Proven, Refused } from './handshake.ts';
+import { Turns } from './names.ts';
 import { maxWebSocketFrame, shakeHands } from './neighbor-socket.ts';
 import { Outgoing } from './outgoing.ts';
 import { noProxies } from './proxy.ts';
@@ -12,10 +13,13 @@ import { Trust, tlsTrouble } from './trust.ts';
 /** Milliseconds to open the WebSocket, names, proxies and TLS included. */
 const openTimeout = 8000;
 
-/** Milliseconds: longest wait where our ID is another's. Somebody has to mend that, and every try costs the server a proof. */
-const longestRefusal = 60_000;
+/** Milliseconds: longest wait where there is nothing to gain for now: the server is this node, or has a connection with it
+ *  already. A name may lead elsewhere one day. */
+const longestRest = 60_000;
 
 export interface ClientEvents {
+  /** Why a server may not be who it says. */
+  readonly judge?: Judge;
   /** The server proved itself. The owner calls `lost` once that socket is closed. */
   neighbor(socket: WebSocket, proven: Proven): void;
   failed(url: string, cause: CryonetError): void;
@@ -37,6 +41,9 @@ export class BootstrapClient {
   /** Milliseconds: longest wait between two tries. */
   readonly #limit: number;
   readonly #outgoing: Outgoing;
+  readonly #turns = new Turns();
+  /** It waits though nothing is wrong. */
+  #resting = false;
   #failures = 0;
   #timer: NodeJS.Timeout | undefined;
   #socket: WebSocket | undefined;
@@ -57,6 +64,19 @@ export class BootstrapClient {
     this.#retry();
   }
 
+  /** What was in the way may be gone: where it waits, it tries at once. */
+  hurry(): void {
+    if (this.state !== 'waiting' || this.#closed) return;
+    clearTimeout(this.#timer);
+    this.#failures = 0;
+    this.#connect();
+  }
+
+  /** What it rests for may be over. */
+  wake(): void {
+    if (this.#resting) this.hurry();
+  }
+
   /** Idempotent. */
   close(): void {
     if (this.#closed) return;
@@ -68,8 +88,9 @@ export class BootstrapClient {
   #connect(): void {
     if (this.#closed) return;
     this.state = 'connecting';
+    this.#resting = false;
     const end = new AbortController();
-    const connect = this.#outgoing.connect(new URL(this.#target), end.signal);
+    const connect = this.#outgoing.connect(new URL(this.#target), end.signal, this.#turns);
     const socket = new WebSocket(this.#target, subprotocol, {
       maxPayload: maxWebSocketFrame,
       perMessageDeflate: false,
@@ -97,7 +118,7 @@ export class BootstrapClient {
     socket.once('open', () => {
       clearTimeout(timer);
       socket.removeListener('close', onClose);
-      const handshake = new ClientHandshake(this.#local);
+      const handshake = new ClientHandshake(this.#local, this.#events.judge);
       shakeHands(socket, handshake, handshake.start()).then(
         ({ proven }) => this.#succeed(socket, proven),
         (error: unknown) => this.#fail(asError(error)),
@@ -127,24 +148,29 @@ export class BootstrapClient {
   #fail(cause: CryonetError): void {
     if (this.#closed) return;
     this.error = cause.message;
+    this.#turns.failed();
     this.#events.failed(this.url, cause);
-    // A list of servers that is the same on all nodes names each node itself, too.
-    if (cause.code === 'self_connection') this.close();
-    else if (idIsTaken(cause)) this.#retry(Math.max(this.#limit, longestRefusal));
+    this.#resting = isAtRest(cause);
+    if (this.#resting) this.#wait(Math.max(this.#limit, longestRest));
     else this.#retry();
   }
 
-  #retry(limit = this.#limit): void {
+  #retry(): void {
+    this.#wait(backoff(++this.#failures, this.#limit, Math.random()));
+  }
+
+  #wait(pause: number): void {
     if (this.#closed) return;
     this.state = 'waiting';
-    this.#failures++;
-    this.#timer = setTimeout(() => this.#connect(), backoff(this.#failures, limit, Math.random()));
+    this.#timer = setTimeout(() => this.#connect(), pause);
   }
 }
 
-/** The ID of this node is another's in the mesh, says the server. */
-export function idIsTaken({ code }: CryonetError): boolean {
-  return code === 'id_in_use' || code === 'identity_mismatch';
+/** Nothing is wrong: a list of servers that is the same on all nodes names each node itself, too, and several names may be
+ *  one server's. */
+export function isAtRest(cause: CryonetError): boolean {
+  if (cause.code === 'self_connection') return true;
+  return cause instanceof Refused && cause.code === 'already_connected' && cause.server !== undefined;
 }
 
 function asError(thrown: unknown): CryonetError {

@@ -3,18 +3,24 @@ import { createServer, type Server } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { CryonetError, reasonOf, systemError } from '../../protocol/errors.ts';
-import { type Hello, type RefuseCode, refuseCodes, subprotocol } from '../../protocol/handshake.ts';
+import {
+  type Hello,
+  type Refusal,
+  type RefuseCode,
+  refuseCodes,
+  subprotocol,
+} from '../../protocol/handshake.ts';
 import { formatHostPort, type HostPort } from '../core/address.ts';
 import type { Proven } from './handshake.ts';
-import { type Local, refusal, ServerHandshake } from './handshake.ts';
+import { isSelf, type Local, refusal, ServerHandshake } from './handshake.ts';
 import { maxWebSocketFrame, shakeHands } from './neighbor-socket.ts';
 import { Unproven } from './unproven.ts';
 
 export interface ServerEvents {
-  /** Why a client that proved the token may not be a neighbor, or undefined. */
-  admit(client: Hello): Promise<RefuseCode | undefined>;
-  /** The key that has the ID of a client which may not be a neighbor for that. */
-  holder?(client: Hello): Uint8Array | undefined;
+  /** Why a client that proved itself may not be a neighbor, or undefined. */
+  admit(client: Hello): Promise<Refusal | undefined>;
+  /** A client that proved itself does not take this node for who it is. */
+  unwanted?(client: Hello, refusal: Refusal): void;
   neighbor(socket: WebSocket, proven: Proven): void;
   refused(client: HostPort, cause: CryonetError): void;
   /** A connection of `source` had to make room before it proved anything. */
@@ -86,12 +92,19 @@ export async function openBootstrapServer(
 async function greet(client: WebSocket, local: Local, events: ServerEvents): Promise<void> {
   const farewell = ({ code }: CryonetError) =>
     refuseCodes.some((known) => known === code) ? refusal(code as RefuseCode) : undefined;
-  const { proven, last } = await shakeHands(client, new ServerHandshake(local), undefined, farewell);
-  const code = await events.admit(proven.peer);
-  if (code !== undefined) {
-    client.send(refusal(code, events.holder?.(proven.peer)));
-    client.close(4003, code);
-    throw new CryonetError(code);
+  const handshake = new ServerHandshake(local);
+  const { proven, last, refusal: unwanted } = await shakeHands(client, handshake, undefined, farewell);
+  if (isSelf(local, proven.peer) || unwanted !== undefined) {
+    client.send(last!);
+    client.close(4003, unwanted?.code ?? 'self_connection');
+    if (unwanted !== undefined) events.unwanted?.(proven.peer, unwanted);
+    return;
+  }
+  const refused = await events.admit(proven.peer);
+  if (refused !== undefined) {
+    client.send(handshake.refuse(refused));
+    client.close(4003, refused.code);
+    throw new CryonetError(refused.code);
   }
   if (client.readyState !== client.OPEN) return;
   client.send(last!);

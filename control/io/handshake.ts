@@ -2,8 +2,8 @@
  * The two sides of the WebSocket handshake as machines without a socket: bytes in, bytes out. Format and keys:
  * `protocol/handshake.ts`.
  *
- *   client   start ──hello──► hello received ──proof──► proven      (or refused)
- *   server   hello received ──hello──► proof received ──proof──► proven   (or refuses)
+ *   client   start ──hello──► hello received ──proof──► proven      (or refused, or refuses)
+ *   server   hello received ──hello──► proof received ──proof──► proven   (or refuses, or refused)
  */
 import { randomBytes } from 'node:crypto';
 import { CryonetError } from '../../protocol/errors.ts';
@@ -12,7 +12,7 @@ import {
   handshakeMessage,
   helloMessage,
   proofMessage,
-  type RefuseCode,
+  type Refusal,
 } from '../../protocol/handshake.ts';
 import { encode } from '../../protocol/msgpack.ts';
 import { parse } from '../../protocol/schema.ts';
@@ -46,14 +46,19 @@ export interface Proven {
   readonly incoming: FrameCipher;
 }
 
+/** Why the other side may not be who it says, or undefined. */
+export type Judge = (other: Hello) => Refusal | undefined;
+
 export class ClientHandshake {
   readonly #local: Local;
+  readonly #judge: Judge;
   readonly #ephemeral = newEphemeral();
   readonly #hello: Uint8Array;
-  #server: { hello: Hello; transcript: Uint8Array } | undefined;
+  #server: { hello: Hello; transcript: Uint8Array; refusal: Refusal | undefined } | undefined;
 
-  constructor(local: Local) {
+  constructor(local: Local, judge: Judge = () => undefined) {
     this.#local = local;
+    this.#judge = judge;
     this.#hello = makeHello(local, this.#ephemeral);
   }
 
@@ -61,26 +66,39 @@ export class ClientHandshake {
     return this.#hello;
   }
 
-  /** The next message to send, or the proven server. Throws what the server refused with, `wrong_token` where it
-   *  cannot prove the token, or `bad_message`. */
+  /** The next message to send, or the proven server. Throws what the server refused with (`Refused`), or what it is
+   *  refused for (`Unwanted`), `wrong_token` where it cannot prove the token, `self_connection` where it proves to be
+   *  this node, or `bad_message`. */
   receive(frame: Uint8Array): { send: Uint8Array } | { proven: Proven } {
     const message = parse(handshakeMessage, frame);
-    if (message.type === 'refuse') throw new Refused(message.code, message.key);
-    if (message.type === 'hello' && this.#server === undefined) {
-      if (equal(message.key, this.#local.identity.publicKey) && message.epoch === this.#local.epoch) {
-        throw new CryonetError('self_connection');
-      }
+    const [local, server] = [this.#local, this.#server];
+    if (message.type === 'refuse') throw this.#refused(message);
+    if (message.type === 'hello' && server === undefined) {
       const transcript = sha256(this.#hello, frame);
-      this.#server = { hello: message, transcript };
-      return { send: makeProof(this.#local, domain.clientProof, transcript) };
+      const refusal = isSelf(local, message) ? undefined : this.#judge(message);
+      this.#server = { hello: message, transcript, refusal };
+      return { send: makeProof(local, domain.clientProof, transcript, refusal) };
     }
-    if (message.type !== 'proof' || this.#server === undefined)
+    if (message.type !== 'proof' || server === undefined)
       throw new CryonetError('bad_message', 'out of order');
-    const { hello, transcript } = this.#server;
-    if (!proofHolds(this.#local, hello, message, domain.serverProof, transcript)) {
+    const { hello, transcript, refusal } = server;
+    if (!proofHolds(local, hello, message, prefixed(domain.serverProof, transcript))) {
       throw new CryonetError('wrong_token', 'the server does not have the same token');
     }
+    if (isSelf(local, hello)) throw new CryonetError('self_connection');
+    if (refusal !== undefined) throw new Unwanted(hello, refusal);
     return { proven: conclude(this.#local, hello, this.#ephemeral, transcript, 'client') };
+  }
+
+  #refused(message: Refusal & { mac?: Uint8Array | undefined; signature?: Uint8Array | undefined }): Refused {
+    const { mac, signature } = message;
+    if (this.#server === undefined || mac === undefined || signature === undefined) {
+      return new Refused(message, undefined);
+    }
+    const { hello, transcript } = this.#server;
+    const said = refusalBytes(domain.serverRefusal, transcript, message);
+    const holds = proofHolds(this.#local, hello, { mac, signature }, said);
+    return new Refused(message, holds ? hello : undefined);
   }
 }
 
@@ -93,9 +111,11 @@ export class ServerHandshake {
     this.#local = local;
   }
 
-  /** The next message to send, or the proven client together with the last one. Throws `wrong_token` or
-   *  `bad_message`; the caller may still refuse a proven client. */
-  receive(frame: Uint8Array): { send: Uint8Array } | { proven: Proven; send: Uint8Array } {
+  /** The next message to send, or the proven client together with the last one, and with why it refuses us. Throws
+   *  `wrong_token` or `bad_message`; the caller may still refuse a proven client. */
+  receive(
+    frame: Uint8Array,
+  ): { send: Uint8Array } | { proven: Proven; send: Uint8Array; refusal: Refusal | undefined } {
     if (this.#client === undefined) {
       const hello = parse(helloMessage, frame);
       const reply = makeHello(this.#local, this.#ephemeral);
@@ -103,35 +123,74 @@ export class ServerHandshake {
       return { send: reply };
     }
     const { hello, transcript } = this.#client;
-    if (!proofHolds(this.#local, hello, parse(proofMessage, frame), domain.clientProof, transcript)) {
+    const proof = parse(proofMessage, frame);
+    const { refuse: refusal } = proof;
+    const said = refusal
+      ? refusalBytes(domain.clientRefusal, transcript, refusal)
+      : prefixed(domain.clientProof, transcript);
+    if (!proofHolds(this.#local, hello, proof, said)) {
       throw new CryonetError('wrong_token', 'the client does not have the same token');
     }
     return {
       proven: conclude(this.#local, hello, this.#ephemeral, transcript, 'server'),
       send: makeProof(this.#local, domain.serverProof, transcript),
+      refusal,
     };
   }
-}
 
-/** What a server refuses a client with. It comes before the server's proof: whoever is on the way can say it, too. */
-export class Refused extends CryonetError {
-  /** The key that has the ID, where the server told it. */
-  readonly key: Uint8Array | undefined;
-
-  constructor(code: RefuseCode, key: Uint8Array | undefined) {
-    super(code, `refused by the server: ${refusals[code]}`);
-    this.key = key;
+  /** The last message to a client that is proven and refused. */
+  refuse(refusal: Refusal): Uint8Array {
+    const said = refusalBytes(domain.serverRefusal, this.#client!.transcript, refusal);
+    return encode({ type: 'refuse', ...refusalFields(refusal), ...proofOf(this.#local, said) });
   }
 }
 
-export function refusal(code: RefuseCode, key?: Uint8Array): Uint8Array {
-  return encode({ type: 'refuse', code, ...(key === undefined ? {} : { key }) });
+/** The server refused this client. */
+export class Refused extends CryonetError {
+  readonly refusal: Refusal;
+  /** Undefined where it did not prove itself: whoever is on the way can say that. */
+  readonly server: Hello | undefined;
+
+  constructor(refusal: Refusal, server: Hello | undefined) {
+    super(refusal.code, `refused by the server: ${refusals[refusal.code]}`);
+    this.refusal = refusal;
+    this.server = server;
+  }
 }
 
-const refusals: Readonly<Record<RefuseCode, string>> = {
+/** A proven server that this client refused. */
+export class Unwanted extends CryonetError {
+  readonly server: Hello;
+
+  constructor(server: Hello, { code }: Refusal) {
+    super(code, `the server is refused: ${unwanted(server, code)}`);
+    this.server = server;
+  }
+}
+
+/** A refusal of a client that has not proved itself. */
+export function refusal(code: Refusal['code']): Uint8Array {
+  return encode({ type: 'refuse', code });
+}
+
+/** The very same start of this node. */
+export function isSelf(local: Local, { key, epoch }: Hello): boolean {
+  return equal(key, local.identity.publicKey) && epoch === local.epoch;
+}
+
+function unwanted({ id }: Hello, code: Refusal['code']): string {
+  if (code === 'id_in_use') return 'it has our ID';
+  return code === 'key_in_use'
+    ? 'another node has its identity key'
+    : `its ID "${id}" belongs to another key`;
+}
+
+const refusals: Readonly<Record<Refusal['code'], string>> = {
   wrong_token: 'the token is not the one of this mesh',
   id_in_use: 'another running node has this ID',
   identity_mismatch: 'this ID belongs to another identity key',
+  key_in_use: 'another node has this identity key',
+  already_connected: 'this node is connected already',
   denied: 'denied by its policy',
   version_mismatch: 'it speaks another version',
 };
@@ -147,23 +206,31 @@ function makeHello(local: Local, ephemeral: Ephemeral): Uint8Array {
   });
 }
 
-function makeProof(local: Local, label: string, transcript: Uint8Array): Uint8Array {
-  const message = prefixed(label, transcript);
-  return encode({
-    type: 'proof',
-    mac: mac(local.tokenKey, message),
-    signature: signWith(local.identity, message),
-  });
+function makeProof(local: Local, label: string, transcript: Uint8Array, refuse?: Refusal): Uint8Array {
+  if (refuse === undefined) return encode({ type: 'proof', ...proofOf(local, prefixed(label, transcript)) });
+  const said = refusalBytes(domain.clientRefusal, transcript, refuse);
+  return encode({ type: 'proof', ...proofOf(local, said), refuse: refusalFields(refuse) });
+}
+
+function proofOf(local: Local, message: Uint8Array): { mac: Uint8Array; signature: Uint8Array } {
+  return { mac: mac(local.tokenKey, message), signature: signWith(local.identity, message) };
+}
+
+/** What the proof of a refusal covers. */
+function refusalBytes(label: string, transcript: Uint8Array, { code, key }: Refusal): Uint8Array {
+  return Buffer.concat([prefixed(label, transcript), Buffer.from(`${code}\0`), key ?? new Uint8Array()]);
+}
+
+function refusalFields({ code, key }: Refusal): Refusal {
+  return key === undefined ? { code } : { code, key };
 }
 
 function proofHolds(
   local: Local,
   hello: Hello,
   proof: { mac: Uint8Array; signature: Uint8Array },
-  label: string,
-  transcript: Uint8Array,
+  message: Uint8Array,
 ): boolean {
-  const message = prefixed(label, transcript);
   return equal(mac(local.tokenKey, message), proof.mac) && verifyWith(hello.key, message, proof.signature);
 }
 

@@ -63,12 +63,13 @@ export function createWhole(path: string, content: string): string {
   return readFileSync(path, 'utf8');
 }
 
-/** Appends lines. A last line that was cut short is left as it is, and the first of these begins a new one; of an append
+/** Appends lines to a file that is made where it is not there. A last line that was cut short is left as it is, and the first of these begins a new one; of an append
  *  that fails nothing stays. */
 export function appendLines(path: string, lines: readonly string[]): void {
   const descriptor = openSync(path, 'a+', 0o600);
   try {
     const { size } = fstatSync(descriptor);
+    if (lines.length === 0) return;
     const last = Buffer.alloc(1);
     const whole = size === 0 || (readSync(descriptor, last, 0, 1, size - 1) === 1 && last[0] === 0x0a);
     const bytes = Buffer.from(`${whole ? '' : '\n'}${lines.join('\n')}\n`);

@@ -3,7 +3,7 @@ import { Socket } from 'node:net';
 import { reasonOf } from '../../protocol/errors.ts';
 import type { Log } from '../../protocol/log.ts';
 import { loadServiceAddon } from '../../service/native.ts';
-import { addressesOf } from './names.ts';
+import type { Turns } from './names.ts';
 
 /** Milliseconds for an address, so that the next one gets its turn. */
 const attemptTimeout = 2500;
@@ -29,19 +29,21 @@ export function unmarkedWarning(log: Log): (cause: unknown) => void {
   };
 }
 
-/** To the first of the host's addresses that answers, in the order of the resolver, until `signal` is aborted. `refused`
+/** To the first of the host's addresses that answers, in the order of `turns`, until `signal` is aborted. `refused`
  *  is told why the kernel marks no socket of ours; the connection is then made without. */
 export async function markedConnection(
   { host, port }: Target,
   mark: number,
   refused: (cause: unknown) => void,
   signal: AbortSignal,
+  turns: Turns,
 ): Promise<Socket> {
-  const addresses = await addressesOf(host);
+  const addresses = await turns.of(host);
   let failure: unknown = new Error(`${host} has no address`);
   for (const [i, { address, family }] of addresses.entries()) {
     if (signal.aborted) break;
     const limit = i + 1 < addresses.length ? attemptTimeout : lastTimeout;
+    turns.use(address);
     try {
       return await connected(newSocket(family, mark, refused), address, port, limit, signal);
     } catch (error) {

@@ -1,7 +1,7 @@
 /** A WebSocket to a neighbor: the handshake first, then sealed frames, each one message between neighbors. */
 import type { WebSocket } from 'ws';
 import { CryonetError, reasonOf } from '../../protocol/errors.ts';
-import type { Hello } from '../../protocol/handshake.ts';
+import type { Hello, Refusal } from '../../protocol/handshake.ts';
 import { encode } from '../../protocol/msgpack.ts';
 import { parse } from '../../protocol/schema.ts';
 import { maxNeighborFrame, type NeighborMessage, neighborMessage } from '../../protocol/signaling.ts';
@@ -30,7 +30,7 @@ export interface SocketEvents {
 
 /** One side of the handshake; its messages as `ClientHandshake` and `ServerHandshake` make them. */
 export interface Handshake {
-  receive(frame: Uint8Array): { send?: Uint8Array; proven?: Proven };
+  receive(frame: Uint8Array): { send?: Uint8Array; proven?: Proven; refusal?: Refusal | undefined };
 }
 
 /** Runs a handshake over a socket that is open. Rejects with what went wrong; the socket is then closed, after
@@ -40,7 +40,7 @@ export function shakeHands(
   handshake: Handshake,
   first: Uint8Array | undefined,
   farewell?: (cause: CryonetError) => Uint8Array | undefined,
-): Promise<{ proven: Proven; last: Uint8Array | undefined }> {
+): Promise<{ proven: Proven; last: Uint8Array | undefined; refusal: Refusal | undefined }> {
   return new Promise((resolve, reject) => {
     const finish = (settle: () => void) => {
       clearTimeout(timer);
@@ -68,8 +68,8 @@ export function shakeHands(
     socket.on('message', (received: Buffer, isBinary: boolean) => {
       try {
         if (!isBinary) throw new CryonetError('bad_message', 'a text message');
-        const { send, proven } = handshake.receive(received);
-        if (proven !== undefined) finish(() => resolve({ proven, last: send }));
+        const { send, proven, refusal } = handshake.receive(received);
+        if (proven !== undefined) finish(() => resolve({ proven, last: send, refusal }));
         else if (send !== undefined) socket.send(send);
       } catch (error) {
         fail(error);
@@ -81,6 +81,8 @@ export function shakeHands(
 
 export class NeighborSocket {
   readonly peer: Hello;
+  /** By the other side; else by this one. */
+  readonly opened: boolean;
   /** Of the process at the other end: it may take a later one than it said hello with. */
   epoch: number;
   readonly #socket: WebSocket;
@@ -91,8 +93,9 @@ export class NeighborSocket {
   #heard = true;
   #closed = false;
 
-  constructor(socket: WebSocket, proven: Proven, events: SocketEvents) {
+  constructor(socket: WebSocket, proven: Proven, events: SocketEvents, opened = true) {
     this.#socket = socket;
+    this.opened = opened;
     this.#proven = proven;
     this.peer = proven.peer;
     this.epoch = proven.peer.epoch;

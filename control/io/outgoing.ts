@@ -5,7 +5,7 @@
 import { connect as connectTcp, isIP, type LookupFunction, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { markedConnection, type Target } from './marked-connection.ts';
-import { addressesOf } from './names.ts';
+import { Turns } from './names.ts';
 import { type Proxies, throughProxy } from './proxy.ts';
 import type { Trust } from './trust.ts';
 
@@ -28,29 +28,31 @@ export class Outgoing {
     this.#options = options;
   }
 
-  /** Whoever aborts `signal` ends what is not given to `done` yet. */
-  connect(url: URL, signal: AbortSignal): Connect {
+  /** Whoever aborts `signal` ends what is not given to `done` yet. `turns`: which of the host's addresses comes first. */
+  connect(url: URL, signal: AbortSignal, turns = new Turns()): Connect {
     return (_to, done) => {
-      this.#open(url, signal).then(
+      this.#open(url, signal, turns).then(
         (socket) => done(null, socket),
         (error: Error) => done(error),
       );
     };
   }
 
-  async #open(url: URL, signal: AbortSignal): Promise<Socket> {
+  async #open(url: URL, signal: AbortSignal, turns: Turns): Promise<Socket> {
     const target = targetOf(url);
     const proxy = this.#options.proxies.for(url);
     const socket =
       proxy === undefined
-        ? await this.#plain(target, signal)
-        : await throughProxy(proxy, target, signal, (to) => this.#plain(to, signal));
+        ? await this.#plain(target, signal, turns)
+        : await throughProxy(proxy, target, signal, (to) => this.#plain(to, signal, turns));
     return url.protocol === 'wss:' ? this.#secured(socket, target.host) : socket;
   }
 
-  #plain(to: Target, signal: AbortSignal): Promise<Socket> {
+  #plain(to: Target, signal: AbortSignal, turns: Turns): Promise<Socket> {
     const { mark, unmarked } = this.#options;
-    return mark === 0 ? unmarkedConnection(to, signal) : markedConnection(to, mark, unmarked, signal);
+    return mark === 0
+      ? unmarkedConnection(to, signal, turns)
+      : markedConnection(to, mark, unmarked, signal, turns);
   }
 
   /** A host that is an address is nobody's server name (RFC 6066), and the certificate is compared with it all the same. */
@@ -60,9 +62,10 @@ export class Outgoing {
   }
 }
 
-function unmarkedConnection({ host, port }: Target, signal: AbortSignal): Promise<Socket> {
+function unmarkedConnection({ host, port }: Target, signal: AbortSignal, turns: Turns): Promise<Socket> {
   const { promise, resolve, reject } = Promise.withResolvers<Socket>();
-  const socket = connectTcp({ host, port, lookup: lookUp });
+  const socket = connectTcp({ host, port, lookup: lookUp(turns) });
+  socket.on('connectionAttempt', (address) => turns.use(address));
   const abort = () => socket.destroy(new Error(`connect ETIMEDOUT ${host}:${port}`));
   const done = () => signal.removeEventListener('abort', abort);
   signal.addEventListener('abort', abort);
@@ -80,12 +83,14 @@ function unmarkedConnection({ host, port }: Target, signal: AbortSignal): Promis
   return promise;
 }
 
-const lookUp: LookupFunction = (host, { all }, done) => {
-  addressesOf(host).then(
-    (found) => (all === true ? done(null, found) : done(null, found[0]!.address, found[0]!.family)),
-    (error: NodeJS.ErrnoException) => done(error, []),
-  );
-};
+function lookUp(turns: Turns): LookupFunction {
+  return (host, { all }, done) => {
+    turns.of(host).then(
+      (found) => (all === true ? done(null, found) : done(null, found[0]!.address, found[0]!.family)),
+      (error: NodeJS.ErrnoException) => done(error, []),
+    );
+  };
+}
 
 function targetOf(url: URL): Target {
   const usual = url.protocol === 'wss:' ? 443 : 80;

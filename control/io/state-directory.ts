@@ -24,8 +24,11 @@ export interface KeptState {
   readonly identity: Identity;
   /** Strictly greater than at any start before whose epoch could be written. */
   readonly epoch: number;
-  /** Public key in hexadecimal by ID. */
+  /** Public key in hexadecimal by ID, as the file had them at the start. */
   readonly pins: ReadonlyMap<string, string>;
+  readonly identitiesPath: string;
+  /** As the file has them now, with what is not written yet; undefined, with a warning, where it cannot be read. */
+  readPins(): ReadonlyMap<string, string> | undefined;
   /** Never throws: what cannot be written is a warning, and written later. */
   pin(id: string, key: string): void;
   /** For the next start to be later than this. Never throws, likewise. */
@@ -61,6 +64,8 @@ export function openStateDirectory(
       identity,
       epoch,
       pins: identities.pins,
+      identitiesPath: join(folder, 'identities'),
+      readPins: () => identities.reread(),
       pin: (id, key) => identities.pin(id, key),
       keepEpoch,
       close: () => writes.close(),

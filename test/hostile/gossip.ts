@@ -14,7 +14,8 @@ import {
 } from '../../protocol/signaling.ts';
 import { keyOf, testEnvironment } from '../environment.ts';
 import { nodeOf } from '../mesh-view.ts';
-import type { SimulatedNode, Simulation } from '../simulation.ts';
+import type { SimulatedNode } from '../simulated-node.ts';
+import type { Simulation } from '../simulation.ts';
 
 export interface FloodDraft {
   readonly from: string;

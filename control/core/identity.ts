@@ -1,0 +1,182 @@
+/**
+ * Who may speak for an ID, and what both sides are told where two keys want the same one.
+ *
+ *     we refuse     a key that is not the one of its ID here: warning `identity` about that peer, with what accepts the key
+ *     we are refused     by a node that proved itself: warning `id`, with both keys
+ *
+ * Each is over when it was not heard of for a while, or when the key is accepted.
+ */
+import type { RefuseCode } from '../../protocol/handshake.ts';
+import type { SignedRecord } from '../../protocol/signaling.ts';
+import { hex } from './environment.ts';
+import { isUp } from './link.ts';
+import { expel, otherOf } from './membership.ts';
+import { keep, meet, pinOf } from './pins.ts';
+import { within } from './quotas.ts';
+import type { Mesh } from './state.ts';
+import { notice, removeLink, type Turn } from './state.ts';
+
+/** Milliseconds without a word of it after which a refusal is over. A refused node tries again within a minute. */
+const lifetime = 180_000;
+
+/** Peers about which there is such a warning at a time, and nodes that refuse us: members can make any number. */
+const maxDisputes = 8;
+const maxRefusals = 64;
+
+/** Keys written to the state directory within an hour: a mesh that forms has hundreds, who invents nodes any number. */
+const keptPerHour = 1024;
+
+const hour = 3_600_000;
+
+/** Why a node is refused, and the key that its ID has. */
+export interface Refusal {
+  readonly code: RefuseCode;
+  readonly key?: Uint8Array | undefined;
+}
+
+/** Another key than that of an ID. */
+export interface Dispute {
+  readonly key: string;
+  readonly at: number;
+  /** Who told; itself, where it proved that it has the key. */
+  readonly by: string;
+  /** Its record, where it was told, and when that was heard of. */
+  readonly told: { readonly signed: SignedRecord; readonly heardAt: number } | null;
+}
+
+/** Why a node that proves to have `key` may not be `id`, or undefined. */
+export function judge({ membership, self }: Mesh, id: string, key: Uint8Array): Refusal | undefined {
+  if (id === self.id) return { code: 'id_in_use', key: self.key };
+  const pinned = pinOf(membership.pins, id);
+  if (pinned !== undefined && pinned !== hex(key)) {
+    return { code: 'identity_mismatch', key: bytesOf(pinned) };
+  }
+  return otherOf(membership, id, key) === undefined ? undefined : { code: 'key_in_use' };
+}
+
+/** A node proved that it has this key, by a handshake or by a link. False where the key may not speak for the ID. */
+export function prove(turn: Turn, id: string, key: Uint8Array, linked: boolean): boolean {
+  const { mesh, env, effects } = turn;
+  const { members, pins } = mesh.membership;
+  if (judge(mesh, id, key) !== undefined) return false;
+  const text = hex(key);
+  const known = members.get(id);
+  if (known !== undefined && hex(known.record.key) !== text) exile(turn, id);
+  meet(pins, id, text, env.now);
+  if (linked && pins.kept.get(id) !== text && within(mesh.quotas, 'keep', keptPerHour, hour, env.now)) {
+    if (keep(pins, id, text)) effects.push({ type: 'pin', id, key: text });
+  }
+  settle(turn, id);
+  return true;
+}
+
+/** Everything that we have of `id` is of a key that is not the one of that ID any more. */
+export function exile(turn: Turn, id: string): void {
+  const { mesh } = turn;
+  expel(mesh.membership, id);
+  mesh.windows.delete(id);
+  mesh.routes.delete(id);
+  removeLink(turn, id);
+}
+
+/** `key`, which signed what it says, wants an ID that another key has. */
+export function dispute(turn: Turn, id: string, key: string, by: string, signed?: SignedRecord, age = 0) {
+  const { mesh, env, effects } = turn;
+  const { disputes } = mesh;
+  // Hearsay makes room for what was proved.
+  const hearsay = by === id ? [...disputes].find(([each, dispute]) => dispute.by !== each) : undefined;
+  if (disputes.size >= maxDisputes && hearsay !== undefined) settle(turn, hearsay[0]);
+  if (!disputes.has(id) && disputes.size >= maxDisputes) {
+    limitedNotice(turn, 'identity refused: this ID belongs to another key', { peer: id, by });
+    return;
+  }
+  const told = signed === undefined ? null : { signed, heardAt: env.now - age };
+  const before = disputes.get(id);
+  const kept = before?.key === key ? before.told : null;
+  disputes.set(id, { key, at: env.now, by, told: told ?? kept });
+  effects.push({ type: 'warning', subject: 'identity', about: id, message: words(turn, id, key, by) });
+}
+
+/** `id` has the key of another node. */
+export function refuseSecond(turn: Turn, id: string, by: string): void {
+  limitedNotice(turn, 'node refused: another node has its identity key', { peer: id, by });
+}
+
+/** A node that is proved refuses us. */
+export function refusedBy(turn: Turn, by: string, refusal: Refusal): void {
+  const { refusals } = turn.mesh;
+  if (!refusals.has(by) && refusals.size >= maxRefusals) return;
+  refusals.set(by, { refusal, at: turn.env.now });
+  sayRefusals(turn);
+}
+
+/** `by` takes us for who we are. */
+export function acceptedBy(turn: Turn, by: string): void {
+  if (turn.mesh.refusals.delete(by)) sayRefusals(turn);
+}
+
+export function settleIdentities(turn: Turn): void {
+  const { mesh, env } = turn;
+  const end = Math.max(lifetime, 3 * mesh.config.checkInterval);
+  for (const [id, { at }] of mesh.disputes) if (env.now - at >= end) settle(turn, id);
+  for (const [by, { at }] of mesh.refusals) if (env.now - at >= end) acceptedBy(turn, by);
+}
+
+/** The dispute about an ID is over. */
+export function settle({ mesh, effects }: Turn, id: string): void {
+  if (mesh.disputes.delete(id))
+    effects.push({ type: 'warning', subject: 'identity', about: id, message: null });
+}
+
+/** Once in a minute for each message, with how many there were since that were not said. */
+export function limitedNotice(turn: Turn, message: string, fields: Record<string, unknown>): void {
+  const { mesh, env } = turn;
+  const key = `notice ${message}`;
+  const unsaid = (mesh.quotas.get(key)?.count ?? 1) - 1;
+  if (!within(mesh.quotas, key, 1, 60_000, env.now)) return;
+  notice(turn, 'warn', message, { ...fields, ...(unsaid > 0 ? { leftOut: unsaid } : {}) });
+}
+
+/** As `cryoc status` shows keys: base64url (RFC 4648 5). */
+export function shownKey(key: Uint8Array): string {
+  return btoa(String.fromCharCode(...key))
+    .replaceAll('+', '-')
+    .replaceAll('/', '_')
+    .replace(/=+$/, '');
+}
+
+export function bytesOf(text: string): Uint8Array {
+  return Uint8Array.from(text.match(/../g) ?? [], (digits) => Number.parseInt(digits, 16));
+}
+
+function words({ mesh }: Turn, id: string, key: string, by: string): string {
+  const { pins, members } = mesh.membership;
+  const { file, reload } = mesh.config.identities;
+  const [theirs, named] = [shownKey(bytesOf(key)), pins.named.has(id)];
+  const link = mesh.links.get(id);
+  const has = pinOf(pins, id) ?? hex(members.get(id)?.record.key ?? new Uint8Array());
+  const where = by === id ? '' : `, says ${by}`;
+  const state = link !== undefined && isUp(link) ? '; the node that has it is linked' : '';
+  const remedy = named ? 'change --peer' : `echo '${id} ${theirs}' >> ${file} && ${reload}`;
+  return `another key wants the ID "${id}"${where}: ${theirs}, and its key here is ${shownKey(bytesOf(has))}${state}; refused. If that node was installed again, accept its new key by: ${remedy}`;
+}
+
+function sayRefusals({ mesh, effects }: Turn): void {
+  const [first] = mesh.refusals;
+  const message = first === undefined ? null : refusalWords(mesh, first[0], first[1].refusal);
+  effects.push({ type: 'warning', subject: 'id', about: null, message });
+}
+
+function refusalWords({ self, refusals }: Mesh, by: string, { code, key }: Refusal): string {
+  const ours = shownKey(self.key);
+  const other = key === undefined ? '' : `, that of the other ${shownKey(key)}`;
+  const more = refusals.size > 1 ? ` (nor by ${refusals.size - 1} more)` : '';
+  const head = `node ID "${self.id}" is not taken by ${by}${more}`;
+  if (code === 'key_in_use')
+    return `${head}: a node of another ID has our key ${ours}; was the machine copied? Delete identity.pem in the copy`;
+  if (key !== undefined && hex(key) === hex(self.key))
+    return `${head}: another running node has this ID and our key ${ours}; is its state directory in use twice? Delete identity.pem in the copy`;
+  const what =
+    code === 'id_in_use' ? 'another running node has this ID' : 'this ID belongs to another identity key';
+  return `${head}: ${what}; our key is ${ours}${other}; give one of them another ID, or, if this node was installed again, add "${self.id} ${ours}" to the file identities there and reload`;
+}

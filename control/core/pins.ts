@@ -1,0 +1,96 @@
+/**
+ * Which key may speak for an ID: the one place that knows. A key is pinned once its node proved that it has it, never for
+ * hearsay; keys are in hexadecimal.
+ *
+ *             proved by a handshake            a link with it is up
+ *     free ─────────────────────────► met ───────────────────────────► kept, a line in the state directory
+ *      ▲                               │ a day without a link, or others need the room
+ *      └───────────────────────────────┘
+ *     named    by the operator: nothing else counts for that ID
+ *
+ * A key has one ID. It takes another one along where the node of the one before is gone: it was renamed.
+ */
+
+/** Keys kept at most, each a line in the state directory. */
+export const maxKept = 65_536;
+
+/** Keys met that are remembered; the one met longest ago gives way. */
+const maxMet = 4096;
+
+/** Milliseconds that a key is remembered after its last proof, where no link came up. */
+const metLifetime = 86_400_000;
+
+export interface Pins {
+  /** By the operator. */
+  readonly named: ReadonlyMap<string, string>;
+  kept: Map<string, string>;
+  readonly met: Map<string, { readonly key: string; readonly at: number }>;
+  /** ID by key, over all of these. */
+  readonly ids: Map<string, string>;
+}
+
+export function newPins(named: ReadonlyMap<string, string>, kept: ReadonlyMap<string, string>): Pins {
+  const pins: Pins = { named, kept: new Map(), met: new Map(), ids: new Map() };
+  replaceKept(pins, kept);
+  return pins;
+}
+
+/** The key pinned for `id`. */
+export function pinOf({ named, kept, met }: Pins, id: string): string | undefined {
+  return named.get(id) ?? kept.get(id) ?? met.get(id)?.key;
+}
+
+/** `key` proved that it has `id`, for which no other one is pinned. */
+export function meet(pins: Pins, id: string, key: string, now: number): void {
+  const before = pins.ids.get(key);
+  if (before !== undefined && before !== id) drop(pins, before);
+  pins.met.delete(id);
+  if (pinOf(pins, id) !== undefined) return;
+  pins.met.set(id, { key, at: now });
+  pins.ids.set(key, id);
+  const [oldest] = pins.met.keys();
+  if (pins.met.size > maxMet) drop(pins, oldest!);
+}
+
+/** True where `key`, which `id` has, is to be kept and was not. Without room for one more it stays met. */
+export function keep(pins: Pins, id: string, key: string): boolean {
+  if (pins.named.has(id) || pins.kept.has(id) || pins.kept.size >= maxKept) return false;
+  pins.met.delete(id);
+  pins.kept.set(id, key);
+  pins.ids.set(key, id);
+  return true;
+}
+
+/** The state directory has these: IDs whose pin is another one now, or none. */
+export function replaceKept(pins: Pins, kept: ReadonlyMap<string, string>): string[] {
+  const before = new Map([...pins.kept.keys(), ...kept.keys()].map((id) => [id, pinOf(pins, id)]));
+  for (const id of before.keys()) pins.met.delete(id);
+  pins.kept = new Map();
+  pins.ids.clear();
+  for (const [id, { key }] of pins.met) pins.ids.set(key, id);
+  for (const [id, key] of kept) {
+    const other = pins.ids.get(key);
+    // Of two lines with one key the last counts: the node was renamed.
+    if (other !== undefined) drop(pins, other);
+    pins.kept.set(id, key);
+    pins.ids.set(key, id);
+  }
+  for (const [id, key] of pins.named) pins.ids.set(key, id);
+  return [...before].filter(([id, key]) => pinOf(pins, id) !== key).map(([id]) => id);
+}
+
+/** What was met and never linked is over. */
+export function settlePins(pins: Pins, now: number): void {
+  for (const [id, { at }] of pins.met) {
+    if (now - at < metLifetime) return;
+    drop(pins, id);
+  }
+}
+
+function drop(pins: Pins, id: string): void {
+  for (const key of [pins.kept.get(id), pins.met.get(id)?.key]) {
+    if (key !== undefined && pins.ids.get(key) === id) pins.ids.delete(key);
+  }
+  pins.kept.delete(id);
+  pins.met.delete(id);
+}

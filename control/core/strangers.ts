@@ -1,0 +1,98 @@
+/** Nodes whose key is not the one that their ID has here: what they are told, and what happens when the operator accepts
+ *  one. */
+import { parse } from '../../protocol/schema.ts';
+import {
+  type Body,
+  body as bodySchema,
+  domain,
+  type FloodMessage,
+  type NodeRecord,
+} from '../../protocol/signaling.ts';
+import { hex, prefixed } from './environment.ts';
+import { learnRoute, sendBody } from './flood.ts';
+import { takeRecord } from './gossip.ts';
+import { bytesOf, dispute, exile, type Refusal, refusedBy, refuseSecond, settle } from './identity.ts';
+import { isUp } from './link.ts';
+import { holderOf, isSigned, otherOf, readRecord } from './membership.ts';
+import { pinOf, replaceKept } from './pins.ts';
+import { within } from './quotas.ts';
+import { removeLink, type Turn } from './state.ts';
+import { meetTwin } from './twin.ts';
+
+/** Milliseconds in which a stranger is told once, and so many of them. */
+const pause = 10_000;
+const maxTold = 16;
+
+/** A node proved itself by a handshake and was refused. */
+export function receiveClaim(turn: Turn, id: string, key: Uint8Array): void {
+  const { mesh } = turn;
+  const pinned = pinOf(mesh.membership.pins, id);
+  if (id === mesh.self.id) meetTwin(turn, key, '');
+  else if (pinned !== undefined && pinned !== hex(key)) dispute(turn, id, hex(key), id);
+  else if (otherOf(mesh.membership, id, key) !== undefined) refuseSecond(turn, id, id);
+}
+
+/** A node that is proved refused us by a handshake. Where it has our own ID, each of the two refuses the other. */
+export function receiveRefusal(turn: Turn, by: string, refusal: Refusal): void {
+  if (by !== turn.mesh.self.id) refusedBy(turn, by, refusal);
+  else if (refusal.key !== undefined) meetTwin(turn, refusal.key, '');
+}
+
+/** A node that asks us for a link, by `teller`, in the name of an ID that another key has is told so: it would wait in vain, and its
+ *  operator would not know why. */
+export function rejectStranger(turn: Turn, message: FloodMessage, teller: string): void {
+  const { mesh, env } = turn;
+  const { sender, from } = message;
+  if (sender === undefined || from === mesh.self.id) return;
+  const record = readRecord(sender);
+  if (record === undefined || record.id !== from) return;
+  const holder = holderOf(mesh.membership, from);
+  const isMistaken = holder !== undefined && holder !== hex(record.key);
+  if (!isMistaken && otherOf(mesh.membership, from, record.key) === undefined) return;
+  if (!within(mesh.quotas, `stranger ${from}`, 1, pause, env.now)) return;
+  if (!within(mesh.quotas, 'strangers', maxTold, pause, env.now)) return;
+  const body = isSigned(record, sender, env) ? bodyToUs(turn, message, record) : undefined;
+  if (body === undefined) return;
+  if (isMistaken) dispute(turn, from, hex(record.key), from, sender);
+  if (!mesh.membership.members.has(from)) learnRoute(turn, from, teller);
+  const answer = {
+    ...(isMistaken ? { key: bytesOf(holder) } : {}),
+    ...(body.kind === 'offer' ? { negotiation: body.negotiation } : {}),
+  };
+  sendBody(turn, from, { kind: 'reject', reason: 'identity', ...answer }, true, record.epoch);
+}
+
+/** The operator changed the file of keys. One that is accepted counts at once: what we have of the key before goes, and
+ *  what was told of this one is taken in. */
+export function takePins(turn: Turn, kept: ReadonlyMap<string, string>): void {
+  const { mesh, env } = turn;
+  const { membership } = mesh;
+  for (const id of replaceKept(membership.pins, kept)) {
+    const pinned = pinOf(membership.pins, id);
+    const member = membership.members.get(id);
+    const link = mesh.links.get(id);
+    const isLinked = link !== undefined && isUp(link);
+    // Where no key is pinned any more, the one that is linked stays; else the next one that comes is taken.
+    if (pinned === undefined ? !isLinked : member !== undefined && hex(member.record.key) !== pinned) {
+      exile(turn, id);
+    } else if (pinned !== undefined && member === undefined) removeLink(turn, id);
+    const disputed = mesh.disputes.get(id);
+    if (disputed === undefined) continue;
+    settle(turn, id);
+    const { told } = disputed;
+    if (told === null || (pinned !== undefined && pinned !== disputed.key)) continue;
+    takeRecord(turn, { ...told.signed, age: Math.round(env.now - told.heardAt) }, id, '');
+  }
+}
+
+/** Its body, where that is signed by that key, of that start, and to us as we are now. */
+function bodyToUs({ mesh, env }: Turn, message: FloodMessage, { key, epoch }: NodeRecord): Body | undefined {
+  if (!env.verify(key, prefixed(domain.body, message.body), message.signature)) return undefined;
+  try {
+    const body = parse(bodySchema, message.body);
+    const isOurs = body.to === mesh.self.id && mesh.epochs.own.includes(body.toEpoch);
+    return isOurs && body.from === message.from && body.epoch === epoch ? body : undefined;
+  } catch {
+    return undefined;
+  }
+}

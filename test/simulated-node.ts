@@ -1,0 +1,59 @@
+/** What a simulated mesh is made of. */
+import type { Channel } from '../control/core/events.ts';
+import type { Policy } from '../control/core/policy.ts';
+import type { Mesh } from '../control/core/state.ts';
+import type { NeighborMessage, Route } from '../protocol/signaling.ts';
+
+export interface Faults {
+  /** Probabilities in [0, 1) for each message between neighbors. */
+  readonly loss: number;
+  readonly repeat: number;
+  /** Milliseconds a message may take, uniformly from 1. */
+  readonly delay: number;
+}
+
+export const reliable: Faults = { loss: 0, repeat: 0, delay: 20 };
+
+export interface NodeOptions {
+  readonly policy?: Policy;
+  readonly turn?: boolean;
+  /** Whose identity key; its own by default. */
+  readonly key?: string;
+  /** Keys that the operator named, in hexadecimal by ID. */
+  readonly named?: ReadonlyMap<string, string>;
+  /** Its epoch, where its clock or what it kept says another one than the time. */
+  readonly epoch?: number;
+  /** Not one of `nodes`: another node may have that ID. */
+  readonly apart?: boolean;
+}
+
+export interface Connection {
+  readonly negotiation: string;
+  readonly route: Route;
+  remote: boolean;
+  open: boolean;
+  /** False where the other end is gone and this one has not noticed. */
+  alive: boolean;
+}
+
+export interface SimulatedNode {
+  readonly id: string;
+  readonly key: Uint8Array;
+  readonly pins: Map<string, string>;
+  mesh: Mesh;
+  running: boolean;
+  /** When its mesh wants a tick. */
+  deadline: number;
+  /** What the dataplane has, by peer. */
+  readonly connections: Map<string, Connection[]>;
+  /** Peers with an interface. */
+  readonly interfaces: Set<string>;
+  readonly sockets: Map<Channel, SimulatedNode>;
+  /** Messages sent to neighbors. */
+  readonly sent: Record<NeighborMessage['type'], number>;
+  readonly notices: string[];
+  /** By subject, and peer where it is about one. */
+  readonly warnings: Map<string, string>;
+  /** What the state directory has, once that is another one than it started with. */
+  keptEpoch: number | undefined;
+}
