@@ -1,8 +1,8 @@
 /** A cryonet node in a namespace: control, and the dataplane that it starts. */
 import { mkdirSync, writeFileSync } from 'node:fs';
-import { request } from 'node:http';
 import { join } from 'node:path';
 import { type PeerStatus, type StatusReport, statusReport } from '../../protocol/status.ts';
+import { ask } from './ask.ts';
 import type { Namespace } from './namespace.ts';
 import type { Exit, Program } from './program.ts';
 import { endpoint } from './topology.ts';
@@ -10,7 +10,6 @@ import { Hopeless, waitFor } from './wait.ts';
 
 export const programs = join(import.meta.dirname, '..', '..', 'bin');
 const port = 2333;
-const requestMilliseconds = 2_000;
 
 export interface NodeOptions {
   /** Default: the namespace's label. */
@@ -150,22 +149,4 @@ export class CryonetNode {
   async stop(bound = 5_000): Promise<Exit> {
     return this.program.stop('SIGTERM', bound);
   }
-}
-
-/** One GET on a unix socket. */
-async function ask(socketPath: string, path: string): Promise<{ status: number; body: string }> {
-  const { promise, resolve, reject } = Promise.withResolvers<{ status: number; body: string }>();
-  const call = request({ socketPath, path, timeout: requestMilliseconds }, (response) => {
-    let body = '';
-    response.setEncoding('utf8');
-    response.on('data', (text: string) => {
-      body += text;
-    });
-    response.on('end', () => resolve({ status: response.statusCode ?? 0, body }));
-    response.on('error', reject);
-  });
-  call.on('timeout', () => call.destroy(new Error(`no answer to GET ${path} in ${requestMilliseconds} ms`)));
-  call.on('error', reject);
-  call.end();
-  return promise;
 }
