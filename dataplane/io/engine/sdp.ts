@@ -137,7 +137,5 @@ function expectOne(lines: readonly string[], form: RegExp, name: string): void {
 
 function linesOf(sdp: string): string[] {
   if (sdp.length > MAX_DESCRIPTION) throw new CryonetError('bad_sdp', 'a description that is too long');
-  const lines = sdp.split(/\r\n|\n|\r|\0/);
-  while (lines.at(-1) === '') lines.pop();
-  return lines;
+  return sdp.split(/\r\n|\n|\r|\0/).filter((line) => line !== '');
 }

@@ -1,0 +1,272 @@
+/**
+ * What anybody can send, a million times: each decoder takes it or refuses it in one of its ways, and nothing else
+ * happens. What a decoder takes, it takes again after it was written anew.
+ */
+import assert from 'node:assert/strict';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { CommanderError } from 'commander';
+import { readConfig } from '../control/config.ts';
+import { isLoopback, parseHostPort, parseIceServer, unservedIceServer } from '../control/core/address.ts';
+import { parseDuration } from '../control/core/duration.ts';
+import { readRecord } from '../control/core/membership.ts';
+import { FrameCipher } from '../control/io/crypto.ts';
+import {
+  fingerprintOf,
+  parseCandidate,
+  remoteCandidate,
+  remoteDescription,
+  withoutCandidates,
+} from '../dataplane/io/engine/sdp.ts';
+import { readStunResponse, transactionBytes } from '../dataplane/io/stun.ts';
+import { notifications, requests } from '../protocol/dataplane.ts';
+import { CryonetError } from '../protocol/errors.ts';
+import { FrameReader, frame } from '../protocol/frame.ts';
+import { matches } from '../protocol/glob.ts';
+import { handshakeMessage } from '../protocol/handshake.ts';
+import { decode, encode } from '../protocol/msgpack.ts';
+import { check, parse } from '../protocol/schema.ts';
+import { body, neighborMessage } from '../protocol/signaling.ts';
+import { statusReport } from '../protocol/status.ts';
+import { fullPacket, fullPacketNumber, wireMessage } from '../protocol/wire.ts';
+import { Mutations } from './hostile/mutations.ts';
+import { temporaryFolder } from './socket-pair.ts';
+import { exampleReport } from './status-example.ts';
+
+const inputs = 1_000_000;
+/** Of what takes a hundred times as long: the command line and the file, which are the operator's own. */
+const fewInputs = 5_000;
+
+// Most inputs end as an error; where it was made is of no interest.
+Error.stackTraceLimit = 0;
+
+const key = new Uint8Array(32).fill(7);
+const signature = new Uint8Array(64).fill(9);
+const record = { id: 'node-1', key, epoch: 1_764_000_000_000, turn: true };
+const signedRecord = { record: encode(record), signature };
+const common = { from: 'a', to: 'b', epoch: 1_764_000_000_000, toEpoch: 5, counter: 3 };
+const sdp = [
+  ...['v=0', 'o=- 1 0 IN IP4 127.0.0.1', 's=-', 't=0 0'],
+  `a=fingerprint:sha-256 ${Array.from({ length: 32 }, () => 'AB').join(':')}`,
+  ...['m=application 9 UDP/DTLS/SCTP webrtc-datachannel', 'c=IN IP4 0.0.0.0', 'a=mid:0', 'a=setup:actpass'],
+  ...['a=ice-ufrag:abcd', 'a=ice-pwd:0123456789abcdefghijkl', 'a=end-of-candidates', ''],
+].join('\r\n');
+const candidates = [
+  'candidate:1 1 UDP 2122317823 192.0.2.1 2333 typ host',
+  'a=candidate:2 1 udp 1686109439 2001:db8::1 40000 typ srflx raddr 0.0.0.0 rport 0',
+];
+const attempt = { peer: 'b', negotiation: 'n-1' };
+const server = { kind: 'turn', host: 'h', port: 3478, user: 'u', credential: 'c' };
+const rpc = [
+  ...[
+    { id: 1, method: 'offer', params: { ...attempt, identity: key, route: 'shared', iceServers: [server] } },
+    { id: 2, method: 'stats', params: {} },
+    { id: 3, result: { sdp } },
+    { id: 4, error: { code: 'bad_sdp', message: 'no' } },
+    { method: 'signal', params: { peer: 'b', frame: key } },
+  ],
+];
+
+/** Texts as the bytes that they are written with. */
+const written = (...texts: readonly string[]) => texts.map((text) => Buffer.from(text, 'latin1'));
+
+interface Decoder {
+  readonly seeds: readonly Uint8Array[];
+  /** Throws a CryonetError, or gives undefined, where it does not take the input. */
+  readonly take: (input: Uint8Array) => unknown;
+  readonly count?: number;
+}
+
+/** To look at each would take more time than all decoders. */
+let looks = 0;
+
+/** MessagePack of a shape: what is taken is the same when it is written and taken again. */
+function shaped(read: (input: Uint8Array) => unknown, ...seeds: readonly unknown[]): Decoder {
+  return {
+    seeds: seeds.map(encode),
+    take: (input) => {
+      const value = read(input);
+      if (++looks % 32 === 0) assert.deepEqual(read(encode(value)), value);
+      return value;
+    },
+  };
+}
+
+const text = (read: (input: string) => unknown, ...seeds: readonly string[]): Decoder => ({
+  seeds: written(...seeds),
+  take: (input) => read(Buffer.from(input.buffer, input.byteOffset, input.length).toString('latin1')),
+});
+
+const decoders: Readonly<Record<string, Decoder>> = {
+  'messages of the handshake': shaped(
+    (input) => parse(handshakeMessage, input),
+    { type: 'hello', id: 'a', key, epoch: 5, nonce: key, dh: key },
+    { type: 'proof', mac: key, signature },
+    { type: 'refuse', code: 'id_in_use', key },
+  ),
+  'messages between neighbors': shaped(
+    (input) => parse(neighborMessage, input),
+    { type: 'alive', digest: key.slice(0, 8), ask: ['a', 'b'] },
+    { type: 'members', entries: [{ ...signedRecord, age: 5 }] },
+    { type: 'flood', from: 'a', to: '*', ttl: 9, body: key, signature, sender: signedRecord },
+  ),
+  'bodies of floods': shaped(
+    (input) => parse(body, input),
+    { ...common, kind: 'offer', negotiation: 'n-1', route: 'relay', sdp },
+    { ...common, kind: 'answer', negotiation: 'n-1', sdp },
+    { ...common, kind: 'candidate', negotiation: 'n-1', candidates },
+    { ...common, kind: 'reject', reason: 'failed', detail: 'why' },
+    { ...common, kind: 'solicit', wide: true },
+    { ...common, kind: 'bye' },
+  ),
+  'records of members': shaped((input) => readRecord({ record: input, signature }), record),
+  'messages on wire': shaped(
+    (input) => parse(wireMessage, input),
+    { type: 'hello', version: 1, packetInformation: false, mtu: 1280, carries: 1440, full: true },
+    { type: 'mtu', bytes: 1500 },
+    { type: 'ping', number: 1, padding: key },
+    { type: 'direct', version: 1, generation: 0, index: 7, key, ciphers: ['aes-256-gcm'], echo: key },
+    { type: 'lost' },
+  ),
+  'full packets on data': { seeds: [fullPacket(7, 1280)], take: fullPacketNumber },
+  'requests and notifications between the processes': shaped(
+    (input) => {
+      const message = decode(input) as { method?: string; params?: unknown };
+      const { method = '', params } = Object(message);
+      if (Object.hasOwn(requests, method)) check(requests[method as 'stats'].params, params);
+      if (Object.hasOwn(notifications, method)) check(notifications[method as 'signal'], params);
+      return message;
+    },
+    ...rpc,
+  ),
+  'frames of a stream': {
+    seeds: [Buffer.concat(rpc.map((each) => frame(encode(each))))],
+    take: (input) => {
+      const reader = new FrameReader(4096);
+      const half = input.length >> 1;
+      const parts = [...reader.push(input.subarray(0, half)), ...reader.push(input.subarray(half))];
+      return parts.length > 0 ? parts : undefined;
+    },
+  },
+  'sealed frames': {
+    seeds: [new FrameCipher(key).seal(encode(record))],
+    take: (input) => new FrameCipher(key).open(input),
+    // A cipher of OpenSSL's each.
+    count: 200_000,
+  },
+  'session descriptions': text((input) => {
+    const safe = remoteDescription(input);
+    if (++looks % 32 !== 0) return safe;
+    assert.equal(remoteDescription(safe), safe);
+    assert.equal(withoutCandidates(safe), safe);
+    assert.match(fingerprintOf(safe), /^(AB|[0-9A-F]{2}:)/);
+    return safe;
+  }, sdp),
+  candidates: text(
+    (input) => {
+      const rebuilt = remoteCandidate(input);
+      if (rebuilt !== undefined) assert.equal(remoteCandidate(rebuilt), rebuilt);
+      return parseCandidate(input);
+    },
+    ...candidates,
+  ),
+  'answers of STUN servers': {
+    seeds: [
+      Buffer.concat([
+        Buffer.from('010100142112a442', 'hex'),
+        new Uint8Array(transactionBytes),
+        Buffer.from('002000080001a147e112a64300080004aabbccdd', 'hex'),
+      ]),
+    ],
+    take: (input) => readStunResponse(Buffer.from(input), new Uint8Array(transactionBytes)),
+  },
+  'addresses, servers and times': text(
+    (input) => {
+      const address = parseHostPort(input, 2333);
+      if (address !== undefined) isLoopback(address.host);
+      unservedIceServer(input);
+      matches(input, 'eth0');
+      return address ?? parseIceServer(input) ?? parseDuration(input);
+    },
+    ...['[::1]:2333', '192.0.2.1:80', 'turn:h:3478|user|secret', 'stun:h', '1h30m'],
+  ),
+  'the status report': {
+    count: 100_000,
+    ...text(
+      (input) => {
+        try {
+          return check(statusReport, JSON.parse(input));
+        } catch (error) {
+          if (error instanceof SyntaxError) return undefined;
+          throw error;
+        }
+      },
+      JSON.stringify({ ...exampleReport, peers: exampleReport.peers.slice(0, 1) }),
+    ),
+  },
+};
+
+for (const [name, { seeds, take, count = inputs }] of Object.entries(decoders)) {
+  test(`${name}: ${count} that are almost right are taken or refused, and nothing else`, () => {
+    const mutations = new Mutations(seeds, Math.max(2048, ...seeds.map(({ length }) => length + 64)));
+    for (const seed of seeds) assert.notEqual(take(seed), undefined);
+    let taken = 0;
+    for (let i = 0; i < count; i++) {
+      const input = mutations.next();
+      if (!refusedInWords(take, input)) {
+        taken++;
+        mutations.accepted(input);
+      }
+    }
+    assert.ok(taken > count / 1000 || name === 'sealed frames', `${taken} taken: they are not almost right`);
+    assert.ok(taken < count, 'all taken');
+  });
+}
+
+test(`${fewInputs} command lines, and as many files, are taken or refused in words`, (context) => {
+  const folder = temporaryFolder(context);
+  mkdirSync(join(folder, 'run'));
+  const path = join(folder, 'config.toml');
+  const lines = [
+    'a --token t --listen [::1]:2333 --mtu auto',
+    'b --ws-servers ws://h:1 --allow x* --send-alive-interval 5s',
+  ];
+  const files = [
+    'id = "a"\ntoken = "t"\nmtu = 1400\nallow = ["x", "y*"]\n',
+    '[x]\ny = 1\n',
+    'token = """t"""\nlisten = "h:1"\n',
+  ];
+  const read = (argv: readonly string[], env: Record<string, string>) =>
+    readConfig(argv, { HOME: folder, RUNTIME_DIRECTORY: join(folder, 'run'), ...env }, 1);
+  for (const [seeds, take] of [
+    [lines, (input: Uint8Array) => read(Buffer.from(input).toString('latin1').split(' '), { TOKEN: 't' })],
+    [
+      files,
+      (input: Uint8Array) => {
+        writeFileSync(path, input);
+        return read(['a'], { CONFIG: path });
+      },
+    ],
+  ] as const) {
+    const mutations = new Mutations(written(...seeds), 512);
+    let taken = 0;
+    for (let i = 0; i < fewInputs; i++) {
+      const input = mutations.next();
+      if (refusedInWords(take, input)) continue;
+      taken++;
+      mutations.accepted(input);
+    }
+    assert.ok(taken > 0 && taken < fewInputs, `${taken}`);
+  }
+});
+
+/** Whether the decoder refused it. Fails, with the input, where it did something else. */
+function refusedInWords(take: (input: Uint8Array) => unknown, input: Uint8Array): boolean {
+  try {
+    return take(input) === undefined;
+  } catch (error) {
+    if (error instanceof CryonetError || error instanceof CommanderError) return true;
+    throw new Error(`on ${Buffer.from(input).toString('hex')}`, { cause: error });
+  }
+}
