@@ -8,8 +8,9 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { CommanderError } from 'commander';
 import { readConfig } from '../control/config.ts';
-import { isLoopback, parseHostPort, parseIceServer, unservedIceServer } from '../control/core/address.ts';
+import { isLoopback, parseHostPort } from '../control/core/address.ts';
 import { parseDuration } from '../control/core/duration.ts';
+import { parseIceServer, unservedIceServer } from '../control/core/ice-server.ts';
 import { readRecord } from '../control/core/membership.ts';
 import { FrameCipher } from '../control/io/crypto.ts';
 import {
