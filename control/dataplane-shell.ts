@@ -135,16 +135,12 @@ export class DataplaneShell {
   run(effect: DataplaneEffect): void {
     const iceServers = [...this.#options.config.iceServers];
     switch (effect.type) {
-      case 'offer': {
-        const { peer, identity, negotiation, route } = effect;
-        this.#negotiate('offer', { peer, negotiation, identity, route, iceServers });
+      case 'offer':
+        this.#negotiate('offer', { ...attemptOf(effect), iceServers });
         return;
-      }
-      case 'answer': {
-        const { peer, identity, negotiation, route, sdp } = effect;
-        this.#negotiate('answer', { peer, negotiation, identity, route, sdp, iceServers });
+      case 'answer':
+        this.#negotiate('answer', { ...attemptOf(effect), sdp: effect.sdp, iceServers });
         return;
-      }
       case 'accept': {
         const { peer, negotiation, sdp } = effect;
         this.#ask('accept', { peer, negotiation, sdp }, (reason) =>
@@ -258,4 +254,9 @@ function dataplaneConfig(config: ControlConfig, { identity }: Local) {
     ...(interfaces.length > 0 ? { interfaces: [...interfaces] } : {}),
     ...(excludeInterfaces.length > 0 ? { excludeInterfaces: [...excludeInterfaces] } : {}),
   };
+}
+
+function attemptOf(effect: Extract<Effect, { type: 'offer' | 'answer' }>) {
+  const { peer, identity, negotiation, route, replaces } = effect;
+  return { peer, identity, negotiation, route, ...(replaces === null ? {} : { replaces }) };
 }

@@ -90,6 +90,7 @@ export class ControlShell {
           file: this.#kept.identitiesPath,
           reload: config.service ? 'systemctl reload cryonet' : `kill -HUP ${process.pid}`,
         },
+        relayLifetime: relayLifetime(config),
       },
       this.#kept.pins,
       this.#environment(),
@@ -237,4 +238,10 @@ export class ControlShell {
         this.#dataplane.run(effect);
     }
   }
+}
+
+/** Milliseconds that the first of our relays' credentials to end last, which are made for each connection. */
+function relayLifetime({ iceServers }: ControlConfig): number | undefined {
+  const seconds = iceServers.flatMap((server) => (server.kind === 'turn' ? (server.lifetime ?? []) : []));
+  return seconds.length === 0 ? undefined : Math.min(...seconds) * 1000;
 }

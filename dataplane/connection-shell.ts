@@ -221,7 +221,7 @@ export class ConnectionShell {
   }
 
   #connect(
-    { peer, negotiation, identity, route, iceServers: given }: Params<'offer'>,
+    { peer, negotiation, identity, route, replaces, iceServers: given }: Params<'offer'>,
     offered: boolean,
   ): LiveConnection {
     const { filter, log, take, notify, opened, iceServers } = this.#options;
@@ -229,7 +229,7 @@ export class ConnectionShell {
     if (engine === undefined) throw new CryonetError('bad_message', 'hello comes first');
     if (this.#live.get(peer, negotiation) !== undefined)
       throw new CryonetError('bad_message', 'this negotiation exists');
-    take({ type: 'connect', peer, negotiation, route });
+    take({ type: 'connect', peer, negotiation, route, replaces });
     const at = { peer, negotiation };
     const budget = this.#budgets.of(peer);
     const otherPort = route === 'shared' && takesOtherPort(this.#failures, peer, offered);

@@ -1,11 +1,12 @@
-/** TURN servers that are of no use to one of two nodes. */
+/** TURN servers that are of no use to one of two nodes, and those whose credentials end. */
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { behind } from './lab/behind.ts';
-import { linkTo, losses, meshed, outcome, pingMesh } from './lab/mesh.ts';
+import { farEnd, linked, linkTo, losses, meshed, outcome, pingMesh } from './lab/mesh.ts';
 import { symmetricNat } from './lab/nat.ts';
 import { programs } from './lab/node.ts';
 import { story } from './lab/story.ts';
+import { Train } from './lab/train.ts';
 import type { TurnServer } from './lab/turn.ts';
 import { waitFor } from './lab/wait.ts';
 
@@ -61,3 +62,38 @@ for (const [what, turn, said] of useless) {
     },
   );
 }
+
+story(
+  'a relayed link outlives the credentials that it was made with, and loses nothing, where the node has the server’s secret',
+  ['turnserver', 'nft', 'ping'],
+  async (lab) => {
+    // Of a lifetime three quarters are used.
+    const secret = ({ stun, addresses }: TurnServer) =>
+      `${stun},turn:${addresses[0]}|lab|secret:bluebird|20s`;
+    const { left, right } = await behind(
+      lab,
+      [symmetricNat(), symmetricNat()],
+      ['stun'],
+      [secret],
+      ['--use-auth-secret', '--static-auth-secret=bluebird'],
+    );
+    const link = await linked(left, right, 60_000);
+    assert.equal(link.pair?.local.type, 'relay');
+    const train = Train.start(left.namespace, farEnd(link), { interval: 0.05 });
+    await train.arrives();
+    const before = link.pair.local.port;
+    await waitFor(
+      'another relay',
+      40_000,
+      () => left.peer(right.id),
+      (peer) => peer?.pair?.local.type === 'relay' && peer.pair.local.port !== before,
+    );
+    const { sent, lost, gap } = await train.stop();
+    lab.figures.push(
+      `${sent} pings over two relays, ${lost.length} lost, ${gap} ms between two answers at most`,
+    );
+    assert.deepEqual(lost, []);
+    for (const node of [left, right])
+      assert.doesNotMatch(`${node.program.output}${JSON.stringify(await node.status())}`, /bluebird/);
+  },
+);

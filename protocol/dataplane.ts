@@ -118,7 +118,14 @@ const helloReply = z.object({
 
 const attempt = { peer: nodeId, negotiation: negotiationId };
 /** What a new connection needs; `identity` is the peer's. */
-const beginning = { ...attempt, identity, route, iceServers: z.array(iceServer) };
+const beginning = {
+  ...attempt,
+  identity,
+  route,
+  iceServers: z.array(iceServer),
+  /** The connection of the same route, relayed, that stays until it is closed. */
+  replaces: z.optional(negotiationId),
+};
 const nothing = z.object({});
 
 /** Requests: control asks, the dataplane answers. */
@@ -126,7 +133,7 @@ export const requests = {
   /** Another configuration than the one in force closes every link first. */
   hello: { params: z.object({ version: z.int(), config: dataplaneConfig }), result: helloReply },
   offer: { params: z.object(beginning), result: z.object({ sdp }) },
-  /** A connection of the same route is closed first. */
+  /** A connection of the same route is closed first, unless it is to be replaced. */
   answer: { params: z.object({ ...beginning, sdp }), result: z.object({ sdp }) },
   accept: { params: z.object({ ...attempt, sdp }), result: nothing },
   /** Closes one connection; the link and its interface stay. */

@@ -85,7 +85,15 @@ const common = {
 export const maxDetail = 200;
 
 export const body = z.discriminatedUnion('kind', [
-  z.object({ ...common, kind: z.literal('offer'), negotiation: negotiationId, route, sdp }),
+  z.object({
+    ...common,
+    kind: z.literal('offer'),
+    negotiation: negotiationId,
+    route,
+    sdp,
+    /** The negotiation whose relayed connection goes on until this one is open. */
+    replaces: z.optional(negotiationId),
+  }),
   z.object({ ...common, kind: z.literal('answer'), negotiation: negotiationId, sdp }),
   z.object({
     ...common,
@@ -104,8 +112,9 @@ export const body = z.discriminatedUnion('kind', [
     /** Of what failed, in the words of the sender's dataplane. */
     detail: z.optional(z.string().check(z.maxLength(maxDetail))),
   }),
-  /** "I have no link with you; offer one." From the side that does not offer. */
-  z.object({ ...common, kind: z.literal('solicit') }),
+  /** "I have no link with you; offer one." From the side that does not offer. With `replaces`: "offer another one in the
+   *  place of this." */
+  z.object({ ...common, kind: z.literal('solicit'), replaces: z.optional(negotiationId) }),
   /** "I am leaving." */
   z.object({ ...common, kind: z.literal('bye') }),
 ]);

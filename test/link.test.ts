@@ -76,6 +76,23 @@ test('a relayed connection that opens beside a shared one changes nothing', () =
   assert.equal(links.byPeer.get('b')!.active, 's');
 });
 
+test('a relayed connection that is to be replaced carries until the other does, and no shared one stays', () => {
+  const links = newLinks(config);
+  const feed = newFeed(links);
+  feed(connect('b', '1', 'relay'), ...opening('b', '1'));
+  const replacing = (negotiation: string, route: 'shared' | 'relay', replaces: string): LinkEvent => ({
+    ...{ type: 'connect', peer: 'b', negotiation, route, replaces },
+  });
+  assert.deepEqual(brief(feed(replacing('2', 'relay', '1'))), []);
+  assert.equal(links.byPeer.get('b')!.active, '1');
+  assert.deepEqual(brief(feed(replacing('3', 'relay', '1'))), ['close 2'], 'of replacements there is one');
+  assert.deepEqual(brief(feed(...opening('b', '3'))), ['wire hello on 3']);
+  assert.equal(links.byPeer.get('b')!.active, '3');
+  assert.deepEqual(brief(feed({ type: 'close', peer: 'b', negotiation: '1' })), ['close 1']);
+  feed(connect('b', '4'), ...opening('b', '4'));
+  assert.deepEqual(brief(feed(replacing('5', 'shared', '4'))), ['close 4']);
+});
+
 test('a new connection closes the old one of its route, unasked for by control', () => {
   const feed = newFeed();
   feed(connect('b', '1'), ...opening('b', '1'));

@@ -145,6 +145,12 @@ export const examples: readonly Example[] = [
     },
   },
   { name: 'body offer', schema: body, value: { kind: 'offer', ...offerOf, ...directed } },
+  {
+    name: 'body offer in place of another',
+    schema: body,
+    value: { kind: 'offer', ...offerOf, ...directed, replaces: 'mid0a1-0' },
+    optional: ['replaces'],
+  },
   { name: 'body answer', schema: body, value: { kind: 'answer', negotiation: 'mid0a1-1', sdp, ...directed } },
   {
     name: 'body candidate',
@@ -183,6 +189,12 @@ export const examples: readonly Example[] = [
     schema: body,
     value: { kind: 'solicit', ...directed, wide: true },
     optional: ['wide'],
+  },
+  {
+    name: 'body solicit in place of another',
+    schema: body,
+    value: { kind: 'solicit', ...directed, replaces: 'mid0a1-0' },
+    optional: ['replaces'],
   },
   { name: 'body bye', schema: body, value: { kind: 'bye', ...directed, to: '*', toEpoch: 0 } },
   {

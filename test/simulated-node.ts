@@ -17,6 +17,8 @@ export const reliable: Faults = { loss: 0, repeat: 0, delay: 20 };
 export interface NodeOptions {
   readonly policy?: Policy;
   readonly turn?: boolean;
+  /** Milliseconds that its relays last. */
+  readonly relayLifetime?: number;
   /** Whose identity key; its own by default. */
   readonly key?: string;
   /** Keys that the operator named, in hexadecimal by ID. */

@@ -243,6 +243,7 @@ export class Simulation {
         aliveInterval: 20_000,
         named: options.named ?? new Map(),
         identities: { file: 'identities', reload: 'reload' },
+        relayLifetime: options.relayLifetime,
       },
       pins,
       testEnvironment(key, this.now, () => this.random()),
@@ -258,14 +259,14 @@ export class Simulation {
         return;
       case 'offer':
       case 'answer': {
-        const { peer, negotiation, route } = effect;
+        const { peer, negotiation, route, replaces } = effect;
         if (effect.type === 'answer' && this.cannotAnswer.has(node.id)) {
           this.at(5, () =>
             this.happen(node, { type: 'ended', peer, negotiation, reason: 'bad description' }),
           );
           return;
         }
-        for (const old of this.#of(node, peer).filter((c) => c.route === route))
+        for (const old of this.#of(node, peer).filter((c) => c.route === route && c.negotiation !== replaces))
           this.#close(node, peer, old.negotiation);
         this.#of(node, peer).push({
           negotiation,
@@ -419,7 +420,7 @@ export class Simulation {
   /** The connection that carries a link's packets. */
   #active(node: SimulatedNode, peer: string): Connection | undefined {
     const open = this.#of(node, peer).filter((c) => c.open);
-    return open.find((c) => c.route === 'shared') ?? open[0];
+    return open.find((c) => c.route === 'shared') ?? open.at(-1);
   }
 
   #find(node: SimulatedNode, peer: string, negotiation: string): Connection | undefined {

@@ -52,6 +52,8 @@ export type Effect =
       readonly identity: Uint8Array;
       readonly negotiation: string;
       readonly route: Route;
+      /** The negotiation of the same route that goes on until this one is open. */
+      readonly replaces: string | null;
     }
   | {
       readonly type: 'answer';
@@ -59,6 +61,7 @@ export type Effect =
       readonly identity: Uint8Array;
       readonly negotiation: string;
       readonly route: Route;
+      readonly replaces: string | null;
       readonly sdp: string;
     }
   | { readonly type: 'accept'; readonly peer: string; readonly negotiation: string; readonly sdp: string }

@@ -8,6 +8,8 @@ const stunPort = 3478;
 
 /** Seconds, as draft-uberti-behave-turn-rest-00 section 2.2 recommends. */
 const usualLifetime = 86_400;
+/** Seconds: less is over before a connection is made anew in time. */
+const leastLifetime = 20;
 
 /** A URI of RFC 7064 or RFC 7065, where TURN's also has a user and a credential, or a secret that credentials are made of,
  *  and how long each lasts: `stun:host[:port]`, `turn:host[:port][?transport=udp]|user|credential` or
@@ -34,7 +36,7 @@ export function parseIceServer(text: string): IceServer | undefined {
 function lifetimeFrom([text, ...rest]: readonly string[]): number | undefined {
   if (text === undefined) return usualLifetime;
   const seconds = Math.floor((parseDuration(text) ?? 0) / 1000);
-  return rest.length === 0 && seconds >= 1 ? seconds : undefined;
+  return rest.length === 0 && seconds >= leastLifetime ? seconds : undefined;
 }
 
 /** Why an ICE server that others take is none for us; undefined where it is one, or nobody's. */

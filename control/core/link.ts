@@ -8,7 +8,8 @@
  *      └──────────────────────────────┴────────────────────────────┘   lost ◄────────┘
  *
  * `denied` (by either side's policy) and `refused` (another identity key) stand beside these. There is at most one
- * attempt per route: `shared`, the node's one UDP port, and `relay`, through a TURN server.
+ * attempt per route: `shared`, the node's one UDP port, and `relay`, through a TURN server; and one more that replaces
+ * another (`renewal.ts`).
  */
 import type { LinkReport } from '../../protocol/dataplane.ts';
 import type { Route } from '../../protocol/signaling.ts';
@@ -28,6 +29,10 @@ export interface Attempt {
   flushAt: number | null;
   /** The peer's candidates that came before its answer. */
   remote: string[];
+  /** When another relayed connection has to take its place. */
+  renewAt: number | null;
+  /** The negotiation whose place it takes once it is open. */
+  readonly replaces: string | null;
   /** Counter of the peer's offer or answer; what the peer said before that is about something older. */
   heardCounter: number;
   /** What is said of it goes by all ways. */

@@ -37,6 +37,7 @@ import {
 } from './negotiation.ts';
 import { settlePins } from './pins.ts';
 import { within } from './quotas.ts';
+import { renewalDue } from './renewal.ts';
 import { adopt, dropReports, forgetSilent, takeReport } from './reports.ts';
 import { looking } from './signatures.ts';
 import { type Mesh, notice, removeLink, type Turn } from './state.ts';
@@ -62,6 +63,7 @@ export function nextDeadline(mesh: Mesh): { at: number; reason: string } {
     for (const attempt of link.attempts.values()) {
       consider(attempt.flushAt, 'candidates');
       if (!attempt.open) consider(attempt.deadline, 'negotiation timeout');
+      consider(renewalDue(link, attempt), 'relay ends');
       consider(wideAt(mesh, link, attempt), 'no answer');
     }
     consider(link.retireAt, 'relay retired');

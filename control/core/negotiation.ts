@@ -11,11 +11,12 @@ import { dropNeighbor } from './gossip.ts';
 import { refusedBy } from './identity.ts';
 import { type Attempt, attemptOn, isUp, type Link } from './link.ts';
 import { permits } from './policy.ts';
+import { isBeingReplaced, renewalDue, renewalTime, renewPause, retire } from './renewal.ts';
 import { closeAttempt, crowdOf, ensureLink, type Mesh, notice, show, type Turn } from './state.ts';
 
 /** Milliseconds from the first description to an open link. ICE paces checks 50 ms apart (RFC 8445 section 14.2) and
  *  DTLS retransmits after 1 s, so that a path which works at all works by then. */
-export const negotiationTimeout = 10_000;
+const negotiationTimeout = 10_000;
 
 /** Milliseconds after which an offer that the peer does not know of counts as lost, and one that it did not answer goes
  *  by all ways. */
@@ -61,10 +62,10 @@ export function tend(turn: Turn, link: Link): void {
       retryNow(turn, link, attempt.route);
     }
   }
-  if (link.retireAt !== null && env.now >= link.retireAt) {
-    link.retireAt = null;
-    const relay = attemptOn(link, 'relay');
-    if (relay !== undefined && attemptOn(link, 'shared')?.open === true) closeAttempt(turn, link, relay);
+  if (link.retireAt !== null && env.now >= link.retireAt) retire(turn, link);
+  for (const attempt of [...link.attempts.values()]) {
+    const due = renewalDue(link, attempt);
+    if (due !== null && env.now >= due) renew(turn, link, attempt);
   }
   const member = mesh.membership.members.get(link.peer);
   if (member !== undefined) {
@@ -112,7 +113,8 @@ export function receiveBody(turn: Turn, body: Body): void {
       receiveReject(turn, link, body);
       break;
     case 'solicit':
-      receiveSolicit(turn, link, body.counter);
+      if (body.replaces === undefined) receiveSolicit(turn, link, body.counter);
+      else replace(turn, link, link.attempts.get(body.replaces));
   }
   show(turn, link);
 }
@@ -127,7 +129,9 @@ export function describe(turn: Turn, peer: string, negotiation: string, sdp: str
   }
   if (link.offerer) {
     attempt.phase = 'offered';
-    sendBody(turn, peer, { kind: 'offer', negotiation, route: attempt.route, sdp }, attempt.wide);
+    const { route, replaces, wide } = attempt;
+    const replacing = replaces === null ? {} : { replaces };
+    sendBody(turn, peer, { kind: 'offer', negotiation, route, sdp, ...replacing }, wide);
   } else {
     attempt.phase = 'connecting';
     sendBody(turn, peer, { kind: 'answer', negotiation, sdp }, attempt.wide);
@@ -210,22 +214,36 @@ function offerWhereDue(turn: Turn, link: Link, canRelay: boolean): void {
   begin(turn, link, 'relay');
 }
 
-function begin(turn: Turn, link: Link, route: Route): void {
-  const { mesh, env } = turn;
+/** The relay of a connection that works ends soon. */
+function renew(turn: Turn, link: Link, attempt: Attempt): void {
+  attempt.renewAt = turn.env.now + renewPause;
+  if (link.offerer) replace(turn, link, attempt);
+  else sendBody(turn, link.peer, { kind: 'solicit', replaces: attempt.negotiation });
+}
+
+/** Not one that has just been made: a peer may ask for it as often as it likes. */
+function replace(turn: Turn, link: Link, attempt: Attempt | undefined): void {
+  if (attempt === undefined || !link.offerer || turn.env.now < attempt.deadline) return;
+  if (renewalDue(link, { ...attempt, renewAt: 0 }) === null || isBeingReplaced(link, attempt)) return;
+  begin(turn, link, attempt.route, attempt.negotiation);
+}
+
+function begin(turn: Turn, link: Link, route: Route, replaces: string | null = null): void {
+  const { mesh } = turn;
   const identity = mesh.membership.members.get(link.peer)?.record.key;
   if (identity === undefined) return;
   const negotiation = `${mesh.self.epoch.toString(36)}-${(++mesh.offerCounter).toString(36)}`;
   const wide = link.heard && (link.unanswered || link.failures % wideEvery === wideEvery - 1);
-  link.attempts.set(negotiation, newAttempt(negotiation, route, identity, env.now, wide));
-  turn.effects.push({ type: 'offer', peer: link.peer, identity, negotiation, route });
+  link.attempts.set(negotiation, newAttempt(turn, { negotiation, route, replaces, identity, wide }));
+  turn.effects.push({ type: 'offer', peer: link.peer, identity, negotiation, route, replaces });
 }
 
-function newAttempt(
-  negotiation: string,
-  route: Route,
-  identity: Uint8Array,
-  now: number,
-  wide: boolean,
+/** What an attempt is made with. */
+type Making = Pick<Attempt, 'negotiation' | 'route' | 'replaces' | 'identity' | 'wide'>;
+
+export function newAttempt(
+  { mesh, env: { now } }: Turn,
+  { negotiation, route, replaces, identity, wide }: Making,
 ): Attempt {
   return {
     negotiation,
@@ -236,6 +254,8 @@ function newAttempt(
     local: [],
     flushAt: null,
     remote: [],
+    renewAt: renewalTime(mesh, route, now),
+    replaces,
     heardCounter: 0,
     wide,
     identity,
@@ -279,32 +299,34 @@ function receiveOffer(turn: Turn, link: Link, offer: Body & { kind: 'offer' }): 
   const { mesh, env } = turn;
   const identity = mesh.membership.members.get(link.peer)?.record.key;
   if (link.offerer || identity === undefined) return;
-  const old = attemptOn(link, offer.route);
-  if (old !== undefined) {
-    if (old.heardCounter > offer.counter && old.negotiation !== offer.negotiation) return;
+  const { negotiation, route, sdp, counter, wide = false } = offer;
+  const replaces = replacedBy(link, offer);
+  const others = [...link.attempts.values()].filter(
+    (old) => old.route === route && old.negotiation !== replaces,
+  );
+  if (others.some((old) => old.heardCounter > counter && old.negotiation !== negotiation)) return;
+  for (const old of others) {
     link.attempts.delete(old.negotiation);
     // Whoever offers anew has no use for the old connection: it is no way to signal the peer any more.
     if (link.report?.active === old.negotiation) dropNeighbor(turn, `link:${link.peer}`);
   }
-  const attempt = newAttempt(offer.negotiation, offer.route, identity, env.now, offer.wide === true);
-  attempt.heardCounter = offer.counter;
-  link.attempts.set(offer.negotiation, attempt);
+  const attempt = newAttempt(turn, { negotiation, route, replaces, identity, wide });
+  attempt.heardCounter = counter;
+  link.attempts.set(negotiation, attempt);
   link.denied = false;
   link.retryAt = env.now + mesh.config.checkInterval;
-  const { peer } = link;
-  turn.effects.push({
-    type: 'answer',
-    peer,
-    identity,
-    negotiation: offer.negotiation,
-    route: offer.route,
-    sdp: offer.sdp,
-  });
-  if (link.early.negotiation === offer.negotiation) {
+  turn.effects.push({ type: 'answer', peer: link.peer, identity, negotiation, route, replaces, sdp });
+  if (link.early.negotiation === negotiation) {
     const { candidates } = link.early;
     link.early = { negotiation: '', candidates: [] };
-    receiveCandidates(turn, link, offer.negotiation, candidates);
+    receiveCandidates(turn, link, negotiation, candidates);
   }
+}
+
+/** What works goes on until its replacement does, too. */
+function replacedBy(link: Link, { route, replaces = '' }: Body & { kind: 'offer' }): string | null {
+  const old = link.attempts.get(replaces);
+  return route === 'relay' && old?.route === 'relay' && old.open ? replaces : null;
 }
 
 function receiveAnswer(turn: Turn, link: Link, answer: Body & { kind: 'answer' }): void {

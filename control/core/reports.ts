@@ -4,8 +4,9 @@ import { dropNeighbor, welcome } from './gossip.ts';
 import { acceptedBy, prove } from './identity.ts';
 import { attemptOn, isUp, type Link } from './link.ts';
 import { forget } from './membership.ts';
-import { negotiationTimeout, retireDelay, retryNow, tend } from './negotiation.ts';
+import { newAttempt, retireDelay, retryNow, tend } from './negotiation.ts';
 import { permits } from './policy.ts';
+import { isRetired, renewPause } from './renewal.ts';
 import { ensureLink, notice, removeLink, show, type Turn } from './state.ts';
 
 /** A link that the dataplane had before this control started, or while it was away. Connections that were not open
@@ -19,23 +20,15 @@ export function adopt(turn: Turn, report: LinkReport): void {
   }
   link.everUp = true;
   for (const { negotiation, route, open } of report.connections) {
+    const older = attemptOn(link, route)?.negotiation ?? null;
     if (!open) {
       turn.effects.push({ type: 'close', peer: report.peer, negotiation });
       continue;
     }
-    link.attempts.set(negotiation, {
-      negotiation,
-      route,
-      phase: 'connecting',
-      deadline: env.now + negotiationTimeout,
-      open: true,
-      local: [],
-      flushAt: null,
-      remote: [],
-      heardCounter: 0,
-      wide: false,
-      identity: null,
-    });
+    const making = { negotiation, route, replaces: older, identity: null, wide: false };
+    const attempt = newAttempt(turn, making);
+    const renewAt = attempt.renewAt === null ? null : env.now + renewPause;
+    link.attempts.set(negotiation, { ...attempt, phase: 'connecting', open: true, renewAt });
   }
   if (report.state === 'up') link.shown = 'up';
   takeReport(turn, report);
@@ -68,10 +61,9 @@ export function takeReport(turn: Turn, report: LinkReport): void {
     acceptedBy(turn, report.peer);
     // What its direct path alone holds up is still without a connection, and tries in vain may be many.
     if (report.active !== null) link.failures = link.relayFailures = 0;
-    if (attemptOn(link, 'shared')?.open === true) {
-      link.relayAt = null;
-      if (attemptOn(link, 'relay') !== undefined) link.retireAt ??= env.now + retireDelay;
-    }
+    if (attemptOn(link, 'shared')?.open === true) link.relayAt = null;
+    if ([...link.attempts.values()].some((attempt) => isRetired(link, attempt)))
+      link.retireAt ??= env.now + retireDelay;
     // The direct path alone carries no signaling.
     if (report.active === null) dropNeighbor(turn, channel);
     else if (!mesh.neighbors.has(channel)) {

@@ -25,6 +25,8 @@ export interface MeshConfig {
   readonly named: ReadonlyMap<string, string>;
   /** What an operator accepts a key by: the file of keys, and the command that has it read again. */
   readonly identities: { readonly file: string; readonly reload: string };
+  /** Milliseconds that a relay of ours lasts; undefined: as long as its connection. */
+  readonly relayLifetime?: number | undefined;
 }
 
 export interface Mesh {

@@ -6,7 +6,7 @@
  * The interface belongs to the link: it is opened when the hellos of a connection first agree, has carrier while the
  * link is up, and goes with the link. A link is up at neither end before both interfaces are open: an end that cannot
  * open its own would else have the other one come up and begin anew, over and over. Of several open connections the
- * shared one carries the packets.
+ * shared one carries the packets, then the newest.
  */
 import type { Route } from '../../protocol/signaling.ts';
 import { type ChannelName, type WireMessage, wireVersion } from '../../protocol/wire.ts';
@@ -68,7 +68,14 @@ export interface Links {
 }
 
 export type LinkEvent =
-  | { readonly type: 'connect'; readonly peer: string; readonly negotiation: string; readonly route: Route }
+  | {
+      readonly type: 'connect';
+      readonly peer: string;
+      readonly negotiation: string;
+      readonly route: Route;
+      /** A relayed connection that stays. */
+      readonly replaces?: string | undefined;
+    }
   | {
       readonly type: 'open';
       readonly peer: string;
@@ -254,7 +261,7 @@ function connect(
     links.byPeer.set(event.peer, link);
   }
   for (const old of [...link.connections.values()]) {
-    if (old.route !== event.route) continue;
+    if (old.route !== event.route || (old.route === 'relay' && old.negotiation === event.replaces)) continue;
     link.connections.delete(old.negotiation);
     link.reason = 'negotiated anew';
     effects.push({ type: 'close-connection', peer: link.peer, negotiation: old.negotiation });
@@ -356,7 +363,7 @@ function settle(link: Link, now: number, effects: LinkEffect[], change?: () => v
   change?.();
   for (const connection of link.connections.values()) prepare(link, connection, effects);
   const open = [...link.connections.values()].filter(isOpen);
-  const best = open.find(({ route }) => route === 'shared') ?? open[0];
+  const best = open.find(({ route }) => route === 'shared') ?? open.at(-1);
   link.active = best?.negotiation ?? null;
   // With no connection left, what both ends agreed on last stays.
   if (best !== undefined && link.active !== before)

@@ -12,9 +12,11 @@ export async function behind(
   servers: readonly ('stun' | 'turn')[],
   /** What a node behind a NAT has instead of these, as `--ice-servers` takes them. */
   own: readonly ((server: TurnServer) => string)[] = [],
+  /** Of coturn. */
+  turnOptions?: readonly string[],
 ) {
   const internet = await Internet.make(lab);
-  const server = await startTurnServer(await internet.publicHost('server', 2));
+  const server = await startTurnServer(await internet.publicHost('server', 2), turnOptions);
   const options = ['--ice-servers', servers.map((kind) => server[kind]).join(',')];
   const publicHost = await internet.publicHost('boot');
   // As in the Internet, what is to an address of a private network is sent, and lost on the way. Where the kernel refuses
