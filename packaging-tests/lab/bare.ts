@@ -13,20 +13,7 @@ export async function startBare(lab: Lab, suite: Suite, commands: string): Promi
   return lab.start({
     label: `bare-${suite}`,
     command: [
-      // Long, and beside other stories: what those leave of the processors is enough.
-      ...[
-        'nice',
-        '-n',
-        '5',
-        'unshare',
-        '--mount',
-        '--propagation',
-        'private',
-        '--pid',
-        '--fork',
-        '--kill-child',
-        script,
-      ],
+      ...['unshare', '--mount', '--propagation', 'private', '--pid', '--fork', '--kill-child', script],
       ...[rootOf(suite, 'bare'), checkout, downloadsOf(suite), 'bash', '-euc', `cd /cryonet\n${commands}`],
     ],
   });
