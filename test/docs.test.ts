@@ -14,7 +14,7 @@ import { exampleReport, exampleTime } from './status-example.ts';
 
 const root = dirname(import.meta.dirname);
 const read = (path: string) => readFileSync(join(root, path), 'utf8');
-const pages = ['README.md', 'ARCHITECTURE.md', 'CONTRIBUTING.md', 'CHANGELOG.md'];
+const pages = ['README.md', 'ARCHITECTURE.md', 'CONTRIBUTING.md', 'SECURITY.md', 'CHANGELOG.md'];
 const manuals = readdirSync(join(root, 'man')).map((name) => `man/${name}`);
 const { version, scripts, dependencies, optionalDependencies, devDependencies } = JSON.parse(
   read('package.json'),
@@ -181,8 +181,8 @@ suite('examples', () => {
 
   const nft = ['-n', 'nft', '-c', '-f', '-'];
   test('the firewall rules load', { skip: lacks('unshare', nft) }, () => {
-    const rules = blocks(read('README.md'), 'nft');
-    assert.equal(rules.length, 3);
+    const rules = [...blocks(read('README.md'), 'nft'), ...blocks(read('SECURITY.md'), 'nft')];
+    assert.equal(rules.length, 4);
     // What names the services' control group loads where that is: `packaging-tests/` do that.
     for (const input of rules.filter((rule) => !rule.includes('cgroupv2'))) {
       const { status, stderr } = spawnSync('unshare', nft, { input, encoding: 'utf8', timeout: 20_000 });
