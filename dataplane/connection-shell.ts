@@ -22,7 +22,8 @@ import type { DirectShell } from './direct-shell.ts';
 import type { CandidateFilter } from './io/candidate-filter.ts';
 import { fingerprintOf } from './io/engine/sdp.ts';
 import type { IceServerWatch } from './io/ice-server-watch.ts';
-import { LiveConnection, LiveConnections, readWire } from './io/live-connection.ts';
+import { LiveConnection, LiveConnections, placeOf, readWire } from './io/live-connection.ts';
+import { SeenAddresses } from './io/seen-addresses.ts';
 import type { Connection, ConnectionState, Engine, IceServer, Misuse } from './io/webrtc.ts';
 
 /** Intervals between two pings where a direct path carries the packets: only to know that there is another one. */
@@ -76,6 +77,7 @@ export class ConnectionShell {
   readonly #narrow = new Set<string>();
   /** Of the shared route. */
   readonly #failures: Failures = new Map();
+  readonly #seen = new SeenAddresses();
   #pingCount = 0;
   #timer: NodeJS.Timeout | undefined;
 
@@ -179,6 +181,8 @@ export class ConnectionShell {
       return;
     }
     live.tried++;
+    const place = placeOf(candidate);
+    if (place !== undefined && live.opened) this.#options.direct.elsewhere(peer, place.address, place.port);
     // It may explain the peer's end of a pair that is selected already: a relay, say.
     if (live.addCandidate(candidate) && live === this.active(peer)) explained(peer);
   }
@@ -212,6 +216,23 @@ export class ConnectionShell {
     if (!this.#leaveDetour(peer)) this.active(peer)?.ping();
   }
 
+  /** A NAT may have given us another address, from which nothing gets through before the peer has sent something there:
+   *  it is told by signaling, if there is another. Never rejects. */
+  async tellSeen(peer: string): Promise<void> {
+    const { filter, log, notify } = this.#options;
+    const engine = this.#options.engine();
+    const live = this.active(peer);
+    const negotiation = this.#options.active(peer);
+    if (engine === undefined || live === undefined || negotiation === undefined) return;
+    if (live.route !== 'shared' || live.iceServers.length === 0) return;
+    for (const candidate of await this.#seen.look(engine, live.iceServers)) {
+      if (this.#live.get(peer, negotiation) !== live) return;
+      if (!filter.mayTell(candidate) || !live.isNews(candidate, performance.now())) continue;
+      log.debug('candidate of another address', { peer, negotiation, candidate });
+      notify('candidate', { peer, negotiation, candidate });
+    }
+  }
+
   /** The direct path is lost: is the datachannel too? */
   doubt(peer: string): void {
     const live = this.active(peer);
@@ -243,7 +264,9 @@ export class ConnectionShell {
           if (route === 'relay') opened();
           const told = filter.mayTell(candidate);
           log.debug('candidate', { ...at, candidate, told });
-          if (told) notify('candidate', { ...at, candidate });
+          if (!told) return;
+          live.tell(candidate);
+          notify('candidate', { ...at, candidate });
         },
         state: (state) => this.#connectionState(peer, negotiation, state),
         open: (channel) => {
@@ -274,7 +297,8 @@ export class ConnectionShell {
       },
     );
     const asked = route === 'relay' ? servers.filter((server) => server.kind === 'turn') : [];
-    const live = new LiveConnection(connection, { route, offered, identity, narrow, asked });
+    const about = { route, offered, identity, narrow, asked, iceServers: servers };
+    const live = new LiveConnection(connection, about);
     this.#live.add(peer, negotiation, live);
     return live;
   }

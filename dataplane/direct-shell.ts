@@ -19,7 +19,7 @@ import {
   step,
 } from './core/direct.ts';
 import { type Joining, newJoining, stepJoining } from './core/joining.ts';
-import { quality } from './core/liveness.ts';
+import { isMissing, quality } from './core/liveness.ts';
 import { type Bucket, newRenewals, take } from './core/peer-budget.ts';
 import { type Carrier, type Exchange, newExchange, sessionOf } from './direct-exchange.ts';
 import { type DirectCounters, type DirectLink, recordOverhead } from './io/direct.ts';
@@ -45,6 +45,8 @@ export interface DirectShellOptions {
   refused(cause: string): void;
   /** The latest probe of `peer` is not answered. */
   doubtful(peer: string): void;
+  /** Of its probes the latest whose time is over is not, as often as that is looked at. */
+  missing(peer: string): void;
   /** Packets of up to so many bytes, without packet information, pass; more may be found while it is searched. */
   fits(peer: string, bytes: number, searching: boolean): void;
   /** Whether it is known that records which leave together do not arrive at `peer`. */
@@ -173,6 +175,12 @@ export class DirectShell {
   unheard(peer: string): void {
     const path = this.#paths.get(peer);
     if (path !== undefined) this.#take(peer, path, { type: 'unheard' });
+  }
+
+  /** The peer says that it may be at this address, too. */
+  elsewhere(peer: string, address: string, port: number): void {
+    const path = this.#paths.get(peer);
+    if (path !== undefined) this.#take(peer, path, { type: 'elsewhere', address, port });
   }
 
   isUp(peer: string): boolean {
@@ -318,6 +326,11 @@ export class DirectShell {
         if (path.link.probe(effect.index, effect.number, effect.bytes)) return;
         this.#take(peer, path, { type: 'refused', number: effect.number });
         return;
+      case 'ask': {
+        const { address, port } = effect.place;
+        path.link.ask(effect.index, address, port);
+        return;
+      }
       case 'use':
         path.link.use(effect.index);
         return;
@@ -378,6 +391,7 @@ export class DirectShell {
         segmented: txSegmented,
       });
       if (path.direct.phase === 'up' && this.isDoubtful(peer)) this.#options.doubtful(peer);
+      if (path.direct.using !== null && isMissing(path.direct.liveness)) this.#options.missing(peer);
     }
     this.#schedule();
   }

@@ -114,6 +114,7 @@ export class DataplaneShell {
       // What is dead for probes most often is dead for the datachannel as well: that is asked at once, and has as long
       // to answer as the direct path has until it is lost.
       doubtful: (peer) => this.#connections.suspect(peer),
+      missing: (peer) => void this.#connections.tellSeen(peer),
       vanish: (peer, known) => this.#warn('segmentation', known ? vanishing : undefined, peer),
       fits: (peer, bytes, searching) => this.#take({ type: 'fits', peer, bytes, searching }),
     });

@@ -6,6 +6,7 @@ import { farEnd, linked } from './lab/mesh.ts';
 import { coneNat, symmetricNat } from './lab/nat.ts';
 import { ping } from './lab/ping.ts';
 import { story } from './lab/story.ts';
+import { Train } from './lab/train.ts';
 
 /*
  *   n0 ── cone NAT ──┬── boot
@@ -44,3 +45,26 @@ story('a relayed pair stays on its datachannel and says why', ['turnserver', 'nf
     );
   }
 });
+
+/*
+ *   n0 ── cone NAT ──┬── boot
+ *                    ├── server (STUN)
+ *   n1 ── cone NAT ──┘
+ *         the mappings of both end at once, and others are made
+ */
+story(
+  'two nodes behind cone NATs whose mappings both end find each other within three seconds',
+  ['turnserver', 'nft', 'ping'],
+  async (lab) => {
+    const { internet, left, right } = await behind(lab, [coneNat(), coneNat()], ['stun']);
+    const link = await onPath('direct', [left, right], 40_000);
+    const train = Train.start(left.namespace, farEnd(link));
+    await train.arrives();
+    await Promise.all([left, right].map((node) => internet.endMappings(node.namespace)));
+    await train.arrives(20_000);
+    const { gap } = await train.stop();
+    lab.figures.push(`a gap of ${gap} ms`);
+    assert.ok(gap < 3_000, lab.figures.at(-1));
+    assert.equal((await left.peer(right.id))?.interface?.index, link.interface.index);
+  },
+);

@@ -364,6 +364,31 @@ test('a peer that moves to another address is followed with its first record, an
   );
 });
 
+test('two ends that get other addresses at once find each other where STUN servers see them, before the path is lost', async (context) => {
+  const lab = await labOf(context);
+  const { pairs, clock } = lab;
+  pairs.iceServers = [{ kind: 'stun', host: '192.0.2.9', port: 3478 }];
+  await connect(lab);
+  await goDirect(lab);
+  await lossOf(lab, 1000);
+  const places: Record<string, string> = { a: '203.0.113.1', b: '203.0.113.2' };
+  pairs.network.reflexive = (node) => [`candidate:1 1 UDP 1678769919 ${places[node]} 2333 typ srflx`];
+  for (const side of [lab.a, lab.b]) side.tuns.move(places[side.id]!);
+  const found = (side: Side) => side.lines.some(({ message }) => message === 'peer roamed');
+  const start = clock.now;
+  while (!found(lab.a) || !found(lab.b)) {
+    assert.ok(clock.now - start < 2000, 'within two seconds');
+    await lossOf(lab, 10);
+  }
+  assert.equal(await lossOf(lab, 1000), 0);
+  const since = [...lab.a.reports, ...lab.b.reports].slice(-2);
+  assert.deepEqual(
+    since.map(({ path }) => path),
+    ['direct', 'direct'],
+  );
+  assert.deepEqual(lab.a.candidates.length + lab.b.candidates.length, 4, 'each is told once');
+});
+
 test('a dataplane that closes leaves no sessions, no timers and no path, also twice', async (context) => {
   const lab = await labOf(context);
   const { a, b, clock } = lab;

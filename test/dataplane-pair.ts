@@ -46,6 +46,8 @@ export class Pairs {
   readonly records = new MemoryDirectNetwork();
   /** IDs whose candidates do not reach their peers. */
   readonly mute = new Set<string>();
+  /** Of every node. */
+  iceServers: readonly IceServer[] = [];
   /** What is wrong with an ICE server. */
   iceServerTrouble: (server: IceServer) => string | undefined | Promise<string> = () => undefined;
   readonly #sides = new Map<string, Side>();
@@ -100,8 +102,11 @@ export class Pairs {
   /** Offer, answer, accept; resolves with the negotiation once both descriptions are exchanged. */
   async negotiate(a: Side, b: Side, route: Route = 'shared'): Promise<string> {
     const negotiation = `t-${++this.#negotiations}`;
-    const { sdp } = await a.shell.request('offer', attemptWith(b.id, negotiation, route));
-    const answer = await b.shell.request('answer', { ...attemptWith(a.id, negotiation, route), sdp });
+    const iceServers = [...this.iceServers];
+    const ours = { ...attemptWith(b.id, negotiation, route), iceServers };
+    const { sdp } = await a.shell.request('offer', ours);
+    const theirs = { ...attemptWith(a.id, negotiation, route), iceServers };
+    const answer = await b.shell.request('answer', { ...theirs, sdp });
     await a.shell.request('accept', { peer: b.id, negotiation, sdp: answer.sdp });
     return negotiation;
   }

@@ -169,6 +169,9 @@ export class DirectEnds {
         if (bytes <= this.mtu) this.#send(end, index, content);
         return;
       }
+      case 'ask':
+        assert.ok(end.sessions.has(effect.index), 'a question under keys that are there');
+        return;
       case 'use':
         assert.ok(effect.index === null || end.sessions.has(effect.index), 'keys in use that are there');
         end.used = effect.index;

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { isUp } from '../control/core/link.ts';
-import { formed, isFullMesh, linked, nodeOf } from './mesh-view.ts';
+import { formed, isFullMesh, linked, nodeOf, openOf } from './mesh-view.ts';
 import type { SimulatedNode } from './simulated-node.ts';
 import { pairOf, type Simulation } from './simulation.ts';
 
@@ -130,4 +130,20 @@ test('a control that starts again adopts a link that only its direct path holds 
   simulation.dial(a, 'n0');
   assert.ok(simulation.until(() => isFullMesh(simulation), minute) <= 11_000);
   assert.ok(linked(a, b));
+});
+
+test('a candidate of an open connection goes by every neighbor: what it would repair may carry no signaling any more', () => {
+  const simulation = formed(43, 4);
+  const [a, b] = [nodeOf(simulation, 'n1'), nodeOf(simulation, 'n2')];
+  const [negotiation] = openOf(a, b);
+  const by: string[] = [];
+  simulation.watch = (node, _event, effects) => {
+    if (node !== a) return;
+    for (const effect of effects)
+      if (effect.type === 'send' && effect.message.type === 'flood') by.push(effect.channel);
+  };
+  const candidate = 'candidate:2 1 UDP 1678769919 203.0.113.4 41684 typ srflx';
+  simulation.happen(a, { type: 'candidate', peer: b.id, negotiation: negotiation!, candidate });
+  simulation.pass(50);
+  assert.deepEqual(by.toSorted(), ['link:n2', 'link:n3', 'ws:3']);
 });

@@ -107,6 +107,10 @@ export class RemoteEngine implements Engine {
     };
   }
 
+  async reflexive(): Promise<readonly string[]> {
+    return [];
+  }
+
   sweep(): void {}
 
   close(): void {

@@ -130,7 +130,9 @@ export function learnRoute({ mesh: { routes } }: Turn, node: string, teller: str
 function forward(turn: Turn, source: string | undefined, message: FloodMessage, wide: boolean): void {
   const { mesh, effects } = turn;
   const straight = channelTo(turn, message.to);
-  if (straight !== undefined) {
+  // What we say by all ways may be about the very link that is the straight one.
+  const isDoubtful = wide && source === undefined && straight?.startsWith('link:');
+  if (straight !== undefined && isDoubtful !== true) {
     effects.push({ type: 'send', channel: straight, message });
     return;
   }

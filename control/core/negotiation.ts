@@ -290,7 +290,8 @@ function flushCandidates(turn: Turn, link: Link, attempt: Attempt): void {
       turn,
       link.peer,
       { kind: 'candidate', negotiation: attempt.negotiation, candidates },
-      attempt.wide,
+      // Of an open connection: it does not answer, and its own signaling may be dead as well.
+      attempt.wide || attempt.open,
     );
   }
 }

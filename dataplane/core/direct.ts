@@ -9,8 +9,9 @@
  *   using     what our packets are sealed with, while the path is up
  *   previous  still opened, for what is under way
  */
-
+import { due, type Elsewhere, nextDeadline as elsewhereDeadline, type Place, tell } from './elsewhere.ts';
 import {
+  isMissing,
   type Liveness,
   nextDeadline as livenessDeadline,
   measure,
@@ -86,6 +87,8 @@ export interface Direct {
   liveness: Liveness;
   mtu: PathMtu | null;
   segmentation: Segmentation;
+  /** While the peer does not answer. */
+  elsewhere: Elsewhere;
   records: number;
   /** Both ways, at the last tick. */
   packets: number;
@@ -133,6 +136,8 @@ export type DirectEvent =
   /** The kernel did not take that probe. */
   | { readonly type: 'refused'; readonly number: number }
   | { readonly type: 'roamed' }
+  /** The peer may be there as well. */
+  | ({ readonly type: 'elsewhere' } & Place)
   /** The peer says that it has no answers. */
   | { readonly type: 'unheard' }
   | ({ readonly type: 'tick' } & Traffic);
@@ -142,6 +147,8 @@ export type DirectEffect =
   | { readonly type: 'agree'; readonly negotiation: string; readonly generation: number }
   /** `bytes` of the IP packet; 0: as few as it can be. */
   | { readonly type: 'probe'; readonly index: number; readonly number: number; readonly bytes: number }
+  /** Ask the peer there. */
+  | { readonly type: 'ask'; readonly index: number; readonly place: Place }
   | { readonly type: 'use'; readonly index: number | null }
   | { readonly type: 'remove'; readonly index: number }
   /** Bytes of the longest IP packet that passes; where its search goes on, a longer one may. */
@@ -166,6 +173,7 @@ export function newDirect(now: number): Direct {
     liveness: newLiveness(now),
     mtu: null,
     segmentation: newSegmentation(),
+    elsewhere: [],
     records: 0,
     packets: 0,
     packetAt: Number.NEGATIVE_INFINITY,
@@ -188,6 +196,8 @@ export function nextDeadline(direct: Direct): number | undefined {
   if (next !== null) times.push(direct.proveAt);
   if (using !== null) times.push(livenessDeadline(direct.liveness).at);
   if (phase === 'up' && mtu !== null) times.push(mtuDeadline(mtu).at);
+  const askAt = elsewhereDeadline(direct.elsewhere);
+  if (using !== null && askAt !== undefined && isMissing(direct.liveness)) times.push(askAt);
   const segmentAt = segmentationDeadline(direct.segmentation);
   if (phase === 'up' && segmentAt !== undefined) times.push(segmentAt);
   return times.length === 0 ? undefined : Math.min(...times);
@@ -223,6 +233,10 @@ export function step(direct: Direct, event: DirectEvent, now: number): DirectEff
     case 'roamed':
       roam(direct, now, effects);
       break;
+    case 'elsewhere':
+      tell(direct.elsewhere, event, now);
+      ask(direct, now, effects);
+      break;
     case 'unheard':
       takeLiveness(direct, { type: 'unheard' }, now, effects);
       break;
@@ -257,6 +271,14 @@ function install(
   prove(direct, index, now, effects);
 }
 
+/** A path that answers is good as it is, whatever the peer says. */
+function ask(direct: Direct, now: number, effects: DirectEffect[]): void {
+  const { using, elsewhere, liveness } = direct;
+  if (using === null || !isMissing(liveness)) return;
+  for (const { address, port } of due(elsewhere, now))
+    effects.push({ type: 'ask', index: using.index, place: { address, port } });
+}
+
 /** Records go to another address: the packet that fits it is another one, if only for its longer or shorter header. */
 function follow(direct: Direct, now: number, effects: DirectEffect[]): void {
   effects.push(...stepSegmentation(direct.segmentation, { type: 'path' }, now));
@@ -267,6 +289,8 @@ function follow(direct: Direct, now: number, effects: DirectEffect[]): void {
 
 /** A peer may do so all the time. */
 function roam(direct: Direct, now: number, effects: DirectEffect[]): void {
+  direct.elsewhere = [];
+  takeLiveness(direct, { type: 'found' }, now, effects);
   direct.isBehind = !take(direct.searches, 1, now);
   if (!direct.isBehind) follow(direct, now, effects);
   else if (direct.mtu !== null) effects.push({ type: 'fit', bytes: confirmed(direct.mtu), searching: false });
@@ -333,6 +357,7 @@ function tick(
     stepSegmentation(direct.segmentation, asked, now);
   }
   if (direct.phase === 'up') effects.push(...stepSegmentation(direct.segmentation, { type: 'tick' }, now));
+  ask(direct, now, effects);
   const packets = event.sent + event.received;
   if (packets !== direct.packets) direct.packetAt = now;
   direct.packets = packets;

@@ -71,6 +71,8 @@ export interface Packets {
 export type LivenessEvent =
   /** `rtt` in milliseconds, as measured where the answer came in. */
   | { readonly type: 'answered'; readonly number: number; readonly rtt: number }
+  /** The peer has answered at another address. */
+  | { readonly type: 'found' }
   /** The peer says so. */
   | { readonly type: 'unheard' }
   /** Answers that came in meanwhile are told first. */
@@ -112,9 +114,15 @@ export function nextDeadline(state: Liveness): { at: number; reason: string } {
 export function step(state: Liveness, event: LivenessEvent, now: number): LivenessEffect[] {
   const effects: LivenessEffect[] = [];
   if (event.type === 'answered') answered(state, event, now, effects);
+  else if (event.type === 'found') state.heardAt = now;
   else if (event.type === 'unheard') lose(state, effects);
   else tick(state, event, now, effects);
   return effects;
+}
+
+/** Whether of the probes whose time is over the latest was not answered. */
+export function isMissing({ probes }: Liveness): boolean {
+  return probes.findLast(({ answer }) => answer !== 'waiting')?.answer === 'missed';
 }
 
 export function quality(state: Liveness): PathQuality {

@@ -4,11 +4,15 @@ import { encode } from '../../protocol/msgpack.ts';
 import { parse } from '../../protocol/schema.ts';
 import { maxWireFrame, type WireMessage, wireMessage } from '../../protocol/wire.ts';
 import type { FullPackets } from '../core/full-packets.ts';
+import { parseCandidate, remoteCandidate } from './engine/sdp.ts';
 import { RoundTrip } from './round-trip.ts';
-import type { CandidatePair, Connection, Route, TurnServer } from './webrtc.ts';
+import type { CandidatePair, Connection, IceServer, Route, TurnServer } from './webrtc.ts';
 
 /** Candidates kept while the remote description is being applied. */
 const maxEarlyCandidates = 64;
+
+/** Milliseconds until news of an address are told again, where they were of no use: a way to signal may just be lost. */
+const tellAgain = 700;
 
 export class LiveConnection {
   readonly connection: Connection;
@@ -28,6 +32,8 @@ export class LiveConnection {
   silentPings = 0;
   /** What ICE had selected when a channel opened. */
   ends: CandidatePair | undefined;
+  /** Servers of the node when it was made. */
+  readonly iceServers: readonly IceServer[];
   /** A channel has opened. */
   opened = false;
   /** How many of the peer's candidates are tried. */
@@ -41,10 +47,12 @@ export class LiveConnection {
   /** The peer answers full packets. */
   answersFull = false;
   #early: string[] | undefined = [];
+  /** Addresses of ours that the peer was told, as `address port`, and when it may be told again. */
+  readonly #told = new Map<string, number>();
 
   constructor(
     connection: Connection,
-    about: Pick<LiveConnection, 'route' | 'offered' | 'identity' | 'narrow' | 'asked'>,
+    about: Pick<LiveConnection, 'route' | 'offered' | 'identity' | 'narrow' | 'asked' | 'iceServers'>,
   ) {
     this.connection = connection;
     this.route = about.route;
@@ -52,6 +60,7 @@ export class LiveConnection {
     this.identity = about.identity;
     this.asked = about.asked;
     this.narrow = about.narrow;
+    this.iceServers = about.iceServers;
   }
 
   /** Both descriptions are there and candidates of the peer are tried, but none has worked. */
@@ -73,6 +82,23 @@ export class LiveConnection {
     this.roundTrip.answered(number, performance.now());
   }
 
+  /** The peer is told this candidate of ours with the others. */
+  tell(candidate: string): void {
+    this.#told.set(nameOfPlace(candidate), Number.POSITIVE_INFINITY);
+  }
+
+  /** Whether this candidate is one that the peer should be told now: another one than before, or one of which the news
+   *  may have been lost. */
+  isNews(candidate: string, now: number): boolean {
+    const name = nameOfPlace(candidate);
+    const again = this.#told.get(name);
+    if (again !== undefined && now < again) return false;
+    // What it was told before may become news again.
+    if (again === undefined) this.#told.clear();
+    this.#told.set(name, now + tellAgain);
+    return true;
+  }
+
   /** True where the connection has it; until the remote description is there it is kept. */
   addCandidate(candidate: string): boolean {
     if (this.#early === undefined) this.connection.addCandidate(candidate);
@@ -85,6 +111,17 @@ export class LiveConnection {
     this.#early = undefined;
     for (const candidate of early) this.connection.addCandidate(candidate);
   }
+}
+
+/** Where a candidate is. */
+export function placeOf(candidate: string): { readonly address: string; readonly port: number } | undefined {
+  const usable = remoteCandidate(candidate);
+  return usable === undefined ? undefined : parseCandidate(usable);
+}
+
+function nameOfPlace(candidate: string): string {
+  const { address, port } = placeOf(candidate) ?? { address: candidate, port: 0 };
+  return `${address} ${port}`;
 }
 
 /** Undefined for what is no message: a newer dataplane may say more than this one understands. */

@@ -30,5 +30,5 @@ export async function behind(
     nodes.push(new CryonetNode(host!, { bootstrap: [boot], options: mine }).start());
   }
   const [left, right] = nodes as [CryonetNode, CryonetNode];
-  return { boot, left, right, server };
+  return { internet, boot, left, right, server };
 }

@@ -35,10 +35,10 @@ export function symmetricNat(): NatKind {
 
 /**
  * The ruleset of a router with this outer IPv4 address, in place of the one it had. `seed`, from 1 to 65535, makes its
- * choice of ports its own. It is also the zone of connection tracking: under another one the connections of before are
- * not known.
+ * choice of ports its own. It is also the zone of connection tracking, of all that is no UDP only where `zone` is no other
+ * one: under another one the connections of before are not known.
  */
-export function natRules(kind: NatKind, outer: string, seed: number): string {
+export function natRules(kind: NatKind, outer: string, seed: number, zone = seed): string {
   const key =
     kind.mapping === 'address-dependent' ? 'ip saddr . udp sport . ip daddr' : 'ip saddr . udp sport';
   const port = `jhash ${key} mod 16384 seed ${seed} offset 40000`;
@@ -74,7 +74,8 @@ export function natRules(kind: NatKind, outer: string, seed: number): string {
       }
       chain zone {
         type filter hook prerouting priority raw;
-        ct zone set ${seed}
+        meta l4proto udp ct zone set ${seed}
+        meta l4proto != udp ct zone set ${zone}
       }
       chain forward {
         type filter hook forward priority filter; policy drop;

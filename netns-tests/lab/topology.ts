@@ -38,6 +38,8 @@ interface Router {
   readonly namespace: Namespace;
   readonly kind: NatKind;
   seed: number;
+  /** Of connection tracking, of all that is no UDP. */
+  zone: number;
 }
 
 /** Seeds of different homes stay different, however often their routers restart. */
@@ -83,7 +85,7 @@ export class Internet {
     const inside = await Switch.make(router, [`10.${home}.0.1/24`]);
     await router.$`sysctl -qw net.ipv4.ip_forward=1`;
     await router.rules(natRules(kind, router.address, home));
-    const nat: Router = { namespace: router, kind, seed: home };
+    const nat: Router = { namespace: router, kind, seed: home, zone: home };
     const hosts: Namespace[] = [];
     for (const [index, label] of labels.entries()) {
       const host = await this.#lab.namespace(label);
@@ -101,7 +103,15 @@ export class Internet {
     const router = this.#routers.get(host)!;
     if (lease === 'new') await this.#lease(router);
     router.seed += seedStep;
+    router.zone = router.seed;
     return this.#translate(router);
+  }
+
+  /** The mappings of UDP end at the router of a host behind NAT, and others are made. */
+  async endMappings(host: Namespace): Promise<void> {
+    const router = this.#routers.get(host)!;
+    router.seed += seedStep;
+    await this.#translate(router);
   }
 
   /** The router of a host behind NAT gets another address, and keeps its connection tracking: what is known of goes on
@@ -128,8 +138,8 @@ export class Internet {
     namespace.addresses[0] = address.split('/')[0]!;
   }
 
-  async #translate({ namespace, kind, seed }: Router): Promise<string> {
-    await namespace.rules(natRules(kind, namespace.address, seed));
+  async #translate({ namespace, kind, seed, zone }: Router): Promise<string> {
+    await namespace.rules(natRules(kind, namespace.address, seed, zone));
     return namespace.address;
   }
 

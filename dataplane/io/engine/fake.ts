@@ -39,6 +39,8 @@ export class FakeNetwork {
   readonly #connections = new Map<string, FakeConnection>();
   readonly #cuts = new Set<string>();
   readonly #addresses = new Map<string, string>();
+  /** Candidates at which STUN servers see a node now. */
+  reflexive: (node: string) => readonly string[] = () => [];
   #tokens = 0;
 
   constructor(options: FakeNetworkOptions = {}) {
@@ -118,6 +120,11 @@ class FakeEngine implements Engine {
     if (this.#closed) connection.close();
     else this.#connections.add(connection);
     return connection;
+  }
+
+  async reflexive(): Promise<readonly string[]> {
+    await null;
+    return this.#network.reflexive(this.#node);
   }
 
   sweep(): void {}

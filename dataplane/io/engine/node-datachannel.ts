@@ -30,6 +30,7 @@ import { hostAddresses } from './host-addresses.ts';
 import { IceServerNames, isIpv6Only, type Lookup, StunChoice } from './ice-servers.ts';
 import { NativeConnection, type Start } from './native-connection.ts';
 import { configureLibrary } from './native-peer.ts';
+import { reflexiveCandidates } from './reflexive.ts';
 import { hostCandidate } from './sdp.ts';
 import { muxOn, SharedPorts } from './shared-ports.ts';
 import { FreshPorts, freeUdpPort } from './udp-port.ts';
@@ -139,6 +140,14 @@ class MuxEngine implements Engine {
     this.#closed = true;
     for (const connection of [...this.#connections]) connection.close();
     this.#ports.close();
+  }
+
+  async reflexive(iceServers: readonly IceServer[]): Promise<readonly string[]> {
+    const { servers } = await this.#names.resolve(iceServers, isIpv6Only(this.#hostAddresses()));
+    const { server } = this.#stun.choose(servers);
+    if (server === undefined || this.#closed) return [];
+    const stun = [{ hostname: server.host, port: server.port }];
+    return reflexiveCandidates({ ...muxOn(this.udpPort), iceServers: stun });
   }
 
   sweep(isUsed: (port: number) => boolean): void {

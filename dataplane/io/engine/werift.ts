@@ -74,6 +74,10 @@ class WeriftEngine implements Engine {
     return connection;
   }
 
+  async reflexive(): Promise<readonly string[]> {
+    return [];
+  }
+
   /** Each connection has a port of its own, for as long as it lives. */
   sweep(): void {}
 
