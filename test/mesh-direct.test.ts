@@ -71,7 +71,7 @@ for (const [how, what] of [
 ] as const) {
   test(`a link on its direct path whose every offer ${how} stays up, is tried less and less often, and comes back`, () => {
     let offers: number[] = [];
-    const pair = loseConnection(42, (pair) => {
+    const pair = loseConnection(45, (pair) => {
       what(pair);
       offers = watchOffers(pair);
     });
