@@ -385,6 +385,7 @@ export class DataplaneShell {
       datachannel,
       this.#direct.countersOf(peer),
       this.#interfaces.droppedOf(peer),
+      this.#interfaces.refusedOf(peer),
     );
     return [{ peer, rtt, ...this.#direct.statsOf(peer), counters, dropped, pair: this.#pair(link) }];
   }

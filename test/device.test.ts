@@ -23,6 +23,7 @@ function stalled() {
     mtu: 1280,
     linkLocal: 'fe80::1',
     peerLinkLocal: 'fe80::2',
+    packetInformation: false,
     mayCarry: () => true,
   });
   device.setCarrier(true);

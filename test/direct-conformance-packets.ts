@@ -1,6 +1,7 @@
 /** Direct paths, as far as packets go: which take them, which come to the sink, what is counted. */
 import assert from 'node:assert/strict';
 import type { DirectCounters } from '../dataplane/io/direct.ts';
+import { configuring } from './admission-packets.ts';
 import { longest, noneCounted, type Spec, sessionOf } from './direct-conformance-pair.ts';
 import { ethertype, labelled, numbered, withHeader } from './native/packets.ts';
 import { waitFor } from './native/wait.ts';
@@ -39,7 +40,7 @@ export function packetConformance(spec: Spec): void {
     }
   });
 
-  spec('with packet information any ethertype crosses, and its bytes count', async (pair) => {
+  spec('with packet information MPLS crosses, and its bytes count', async (pair) => {
     const [a, b] = await pair.connect({ packetInformation: true });
     const frames = [20, 1000, longest - 8].map((size, n) => labelled(n + 16, Buffer.alloc(size, n)));
     for (const frame of frames) await a.send(frame, ethertype.mpls);
@@ -52,6 +53,23 @@ export function packetConformance(spec: Spec): void {
     const bytes = frames.reduce((sum, { length }) => sum + 4 + length, 0);
     await a.counted({ txPackets: 3, txBytes: bytes, txAside: 1 });
     await b.counted({ rxPackets: 3, rxBytes: bytes });
+  });
+
+  spec('what would configure the other end does not reach its kernel, and is counted', async (pair) => {
+    const [a, b] = await pair.connect();
+    for (const packet of Object.values(configuring)) await a.send(Buffer.from(packet));
+    await a.send(numbered(1));
+    await b.gets(1);
+    const rxConfiguring = Object.keys(configuring).length;
+    await b.counted({ rxPackets: 1, rxConfiguring, rxRefused: 0, rxMalformed: 0 });
+  });
+
+  spec('with packet information ARP, VLANs and others do not reach the kernel', async (pair) => {
+    const [a, b] = await pair.connect({ packetInformation: true });
+    for (const type of [0x0806, 0x8100, 0x888e, 0x88cc]) await a.send(numbered(type), type);
+    await a.send(numbered(1), ethertype.ipv4);
+    await b.gets(1);
+    await b.counted({ rxPackets: 1, rxProtocol: 4 });
   });
 
   spec('packets come to the sink before a session is in use, and again after', async (pair) => {

@@ -72,7 +72,7 @@ export const noneCounted: DirectCounters = {
     rxCongested: 0,
     rxOverflow: 0,
   },
-  ...{ txWrites: 0, rxWrites: 0, rxUnjoined: 0, txSegmented: 0 },
+  ...{ txWrites: 0, rxWrites: 0, rxUnjoined: 0, txSegmented: 0, rxConfiguring: 0, rxProtocol: 0 },
 };
 
 /** Listens for `told`. */

@@ -1,5 +1,6 @@
 /** One link's interface and its packets: counted, queued for one write per turn of the event loop, held back while the
  *  connection is busy. */
+import { type Refusal, refusalOf } from '../core/admission.ts';
 import type { Tun } from './tun.ts';
 import type { Connection } from './webrtc.ts';
 
@@ -34,6 +35,9 @@ export class Device {
     rxDropped: 0,
     txDropped: 0,
   };
+  /** Packets from the peer by a datachannel. */
+  readonly refused: Record<Refusal, number> = { configuration: 0, protocol: 0 };
+  readonly #packetInformation: boolean;
   #connection: Connection | undefined;
   #paused = false;
   #waiting: Uint8Array[] = [];
@@ -48,10 +52,12 @@ export class Device {
       mtu: number;
       linkLocal: string;
       peerLinkLocal: string;
+      packetInformation: boolean;
       mayCarry: (packet: Uint8Array) => boolean;
     },
   ) {
     this.#mayCarry = options.mayCarry;
+    this.#packetInformation = options.packetInformation;
     this.mtu = options.mtu;
     this.linkLocal = options.linkLocal;
     this.peerLinkLocal = options.peerLinkLocal;
@@ -87,6 +93,11 @@ export class Device {
 
   /** A packet from the peer, on whichever connection. */
   receive(packet: Uint8Array): void {
+    const refusal = refusalOf(packet, this.#packetInformation);
+    if (refusal !== undefined) {
+      this.refused[refusal]++;
+      return;
+    }
     if (this.#waiting.length >= maxWaiting) {
       this.counters.rxDropped++;
       return;

@@ -1,5 +1,6 @@
 /** The edge to direct paths: packets of a TUN device as records over UDP, without this process's JavaScript. */
 import type { DirectCipher } from '../../protocol/direct.ts';
+import type { Refusal } from '../core/admission.ts';
 import type { Counters } from './device.ts';
 
 export interface DirectOptions {
@@ -68,6 +69,9 @@ export interface DirectCounters {
   readonly rxUnjoined: number;
   /** Records that left in one call with others (UDP_SEGMENT). */
   readonly txSegmented: number;
+  /** Packets that would configure this node, and those of a protocol that links do not carry: `core/admission.ts`. */
+  readonly rxConfiguring: number;
+  readonly rxProtocol: number;
 }
 
 /** The direct path of one device. Nothing here throws for what a peer or the network does. */
@@ -109,6 +113,7 @@ export function sumCounters(
   datachannel: Counters,
   direct: DirectCounters | undefined,
   queue: number,
+  refused: Readonly<Record<Refusal, number>>,
 ): { readonly counters: Counters; readonly dropped: Record<string, number> } {
   const dropped: Record<string, number> = {};
   const note = (cause: string, packets: number) => {
@@ -117,6 +122,8 @@ export function sumCounters(
   note('datachannel', datachannel.txDropped + (direct?.txOverflow ?? 0));
   note('interface', datachannel.rxDropped + (direct?.rxRefused ?? 0));
   note('queue', queue);
+  note('configuration', refused.configuration + (direct?.rxConfiguring ?? 0));
+  note('protocol', refused.protocol + (direct?.rxProtocol ?? 0));
   const txDropped = datachannel.txDropped + queue;
   if (direct === undefined) return { counters: { ...datachannel, txDropped }, dropped };
   note('socket', direct.txRefused);

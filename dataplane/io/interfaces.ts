@@ -53,6 +53,7 @@ export class Interfaces {
         mtu,
         linkLocal: own,
         peerLinkLocal: linkLocal(peer, config.node),
+        packetInformation: config.packetInformation,
         mayCarry: (packet) => !outer.has(packet, start),
       });
       this.#devices.set(peer, device);
@@ -181,6 +182,10 @@ export class Interfaces {
   /** Packets that found the interface's queue full. */
   droppedOf(peer: string): number {
     return this.#devices.get(peer)?.tun.dropped() ?? 0;
+  }
+
+  refusedOf(peer: string): Device['refused'] {
+    return this.#devices.get(peer)?.refused ?? { configuration: 0, protocol: 0 };
   }
 
   countersOf(peer: string): Result<'stats'>['links'][number]['counters'] | undefined {

@@ -3,6 +3,7 @@
  * threads: one record is one write.
  */
 import { isIP, isIPv4, isIPv6, SocketAddress } from 'node:net';
+import { refusalOf } from '../core/admission.ts';
 import { type DirectCounters, type DirectLink, type DirectSession, recordOverhead } from './direct.ts';
 import type { Endpoint, MemoryDirect, MemoryRecord, MemoryReply, MemorySession } from './memory-direct.ts';
 
@@ -44,7 +45,7 @@ export class MemoryDirectLink implements DirectLink {
     ...{ txPackets: 0, txBytes: 0, rxPackets: 0, rxBytes: 0, txRecords: 0, rxRecords: 0 },
     ...{ txRefused: 0, txTooLong: 0, txAside: 0, txOverflow: 0, rxRefused: 0, rxForged: 0, rxReplayed: 0 },
     ...{ rxMalformed: 0, rxCongested: 0, rxOverflow: 0, txWrites: 0, rxWrites: 0, rxUnjoined: 0 },
-    ...{ txSegmented: 0 },
+    ...{ txSegmented: 0, rxConfiguring: 0, rxProtocol: 0 },
   };
   #endpoint = nowhere;
   /** A record came from there. */
@@ -222,6 +223,11 @@ export class MemoryDirectLink implements DirectLink {
     if (packet.length === 0) return;
     if (packet.length <= this.#device.header) {
       this.#counters.rxMalformed++;
+      return;
+    }
+    const refusal = refusalOf(packet, this.#device.header > 0);
+    if (refusal !== undefined) {
+      this.#counters[refusal === 'protocol' ? 'rxProtocol' : 'rxConfiguring']++;
       return;
     }
     this.#counters.rxWrites++;

@@ -33,6 +33,8 @@ const counterNames = [
   'rxWrites',
   'rxUnjoined',
   'txSegmented',
+  'rxConfiguring',
+  'rxProtocol',
 ] as const satisfies readonly (keyof DirectCounters)[];
 
 /** Tells all events there are. */

@@ -5,6 +5,7 @@
  *
  *     asleep ──wake (a packet came)──▶ turn ──setImmediate──▶ turn ── … ──rest()──▶ asleep
  */
+import { writeFileSync } from 'node:fs';
 import { CryonetError, reasonOf } from '../../protocol/errors.ts';
 import type { DirectEvents, DirectLink } from './direct.ts';
 import { loadAddon, type NativeAddon } from './native.ts';
@@ -140,6 +141,7 @@ class NativeTun implements Tun {
       if (options.alias !== '') addon.setAlias(this.#device, options.alias);
       this.#setAddress();
       this.stopRpFilter();
+      this.#stopConfiguring();
       addon.setUp(this.#device);
       addon.resume(this.#device);
     } catch (thrown) {
@@ -173,6 +175,7 @@ class NativeTun implements Tun {
       // Below the minimum the kernel took IPv6 off the interface, settings and all; now it has made it anew.
       if (before >= ipv6MinimumMtu || bytes < ipv6MinimumMtu) return;
       unlessWithoutIpv6(() => this.#addon.stopAddressGeneration(this.#device));
+      this.#stopConfiguring();
       this.#setAddress();
     });
   }
@@ -198,6 +201,18 @@ class NativeTun implements Tun {
       if (!this.#closed) this.#addon.setRpFilter(this.#device, 0);
     } catch {
       // Whoever looks at the interface sees what it has.
+    }
+  }
+
+  /** What comes by it configures nothing. Packets that would are dropped before, so that a machine whose settings this
+   *  process may not write is no less safe. */
+  #stopConfiguring(): void {
+    try {
+      this.#addon.stopRedirects(this.#device);
+      for (const setting of ['accept_ra', 'autoconf', 'accept_redirects'])
+        writeFileSync(`/proc/sys/net/ipv6/conf/${this.name}/${setting}`, '0');
+    } catch {
+      // Read-only, or without IPv6.
     }
   }
 

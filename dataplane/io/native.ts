@@ -33,6 +33,7 @@ export interface NativeAddon {
   addAddress(device: number, ipv6: string, prefixLength: number): void;
   /** Reverse path filter of IPv4: 0 none. */
   setRpFilter(device: number, mode: number): void;
+  stopRedirects(device: number): void;
   write(device: number, packets: readonly Uint8Array[]): number;
   /** At most so many records, each a u32 of length in host order, the packet, and padding to 4 bytes. */
   take(device: number, packets: number): ArrayBuffer | undefined;

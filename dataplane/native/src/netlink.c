@@ -203,17 +203,33 @@ int netlink_remove_other_addresses(unsigned ifindex, const struct in6_addr *kept
   }
 }
 
-int netlink_set_rp_filter(unsigned ifindex, uint32_t mode) {
+struct setting {
+  unsigned short type;
+  uint32_t value;
+};
+
+static int set_ipv4(unsigned ifindex, const struct setting *wanted, unsigned count) {
   struct request request;
   start_link(&request, ifindex, 0, 0);
   size_t families = append(&request, IFLA_AF_SPEC | NLA_F_NESTED, NULL, 0);
   size_t inet = append(&request, AF_INET | NLA_F_NESTED, NULL, 0);
   size_t settings = append(&request, IFLA_INET_CONF | NLA_F_NESTED, NULL, 0);
-  append(&request, IPV4_DEVCONF_RP_FILTER, &mode, sizeof mode);
+  for (unsigned i = 0; i < count; i++) {
+    append(&request, wanted[i].type, &wanted[i].value, sizeof wanted[i].value);
+  }
   end_nest(&request, settings);
   end_nest(&request, inet);
   end_nest(&request, families);
   return ask(&request, ignore, NULL);
+}
+
+int netlink_set_rp_filter(unsigned ifindex, uint32_t mode) {
+  return set_ipv4(ifindex, &(struct setting){IPV4_DEVCONF_RP_FILTER, mode}, 1);
+}
+
+int netlink_stop_redirects(unsigned ifindex) {
+  const struct setting off[] = {{IPV4_DEVCONF_ACCEPT_REDIRECTS, 0}, {IPV4_DEVCONF_SEND_REDIRECTS, 0}};
+  return set_ipv4(ifindex, off, 2);
 }
 
 struct way {

@@ -22,6 +22,8 @@ int netlink_add_address(unsigned ifindex, const struct in6_addr *address, uint8_
 int netlink_remove_other_addresses(unsigned ifindex, const struct in6_addr *kept);
 /* Reverse path filter of IPv4 (IPV4_DEVCONF_RP_FILTER): 0 none, 1 strict, 2 loose (RFC 3704). */
 int netlink_set_rp_filter(unsigned ifindex, uint32_t mode);
+/* ICMP redirects are neither believed nor sent on this interface. */
+int netlink_stop_redirects(unsigned ifindex);
 
 struct netlink_route {
   unsigned ifindex;

@@ -8,6 +8,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "admission.h"
 #include "busy_poll.h"
 #include "coalesce.h"
 #include "ecn.h"
@@ -78,6 +79,11 @@ static void take_packet(struct receiver *receiver, struct link *link, uint8_t *p
   if (length == 0) return; /* only a sign of life */
   if (length <= (link->pi ? POLLER_PI : 0)) {
     count(link->counters, COUNTER_RX_MALFORMED, 1);
+    return;
+  }
+  enum admission admission = admission_of(packet, length, link->pi);
+  if (admission != ADMITTED) {
+    count(link->counters, admission == ADMISSION_PROTOCOL ? COUNTER_RX_PROTOCOL : COUNTER_RX_CONFIGURING, 1);
     return;
   }
   struct coalesce_options options = {

@@ -46,6 +46,8 @@ enum link_counter {
   COUNTER_RX_WRITES,
   COUNTER_RX_UNJOINED, /* super-packets that the TUN device refused for what they are: their packets went one by one */
   COUNTER_TX_SEGMENTED, /* records that left in one call with others */
+  COUNTER_RX_CONFIGURING, /* packets that would configure this node (admission.h) */
+  COUNTER_RX_PROTOCOL,    /* packets of a protocol that links do not carry */
   LINK_COUNTERS,
 };
 

@@ -296,6 +296,15 @@ static napi_value set_address(napi_env env, napi_callback_info info) { return pu
 /* addAddress(device, ipv6, prefixLength): beside those that are there. */
 static napi_value add_address(napi_env env, napi_callback_info info) { return put_address(env, info, false); }
 
+/* stopRedirects(device) */
+static napi_value stop_redirects(napi_env env, napi_callback_info info) {
+  napi_value values[1];
+  struct tuns *tuns;
+  struct tun *tun = tun_arguments(env, info, 1, values, &tuns);
+  if (tun == NULL) return NULL;
+  return done(env, "refusing redirects", netlink_stop_redirects(tun->ifindex));
+}
+
 /* setRpFilter(device, mode) */
 static napi_value set_rp_filter(napi_env env, napi_callback_info info) {
   napi_value values[2];
@@ -403,6 +412,7 @@ struct tuns *tun_binding_register(napi_env env, napi_value exports) {
   binding_function(env, exports, "setAddress", set_address, tuns);
   binding_function(env, exports, "addAddress", add_address, tuns);
   binding_function(env, exports, "setRpFilter", set_rp_filter, tuns);
+  binding_function(env, exports, "stopRedirects", stop_redirects, tuns);
   binding_function(env, exports, "write", write_packets, tuns);
   binding_function(env, exports, "take", take_packets, tuns);
   binding_function(env, exports, "pause", pause_tun, tuns);
