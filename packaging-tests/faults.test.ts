@@ -31,6 +31,21 @@ async function startOnFullDisk(machine: Machine): Promise<string> {
   return (await machine.show(control, 'InvocationID')).InvocationID;
 }
 
+/** Leaves no inode of /run, nor any that somebody gives up, until the unit `filler` is stopped. */
+async function fillRun(machine: Machine): Promise<void> {
+  const inodes = async (what: string) => Number((await machine.$`df --output=${what} /run | tail -1`).stdout);
+  const script =
+    'mkdir /run/filler; n=0; while :; do touch /run/filler/$n 2>/dev/null && n=$((n + 1)) || sleep 0.05; done';
+  await machine.$`mount -o remount,nr_inodes=${(await inodes('iused')) + 200} /run`;
+  await machine.$`systemd-run --quiet --unit=filler sh -c ${script}`;
+  await waitFor(
+    '/run to be full',
+    30_000,
+    () => inodes('iavail'),
+    (left) => left === 0,
+  );
+}
+
 machineStory(
   'an address and a port that are not to be had yet leave the unit up, and are had later',
   [],
@@ -81,12 +96,7 @@ machineStory('a full /run at the start is waited for, by the socket and both ser
   await machine.$`systemctl stop ${control}`;
   for (const unit of [dataplane, socket]) await machine.unitIs(unit, 'inactive');
   await machine.$`rm -rf /run/cryonet-dataplane`;
-  const used = async () => {
-    const { stdout } = await machine.$`df --block-size=1K --output=iused,used /run | tail -1`;
-    return stdout.trim().split(/ +/).map(Number) as [inodes: number, kilobytes: number];
-  };
-  const [inodes, kilobytes] = await used();
-  await machine.$`mount -o remount,nr_inodes=${inodes},size=${kilobytes}k /run`;
+  await fillRun(machine);
   await machine.$({ nothrow: true })`systemctl start ${control}`;
   await waitFor(
     'the socket to have failed more than once',
@@ -94,7 +104,7 @@ machineStory('a full /run at the start is waited for, by the socket and both ser
     () => machine.journal(socket),
     (text) => text.split('Failed with result').length > 2,
   );
-  await machine.$`mount -o remount,nr_inodes=${inodes + 10_000},size=${kilobytes + 10_000}k /run`;
+  await machine.$`systemctl stop filler && rm -r /run/filler`;
   for (const unit of [socket, dataplane, control]) await machine.unitIs(unit, 'active', 30_000);
   await says(machine, /^no peers yet$/);
 });

@@ -80,7 +80,7 @@ machineStory('after a reboot a node is who it was, and in its mesh', [], async (
 machineStory('a daemon that hangs is killed by the watchdog and started again', [], async (lab) => {
   const { berlin, osaka } = await mesh(lab);
   for (const unit of [control, dataplane]) {
-    await osaka.write(`/etc/systemd/system/${unit}.d/watchdog.conf`, '[Service]\nWatchdogSec=1s\n');
+    await osaka.write(`/etc/systemd/system/${unit}.d/watchdog.conf`, '[Service]\nWatchdogSec=3s\n');
   }
   await osaka.$`systemctl daemon-reload && systemctl restart ${dataplane} ${control}`;
   await linkedDirectly(osaka, berlin);
