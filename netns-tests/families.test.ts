@@ -42,7 +42,7 @@ story(
   ['turnserver', 'ping'],
   async (lab) => {
     const { host, boot } = await network(lab);
-    await boot.ready();
+    await boot.ready(30_000);
     const user = `:${ports.turn}|lab|secret`;
     const six = new CryonetNode(await host('six', '2001:db8::6/64'), {
       options: joining('[2001:db8::2]', `turn:[2001:db8::1]${user}`),
@@ -75,18 +75,18 @@ story(
     await inside.plug(home, { addresses: ['2001:db8:6::6/64'] });
     await startNat64(router, home, '2001:db8:6::1');
     await boot.namespace.configure('route add 2001:db8:6::/64 via 2001:db8::6');
-    await boot.ready();
+    await boot.ready(30_000);
     const six = new CryonetNode(home, { options: joining('[2001:db8::2]', server.stun) }).start();
     const four = new CryonetNode(await host('four', '198.51.100.4/24'), {
       options: joining('198.51.100.2', server.stun),
     }).start();
-    const link = await linked(six, four, 30_000);
+    const link = await linked(six, four, 60_000);
     assert.equal(outcome(link), 'direct');
     assert.equal(link.pair?.remote.address, '2001:db8:64::c633:6404');
-    assert.equal((await linked(four, six, 10_000)).pair?.remote.address, '198.51.100.6');
+    assert.equal((await linked(four, six, 30_000)).pair?.remote.address, '198.51.100.6');
     await waitFor(
       'the direct path',
-      10_000,
+      30_000,
       () => six.peer('four'),
       (peer) => peer?.path === 'direct',
     );

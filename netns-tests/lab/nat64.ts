@@ -29,7 +29,7 @@ export async function startNat64(router: Namespace, host: Namespace, inner: stri
   );
   router.start('tayga', ['tayga', '--nodetach', '--config', file]);
   const resolver = join(import.meta.dirname, 'resolver.ts');
-  await router.start('resolver', [process.execPath, resolver, inner, prefix]).says(/listening/);
+  await router.start('resolver', [process.execPath, resolver, inner, prefix]).says(/listening/, 30_000);
   await host.configure(`route add default via ${inner}`);
   useResolver(host, inner);
 }
