@@ -16,13 +16,14 @@ export function renderPeer(
 }
 
 function factsOf(peer: PeerStatus, report: StatusReport, now: number): [name: string, text: string][] {
-  const { counters, pair, reason, relayed, rtt, minRtt, pathMtu } = peer;
+  const { counters, farReason, pair, reason, relayed, rtt, minRtt, pathMtu } = peer;
   const device = peer.interface;
   const why = whyNotDirect(peer);
   const via = report.neighbors.find(({ id }) => id === peer.id)?.via;
   const facts: [name: string, text: string][] = [
     ['peer', `${peer.id}  (${peer.identity})`],
     ['state', `${stateWords(peer, now)}${reason === '' ? '' : `: ${reason}`}`],
+    ...(farReason ? [['far end', `says: ${farReason}`] as [string, string]] : []),
     ['offers', peer.offerer === 'self' ? 'this node' : 'the peer'],
     ['signaled', via === undefined ? 'by way of others' : `by ${via.join(' and ')}`],
   ];

@@ -73,6 +73,7 @@ function peerStatus(
     identity: identity.toString('base64url'),
     state,
     reason,
+    farReason: link === undefined || isUp(link) ? '' : link.farReason,
     path: link?.report?.path ?? null,
     direct: link?.report?.direct ?? null,
     relayed: pair !== null && (pair.local.type === 'relay' || pair.remote.type === 'relay'),

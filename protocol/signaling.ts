@@ -84,6 +84,9 @@ const common = {
 /** Characters. */
 export const maxDetail = 200;
 
+/** Why the sender's last attempt failed, or why it lost the link: in the words of its dataplane. */
+const detail = z.optional(z.string().check(z.maxLength(maxDetail)));
+
 export const body = z.discriminatedUnion('kind', [
   z.object({
     ...common,
@@ -93,6 +96,7 @@ export const body = z.discriminatedUnion('kind', [
     sdp,
     /** The negotiation whose relayed connection goes on until this one is open. */
     replaces: z.optional(negotiationId),
+    detail,
   }),
   z.object({ ...common, kind: z.literal('answer'), negotiation: negotiationId, sdp }),
   z.object({
@@ -104,17 +108,16 @@ export const body = z.discriminatedUnion('kind', [
   z.object({
     ...common,
     kind: z.literal('reject'),
-    /** Left out in the reply to a solicit. */
+    /** Left out in the reply to a solicit, and of an offer that could not be made. */
     negotiation: z.optional(negotiationId),
     reason: z.enum(['denied', 'failed', 'identity']),
     /** Of `identity`: the key that has the receiver's ID; left out where another node has the receiver's key. */
     key: z.optional(identityKey),
-    /** Of what failed, in the words of the sender's dataplane. */
-    detail: z.optional(z.string().check(z.maxLength(maxDetail))),
+    detail,
   }),
   /** "I have no link with you; offer one." From the side that does not offer. With `replaces`: "offer another one in the
    *  place of this." */
-  z.object({ ...common, kind: z.literal('solicit'), replaces: z.optional(negotiationId) }),
+  z.object({ ...common, kind: z.literal('solicit'), replaces: z.optional(negotiationId), detail }),
   /** "I am leaving." */
   z.object({ ...common, kind: z.literal('bye') }),
 ]);

@@ -54,6 +54,8 @@ const peerStatus = z.object({
   state: z.enum(linkStates),
   /** Why the state is what it is, where a word more helps; else empty. */
   reason: z.string(),
+  /** Why the link is down, as the peer said last; empty where it said nothing. */
+  farReason: z.optional(z.string()),
   path: z.nullable(z.enum(['direct', 'datachannel'])),
   /** Null while nothing is known of it. */
   direct: z.optional(z.nullable(directStatus)),

@@ -185,6 +185,12 @@ export const examples: readonly Example[] = [
   },
   { name: 'body solicit', schema: body, value: { kind: 'solicit', ...directed } },
   {
+    name: 'body solicit after a loss',
+    schema: body,
+    value: { kind: 'solicit', ...directed, detail: 'the peer does not answer' },
+    optional: ['detail'],
+  },
+  {
     name: 'body solicit by all ways',
     schema: body,
     value: { kind: 'solicit', ...directed, wide: true },

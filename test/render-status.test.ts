@@ -388,7 +388,7 @@ test('nothing that a peer or a server wrote steers the terminal', () => {
   const peer = peerOf('ams-1', {
     ...up,
     id: `a${evil}`,
-    reason: evil,
+    ...{ reason: evil, farReason: evil },
     identity: evil,
     direct: { state: 'off', reason: evil },
     dropped: { [evil]: 1 },

@@ -63,6 +63,8 @@ export interface Link {
   denied: boolean;
   everUp: boolean;
   reason: string;
+  /** What the peer said of it last, since the link was up. */
+  farReason: string;
   since: number;
   /** Since when it has not been up, however often it was tried; null while it is. */
   downSince: number | null;
@@ -87,6 +89,7 @@ export function newLink(self: string, peer: string, now: number): Link {
     denied: false,
     everUp: false,
     reason: '',
+    farReason: '',
     since: now,
     downSince: now,
     shown: 'idle',

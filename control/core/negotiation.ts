@@ -11,6 +11,7 @@ import { dropNeighbor } from './gossip.ts';
 import { refusedBy } from './identity.ts';
 import { type Attempt, attemptOn, isUp, type Link } from './link.ts';
 import { permits } from './policy.ts';
+import { within } from './quotas.ts';
 import { isBeingReplaced, renewalDue, renewalTime, renewPause, retire } from './renewal.ts';
 import { closeAttempt, crowdOf, ensureLink, type Mesh, notice, show, type Turn } from './state.ts';
 
@@ -43,6 +44,15 @@ const retrySpread = 500;
  *  pass some of what is said and not the rest. Most have no path, and all ways would not help. */
 const wideEvery = 4;
 
+/** Times in so many milliseconds that a link is tried again at once: a path that flaps loses it that often, and a peer
+ *  that opens and closes all the time waits from then on. A loss is told twice, by its connection and by the link. */
+const quickRetries = 40;
+const quickWindow = 200_000;
+
+/** Offers of one peer, of both routes, that are answered in so many milliseconds. */
+const answers = 60;
+const answersWindow = 60_000;
+
 /** Candidates kept for a description that has not arrived. */
 const maxEarly = 64;
 
@@ -73,7 +83,7 @@ export function tend(turn: Turn, link: Link): void {
     else if (link.attempts.size === 0 && env.now >= link.retryAt) {
       link.failures++;
       link.retryAt = env.now + backoff(link.failures + 1, mesh.config.checkInterval, env.random());
-      sendBody(turn, link.peer, { kind: 'solicit' }, true);
+      sendBody(turn, link.peer, { kind: 'solicit', ...whyDown(link) }, true);
     }
   }
   show(turn, link);
@@ -113,7 +123,7 @@ export function receiveBody(turn: Turn, body: Body): void {
       receiveReject(turn, link, body);
       break;
     case 'solicit':
-      if (body.replaces === undefined) receiveSolicit(turn, link, body.counter);
+      if (body.replaces === undefined) receiveSolicit(turn, link, body);
       else replace(turn, link, link.attempts.get(body.replaces));
   }
   show(turn, link);
@@ -131,7 +141,8 @@ export function describe(turn: Turn, peer: string, negotiation: string, sdp: str
     attempt.phase = 'offered';
     const { route, replaces, wide } = attempt;
     const replacing = replaces === null ? {} : { replaces };
-    sendBody(turn, peer, { kind: 'offer', negotiation, route, sdp, ...replacing }, wide);
+    const draft = { kind: 'offer', negotiation, route, sdp, ...replacing, ...whyDown(link) } as const;
+    sendBody(turn, peer, draft, wide);
   } else {
     attempt.phase = 'connecting';
     sendBody(turn, peer, { kind: 'answer', negotiation, sdp }, attempt.wide);
@@ -155,10 +166,11 @@ export function endAttempt(turn: Turn, peer: string, negotiation: string, reason
   link.attempts.delete(negotiation);
   if (attempt.open) retryNow(turn, link, attempt.route);
   else fail(turn, link, attempt.route, reason);
-  // The peer would wait for an answer until its offer times out.
-  if (!link.offerer && attempt.phase === 'opening') {
+  // The peer would wait for an answer until its offer times out, or for an offer without knowing why there is none.
+  if (attempt.phase === 'opening' && (!link.offerer || attempt.route === 'shared')) {
     const detail = reason.slice(0, maxDetail);
-    sendBody(turn, peer, { kind: 'reject', negotiation, reason: 'failed', detail }, attempt.wide);
+    const about = link.offerer ? {} : { negotiation };
+    sendBody(turn, peer, { kind: 'reject', ...about, reason: 'failed', detail }, attempt.wide);
   }
   tend(turn, link);
 }
@@ -188,16 +200,28 @@ export function startOver(turn: Turn): void {
   }
 }
 
-/** What a solicited or lost link does: try at once, then back off. */
+/** What a lost link does: try at once, then back off. */
 export function retryNow(turn: Turn, link: Link, route: Route): void {
+  const at = soonest(turn, link);
   if (route === 'shared') {
     link.failures = 0;
-    link.retryAt = turn.env.now;
+    link.retryAt = at;
   } else {
     link.relayFailures = 0;
-    if (link.relayAt !== null) link.relayAt = turn.env.now;
-    if (!link.offerer) link.retryAt = turn.env.now;
+    if (link.relayAt !== null) link.relayAt = at;
+    if (!link.offerer) link.retryAt = at;
   }
+}
+
+/** When a link that is lost or solicited is tried again: at once, unless that was so often of late. */
+function soonest({ mesh, env }: Turn, { peer }: Link): number {
+  const atOnce = within(mesh.quotas, `retry ${peer}`, quickRetries, quickWindow, env.now);
+  return env.now + (atOnce ? 0 : mesh.config.checkInterval * (1 - env.random() / 2));
+}
+
+/** For the peer to show where the link is down for it, too. */
+function whyDown(link: Link): { detail?: string } {
+  return isUp(link) || link.reason === '' ? {} : { detail: link.reason.slice(0, maxDetail) };
 }
 
 function offerWhereDue(turn: Turn, link: Link, canRelay: boolean): void {
@@ -300,6 +324,8 @@ function receiveOffer(turn: Turn, link: Link, offer: Body & { kind: 'offer' }): 
   const { mesh, env } = turn;
   const identity = mesh.membership.members.get(link.peer)?.record.key;
   if (link.offerer || identity === undefined) return;
+  link.farReason = offer.detail ?? link.farReason;
+  if (!within(mesh.quotas, `answer ${link.peer}`, answers, answersWindow, env.now)) return;
   const { negotiation, route, sdp, counter, wide = false } = offer;
   const replaces = replacedBy(link, offer);
   const others = [...link.attempts.values()].filter(
@@ -358,6 +384,10 @@ function receiveCandidates(turn: Turn, link: Link, negotiation: string, candidat
 function receiveReject(turn: Turn, link: Link, reject: Body & { kind: 'reject' }): void {
   const { mesh, env } = turn;
   const attempt = reject.negotiation === undefined ? undefined : link.attempts.get(reject.negotiation);
+  if (reject.negotiation === undefined && reject.reason === 'failed') {
+    link.farReason = reject.detail ?? link.farReason;
+    return;
+  }
   if (attempt === undefined && (link.offerer || link.attempts.size > 0)) return;
   if (attempt !== undefined) closeAttempt(turn, link, attempt);
   if (reject.reason !== 'failed') {
@@ -394,8 +424,9 @@ export function wideAt(mesh: Mesh, link: Link, attempt: Attempt): number {
 
 /** The peer has no link and no offer: neither have we, whatever we believed, unless this was said before its last
  *  answer, or our offer is still on its way. */
-function receiveSolicit(turn: Turn, link: Link, counter: number): void {
+function receiveSolicit(turn: Turn, link: Link, { counter, detail }: Body & { kind: 'solicit' }): void {
   if (!link.offerer) return;
+  link.farReason = detail ?? link.farReason;
   link.denied = false;
   for (const attempt of link.attempts.values()) {
     if (attempt.heardCounter > counter || (!attempt.open && !isOverdue(turn, attempt))) return;
@@ -405,6 +436,6 @@ function receiveSolicit(turn: Turn, link: Link, counter: number): void {
     closeAttempt(turn, link, attempt);
   }
   dropNeighbor(turn, `link:${link.peer}`);
-  link.retryAt = turn.env.now;
+  link.retryAt = soonest(turn, link);
   tend(turn, link);
 }

@@ -55,7 +55,7 @@ export function takeReport(turn: Turn, report: LinkReport): void {
   if (report.state === 'up') {
     link.everUp = link.heard = true;
     link.unanswered = false;
-    link.reason = '';
+    link.reason = link.farReason = '';
     const identity = link.attempts.get(report.active ?? '')?.identity ?? null;
     if (identity !== null) prove(turn, report.peer, identity, true);
     acceptedBy(turn, report.peer);
