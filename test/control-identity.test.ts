@@ -1,12 +1,13 @@
 /** Nodes that were installed again, and bootstrap servers that are not who they were: what whole nodes say and do. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { readFileSync, rmSync } from 'node:fs';
+import { cpSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { waitFor } from './native/wait.ts';
-import { Lab, type LabNode } from './node-lab.ts';
+import { Lab, LabNode } from './node-lab.ts';
+import { temporaryFolder } from './socket-pair.ts';
 
 async function warningOf(node: LabNode, subject: string): Promise<string | undefined> {
   return (await node.status()).warnings?.find((warning) => warning.subject === subject)?.message;
@@ -76,3 +77,53 @@ for (const id of ['n0', 'n3']) {
     await lab.fullMesh();
   });
 }
+
+test('a copy of a machine at another bootstrap server: both say so, in few lines', async (context) => {
+  const lab = new Lab(context);
+  const quick = ['--send-alive-interval', '500ms'];
+  const n0 = await lab.add('n0', [], quick);
+  const n1 = await lab.add('n1', [n0], quick);
+  const node = await lab.add('n2', [n0], quick);
+  await lab.fullMesh();
+  const copy = new LabNode(lab.network, 'n2', temporaryFolder(context));
+  lab.nodes.push(copy);
+  cpSync(join(node.folder, 'state'), join(copy.folder, 'state'), { recursive: true });
+  await copy.dataplane.listen(copy.dataplaneSocket);
+  await copy.startControl(['--ws-servers', n1.url, ...quick]);
+  for (const each of [node, copy]) {
+    const words = await waitFor('both to know', () => warningOf(each, 'clone'), 15_000);
+    assert.match(words, /^another machine runs as "n2" with our identity key /);
+    assert.equal(each.lines.filter(({ level }) => level === 'error').length, 1);
+  }
+  const before = [n0, n1].map((each) => shown(each).length);
+  const own = [node, copy].map((each) => each.logged('warning').length);
+  await sleep(4000);
+  for (const [i, each] of [node, copy].entries()) {
+    assert.notEqual(await warningOf(each, 'clone'), undefined);
+    assert.ok(each.logged('warning').length - own[i]! <= 2, JSON.stringify(each.logged('warning')));
+  }
+  for (const [i, each] of [n0, n1].entries()) {
+    const more = shown(each).slice(before[i]!);
+    assert.ok(more.length <= 6, JSON.stringify(more));
+  }
+});
+
+test('one WebSocket of a node is enough: more are refused while it answers, and the servers that they led to are at rest', async (context) => {
+  const lab = new Lab(context);
+  const n0 = await lab.add('n0');
+  const urls = [n0.url, `${n0.url}/?a`, `${n0.url}/?b`];
+  const n1 = await lab.add('n1', [], ['--ws-servers', urls.join(',')]);
+  await lab.fullMesh();
+  const states = async () => (await n1.status()).bootstrap.map(({ state }) => state).sort();
+  await waitFor('all to be tried', async () => !(await states()).includes('connecting'));
+  assert.deepEqual(await states(), ['connected', 'waiting', 'waiting']);
+  assert.equal(n0.logged('neighbor').length, 1);
+  assert.deepEqual(
+    n1.lines.filter(({ level }) => level === 'warn'),
+    [],
+  );
+  const [{ error } = { error: null }] = (await n1.status()).bootstrap.filter(
+    ({ state }) => state === 'waiting',
+  );
+  assert.match(error!, /this node is connected already/);
+});

@@ -5,7 +5,7 @@ import { prefixed } from '../control/core/environment.ts';
 import { encode } from '../protocol/msgpack.ts';
 import { domain, type MemberEntry } from '../protocol/signaling.ts';
 import { keyOf, testEnvironment } from './environment.ts';
-import { formed, nodeOf } from './mesh-view.ts';
+import { formed, isFullMesh, negotiations, nodeOf } from './mesh-view.ts';
 
 /** A record of `id` with the key of `other`, signed by `signer`. */
 function entryOf(id: string, other: string, signer = other): MemberEntry {
@@ -35,3 +35,43 @@ test('a node that hears of another one with its ID warns with both keys while th
   simulation.pass(node.mesh.config.forgetAfter);
   assert.equal(node.warnings.get('id-elsewhere'), undefined);
 });
+
+/** Two machines with the key of n3, at different bootstrap servers; each says so, as long as both run. */
+for (const [what, epoch] of [
+  ['with a clock that is behind', 3000],
+  ['with a later start', undefined],
+] as const) {
+  test(`a copy of a machine, ${what}: both say so within an interval, take few turns, and say so for as long as both run`, () => {
+    const simulation = formed(62, 4);
+    const node = nodeOf(simulation, 'n3');
+    const before = negotiations(simulation).filter((line) => !line.includes('n3'));
+    let [climbs, errors] = [0, 0];
+    simulation.watch = (_node, _event, effects) => {
+      climbs += effects.filter(({ type }) => type === 'epoch').length;
+      errors += effects.filter((effect) => effect.type === 'notice' && effect.level === 'error').length;
+    };
+    const clone = simulation.add('n3', { apart: true, ...(epoch === undefined ? {} : { epoch }) });
+    simulation.connect(clone, nodeOf(simulation, 'n1'));
+    simulation.pass(node.mesh.config.aliveInterval + 2000);
+    for (let i = 0; i < 15; i++) {
+      for (const each of [node, clone]) {
+        assert.match(
+          each.warnings.get('clone') ?? '',
+          /^another machine runs as "n3" with our identity key /,
+        );
+        assert.equal(each.warnings.get('epoch'), undefined);
+      }
+      simulation.pass(60_000);
+    }
+    assert.equal(errors, 2, 'one line each');
+    assert.ok(climbs <= 9, `${climbs}`);
+    assert.deepEqual(
+      negotiations(simulation).filter((line) => !line.includes('n3')),
+      before,
+    );
+    simulation.kill(clone, 1000);
+    simulation.pass(15 * 60_000);
+    assert.equal(node.warnings.get('clone'), undefined, 'it is over when the copy is gone');
+    assert.ok(isFullMesh(simulation));
+  });
+}

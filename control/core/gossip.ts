@@ -6,7 +6,7 @@
 import { type MemberEntry, membersPerMessage, type NeighborMessage } from '../../protocol/signaling.ts';
 import { refuse, spend } from './costs.ts';
 import { hex } from './environment.ts';
-import { climb, correct, passToNode } from './epoch.ts';
+import { climb, correct, hearSelf, passClone, passToNode } from './epoch.ts';
 import type { Channel } from './events.ts';
 import { channelsByNeighbor, learnRoute } from './flood.ts';
 import { dispute, exile, limitedNotice, refuseSecond } from './identity.ts';
@@ -78,7 +78,7 @@ export function receiveMembers(
 /** Learns of a node; starts a link and passes the news on where it is news. `teller`: who told it, over `channel`. */
 export function takeRecord(turn: Turn, entry: MemberEntry, teller: string, channel: Channel): void {
   const { mesh, env } = turn;
-  const { outcome, id } = learn(mesh.membership, entry, entry.age, env, teller);
+  const { outcome, id, apart = 0 } = learn(mesh.membership, entry, entry.age, env, teller);
   switch (outcome) {
     case 'new':
     case 'newer': {
@@ -106,6 +106,7 @@ export function takeRecord(turn: Turn, entry: MemberEntry, teller: string, chann
       if (isTooSoon) return;
       spread(turn, id, teller);
       if (outcome === 'newer' && teller !== id) passToNode(turn, id, entry, channel);
+      else if (outcome === 'newer' && hasOther(turn, id, channel)) passClone(turn, id, entry, channel, apart);
       return;
     }
     case 'past':
@@ -113,11 +114,13 @@ export function takeRecord(turn: Turn, entry: MemberEntry, teller: string, chann
       return;
     case 'behind':
       correct(turn, entry, channel, mesh.neighbors.get(channel)?.id);
+      passClone(turn, id, entry, channel, apart);
       return;
     case 'ahead':
-      climb(turn, entry);
+      climb(turn, entry, teller);
       return;
     case 'known':
+      if (id === mesh.self.id) hearSelf(turn, entry, teller);
       mesh.news.get(id)?.add(teller);
       return;
     case 'conflict':
@@ -133,6 +136,11 @@ export function takeRecord(turn: Turn, entry: MemberEntry, teller: string, chann
     case 'full':
       limitedNotice(turn, 'too many nodes: one more was not taken in', { peer: id, by: teller });
   }
+}
+
+/** Whether a neighbor of that ID has another channel than this one. */
+function hasOther({ mesh }: Turn, id: string, channel: Channel): boolean {
+  return [...mesh.neighbors].some(([other, neighbor]) => neighbor.id === id && other !== channel);
 }
 
 /** Of two keys that nobody proved, the one whose link does not come up gives way to the other: nobody can hold the ID of

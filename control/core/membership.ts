@@ -98,7 +98,8 @@ export function newMembership(
   };
 }
 
-/** Takes in one record heard `age` milliseconds ago, on the word of `teller`. Only `new` and `newer` change what the
+/** Takes in one record heard `age` milliseconds ago, on the word of `teller`. `apart`: how far its epoch is from the one
+ *  that was known. Only `new` and `newer` change what the
  *  digest covers. A key that nobody has proved yet counts for an ID as long as its record is there. */
 export function learn(
   membership: Membership,
@@ -106,7 +107,7 @@ export function learn(
   age: number,
   env: Environment,
   teller = '',
-): { outcome: Learned; id: string } {
+): { outcome: Learned; id: string; apart?: number } {
   const record = readRecord(signed);
   if (record === undefined) return { outcome: 'forged', id: '' };
   const { id, epoch } = record;
@@ -135,7 +136,8 @@ export function learn(
   const last = membership.former.get(id);
   const former = last !== undefined && hex(last.record.key) === key ? last : undefined;
   const newest = known ?? former;
-  if (newest !== undefined && newest.record.epoch > epoch) return { outcome: 'behind', id };
+  if (newest !== undefined && newest.record.epoch > epoch)
+    return { outcome: 'behind', id, apart: newest.record.epoch - epoch };
   if (age >= membership.forgetAfter || epoch <= (former?.left ?? -1)) {
     return { outcome: known !== undefined ? 'past' : 'stale', id };
   }
@@ -150,7 +152,9 @@ export function learn(
     since: known?.since ?? heardAt - (former?.stay ?? 0),
     introducer: known?.introducer ?? teller,
   });
-  return { outcome: known === undefined ? 'new' : 'newer', id };
+  return known === undefined
+    ? { outcome: 'new', id }
+    : { outcome: 'newer', id, apart: epoch - known.record.epoch };
 }
 
 /** The key that has `id`, in hexadecimal: the pinned one, else that of the record that is there. */

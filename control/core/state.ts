@@ -32,8 +32,9 @@ export interface MeshConfig {
 export interface Mesh {
   self: NodeRecord;
   readonly epochs: Epochs;
-  /** When somebody last told of another node with our ID. */
+  /** When somebody last told of another node with our ID, and of one with our key, too. */
   twinAt: number | null;
+  cloneAt: number | null;
   /** By ID. */
   readonly disputes: Map<string, Dispute>;
   /** By the node that refuses us, and when it did last. */
@@ -84,6 +85,7 @@ export function newMesh(
     self,
     epochs: newEpochs(self.epoch),
     twinAt: null,
+    cloneAt: null,
     disputes: new Map(),
     refusals: new Map(),
     quotas: new Map(),

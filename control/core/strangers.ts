@@ -17,7 +17,7 @@ import { holderOf, isSigned, otherOf, readRecord } from './membership.ts';
 import { pinOf, replaceKept } from './pins.ts';
 import { within } from './quotas.ts';
 import { removeLink, type Turn } from './state.ts';
-import { meetTwin } from './twin.ts';
+import { meetClone, meetTwin } from './twin.ts';
 
 /** Milliseconds in which a stranger is told once, and so many of them. */
 const pause = 10_000;
@@ -27,7 +27,7 @@ const maxTold = 16;
 export function receiveClaim(turn: Turn, id: string, key: Uint8Array): void {
   const { mesh } = turn;
   const pinned = pinOf(mesh.membership.pins, id);
-  if (id === mesh.self.id) meetTwin(turn, key, '');
+  if (id === mesh.self.id) meetOther(turn, key);
   else if (pinned !== undefined && pinned !== hex(key)) dispute(turn, id, hex(key), id);
   else if (otherOf(mesh.membership, id, key) !== undefined) refuseSecond(turn, id, id);
 }
@@ -35,7 +35,13 @@ export function receiveClaim(turn: Turn, id: string, key: Uint8Array): void {
 /** A node that is proved refused us by a handshake. Where it has our own ID, each of the two refuses the other. */
 export function receiveRefusal(turn: Turn, by: string, refusal: Refusal): void {
   if (by !== turn.mesh.self.id) refusedBy(turn, by, refusal);
-  else if (refusal.key !== undefined) meetTwin(turn, refusal.key, '');
+  else if (refusal.key !== undefined) meetOther(turn, refusal.key);
+}
+
+/** A node that proved itself has our ID. */
+function meetOther(turn: Turn, key: Uint8Array): void {
+  if (hex(key) === hex(turn.mesh.self.key)) meetClone(turn, '');
+  else meetTwin(turn, key, '');
 }
 
 /** A node that asks us for a link, by `teller`, in the name of an ID that another key has is told so: it would wait in vain, and its
