@@ -35,6 +35,11 @@ const budgets = {
   lists: { limit: 1, within: 10_000, isHostile: false },
   /** Lists to a neighbor that connects. */
   welcomes: { limit: 8, within: 20_000, isHostile: false },
+  /** Offers of one peer, which tries one route every ten seconds at last; candidates, of which one try has 20 at most. */
+  offers: { limit: 64, within: 60_000, isHostile: false },
+  candidates: { limit: 192, within: 60_000, isHostile: false },
+  /** Offers of peers that were never linked, of all that a neighbor told of: 10 ms of the dataplane's time each. */
+  answers: { limit: 256, within: 10_000, isHostile: false },
 } as const satisfies Record<string, Budget>;
 
 type Kind = keyof typeof budgets;

@@ -39,8 +39,15 @@ type Draft = Body extends infer B
     : never
   : never;
 
-/** Signs a body and sends it on its way to one node, or to everyone; with `wide` by all ways, whatever way is known. */
-export function sendBody(turn: Turn, to: string, draft: Draft, wide = false, toEpoch?: number): void {
+/** Signs a body and sends it on its way to one node, or to everyone; with `wide` by all ways, whatever way is known, and
+ *  with `near` to all our neighbors, which know ways of their own. */
+export function sendBody(
+  turn: Turn,
+  to: string,
+  draft: Draft,
+  wide: boolean | 'near' = false,
+  toEpoch?: number,
+): void {
   const { mesh, env } = turn;
   const content = encode({
     ...draft,
@@ -49,7 +56,7 @@ export function sendBody(turn: Turn, to: string, draft: Draft, wide = false, toE
     epoch: mesh.self.epoch,
     toEpoch: toEpoch ?? mesh.membership.members.get(to)?.record.epoch ?? 0,
     counter: ++mesh.counter,
-    ...(wide ? { wide } : {}),
+    ...(wide === true ? { wide } : {}),
   });
   const introduces = draft.kind === 'offer' || draft.kind === 'solicit';
   const message: FloodMessage = {
@@ -61,7 +68,7 @@ export function sendBody(turn: Turn, to: string, draft: Draft, wide = false, toE
     signature: env.sign(prefixed(domain.body, content)),
     ...(introduces ? { sender: mesh.membership.selfSigned } : {}),
   };
-  forward(turn, undefined, message, wide);
+  forward(turn, undefined, message, wide !== false);
 }
 
 /** Passes a flood from the neighbor `teller` on, where it is not to us alone. Returns the body of what is to us. */
@@ -139,9 +146,10 @@ function forward(turn: Turn, source: string | undefined, message: FloodMessage, 
   const via = mesh.routes.get(message.to);
   if (message.to !== everyone && via === undefined && !mesh.membership.members.has(message.to)) return;
   const channels = channelsByNeighbor(turn);
-  const way = via === undefined || via === source || via === message.from ? undefined : channels.get(via);
+  const way = via === undefined ? undefined : channels.get(via);
   if (way !== undefined && !wide) {
-    effects.push({ type: 'send', channel: way, message });
+    // Who told us of a node has nothing to find out from us.
+    if (via !== source && via !== message.from) effects.push({ type: 'send', channel: way, message });
     return;
   }
   if (source !== undefined) {

@@ -87,6 +87,7 @@ export function takeRecord(turn: Turn, entry: MemberEntry, teller: string, chann
       const member = mesh.membership.members.get(id)!;
       const link = ensureLink(turn, id);
       if (link !== undefined) {
+        if (outcome === 'new') link.introducer = mesh.neighbors.get(channel)?.id ?? teller;
         link.failures = 0;
         link.denied = false;
         for (const attempt of [...link.attempts.values()]) {

@@ -52,6 +52,10 @@ export interface Link {
   unanswered: boolean;
   /** The peer exists: it said something to us, in its own name. */
   heard: boolean;
+  /** The neighbor that told of it. */
+  introducer: string;
+  /** When we last asked for an offer, until the peer said something. */
+  askedAt: number | null;
   /** The offerer offers, the other side solicits, not before this. */
   retryAt: number;
   relayFailures: number;
@@ -82,6 +86,8 @@ export function newLink(self: string, peer: string, now: number): Link {
     failures: 0,
     unanswered: false,
     heard: false,
+    introducer: '',
+    askedAt: null,
     retryAt: now,
     relayFailures: 0,
     relayAt: null,

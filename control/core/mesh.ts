@@ -23,7 +23,6 @@ import {
   welcome,
 } from './gossip.ts';
 import { acceptedBy, prove, settleIdentities } from './identity.ts';
-import { attemptOn } from './link.ts';
 import { leave } from './membership.ts';
 import {
   describe,
@@ -42,11 +41,13 @@ import { adopt, dropReports, forgetSilent, takeReport } from './reports.ts';
 import { looking } from './signatures.ts';
 import { type Mesh, notice, removeLink, type Turn } from './state.ts';
 import { receiveClaim, receiveRefusal, rejectStranger, takePins } from './strangers.ts';
+import { tryDue } from './tries.ts';
 import { settleTwin } from './twin.ts';
 
 export function step(mesh: Mesh, event: MeshEvent, env: Environment): Effect[] {
   const turn: Turn = { mesh, env, effects: [] };
   if (!mesh.stopped) take(turn, event);
+  if (!mesh.stopped) tryDue(turn);
   return turn.effects;
 }
 
@@ -60,6 +61,7 @@ export function nextDeadline(mesh: Mesh): { at: number; reason: string } {
   consider(mesh.newsAt, 'news');
   if (!mesh.dataplaneUp) return next;
   for (const link of mesh.links.values()) {
+    if (link.attempts.size === 0) continue;
     for (const attempt of link.attempts.values()) {
       consider(attempt.flushAt, 'candidates');
       if (!attempt.open) consider(attempt.deadline, 'negotiation timeout');
@@ -67,15 +69,8 @@ export function nextDeadline(mesh: Mesh): { at: number; reason: string } {
       consider(wideAt(mesh, link, attempt), 'no answer');
     }
     consider(link.retireAt, 'relay retired');
-    const member = mesh.membership.members.get(link.peer);
-    if (member === undefined) continue;
-    const shared = attemptOn(link, 'shared');
-    if (link.offerer ? shared === undefined : link.attempts.size === 0) consider(link.retryAt, 'retry');
-    const canRelay = mesh.self.turn || member.record.turn;
-    if (link.offerer && canRelay && shared?.open !== true && attemptOn(link, 'relay') === undefined) {
-      consider(link.relayAt, 'relay');
-    }
   }
+  consider(mesh.tryAt, 'retry');
   return next;
 }
 
@@ -160,7 +155,6 @@ function receive(plain: Turn, channel: Channel, message: NeighborMessage): void 
     case 'members':
       receiveMembers(turn, channel, message);
       if (mesh.self.epoch !== epoch) startOver(turn);
-      for (const link of [...mesh.links.values()]) tend(turn, link);
       break;
     case 'flood': {
       const body = arrive(turn, neighbor.id, message);
@@ -205,5 +199,5 @@ function tick(turn: Turn): void {
     settleIdentities(turn);
     settlePins(mesh.membership.pins, env.now);
   }
-  for (const link of [...mesh.links.values()]) tend(turn, link);
+  for (const link of [...mesh.links.values()]) if (link.attempts.size > 0) tend(turn, link);
 }

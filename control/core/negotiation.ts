@@ -6,10 +6,11 @@
 
 import { backoff } from '../../protocol/backoff.ts';
 import { type Body, maxDetail, type Route } from '../../protocol/signaling.ts';
+import { affordable, mayAnswer } from './answers.ts';
 import { sendBody } from './flood.ts';
 import { dropNeighbor } from './gossip.ts';
 import { refusedBy } from './identity.ts';
-import { type Attempt, attemptOn, isUp, type Link } from './link.ts';
+import { type Attempt, isUp, type Link } from './link.ts';
 import { permits } from './policy.ts';
 import { within } from './quotas.ts';
 import { isBeingReplaced, renewalDue, renewalTime, renewPause, retire } from './renewal.ts';
@@ -77,15 +78,6 @@ export function tend(turn: Turn, link: Link): void {
     const due = renewalDue(link, attempt);
     if (due !== null && env.now >= due) renew(turn, link, attempt);
   }
-  const member = mesh.membership.members.get(link.peer);
-  if (member !== undefined) {
-    if (link.offerer) offerWhereDue(turn, link, mesh.self.turn || member.record.turn);
-    else if (link.attempts.size === 0 && env.now >= link.retryAt) {
-      link.failures++;
-      link.retryAt = env.now + backoff(link.failures + 1, mesh.config.checkInterval, env.random());
-      sendBody(turn, link.peer, { kind: 'solicit', ...whyDown(link) }, true);
-    }
-  }
   show(turn, link);
 }
 
@@ -108,6 +100,7 @@ export function receiveBody(turn: Turn, body: Body): void {
   const link = ensureLink(turn, body.from);
   if (link === undefined) return;
   link.heard = true;
+  link.askedAt = null;
   if (!mesh.dataplaneUp) return;
   switch (body.kind) {
     case 'offer':
@@ -117,7 +110,7 @@ export function receiveBody(turn: Turn, body: Body): void {
       receiveAnswer(turn, link, body);
       break;
     case 'candidate':
-      receiveCandidates(turn, link, body.negotiation, body.candidates);
+      receiveCandidates(turn, link, body.negotiation, affordable(turn, link, body.candidates));
       break;
     case 'reject':
       receiveReject(turn, link, body);
@@ -224,18 +217,13 @@ function whyDown(link: Link): { detail?: string } {
   return isUp(link) || link.reason === '' ? {} : { detail: link.reason.slice(0, maxDetail) };
 }
 
-function offerWhereDue(turn: Turn, link: Link, canRelay: boolean): void {
+export function offer(turn: Turn, link: Link, route: Route): void {
   const { env } = turn;
-  if (link.denied && env.now < link.retryAt) return;
-  const shared = attemptOn(link, 'shared');
-  if (shared === undefined && env.now >= link.retryAt) {
+  if (route === 'shared') {
     link.denied = false;
     link.relayAt ??= env.now + relayDelay;
-    begin(turn, link, 'shared');
   }
-  if (!canRelay || link.relayAt === null || env.now < link.relayAt) return;
-  if (attemptOn(link, 'shared')?.open === true || attemptOn(link, 'relay') !== undefined) return;
-  begin(turn, link, 'relay');
+  begin(turn, link, route);
 }
 
 /** The relay of a connection that works ends soon. */
@@ -260,6 +248,16 @@ function begin(turn: Turn, link: Link, route: Route, replaces: string | null = n
   const wide = link.heard && (link.unanswered || link.failures % wideEvery === wideEvery - 1);
   link.attempts.set(negotiation, newAttempt(turn, { negotiation, route, replaces, identity, wide }));
   turn.effects.push({ type: 'offer', peer: link.peer, identity, negotiation, route, replaces });
+}
+
+/** Asks all neighbors for a peer that nobody knows to exist, and everyone now and then. */
+export function solicit(turn: Turn, link: Link): void {
+  const { mesh, env } = turn;
+  link.failures++;
+  if (!link.heard) link.askedAt = env.now;
+  link.retryAt = env.now + backoff(link.failures + 1, mesh.config.checkInterval, env.random());
+  const isWide = link.heard || link.failures % wideEvery === 0;
+  sendBody(turn, link.peer, { kind: 'solicit', ...whyDown(link) }, isWide ? true : 'near');
 }
 
 /** What an attempt is made with. */
@@ -332,6 +330,10 @@ function receiveOffer(turn: Turn, link: Link, offer: Body & { kind: 'offer' }): 
     (old) => old.route === route && old.negotiation !== replaces,
   );
   if (others.some((old) => old.heardCounter > counter && old.negotiation !== negotiation)) return;
+  const may = mayAnswer(turn, link);
+  if (may === 'busy')
+    sendBody(turn, link.peer, { kind: 'reject', negotiation, reason: 'failed', detail: 'busy' }, wide);
+  if (may !== 'yes') return;
   for (const old of others) {
     link.attempts.delete(old.negotiation);
     // Whoever offers anew has no use for the old connection: it is no way to signal the peer any more.

@@ -54,6 +54,7 @@ export function takeReport(turn: Turn, report: LinkReport): void {
   const channel = `link:${report.peer}`;
   if (report.state === 'up') {
     link.everUp = link.heard = true;
+    link.askedAt = null;
     link.unanswered = false;
     link.reason = link.farReason = '';
     const identity = link.attempts.get(report.active ?? '')?.identity ?? null;

@@ -56,6 +56,8 @@ export interface Mesh {
   /** Counts our offers. */
   offerCounter: number;
   dataplaneUp: boolean;
+  /** When there is something to try, and room for it. */
+  tryAt: number;
   checkAt: number;
   aliveAt: number;
   /** IDs of nodes to tell the neighbors of, each with the neighbors that know already. */
@@ -100,6 +102,7 @@ export function newMesh(
     counter: 0,
     offerCounter: 0,
     dataplaneUp: false,
+    tryAt: Number.POSITIVE_INFINITY,
     checkAt: env.now + config.checkInterval,
     aliveAt: env.now + config.aliveInterval * env.random(),
     news: new Map(),

@@ -1,0 +1,145 @@
+/**
+ * Whom to try next. What a link waits for, an offer of ours or to be offered one, is tried when it is due and there is
+ * room: a bounded number at a time, so that names which somebody made up cost no more than that, however many they are.
+ * Peers that were linked go first, then those that are known to exist; of these, and of others, as many of each neighbor
+ * that told of them as of any other, and who was tried least.
+ *
+ *     due ── room ──► tried ── the peer answers, refuses, or the time is over ──► due, after a while
+ */
+import { attemptOn, type Link } from './link.ts';
+import { offer, solicit } from './negotiation.ts';
+import { type Mesh, show, type Turn } from './state.ts';
+
+/** Offers at a time that did not lead to a connection yet. */
+const maxOffers = 32;
+
+/** Of these to peers that nobody knows to exist, and as many of them asked for an offer. Half, so that there always is
+ *  room for the others. */
+const maxUnheard = 16;
+
+/** Milliseconds that a peer which was asked for an offer takes up room: as long as an offer does. */
+const askLifetime = 10_000;
+
+const kinds = ['solicit', 'shared', 'relay'] as const;
+type What = (typeof kinds)[number];
+
+interface Try {
+  readonly link: Link;
+  readonly what: What;
+  readonly at: number;
+}
+
+interface Room {
+  offers: number;
+  unheard: number;
+  asks: number;
+  /** Tries under way by introducer, of peers that were never linked. */
+  readonly by: Map<string, number>;
+  /** When the next of the asks has had its time. */
+  asksUntil: number;
+}
+
+/** Tries what is due, as far as there is room, and notes when there will be something again. */
+export function tryDue(turn: Turn): void {
+  const { mesh, env } = turn;
+  if (!mesh.dataplaneUp) return;
+  const room = roomOf(mesh, env.now);
+  mesh.tryAt = nextAt(mesh, room);
+  if (mesh.tryAt > env.now) return;
+  const due = dueOf(mesh, env.now);
+  for (;;) {
+    let next: Try | undefined;
+    for (const each of due) {
+      if (isFree(room, each) && (next === undefined || isBefore(room, each, next))) next = each;
+    }
+    if (next === undefined) break;
+    due.splice(due.indexOf(next), 1);
+    take(room, next);
+    if (next.what === 'solicit') solicit(turn, next.link);
+    else offer(turn, next.link, next.what);
+    show(turn, next.link);
+  }
+  mesh.tryAt = nextAt(mesh, roomOf(mesh, env.now));
+}
+
+/** When something will be due for which there is room now, or room to ask again; infinite where nothing is. */
+function nextAt(mesh: Mesh, room: Room): number {
+  let next = room.asksUntil;
+  for (const link of mesh.links.values()) {
+    for (const what of kinds) {
+      const at = dueAt(mesh, link, what);
+      if (at < next && isFree(room, { link, what }) && mesh.membership.members.has(link.peer)) next = at;
+    }
+  }
+  return next;
+}
+
+function dueOf(mesh: Mesh, now: number): Try[] {
+  const due: Try[] = [];
+  for (const link of mesh.links.values()) {
+    if (!mesh.membership.members.has(link.peer)) continue;
+    for (const what of kinds) {
+      const at = dueAt(mesh, link, what);
+      if (at <= now) due.push({ link, what, at });
+    }
+  }
+  return due;
+}
+
+/** Infinite where the link does not want that, or has it. */
+function dueAt(mesh: Mesh, link: Link, what: What): number {
+  if (link.offerer === (what === 'solicit')) return Number.POSITIVE_INFINITY;
+  if (what !== 'relay') {
+    const has = link.attempts.size > 0 && (what === 'solicit' || attemptOn(link, what) !== undefined);
+    return has ? Number.POSITIVE_INFINITY : link.retryAt;
+  }
+  if (link.relayAt === null || !link.heard) return Number.POSITIVE_INFINITY;
+  if (attemptOn(link, 'shared')?.open === true || attemptOn(link, 'relay') !== undefined)
+    return Number.POSITIVE_INFINITY;
+  if (!mesh.self.turn && mesh.membership.members.get(link.peer)?.record.turn !== true)
+    return Number.POSITIVE_INFINITY;
+  return link.denied ? Math.max(link.relayAt, link.retryAt) : link.relayAt;
+}
+
+function roomOf(mesh: Mesh, now: number): Room {
+  const room = {
+    offers: 0,
+    unheard: 0,
+    asks: 0,
+    by: new Map<string, number>(),
+    asksUntil: Number.POSITIVE_INFINITY,
+  };
+  for (const link of mesh.links.values()) {
+    if (link.offerer) {
+      if (link.attempts.size === 0) continue;
+      for (const { open } of link.attempts.values()) if (!open) take(room, { link, what: 'shared' });
+    } else if (link.askedAt !== null && now < link.askedAt + askLifetime) {
+      take(room, { link, what: 'solicit' });
+      room.asksUntil = Math.min(room.asksUntil, link.askedAt + askLifetime);
+    }
+  }
+  return room;
+}
+
+function take(room: Room, { link, what }: Omit<Try, 'at'>): void {
+  if (what !== 'solicit') room.offers++;
+  if (!link.heard && what === 'solicit') room.asks++;
+  if (!link.heard && what !== 'solicit') room.unheard++;
+  if (!link.everUp) room.by.set(link.introducer, (room.by.get(link.introducer) ?? 0) + 1);
+}
+
+function isFree(room: Room, { link, what }: Omit<Try, 'at'>): boolean {
+  if (what === 'solicit') return link.heard || room.asks < maxUnheard;
+  return room.offers < maxOffers && (link.heard || room.unheard < maxUnheard);
+}
+
+function isBefore(room: Room, one: Try, other: Try): boolean {
+  const [a, b] = [rankOf(room, one), rankOf(room, other)];
+  const first = a.findIndex((rank, i) => rank !== b[i]);
+  return first !== -1 && a[first]! < b[first]!;
+}
+
+function rankOf({ by }: Room, { link, at }: Try): number[] {
+  const share = link.everUp ? 0 : (by.get(link.introducer) ?? 0);
+  return [link.everUp ? 0 : 1, link.heard ? 0 : 1, share, link.failures, at];
+}
