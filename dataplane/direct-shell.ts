@@ -317,7 +317,9 @@ export class DirectShell {
   #run(peer: string, path: Path, effect: DirectEffect): void {
     switch (effect.type) {
       case 'agree': {
-        const exchange = this.#newExchange(path, effect.generation, undefined);
+        // A renewal that is tried again is the same one: an answer to the first try that is late counts.
+        const asked = path.exchange?.ours.generation === effect.generation ? path.exchange : undefined;
+        const exchange = asked ?? this.#newExchange(path, effect.generation, undefined);
         path.exchange = exchange;
         this.#options.send(peer, effect.negotiation, exchange.ours);
         return;

@@ -65,8 +65,10 @@
  * - What was sealed before and is still under way is not lost: the receiving key of the generation before is kept
  *   until the next one's is installed.
  * - `echo` is the `key` that this answers. An answer whose `echo` is another key, and a generation that is not the
- *   next one, are ignored. There is one renewal at a time; `wire` is reliable and ordered, so that an answer is late
- *   only where the connection is about to end, and then the keys in use stay in use.
+ *   next one, are ignored. There is one renewal at a time, which is tried again, the same message, every 10 s until
+ *   it is answered.
+ * - Nothing is sealed with keys that were agreed on 180 s ago, and nothing opened after 540 s; of three generations at
+ *   most (`dataplane/core/direct.ts`). A path without younger keys gives its packets to the datachannel.
  * - A new connection begins at generation 0 again, with new indices.
  * - A private key serves one agreement.
  */

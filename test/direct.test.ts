@@ -126,7 +126,7 @@ test('the offerer renews after two minutes, and seals with the new keys as soon 
   const [at, effect] = end.run(120_500, all).find(([, { type }]) => type === 'agree')!;
   assert.ok(at >= 120_000 && at <= 120_400, `${at}`);
   assert.deepEqual(effect, { type: 'agree', negotiation: 'n', generation: 1 });
-  assert.ok(!types(end.run(130_000, all)).includes('agree'), 'once');
+  assert.ok(!types(end.run(129_900, all)).includes('agree'), 'once');
   assert.deepEqual(end.feed(installed(2, 1)), [
     { type: 'use', index: 2 },
     { type: 'probe', index: 2, number: 0, bytes: 0 },
@@ -148,7 +148,7 @@ test('the offerer renews after two minutes, and seals with the new keys as soon 
 
 test('the answerer never renews; it opens the new keys at once and seals with them when it hears them', () => {
   const end = up(false);
-  assert.ok(!types(end.run(500_000, all)).includes('agree'));
+  assert.ok(!types(end.run(170_000, all)).includes('agree'));
   const probe = { type: 'probe', index: 2, number: 0, bytes: 0 };
   assert.deepEqual(end.feed(installed(2, 1)), [probe]);
   assert.deepEqual([end.direct.using?.index, end.direct.next?.index], [1, 2]);
@@ -167,12 +167,14 @@ test('keys are renewed after 2⁴⁰ records, however young they are', () => {
   assert.ok(after(2 ** 41));
 });
 
-test('without the connection the keys stay, and are not renewed', () => {
+test('without the connection the keys are not renewed, and serve until they are too old', () => {
   const end = up(true);
   assert.deepEqual(end.feed({ type: 'ended', negotiation: 'n' }), []);
-  assert.deepEqual([...new Set(types(end.run(1_000_000, all)))], ['fit'], 'but for the MTU that is found');
+  assert.deepEqual([...new Set(types(end.run(179_000, all)))], ['fit'], 'but for the MTU that is found');
   assert.equal(end.direct.phase, 'up');
   assert.equal(end.direct.using?.index, 1);
+  end.run(1_000_000, all);
+  assert.deepEqual([end.direct.phase, end.direct.using, end.direct.previous], ['trying', null, null]);
 });
 
 test('another connection has keys of its own, while the path goes on with the old ones', () => {
@@ -300,4 +302,42 @@ test('a path without packets is asked for its MTU each minute, one with packets 
   let packets = 0;
   const busy = sizes(() => ({ ...quiet, sent: ++packets, received: packets }));
   assert.ok(busy >= 40 && busy <= 65, `${busy}`);
+});
+
+test('a renewal that is not answered is tried again; after 180 s nothing is sealed, after 540 s nothing opened', () => {
+  const end = up(true);
+  const effects = end.run(700_000, all);
+  const times = (type: DirectEffect['type']) =>
+    effects.flatMap(([at, each]) => (each.type === type ? [at] : []));
+  const asked = times('agree');
+  assert.ok(asked[0]! >= 120_000 && asked[0]! < 125_000, `${asked[0]}`);
+  assert.ok(asked.length > 20, 'for as long as there is something to renew');
+  for (const [i, at] of asked.slice(1, 20).entries()) assert.ok(at - asked[i]! >= 10_000);
+  assert.equal(end.direct.using, null);
+  assert.equal(end.direct.phase, 'trying');
+  assert.match(end.direct.reason, /too old/);
+  const ended = effects.find(([, each]) => each.type === 'use' && each.index === null)![0];
+  assert.ok(ended >= 180_000 && ended < 181_000, `${ended}`);
+  const forgotten = times('remove').at(-1)!;
+  assert.ok(forgotten >= 540_000 && forgotten < 541_000, `${forgotten}`);
+  assert.equal(end.direct.previous, null);
+});
+
+test('no probe is sealed with keys that are too old, and an answer to a late renewal brings the path back', () => {
+  const end = up(true);
+  end.run(200_000, all);
+  const before = end.probes.length;
+  end.run(260_000, all);
+  assert.equal(end.probes.length, before);
+  end.feed(installed(9, 1), 261_000);
+  end.run(262_000, all);
+  assert.equal(end.direct.phase, 'up');
+  assert.equal(end.direct.using?.index, 9);
+});
+
+test('the side that does not renew leaves a path whose keys are too old as well', () => {
+  const end = up(false);
+  const effects = end.run(200_000, all);
+  assert.ok(effects.every(([, each]) => each.type !== 'agree'));
+  assert.equal(end.direct.phase, 'trying');
 });

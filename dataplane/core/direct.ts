@@ -37,6 +37,15 @@ import {
 /** Milliseconds that keys serve (WireGuard's REKEY_AFTER_TIME). */
 const renewAfter = 120_000;
 
+/** Milliseconds between two tries of a renewal that is not answered (twice WireGuard's REKEY_TIMEOUT: a peer answers one in
+ *  10 s). */
+const retryAfter = 10_000;
+
+/** Milliseconds after which nothing is sealed with keys any more, and nothing opened (WireGuard's REJECT_AFTER_TIME, and
+ *  three times that). */
+const sealFor = 180_000;
+const openFor = 540_000;
+
 /** Milliseconds that a path counts as in use after a packet: TCP in a black hole is silent for as long. */
 const activeFor = 4000;
 
@@ -55,6 +64,8 @@ const mtuProbe = 0x8000_0000;
 /** Searches for the MTU that a peer begins by sending from another address: that many at once, and one in 30 s. */
 const newSearches = () => newBucket(3, 1 / 30);
 
+const tooOld = 'the keys are too old, and the peer renews none';
+
 const unanswered = 'the peer does not answer probes';
 
 /** The kernel tells by refusing what its interface does not take. */
@@ -64,7 +75,7 @@ interface Session {
   /** Our receiver index. */
   readonly index: number;
   readonly generation: number;
-  /** Records sent and received before it was in use, and when that was. */
+  /** When its keys were agreed on, and the records sent and received before it was in use. */
   since: { readonly at: number; readonly records: number };
 }
 
@@ -75,6 +86,8 @@ interface Agreement {
   readonly offered: boolean;
   generation: number;
   installed: boolean;
+  /** When we asked last for the generation that is next; null while there is no need. */
+  askedAt: number | null;
 }
 
 export interface Direct {
@@ -193,6 +206,11 @@ export function fittingPacket(direct: Direct): number | null {
 export function nextDeadline(direct: Direct): number | undefined {
   const { using, next, phase, mtu } = direct;
   const times: number[] = [];
+  const { agreement, previous } = direct;
+  if (using !== null) times.push(using.since.at + sealFor);
+  if (previous !== null) times.push(previous.since.at + openFor);
+  const askedAt = agreement?.askedAt ?? null;
+  if (askedAt !== null) times.push(askedAt + retryAfter);
   if (next !== null) times.push(direct.proveAt);
   if (using !== null) times.push(livenessDeadline(direct.liveness).at);
   if (phase === 'up' && mtu !== null) times.push(mtuDeadline(mtu).at);
@@ -209,7 +227,7 @@ export function step(direct: Direct, event: DirectEvent, now: number): DirectEff
   switch (event.type) {
     case 'begin': {
       const { negotiation, offered } = event;
-      direct.agreement = { negotiation, offered, generation: 0, installed: false };
+      direct.agreement = { negotiation, offered, generation: 0, installed: false, askedAt: null };
       effects.push({ type: 'agree', negotiation, generation: 0 });
       break;
     }
@@ -221,7 +239,7 @@ export function step(direct: Direct, event: DirectEvent, now: number): DirectEff
       break;
     case 'heard':
       // The peer has these keys. Whether it hears us as well is another matter: `phase`.
-      if (direct.next?.index === event.index) promote(direct, now, effects);
+      if (direct.next?.index === event.index) promote(direct, effects);
       break;
     case 'answered':
       answered(direct, event, now, effects);
@@ -256,6 +274,7 @@ function install(
   if (agreement?.negotiation === negotiation) {
     agreement.generation = generation;
     agreement.installed = true;
+    agreement.askedAt = null;
   }
   if (direct.next !== null) effects.push({ type: 'remove', index: direct.next.index });
   direct.next = { index, generation, since: { at: now, records: direct.records } };
@@ -267,7 +286,7 @@ function install(
   // Another connection, and maybe another way.
   if (generation === 0) follow(direct, now, effects);
   // The answer to a renewal tells that the peer opens what is sealed with it.
-  if (generation > 0 && agreement?.offered === true) promote(direct, now, effects);
+  if (generation > 0 && agreement?.offered === true) promote(direct, effects);
   prove(direct, index, now, effects);
 }
 
@@ -305,12 +324,12 @@ function prove(direct: Direct, index: number, now: number, effects: DirectEffect
   effects.push({ type: 'probe', index, number: 0, bytes: 0 });
 }
 
-function promote(direct: Direct, now: number, effects: DirectEffect[]): void {
+function promote(direct: Direct, effects: DirectEffect[]): void {
   const { next } = direct;
   if (next === null) return;
   if (direct.previous !== null) effects.push({ type: 'remove', index: direct.previous.index });
   direct.previous = direct.using;
-  next.since = { at: now, records: direct.records };
+  next.since = { at: next.since.at, records: direct.records };
   direct.using = next;
   direct.next = null;
   if (direct.phase === 'up') effects.push({ type: 'use', index: next.index });
@@ -322,7 +341,7 @@ function answered(
   now: number,
   effects: DirectEffect[],
 ): void {
-  if (direct.next?.index === index) promote(direct, now, effects);
+  if (direct.next?.index === index) promote(direct, effects);
   if (direct.using?.index !== index && direct.previous?.index !== index) return;
   if (number >= mtuProbe) takeMtu(direct, { type: 'answered', number: number - mtuProbe }, now, effects);
   else if (number > 0) {
@@ -344,7 +363,9 @@ function tick(
   effects: DirectEffect[],
 ): void {
   direct.records = event.records;
-  const { next, using, agreement } = direct;
+  expire(direct, now, effects);
+  renew(direct, now, effects);
+  const { next, using } = direct;
   if (direct.isBehind) roam(direct, now, effects);
   if (next !== null && now >= direct.proveAt) prove(direct, next.index, now, effects);
   if (using === null) return;
@@ -363,12 +384,48 @@ function tick(
   direct.packets = packets;
   takeMtu(direct, { type: 'active', active: now - direct.packetAt < activeFor }, now, effects);
   if (direct.phase === 'up') takeMtu(direct, { type: 'tick' }, now, effects);
-  if (agreement?.offered !== true || !agreement.installed || next !== null) return;
-  const { at, records } = using.since;
-  if (now - at < renewAfter && event.records - records < renewAfterRecords) return;
+}
+
+/** We begin, where we made the offer; also where the keys never proved to be of use, or are too old by now. */
+function renew(direct: Direct, now: number, effects: DirectEffect[]): void {
+  const { agreement, next, using, previous } = direct;
+  if (agreement?.offered !== true) return;
+  const { negotiation, generation, askedAt } = agreement;
+  const newest = next ?? using ?? previous;
+  if (newest === null) {
+    agreement.askedAt = null;
+    return;
+  }
+  if (agreement.installed) {
+    const { at, records } = newest.since;
+    if (now - at < renewAfter && direct.records - records < renewAfterRecords) return;
+  } else if (askedAt === null || now - askedAt < retryAfter) return;
   agreement.installed = false;
-  const { negotiation, generation } = agreement;
+  agreement.askedAt = now;
   effects.push({ type: 'agree', negotiation, generation: generation + 1 });
+}
+
+function expire(direct: Direct, now: number, effects: DirectEffect[]): void {
+  const { next, using, previous } = direct;
+  if (previous !== null && now - previous.since.at >= openFor) {
+    effects.push({ type: 'remove', index: previous.index });
+    direct.previous = null;
+  }
+  if (next !== null && now - next.since.at >= sealFor) {
+    effects.push({ type: 'remove', index: next.index });
+    direct.next = null;
+    direct.reason = tooOld;
+  }
+  if (using === null || now - using.since.at < sealFor) return;
+  if (direct.phase === 'up') effects.push({ type: 'tell-peer' }, { type: 'use', index: null });
+  if (direct.previous !== null) effects.push({ type: 'remove', index: direct.previous.index });
+  direct.previous = using;
+  direct.using = null;
+  direct.liveness = newLiveness(now);
+  const wasUp = direct.phase === 'up';
+  direct.phase = 'trying';
+  direct.reason = tooOld;
+  if (wasUp) effects.push({ type: 'tell' });
 }
 
 function rise(direct: Direct, now: number, effects: DirectEffect[]): void {
@@ -395,9 +452,10 @@ function takeLiveness(
 ): void {
   for (const effect of stepLiveness(direct.liveness, event, now)) {
     if (effect.type === 'alive') rise(direct, now, effects);
-    else if (effect.type === 'probe')
-      effects.push({ type: 'probe', index: direct.using!.index, number: effect.number, bytes: 0 });
-    else {
+    else if (effect.type === 'probe') {
+      if (direct.using === null) continue;
+      effects.push({ type: 'probe', index: direct.using.index, number: effect.number, bytes: 0 });
+    } else {
       direct.phase = 'trying';
       direct.reason = unanswered;
       if (event.type === 'tick') effects.push({ type: 'tell-peer' });
