@@ -76,6 +76,8 @@ export class DirectShell {
   readonly #owners = new Map<number, string>();
   /** By peer, its first message where that came before the connection was open at our end. */
   readonly #early = new Map<string, { readonly negotiation: string; readonly message: DirectMessage }>();
+  /** Peers of which no records are sent. */
+  readonly #resting = new Set<string>();
   #config: DataplaneConfig | undefined;
   /** Why there are no direct paths at all. */
   #unavailable: string | undefined;
@@ -122,6 +124,7 @@ export class DirectShell {
     if (this.#unavailable !== undefined) return;
     let path = this.#paths.get(peer);
     if (path?.carrier?.negotiation === carrier.negotiation) return;
+    this.#resting.delete(peer);
     if (path?.carrier === undefined) {
       const link = this.#options.link(peer);
       if (link === undefined) return;
@@ -135,6 +138,19 @@ export class DirectShell {
     const early = this.#early.get(peer);
     this.#early.delete(peer);
     if (early?.negotiation === negotiation) this.receive(peer, negotiation, early.message);
+  }
+
+  /** The link goes by a connection of another port than records have. While they do not pass none is sent, not even to see
+   *  whether they do again: a router may forget where it sends them once nothing comes. */
+  rest(peer: string): void {
+    const path = this.#paths.get(peer);
+    if (path?.direct.phase === 'up') return;
+    if (path !== undefined) {
+      path.link.use(null);
+      for (const [index, owner] of this.#owners) if (owner === peer) path.link.remove(index);
+      this.forget(peer);
+    }
+    this.#resting.add(peer);
   }
 
   receive(peer: string, negotiation: string, message: DirectMessage): void {
@@ -163,6 +179,7 @@ export class DirectShell {
 
   /** The interface of `peer` is gone, and its sessions with it. */
   forget(peer: string): void {
+    this.#resting.delete(peer);
     const path = this.#paths.get(peer);
     if (path === undefined) return;
     this.#paths.delete(peer);
@@ -198,6 +215,7 @@ export class DirectShell {
     const direct = this.#paths.get(peer)?.direct;
     if (direct?.phase === 'up') return { state: 'up', reason: '' };
     if (relayed) return { state: 'off', reason: 'relayed' };
+    if (this.#resting.has(peer)) return { state: 'off', reason: 'by another UDP port' };
     return { state: direct?.phase ?? 'off', reason: direct?.reason ?? '' };
   }
 

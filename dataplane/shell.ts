@@ -357,7 +357,11 @@ export class DataplaneShell {
     const { ours, theirs } = live.fingerprints;
     const pair = pairOf(link, live.connection.pair());
     if (live.route !== 'shared' || pair === null || ours === undefined || theirs === undefined) return;
-    if (isRelayed(pair) || pair.local.port !== this.#engine.engine?.udpPort) return;
+    if (isRelayed(pair)) return;
+    if (pair.local.port !== this.#engine.engine?.udpPort) {
+      this.#direct.rest(link.peer);
+      return;
+    }
     const { offered, identity } = live;
     const carrier = { negotiation: link.active!, offered, identity, pair };
     this.#direct.begin(link.peer, { ...carrier, fingerprints: { ours, theirs } });

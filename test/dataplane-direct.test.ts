@@ -389,6 +389,35 @@ test('two ends that get other addresses at once find each other where STUN serve
   assert.deepEqual(lab.a.candidates.length + lab.b.candidates.length, 4, 'each is told once');
 });
 
+test('a link by another UDP port goes by its datachannel, says so, and sends no records until it has the own one again', async (context) => {
+  const lab = await labOf(context);
+  const { a, b, pairs, clock } = lab;
+  await connect(lab);
+  await goDirect(lab);
+  pairs.records.cut('a', 'b');
+  pairs.network.cut('a', 'b');
+  await clock.pass(30_000);
+  for (let times = 0; times < 2; times++) {
+    const negotiation = await pairs.negotiate(a, b);
+    await clock.pass(100);
+    await a.shell.request('close', { peer: 'b', negotiation });
+    await b.shell.request('close', { peer: 'a', negotiation });
+  }
+  pairs.network.heal();
+  await connect(lab);
+  await clock.pass(1000);
+  assert.equal((await statsOf(a)).pair?.local.port, 40_000);
+  assert.deepEqual(a.report('b')?.direct, { state: 'off', reason: 'by another UDP port' });
+  const { txRecords } = a.tun('b')!.direct()!.counters();
+  await clock.pass(60_000);
+  assert.equal(a.tun('b')!.direct()!.counters().txRecords, txRecords);
+  assert.equal(await lossOf(lab, 500), 0);
+  pairs.records.heal();
+  await connect(lab);
+  await goDirect(lab);
+  assert.equal((await statsOf(a)).pair?.local.port, 2333);
+});
+
 test('a dataplane that closes leaves no sessions, no timers and no path, also twice', async (context) => {
   const lab = await labOf(context);
   const { a, b, clock } = lab;

@@ -28,6 +28,7 @@ export interface FakeNetworkOptions {
 
 /** Every fake node's. */
 const PORT = 2333;
+const OTHER_PORT = 40_000;
 /** Bytes of one message, as in the other engines. */
 const MAX_MESSAGE = 65_536;
 /** Bytes of `data` still under way when `drain` is told. */
@@ -114,9 +115,10 @@ class FakeEngine implements Engine {
     this.#node = node;
   }
 
-  connect(_options: ConnectionOptions, events: ConnectionEvents): Connection {
+  connect({ otherPort = false }: ConnectionOptions, events: ConnectionEvents): Connection {
     const ended = () => this.#connections.delete(connection);
-    const connection = new FakeConnection(this.#network, this.#node, events, ended);
+    const port = otherPort ? OTHER_PORT : PORT;
+    const connection = new FakeConnection(this.#network, this.#node, port, events, ended);
     if (this.#closed) connection.close();
     else this.#connections.add(connection);
     return connection;
@@ -137,6 +139,7 @@ class FakeEngine implements Engine {
 
 class FakeConnection implements Connection {
   readonly node: string;
+  readonly #port: number;
   readonly #network: FakeNetwork;
   readonly #gate: EventGate;
   readonly #ended: () => void;
@@ -148,8 +151,9 @@ class FakeConnection implements Connection {
   #hasCandidate = false;
   #isFull = false;
 
-  constructor(network: FakeNetwork, node: string, events: ConnectionEvents, ended: () => void) {
+  constructor(network: FakeNetwork, node: string, port: number, events: ConnectionEvents, ended: () => void) {
     this.node = node;
+    this.#port = port;
     this.#network = network;
     this.#gate = new EventGate(events);
     this.#ended = ended;
@@ -210,7 +214,7 @@ class FakeConnection implements Connection {
   pair(): CandidatePair | undefined {
     const other = this.#other();
     if (this.#stage !== 'connected' || other === undefined) return undefined;
-    return { local: endOf(this.#network, this.node), remote: endOf(this.#network, other.node) };
+    return { local: this.#place(), remote: other.#place() };
   }
 
   close(): void {
@@ -266,12 +270,16 @@ class FakeConnection implements Connection {
     this.#gate.drain();
   }
 
+  #place() {
+    return { type: 'host' as const, address: this.#network.addressOf(this.node), port: this.#port };
+  }
+
   #other(): FakeConnection | undefined {
     return this.#remoteToken === undefined ? undefined : this.#network.find(this.#remoteToken);
   }
 
   #tellCandidate(): void {
-    const line = hostCandidate(this.#network.addressOf(this.node), PORT, 0);
+    const line = hostCandidate(this.#network.addressOf(this.node), this.#port, 0);
     this.#event(() => this.#gate.candidate(line));
   }
 
@@ -326,10 +334,6 @@ class FakeConnection implements Connection {
       other.#end();
     });
   }
-}
-
-function endOf(network: FakeNetwork, node: string) {
-  return { type: 'host' as const, address: network.addressOf(node), port: PORT };
 }
 
 function pairOf(a: string, b: string): string {
