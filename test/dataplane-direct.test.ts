@@ -1,69 +1,9 @@
 import assert from 'node:assert/strict';
-import { type TestContext, test } from 'node:test';
+import { test } from 'node:test';
 import { FakeNetwork } from '../dataplane/io/engine/fake.ts';
-import type { DataplaneConfig } from '../protocol/dataplane.ts';
 import { closeAfter, numbersOf, Pairs, packet, type Side } from './dataplane-pair.ts';
+import { connect, goDirect, labOf, lossOf, pairOf, pathsOf, statsOf } from './direct-lab.ts';
 import { VirtualClock } from './virtual-clock.ts';
-
-interface Lab {
-  readonly clock: VirtualClock;
-  readonly pairs: Pairs;
-  readonly a: Side;
-  readonly b: Side;
-}
-
-type Changes = Partial<DataplaneConfig>;
-
-async function labOf(context: TestContext, ours: Changes = {}, theirs: Changes = ours): Promise<Lab> {
-  const clock = new VirtualClock(context);
-  const pairs = new Pairs(new FakeNetwork());
-  const a = await pairs.add('a', { direct: true, ...ours });
-  const b = await pairs.add('b', { direct: true, ...theirs });
-  closeAfter(context, a, b);
-  return { clock, pairs, a, b };
-}
-
-/** The same, its link up; resolves with the negotiation. */
-async function connect({ clock, pairs, a, b }: Lab): Promise<string> {
-  const negotiation = await pairs.negotiate(a, b);
-  const isUp = (side: Side, peer: string) =>
-    side.report(peer)?.connections.some((each) => each.negotiation === negotiation && each.open);
-  await clock.until('the link', () => isUp(a, 'b') && isUp(b, 'a'));
-  return negotiation;
-}
-
-const pathsOf = ({ a, b }: Lab) => [a.report('b')!.path, b.report('a')!.path];
-
-async function goDirect(lab: Lab): Promise<number> {
-  return await lab.clock.until('both on the direct path', () =>
-    pathsOf(lab).every((path) => path === 'direct'),
-  );
-}
-
-async function statsOf(side: Side) {
-  return (await side.shell.request('stats', {})).links[0]!;
-}
-
-/** What status says of the ends of the path. */
-async function pairOf(side: Side) {
-  const { pair } = await statsOf(side);
-  return pair && [pair.local.address, pair.remote.type, pair.remote.address].join(' ');
-}
-
-/** A packet each ten milliseconds both ways, for so long; how many were lost. */
-async function lossOf({ clock, a, b }: Lab, milliseconds: number, after?: () => void): Promise<number> {
-  const tuns = [a.tun('b')!, b.tun('a')!];
-  const before = tuns.map(({ written }) => written.length);
-  let sent = 0;
-  for (let passed = 0; passed < milliseconds; passed += 10) {
-    for (const tun of tuns) tun.inject(packet(sent));
-    sent++;
-    await clock.pass(10);
-  }
-  after?.();
-  await clock.pass(50);
-  return 2 * sent - tuns.reduce((sum, { written }, i) => sum + written.length - before[i]!, 0);
-}
 
 test('a link moves from its datachannel to the direct path at once, both ends say so, and no packet is lost', async (context) => {
   const lab = await labOf(context);
@@ -362,60 +302,6 @@ test('a peer that moves to another address is followed with its first record, an
     [1, 1, 0],
     'the longer header has its room',
   );
-});
-
-test('two ends that get other addresses at once find each other where STUN servers see them, before the path is lost', async (context) => {
-  const lab = await labOf(context);
-  const { pairs, clock } = lab;
-  pairs.iceServers = [{ kind: 'stun', host: '192.0.2.9', port: 3478 }];
-  await connect(lab);
-  await goDirect(lab);
-  await lossOf(lab, 1000);
-  const places: Record<string, string> = { a: '203.0.113.1', b: '203.0.113.2' };
-  pairs.network.reflexive = (node) => [`candidate:1 1 UDP 1678769919 ${places[node]} 2333 typ srflx`];
-  for (const side of [lab.a, lab.b]) side.tuns.move(places[side.id]!);
-  const found = (side: Side) => side.lines.some(({ message }) => message === 'peer roamed');
-  const start = clock.now;
-  while (!found(lab.a) || !found(lab.b)) {
-    assert.ok(clock.now - start < 2000, 'within two seconds');
-    await lossOf(lab, 10);
-  }
-  assert.equal(await lossOf(lab, 1000), 0);
-  const since = [...lab.a.reports, ...lab.b.reports].slice(-2);
-  assert.deepEqual(
-    since.map(({ path }) => path),
-    ['direct', 'direct'],
-  );
-  assert.deepEqual(lab.a.candidates.length + lab.b.candidates.length, 4, 'each is told once');
-});
-
-test('a link by another UDP port goes by its datachannel, says so, and sends no records until it has the own one again', async (context) => {
-  const lab = await labOf(context);
-  const { a, b, pairs, clock } = lab;
-  await connect(lab);
-  await goDirect(lab);
-  pairs.records.cut('a', 'b');
-  pairs.network.cut('a', 'b');
-  await clock.pass(30_000);
-  for (let times = 0; times < 2; times++) {
-    const negotiation = await pairs.negotiate(a, b);
-    await clock.pass(100);
-    await a.shell.request('close', { peer: 'b', negotiation });
-    await b.shell.request('close', { peer: 'a', negotiation });
-  }
-  pairs.network.heal();
-  await connect(lab);
-  await clock.pass(1000);
-  assert.equal((await statsOf(a)).pair?.local.port, 40_000);
-  assert.deepEqual(a.report('b')?.direct, { state: 'off', reason: 'by another UDP port' });
-  const { txRecords } = a.tun('b')!.direct()!.counters();
-  await clock.pass(60_000);
-  assert.equal(a.tun('b')!.direct()!.counters().txRecords, txRecords);
-  assert.equal(await lossOf(lab, 500), 0);
-  pairs.records.heal();
-  await connect(lab);
-  await goDirect(lab);
-  assert.equal((await statsOf(a)).pair?.local.port, 2333);
 });
 
 test('a dataplane that closes leaves no sessions, no timers and no path, also twice', async (context) => {
