@@ -116,8 +116,11 @@ class NativeTun implements Tun {
   readonly #linkLocal: string;
   #mtu: number;
   #hasAddress = false;
-  /** What the kernel counted before there was carrier: packets that had no way to go. */
+  /** What the kernel had counted when carrier came; undefined without carrier, where it counts packets that have no way to
+   *  go (noop_enqueue in net/sched/sch_generic.c). */
   #droppedBefore: number | undefined;
+  /** While there was carrier before. */
+  #droppedEarlier = 0;
   #paused = false;
   #closed = false;
 
@@ -154,14 +157,19 @@ class NativeTun implements Tun {
   setCarrier(up: boolean): void {
     this.#change(() => {
       if (up) this.#droppedBefore ??= this.#addon.dropped(this.#device);
+      else {
+        this.#droppedEarlier = this.dropped();
+        this.#droppedBefore = undefined;
+      }
       this.#addon.setCarrier(this.#device, up);
     });
   }
 
   dropped(): number {
-    if (this.#closed || this.#droppedBefore === undefined) return 0;
+    if (this.#closed) return 0;
+    if (this.#droppedBefore === undefined) return this.#droppedEarlier;
     try {
-      return this.#addon.dropped(this.#device) - this.#droppedBefore;
+      return this.#droppedEarlier + this.#addon.dropped(this.#device) - this.#droppedBefore;
     } catch {
       return 0; // Deleted under us, which the next change of it shows.
     }

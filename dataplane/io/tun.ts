@@ -39,8 +39,7 @@ export interface Tun {
   /** Stop and start reading; while stopped the kernel's queue fills and then drops. */
   pause(): void;
   resume(): void;
-  /** Packets that came faster than they were read and found the kernel's queue full, since the device first had
-   *  carrier. */
+  /** Packets that came faster than they were read and found the kernel's queue full, while the device had carrier. */
   dropped(): number;
   /** Undefined where the factory has no direct paths open. */
   direct(): DirectLink | undefined;

@@ -152,7 +152,7 @@ export function tunConformance(kind: string, open: () => Promise<TunLab> | TunLa
   });
 
   spec(
-    'what its queue has no room for is counted, and what has no way before there is carrier is not',
+    'what its queue has no room for is counted, and what has no way while there is no carrier is not',
     async (lab, device) => {
       const { tun, numbers } = device();
       await lab.send(tun, numbered(0));
@@ -166,6 +166,10 @@ export function tunConformance(kind: string, open: () => Promise<TunLab> | TunLa
       assert.ok(tun.dropped() > 0);
       assert.ok(numbers.length + tun.dropped() < sent + 20, 'the kernel sends a few of its own');
       assert.ok(numbers.includes(1), 'the first were kept');
+      tun.setCarrier(false);
+      const before = tun.dropped();
+      for (let n = 0; n < 50; n++) await lab.send(tun, numbered(n));
+      assert.equal(tun.dropped(), before);
     },
   );
 
