@@ -1,5 +1,6 @@
 /** How a mesh forms, grows and survives its bootstrap node. */
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { cpSync } from 'node:fs';
 import { interfaces, linked, linkTo, losses, meshed, pingMesh } from './lab/mesh.ts';
 import { CryonetNode } from './lab/node.ts';
@@ -175,5 +176,20 @@ for (const [whose, copied] of [
     assert.equal((await b.peer('a'))?.state, 'up');
     const names = (await second.namespace.ip<{ ifname: string }>('link')).map(({ ifname }) => ifname);
     assert.deepEqual(names, ['lo', 'eth0'], 'the second got no interface');
+    if (copied) return;
+
+    // It was installed again, let us say: what the warning says accepts it while the node runs.
+    await b.stop();
+    const { warnings } = await a.status();
+    const words =
+      warnings?.find(({ subject, peer }) => subject === 'identity' && peer === 'b')?.message ?? '';
+    const [, command] = /accept its new key by: (.*)$/.exec(words) ?? [];
+    execFileSync('sh', ['-c', command!]);
+    await waitFor(
+      'the second to be linked',
+      30_000,
+      () => second.peer('a'),
+      (peer) => peer?.state === 'up',
+    );
   });
 }
