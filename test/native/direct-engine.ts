@@ -17,6 +17,7 @@ const paths = [
   'own',
   'probe',
   'roaming',
+  'admission',
   'event',
 ];
 const sources = [...reading, ...paths].map((name) => join(nativeSources, `${name}.c`));
