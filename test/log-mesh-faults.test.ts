@@ -56,7 +56,7 @@ function tell(simulation: Simulation, node: SimulatedNode, entries: MemberEntry[
 
 const faults: Readonly<Record<string, Fault>> = {
   'a link that is lost every five seconds': {
-    ...{ makes: 20, size: 2, every: 5 * second },
+    ...{ makes: 10, size: 2, every: 5 * second },
     happen: (simulation) => simulation.loseLink(nodeOf(simulation, 'n0'), nodeOf(simulation, 'n1'), 10),
   },
   'a node whose dataplane dies every ten seconds, with all its links': {
