@@ -77,6 +77,30 @@ machineStory('after a reboot a node is who it was, and in its mesh', [], async (
   assert.equal((await osaka.status()).node.identity, identity);
 });
 
+machineStory(
+  'a node that was installed again is accepted by the command that its peer shows',
+  [],
+  async (lab) => {
+    const { berlin, osaka } = await mesh(lab);
+    const { identity } = (await osaka.status()).node;
+    const pid = await berlin.mainPid(control);
+    await osaka.$`systemctl stop ${control} && rm -r /var/lib/cryonet/* && systemctl start ${control}`;
+    const refused = await waitFor(
+      'berlin to refuse it',
+      30_000,
+      async () => (await berlin.status()).warnings?.find(({ subject }) => subject === 'identity'),
+      (warning) => warning !== undefined,
+    );
+    assert.equal(refused!.peer, 'osaka');
+    assert.ok(refused!.message.includes(identity), refused!.message);
+    const [, command] = /accept its new key by: (.*)$/.exec(refused!.message) ?? [];
+    assert.match(command!, /systemctl reload cryonet$/);
+    await berlin.$`sh -c ${command!}`;
+    await linkedDirectly(berlin, osaka);
+    assert.equal(await berlin.mainPid(control), pid);
+  },
+);
+
 machineStory('a daemon that hangs is killed by the watchdog and started again', [], async (lab) => {
   const { berlin, osaka } = await mesh(lab);
   for (const unit of [control, dataplane]) {
