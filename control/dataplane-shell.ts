@@ -5,6 +5,7 @@
 import { byClock, bySteady } from '../protocol/clock.ts';
 import type { Method, Notification, NotificationParams, Params, Result } from '../protocol/dataplane.ts';
 import { CryonetError, mayPass, reasonOf } from '../protocol/errors.ts';
+import { nameOwner } from '../protocol/interface-name.ts';
 import type { Log } from '../protocol/log.ts';
 import { encode } from '../protocol/msgpack.ts';
 import { parse } from '../protocol/schema.ts';
@@ -35,6 +36,8 @@ export interface DataplaneShellOptions {
   /** A start that is under way already, and the process ID it ends with. */
   readonly early: Promise<number | undefined> | undefined;
   readonly take: (event: MeshEvent) => void;
+  /** The peers with which there was a link ever, the first one first. */
+  readonly known: () => Iterable<string>;
   /** Whether a message of so many bytes is to be looked at. */
   readonly admit: (channel: Channel, bytes: number) => boolean;
   readonly warnings: Warnings;
@@ -136,10 +139,10 @@ export class DataplaneShell {
     const iceServers = [...this.#options.config.iceServers];
     switch (effect.type) {
       case 'offer':
-        this.#negotiate('offer', { ...attemptOf(effect), iceServers });
+        this.#negotiate('offer', { ...this.#attemptOf(effect), iceServers });
         return;
       case 'answer':
-        this.#negotiate('answer', { ...attemptOf(effect), sdp: effect.sdp, iceServers });
+        this.#negotiate('answer', { ...this.#attemptOf(effect), sdp: effect.sdp, iceServers });
         return;
       case 'accept': {
         const { peer, negotiation, sdp } = effect;
@@ -166,6 +169,22 @@ export class DataplaneShell {
   #waitsFor(cause: unknown): boolean {
     const passing = cause instanceof CryonetError && ['port_in_use', 'unavailable'].includes(cause.code);
     return this.#options.config.service ? mayPass(cause) : passing;
+  }
+
+  #attemptOf({
+    peer,
+    identity,
+    negotiation,
+    route,
+    replaces,
+  }: Extract<Effect, { type: 'offer' | 'answer' }>) {
+    const { config, known } = this.#options;
+    const displaced = nameOwner(config.interfacePrefix, peer, known()) !== peer;
+    return {
+      ...{ peer, identity, negotiation, route },
+      ...(replaces === null ? {} : { replaces }),
+      ...(displaced ? { displaced } : {}),
+    };
   }
 
   #negotiate(method: 'offer' | 'answer', params: Params<'offer'> | Params<'answer'>): void {
@@ -254,9 +273,4 @@ function dataplaneConfig(config: ControlConfig, { identity }: Local) {
     ...(interfaces.length > 0 ? { interfaces: [...interfaces] } : {}),
     ...(excludeInterfaces.length > 0 ? { excludeInterfaces: [...excludeInterfaces] } : {}),
   };
-}
-
-function attemptOf(effect: Extract<Effect, { type: 'offer' | 'answer' }>) {
-  const { peer, identity, negotiation, route, replaces } = effect;
-  return { peer, identity, negotiation, route, ...(replaces === null ? {} : { replaces }) };
 }

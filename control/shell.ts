@@ -15,6 +15,7 @@ import type { Environment } from './core/environment.ts';
 import type { Channel, Effect, MeshEvent } from './core/events.ts';
 import { judge } from './core/identity.ts';
 import { nextDeadline, step } from './core/mesh.ts';
+import { knownIds } from './core/pins.ts';
 import { type Mesh, newMesh } from './core/state.ts';
 import { DataplaneShell } from './dataplane-shell.ts';
 import { PatientControlSocket } from './io/control-socket.ts';
@@ -71,6 +72,7 @@ export class ControlShell {
       ...{ config, local: this.#local, log, early, changed, warnings: this.#warnings },
       admit: (channel, bytes) => this.#admit(channel, bytes),
       take: (event) => this.#take(event),
+      known: () => knownIds(this.#mesh.membership.pins),
     });
     this.#controlSocket = new PatientControlSocket(config, this.#warnings, () => this.status());
     this.#mesh = newMesh(

@@ -207,10 +207,10 @@ export class DataplaneShell {
       case 'hello':
         return await this.#helloInTurn(params as Params<'hello'>);
       case 'offer':
-        this.#tunWatch.check();
+        this.#prepare(params);
         return await this.#connections.offer(params as Params<'offer'>);
       case 'answer':
-        this.#tunWatch.check();
+        this.#prepare(params);
         return await this.#connections.answer(params as Params<'answer'>);
       case 'accept':
         return await this.#connections.accept(params as Params<'accept'>);
@@ -230,6 +230,11 @@ export class DataplaneShell {
         this.close();
         return {};
     }
+  }
+
+  #prepare({ peer, displaced }: Params<'offer'>): void {
+    this.#tunWatch.check();
+    this.#interfaces.displace(peer, displaced === true);
   }
 
   #close({ peer, negotiation }: Params<'close'>): void {

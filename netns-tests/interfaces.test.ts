@@ -116,7 +116,7 @@ story('a name that is taken is no obstacle, and what has it is left alone', ['pi
   assert.deepEqual(losses(await pingMesh([a, b])), []);
 
   const { name } = linkTo(reports[0]!, 'b').interface;
-  assert.match(name, /^cnb~[a-z2-7]{5}$/);
+  assert.match(name, /^cnb~[a-z2-7]{7}$/);
   const [second] = await a.namespace.ip<KernelLink>('link', 'show', name);
   assert.equal(second?.ifalias, 'b');
   const [foreign] = await a.namespace.ip<KernelLink>('link', 'show', 'cnb');

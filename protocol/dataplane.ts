@@ -125,6 +125,8 @@ const beginning = {
   iceServers: z.array(iceServer),
   /** The connection of the same route, relayed, that stays until it is closed. */
   replaces: z.optional(negotiationId),
+  /** The first name of its interface is that of another peer, which came before: it is given the second. */
+  displaced: z.optional(z.boolean()),
 };
 const nothing = z.object({});
 

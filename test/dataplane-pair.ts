@@ -50,6 +50,8 @@ export class Pairs {
   iceServers: readonly IceServer[] = [];
   /** What is wrong with an ICE server. */
   iceServerTrouble: (server: IceServer) => string | undefined | Promise<string> = () => undefined;
+  /** Peers whose first name control says that another has, at each side. */
+  readonly displaced = new Set<string>();
   readonly #sides = new Map<string, Side>();
   #negotiations = 0;
 
@@ -103,12 +105,17 @@ export class Pairs {
   async negotiate(a: Side, b: Side, route: Route = 'shared'): Promise<string> {
     const negotiation = `t-${++this.#negotiations}`;
     const iceServers = [...this.iceServers];
-    const ours = { ...attemptWith(b.id, negotiation, route), iceServers };
+    const ours = { ...this.#attemptWith(b.id, negotiation, route), iceServers };
     const { sdp } = await a.shell.request('offer', ours);
-    const theirs = { ...attemptWith(a.id, negotiation, route), iceServers };
+    const theirs = { ...this.#attemptWith(a.id, negotiation, route), iceServers };
     const answer = await b.shell.request('answer', { ...theirs, sdp });
     await a.shell.request('accept', { peer: b.id, negotiation, sdp: answer.sdp });
     return negotiation;
+  }
+
+  #attemptWith(peer: string, negotiation: string, route: Route): Params<'offer'> {
+    const displaced = this.displaced.has(peer) ? { displaced: true } : {};
+    return { ...attemptWith(peer, negotiation, route), ...displaced };
   }
 
   /** The same, and waits until the link is up at both ends. */

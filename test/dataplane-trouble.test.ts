@@ -6,10 +6,12 @@ import type { Connection } from '../dataplane/io/webrtc.ts';
 import { DataplaneShell } from '../dataplane/shell.ts';
 import type { IceServer } from '../protocol/dataplane.ts';
 import { errorCodes } from '../protocol/errors.ts';
+import { interfaceNames } from '../protocol/interface-name.ts';
 import { encode } from '../protocol/msgpack.ts';
 import { parse } from '../protocol/schema.ts';
 import { type WireMessage, wireMessage } from '../protocol/wire.ts';
 import { attemptWith, closeAfter, configOf, Pairs, packet, type Side, twoOf } from './dataplane-pair.ts';
+import { twins } from './interface-twins.ts';
 import { newLogLines } from './log-lines.ts';
 import { waitFor } from './native/wait.ts';
 
@@ -96,8 +98,8 @@ test('a name that is taken is no obstacle: there is a second one, with the whole
   };
   a.tuns.open(foreign, () => {});
   await pairs.link(a, b);
-  assert.deepEqual(a.tun('b')!.name, 'cnb~izsxs');
-  assert.equal(a.report('b')!.interface!.name, 'cnb~izsxs');
+  assert.deepEqual(a.tun('b')!.name, 'cnb~nhgy3b2');
+  assert.equal(a.report('b')!.interface!.name, 'cnb~nhgy3b2');
   assert.ok(
     a.lines.some(
       ({ level, message, fields }) =>
@@ -107,35 +109,38 @@ test('a name that is taken is no obstacle: there is a second one, with the whole
   assert.equal(b.tun('a')!.name, 'cna');
 });
 
-test('IDs chosen for the names of another node’s interface: it has one all the same, and while it is away nobody gets its name', async (context) => {
+test('an ID chosen for the name of another node’s interface does not get it: not while that is away, nor before it where control knows it', async (context) => {
   const pairs = new Pairs();
-  const victim = 'homelab-rack-1-node-2';
-  // Their short forms are the first and the second of the victim's.
-  const twins = ['homelab-x6qdgd', 'homelab-x6w2dz'];
   const sides: Side[] = [];
-  for (const id of ['a', victim, ...twins]) sides.push(await pairs.add(id));
+  for (const id of ['a', ...twins, 'late']) sides.push(await pairs.add(id));
   closeAfter(context, ...sides);
-  const [a, v, first, second] = sides as [Side, Side, Side, Side];
-  const nameOf = (peer: string) => a.tun(peer)?.name;
+  const [a, victim, twin, late] = sides as [Side, Side, Side, Side];
+  const nameOf = (side: Side, { id }: Side) => side.tun(id)?.name;
+  const [first, second] = interfaceNames('cn', victim.id);
+  const [, ofTwin] = interfaceNames('cn', twin.id);
 
-  await pairs.link(a, v);
-  assert.equal(nameOf(victim), 'cnhomelab~yrgzn');
-  await pairs.link(a, second);
-  await pairs.link(a, first);
-  assert.equal(nameOf(second.id), 'cnhomelab~yzone');
-  assert.notEqual(nameOf(first.id), 'cnhomelab~yrgzn');
-  for (const { id } of [v, first, second]) await a.shell.request('remove', { peer: id });
-  await pairs.link(a, first);
-  assert.notEqual(nameOf(first.id), 'cnhomelab~yrgzn', 'the victim is away, its name is not given away');
-  await pairs.link(a, v);
-  assert.equal(nameOf(victim), 'cnhomelab~yrgzn');
+  await pairs.link(a, victim);
+  await pairs.link(a, twin);
+  assert.deepEqual([nameOf(a, victim), nameOf(a, twin)], [first, ofTwin]);
+  for (const { id } of [victim, twin]) await a.shell.request('remove', { peer: id });
+  await pairs.link(a, twin);
+  assert.equal(nameOf(a, twin), ofTwin, 'the victim is away, its name is not given away');
+  await pairs.link(a, victim);
+  assert.equal(nameOf(a, victim), first);
 
-  const late = await pairs.add('late');
-  closeAfter(context, late);
-  for (const twin of [first, second]) await pairs.link(late, twin);
-  assert.deepEqual([...late.tuns.devices.keys()].sort(), ['cnhomelab~yrgzn', 'cnhomelab~yzone']);
-  await pairs.link(late, v);
-  assert.equal(late.tun(victim)!.name, 'cn~0', 'both names are taken, and it has an interface');
+  pairs.displaced.add(twin.id);
+  await pairs.link(late, twin);
+  assert.equal(nameOf(late, twin), ofTwin, 'control remembers whose the name is');
+  pairs.displaced.delete(twin.id);
+  await late.shell.request('remove', { peer: twin.id });
+  await pairs.link(late, twin);
+  assert.equal(nameOf(late, twin), first, 'nobody knows the victim');
+  late.tuns.open(
+    { name: second!, alias: '', mtu: 1500, packetInformation: false, linkLocal: 'fe80::1' },
+    () => {},
+  );
+  await pairs.link(late, victim);
+  assert.equal(nameOf(late, victim), 'cn~0', 'both names are taken, and it has an interface');
 });
 
 test('a service that can make no interface says so and goes on, and a link comes up once it can', async (context) => {

@@ -2,9 +2,10 @@ import assert from 'node:assert/strict';
 import { isIPv6 } from 'node:net';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { interfaceName, interfaceNames } from '../dataplane/core/interface-name.ts';
 import { linkLocal } from '../dataplane/io/link-local.ts';
 import { RoundTrip } from '../dataplane/io/round-trip.ts';
+import { interfaceName, interfaceNames, nameOwner } from '../protocol/interface-name.ts';
+import { twins } from './interface-twins.ts';
 
 const id = fc.stringMatching(/^[A-Za-z0-9_-]{1,64}$/);
 const prefix = fc.stringMatching(/^[A-Za-z0-9_-]{1,8}$/);
@@ -13,11 +14,11 @@ const names: readonly [prefix: string, peer: string, name: string][] = [
   ['cn', 'a', 'cna'],
   ['cn', 'berlin', 'cnberlin'],
   ['cn', 'exactly-13-by', 'cnexactly-13-by'],
-  ['cn', 'fourteen-bytes', 'cnfourtee~2tqfh'],
-  ['cn', 'homelab-rack-1-node-2', 'cnhomelab~yrgzn'],
-  ['cn', 'homelab-rack-1-node-3', 'cnhomelab~kggz5'],
+  ['cn', 'fourteen-bytes', 'cnfourt~t7y4daf'],
+  ['cn', 'homelab-rack-1-node-2', 'cnhomel~lykpbel'],
+  ['cn', 'homelab-rack-1-node-3', 'cnhomel~eh5u7yb'],
   ['12345678', 'seven-7', '12345678seven-7'],
-  ['12345678', 'eight-88', '12345678e~tmoyw'],
+  ['12345678', 'eight-88', '12345678~b7nsuz'],
 ];
 
 for (const [prefix, peer, name] of names) {
@@ -34,17 +35,17 @@ test('a name has at most 15 bytes, starts with the prefix, and is the same every
       assert.ok(name.startsWith(prefix));
       assert.equal(interfaceName(prefix, peer), name);
       if (prefix.length + peer.length <= 15) assert.equal(name, prefix + peer);
-      else assert.match(name, /~[a-z2-7]{5}$/);
+      else assert.match(name, /~[a-z2-7]{6,7}$/);
     }),
     { numRuns: 2000 },
   );
 });
 
 test('where the name is taken there is a second one that stays, and then a number', () => {
-  assert.deepEqual(interfaceNames('cn', 'b'), ['cnb', 'cnb~izsxs', 'cn~%d']);
+  assert.deepEqual(interfaceNames('cn', 'b'), ['cnb', 'cnb~nhgy3b2', 'cn~%d']);
   assert.deepEqual(interfaceNames('cn', 'homelab-rack-1-node-2'), [
-    'cnhomelab~yrgzn',
-    'cnhomelab~yzone',
+    'cnhomel~lykpbel',
+    'cnhomel~yneq7gz',
     'cn~%d',
   ]);
   fc.assert(
@@ -52,7 +53,7 @@ test('where the name is taken there is a second one that stays, and then a numbe
       const names = interfaceNames(prefix, peer);
       assert.deepEqual(names, interfaceNames(prefix, peer));
       assert.equal(new Set(names).size, 3);
-      assert.match(names[1]!, /~[a-z2-7]{5}$/);
+      assert.match(names[1]!, /~[a-z2-7]{6,7}$/);
       for (const name of names) assert.ok(Buffer.byteLength(name) <= 15 && name.startsWith(prefix));
     }),
     { numRuns: 2000 },
@@ -72,7 +73,7 @@ test('a short form is never the full form of another ID', () => {
   );
 });
 
-test('ten thousand long IDs with one beginning collide no more often than 25 random bits would', () => {
+test('ten thousand long IDs with one beginning collide no more often than 35 random bits would', () => {
   const letters = 'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-';
   // xorshift32, Marsaglia 2003.
   let seed = 2463534242;
@@ -89,14 +90,28 @@ test('ten thousand long IDs with one beginning collide no more often than 25 ran
     ids.add(`same-beginning-${tail}`);
   }
   const distinct = new Set([...ids].map((each) => interfaceName('cn', each)));
-  // n² / 2 / 2²⁵ = 1.5 collisions are expected; eight or more have a probability under 2 in 10,000.
-  assert.ok(ids.size - distinct.size < 8, `${ids.size - distinct.size} collisions`);
+  // n² / 2 / 2³⁵ = 0.0015 collisions are expected; two or more have a probability of 1 in a million.
+  assert.ok(ids.size - distinct.size < 2, `${ids.size - distinct.size} collisions`);
 });
 
 test('IDs that count up, as people name nodes, keep distinct names', () => {
   const ids = Array.from({ length: 4000 }, (_, i) => `homelab-rack-1-node-${i}`);
   const distinct = new Set(ids.map((each) => interfaceName('cn', each)));
-  assert.ok(ids.length - distinct.size <= 4, `${ids.length - distinct.size} collisions`);
+  assert.equal(distinct.size, ids.length);
+});
+
+test('of two IDs of one short form the name is whose came first', () => {
+  const [first, second] = twins;
+  assert.equal(interfaceName('cn', first), interfaceName('cn', second));
+  assert.equal(nameOwner('cn', second, ['b', first, second]), first);
+  assert.equal(nameOwner('cn', first, ['b', first, second]), first);
+  assert.equal(nameOwner('cn', first, ['b']), first, 'nobody has it yet');
+  assert.equal(
+    nameOwner('cn', second, ['router-amsterdam-1', 'router']),
+    second,
+    'nor others with that beginning',
+  );
+  assert.equal(nameOwner('c', 'b', ['cb', 'b']), 'b', 'a whole ID is a name of its own');
 });
 
 test('golden: link-local addresses of a link', () => {

@@ -40,6 +40,11 @@ export function pinOf({ named, kept, met }: Pins, id: string): string | undefine
   return named.get(id) ?? kept.get(id) ?? met.get(id)?.key;
 }
 
+/** By the operator, then as they were linked first. */
+export function knownIds({ named, kept }: Pins): string[] {
+  return [...named.keys(), ...kept.keys()];
+}
+
 /** `key` proved that it has `id`, for which no other one is pinned. */
 export function meet(pins: Pins, id: string, key: string, now: number): void {
   const before = pins.ids.get(key);

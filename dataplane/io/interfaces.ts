@@ -1,9 +1,9 @@
 /** The interfaces of this node's links, by peer. */
 import type { DataplaneConfig, LinkReport, Result } from '../../protocol/dataplane.ts';
 import { CryonetError, reasonOf } from '../../protocol/errors.ts';
+import { interfaceNames } from '../../protocol/interface-name.ts';
 import type { Log } from '../../protocol/log.ts';
 import type { Warnings } from '../../protocol/warnings.ts';
-import { interfaceNames } from '../core/interface-name.ts';
 import { Device } from './device.ts';
 import type { DirectLink } from './direct.ts';
 import { linkLocal } from './link-local.ts';
@@ -28,6 +28,8 @@ export class Interfaces {
   /** Whose a name is or was, oldest first: whoever chooses an ID for the name of another does not get that while the
    *  other is away. */
   readonly #owners = new Map<string, string>();
+  /** Whose first name is for another, that came before. */
+  readonly #displaced = new Set<string>();
 
   constructor(tuns: TunFactory, log: Log, warnings: Warnings, lost: (peer: string, reason: string) => void) {
     this.#tuns = tuns;
@@ -36,12 +38,19 @@ export class Interfaces {
     this.#lost = lost;
   }
 
+  /** What control knows of the first name of the peer’s next interface: whether another one has it, of before this process. */
+  displace(peer: string, displaced: boolean): void {
+    if (displaced) this.#displaced.add(peer);
+    else this.#displaced.delete(peer);
+  }
+
   /** Opens the interface of the link with `peer`; `udpPort` is the one our tunnels use. */
   open(peer: string, mtu: number, config: DataplaneConfig, udpPort: number): void {
     const own = linkLocal(config.node, peer);
     const outer = new OuterPackets(udpPort);
     const start = config.packetInformation ? packetInformationSize : 0;
-    const names = config.autoInterfaceName ? [''] : interfaceNames(config.interfacePrefix, peer);
+    const wanted = config.autoInterfaceName ? [''] : interfaceNames(config.interfacePrefix, peer);
+    const names = this.#displaced.has(peer) && wanted.length > 1 ? wanted.slice(1) : wanted;
     const options = {
       alias: peer,
       mtu,
@@ -154,6 +163,7 @@ export class Interfaces {
   }
 
   close(peer: string): void {
+    this.#displaced.delete(peer);
     const device = this.#devices.get(peer);
     if (device === undefined) return;
     this.#devices.delete(peer);
