@@ -26,7 +26,6 @@ import {
   step as stepPathMtu,
 } from './path-mtu.ts';
 import { type Bucket, newBucket, take } from './peer-budget.ts';
-
 import {
   newSegmentation,
   type Segmentation,
@@ -399,7 +398,7 @@ function renew(direct: Direct, now: number, effects: DirectEffect[]): void {
   if (agreement.installed) {
     const { at, records } = newest.since;
     if (now - at < renewAfter && direct.records - records < renewAfterRecords) return;
-  } else if (askedAt === null || now - askedAt < retryAfter) return;
+  } else if (askedAt === null || now < askedAt + retryAfter) return;
   agreement.installed = false;
   agreement.askedAt = now;
   effects.push({ type: 'agree', negotiation, generation: generation + 1 });
@@ -407,16 +406,16 @@ function renew(direct: Direct, now: number, effects: DirectEffect[]): void {
 
 function expire(direct: Direct, now: number, effects: DirectEffect[]): void {
   const { next, using, previous } = direct;
-  if (previous !== null && now - previous.since.at >= openFor) {
+  if (previous !== null && now >= previous.since.at + openFor) {
     effects.push({ type: 'remove', index: previous.index });
     direct.previous = null;
   }
-  if (next !== null && now - next.since.at >= sealFor) {
+  if (next !== null && now >= next.since.at + sealFor) {
     effects.push({ type: 'remove', index: next.index });
     direct.next = null;
     direct.reason = tooOld;
   }
-  if (using === null || now - using.since.at < sealFor) return;
+  if (using === null || now < using.since.at + sealFor) return;
   if (direct.phase === 'up') effects.push({ type: 'tell-peer' }, { type: 'use', index: null });
   if (direct.previous !== null) effects.push({ type: 'remove', index: direct.previous.index });
   direct.previous = using;
