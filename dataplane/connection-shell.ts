@@ -118,8 +118,7 @@ export class ConnectionShell {
   /** Nothing is told of it: who closes knows. */
   close(peer: string, negotiation: string): void {
     this.#conclude(peer, this.#live.get(peer, negotiation));
-    this.#live.close(peer, negotiation);
-    this.#options.direct.ended(peer, negotiation);
+    this.#end(peer, negotiation);
   }
 
   /** A connection carries the link's packets from now on, or still. Nothing that has to arrive may be behind what is
@@ -325,11 +324,18 @@ export class ConnectionShell {
     // The library may have forgotten the pair of a connection that the other end closed, having heard nothing.
     const detour = this.#options.filter.detour(live?.connection.pair() ?? live?.ends);
     this.#conclude(peer, live);
-    if (!this.#live.close(peer, negotiation)) return;
+    if (!this.#end(peer, negotiation)) return;
     if (full !== undefined && isSuspicious(full)) this.#narrow.add(peer);
-    this.#options.direct.ended(peer, negotiation);
     if (detour !== undefined) this.#options.astray(peer, detour);
     this.#options.take({ type: 'ended', peer, negotiation, reason: detour ?? reason });
+  }
+
+  /** False where there is none. */
+  #end(peer: string, negotiation: string): boolean {
+    const was = this.#live.close(peer, negotiation);
+    this.#options.direct.ended(peer, negotiation);
+    this.#schedule();
+    return was;
   }
 
   #conclude(peer: string, live: LiveConnection | undefined): void {

@@ -5,6 +5,8 @@ import { cpSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { interfaceName } from '../protocol/interface-name.ts';
+import { twins } from './interface-twins.ts';
 import { waitFor } from './native/wait.ts';
 import { Lab, LabNode } from './node-lab.ts';
 import { temporaryFolder } from './socket-pair.ts';
@@ -126,4 +128,20 @@ test('one WebSocket of a node is enough: more are refused while it answers, and 
     ({ state }) => state === 'waiting',
   );
   assert.match(error!, /this node is connected already/);
+});
+
+test('an ID that was chosen for the name of another node’s interface does not get it, also not from a dataplane that never saw the other', async (context) => {
+  const lab = new Lab(context);
+  const [first, second] = twins;
+  const n0 = await lab.add('n0');
+  const victim = await lab.add(first, [n0]);
+  await lab.fullMesh();
+  const name = n0.tun(first)!.name;
+  await victim.stopControl();
+  victim.dataplane.close();
+  await n0.replaceDataplane();
+  const twin = await lab.add(second, [n0]);
+  await lab.fullMesh([n0, twin]);
+  assert.equal(interfaceName('cn', second), name);
+  assert.notEqual(n0.tun(second)!.name, name);
 });

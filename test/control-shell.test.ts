@@ -4,9 +4,7 @@ import { type TestContext, test } from 'node:test';
 import { renderStatus } from '../cli/render-status.ts';
 import { plain } from '../cli/terminal.ts';
 import { dataplaneVersion, type Method, type Params } from '../protocol/dataplane.ts';
-import { interfaceName } from '../protocol/interface-name.ts';
 import { numbersOf, packet } from './dataplane-pair.ts';
-import { twins } from './interface-twins.ts';
 import { waitFor } from './native/wait.ts';
 import { Lab, type LabNode } from './node-lab.ts';
 
@@ -408,20 +406,4 @@ test('no time in the status changes when the clock is set, neither control’s n
     );
     context.mock.restoreAll();
   }
-});
-
-test('an ID that was chosen for the name of another node’s interface does not get it, also not from a dataplane that never saw the other', async (context) => {
-  const lab = new Lab(context);
-  const [first, second] = twins;
-  const n0 = await lab.add('n0');
-  const victim = await lab.add(first, [n0]);
-  await lab.fullMesh();
-  const name = n0.tun(first)!.name;
-  await victim.stopControl();
-  victim.dataplane.close();
-  await n0.replaceDataplane();
-  const twin = await lab.add(second, [n0]);
-  await lab.fullMesh([n0, twin]);
-  assert.equal(interfaceName('cn', second), name);
-  assert.notEqual(n0.tun(second)!.name, name);
 });

@@ -17,7 +17,7 @@ import { atOnce, Runner } from './runner.ts';
 const root = dirname(import.meta.dirname);
 
 /** Milliseconds that one unit test may take. */
-const testTimeout = 180_000;
+const testTimeout = 300_000;
 
 const folders = ['test', 'netns-tests', 'packaging-tests'] as const;
 type Folder = (typeof folders)[number];

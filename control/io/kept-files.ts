@@ -72,7 +72,7 @@ export function appendLines(path: string, lines: readonly string[]): void {
     if (lines.length === 0) return;
     const last = Buffer.alloc(1);
     const whole = size === 0 || (readSync(descriptor, last, 0, 1, size - 1) === 1 && last[0] === 0x0a);
-    const bytes = Buffer.from(`${whole ? '' : '\n'}${lines.join('\n')}\n`);
+    const bytes = Buffer.from(lines.map((line, i) => `${i > 0 || whole ? '' : '\n'}${line}\n`).join(''));
     let written = 0;
     try {
       while (written < bytes.length) written += writeSync(descriptor, bytes, written);

@@ -55,7 +55,7 @@ async function run(command: string[], environment: NodeJS.ProcessEnv) {
   const child = spawn(program, flags, {
     env: { ...inherited, ...environment, CRYONET_TEST_NAMESPACE: '1' },
     stdio: ['ignore', 'pipe', 'pipe'],
-    timeout: 120_000,
+    timeout: 240_000,
     killSignal: 'SIGKILL',
   });
   let output = '';
