@@ -95,7 +95,7 @@ interface Fault {
 }
 
 /** Fewer than the budget of a peer that does it within a second. */
-const rounds = 60;
+const rounds = 80;
 
 /** Another configuration is how a test has a server looked at again. */
 const matters = ({ message }: LogLine) => !message.startsWith('another configuration');
