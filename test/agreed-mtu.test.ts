@@ -209,7 +209,7 @@ test('however messages are delayed and lost with their connections, both ends co
           }
         };
         let connectedAt = ends.now;
-        const connectedLong = () => ends.now - connectedAt > ends.delay;
+        const connectedLong = () => ends.now - connectedAt > ends.delay + 5;
         for (const [each, wait] of happenings) {
           const route = 'relay' in each && each.relay ? 'relay' : 'shared';
           if (each.what === 'fits') {

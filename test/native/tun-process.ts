@@ -13,7 +13,7 @@ const program = fileURLToPath(import.meta.resolve('./open-tun.ts'));
 export function openTun(mode: string, ...words: string[]): ChildProcessWithoutNullStreams {
   const [command = '', ...rest] = [...words, process.execPath, program, mode];
   const env = preload === undefined ? environment : { ...environment, LD_PRELOAD: preload };
-  return spawn(command, rest, { env, timeout: 10_000, killSignal: 'SIGKILL' });
+  return spawn(command, rest, { env, timeout: 30_000, killSignal: 'SIGKILL' });
 }
 
 /** The same, and waits for its end: exit code, signal. */
