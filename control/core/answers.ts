@@ -3,18 +3,27 @@
  * names. So each peer is answered so often in a while, each neighbor so many peers that were never linked, and of these
  * so many at a time: one more takes the place of the oldest, of the neighbor that told of most of them.
  */
-import { spend } from './costs.ts';
+import { refuse, spend } from './costs.ts';
 import type { Attempt, Link } from './link.ts';
+import { within } from './quotas.ts';
 import { closeAttempt, type Mesh, type Turn } from './state.ts';
 
 /** Connections with peers that were never linked. A hundred nodes that join at once make a hundred, each for less than a
  *  second. */
 const maxAnswers = 128;
 
+/** Offers of one peer, of both routes, that are answered in so many milliseconds: it tries one route every ten seconds at
+ *  last. */
+const offers = 60;
+const offersWindow = 60_000;
+
 /** Whether to answer, and if not what to say; there is room then. */
 export function mayAnswer(turn: Turn, link: Link): 'yes' | 'busy' | 'no' {
   const { mesh, env } = turn;
-  if (!spend(mesh, payerOf(mesh, link), 'offers', env.now, 1, link.peer)) return 'no';
+  if (!within(mesh.quotas, `answer ${link.peer}`, offers, offersWindow, env.now)) {
+    refuse(mesh, payerOf(mesh, link), 'offers', env.now);
+    return 'no';
+  }
   if (link.everUp) return 'yes';
   if (!spend(mesh, link.introducer, 'answers', env.now)) return 'busy';
   makeRoom(turn);

@@ -35,8 +35,7 @@ const budgets = {
   lists: { limit: 1, within: 10_000, isHostile: false },
   /** Lists to a neighbor that connects. */
   welcomes: { limit: 8, within: 20_000, isHostile: false },
-  /** Offers of one peer, which tries one route every ten seconds at last; candidates, of which one try has 20 at most. */
-  offers: { limit: 64, within: 60_000, isHostile: false },
+  /** Candidates of one peer, of which one try has 20 at most. */
   candidates: { limit: 192, within: 60_000, isHostile: false },
   /** Offers of peers that were never linked, of all that a neighbor told of: 10 ms of the dataplane's time each. */
   answers: { limit: 256, within: 10_000, isHostile: false },
@@ -44,13 +43,14 @@ const budgets = {
 
 type Kind = keyof typeof budgets;
 
-/** And what is refused for another reason: a signature that does not hold, starts of one node that follow too soon. */
-type Refusal = Kind | 'forged' | 'starts';
+/** And what is refused for another reason: a signature that does not hold, starts of one node that follow too soon, offers
+ *  of one peer (`answers.ts`). */
+type Cause = Kind | 'forged' | 'starts' | 'offers';
 
 export interface Account {
   readonly spent: Quotas;
   /** What was refused, by cause. */
-  readonly refused: Map<Refusal, number>;
+  readonly refused: Map<Cause, number>;
   usedAt: number;
   /** When something was last refused that no honest node does. */
   hostileAt: number | null;
@@ -84,7 +84,7 @@ export function spend(mesh: Mesh, neighbor: string, kind: Kind, now: number, amo
   return false;
 }
 
-export function refuse(mesh: Mesh, neighbor: string, cause: Refusal, now: number): void {
+export function refuse(mesh: Mesh, neighbor: string, cause: Cause, now: number): void {
   const { refused } = accountOf(mesh, neighbor, now);
   refused.set(cause, (refused.get(cause) ?? 0) + 1);
 }

@@ -50,10 +50,6 @@ const wideEvery = 4;
 const quickRetries = 40;
 const quickWindow = 200_000;
 
-/** Offers of one peer, of both routes, that are answered in so many milliseconds. */
-const answers = 60;
-const answersWindow = 60_000;
-
 /** Candidates kept for a description that has not arrived. */
 const maxEarly = 64;
 
@@ -323,7 +319,6 @@ function receiveOffer(turn: Turn, link: Link, offer: Body & { kind: 'offer' }): 
   const identity = mesh.membership.members.get(link.peer)?.record.key;
   if (link.offerer || identity === undefined) return;
   link.farReason = offer.detail ?? link.farReason;
-  if (!within(mesh.quotas, `answer ${link.peer}`, answers, answersWindow, env.now)) return;
   const { negotiation, route, sdp, counter, wide = false } = offer;
   const replaces = replacedBy(link, offer);
   const others = [...link.attempts.values()].filter(
