@@ -14,7 +14,6 @@ import type {
 } from '../protocol/dataplane.ts';
 import { dataplaneVersion } from '../protocol/dataplane.ts';
 import type { Log } from '../protocol/log.ts';
-import { Refused } from '../protocol/refused.ts';
 import { Warnings } from '../protocol/warnings.ts';
 import { ConnectionShell } from './connection-shell.ts';
 import { leastMtu } from './core/agreed-mtu.ts';
@@ -27,6 +26,7 @@ import {
   nextDeadline,
   step,
 } from './core/link.ts';
+import { Refusals } from './core/refusals.ts';
 import { isRelayed, pairOf, reportOf } from './core/report.ts';
 import { DirectShell } from './direct-shell.ts';
 import { type EngineFactory, EngineShell, interfaceMtu } from './engine-shell.ts';
@@ -75,7 +75,7 @@ export class DataplaneShell {
   readonly #warnings: Warnings;
   readonly #detours: Detours;
   readonly #tunWatch: TunWatch;
-  readonly #refused = new Refused();
+  readonly #refused = new Refusals();
   #links: Links = newLinks({ packetInformation: false, mtu: leastMtu, autoMtu: true });
   #config: DataplaneConfig | undefined;
   #lastHello: Promise<unknown> = Promise.resolve();

@@ -42,7 +42,7 @@ export const lossShare = z.number().check(z.minimum(0), z.maximum(1));
 /** Packets dropped since the link is there, by cause. */
 export const dropCounts = z.record(z.string(), z.int());
 
-/** What others did that no node does, and was refused, by cause, since the process started. */
+/** What others did and was refused, by cause, since the process started. */
 export const refusedCounts = z.record(z.string(), z.int());
 
 export const linkStates = ['idle', 'negotiating', 'connecting', 'up', 'lost', 'denied', 'refused'] as const;
@@ -125,11 +125,11 @@ export const statusReport = z.object({
       id: z.string(),
       via: z.array(z.enum(['websocket', 'link'])),
       /** What of it was not looked at, or not passed on, by cause; left out where there was nothing. */
-      refused: z.optional(z.record(z.string(), z.int())),
+      refused: z.optional(refusedCounts),
     }),
   ),
   peers: z.array(peerStatus),
-  /** Of both processes. */
+  /** By the dataplane. */
   refused: z.optional(refusedCounts),
   /** What an operator should know, of control and of the dataplane. */
   warnings: z.optional(z.array(warning)),

@@ -26,3 +26,8 @@ export function hex(bytes: Uint8Array): string {
   for (const byte of bytes) digits += byte.toString(16).padStart(2, '0');
   return digits;
 }
+
+/** The bytes that `hex` gives these digits of. */
+export function bytesOf(digits: string): Uint8Array {
+  return Uint8Array.from(digits.match(/../g) ?? [], (pair) => Number.parseInt(pair, 16));
+}

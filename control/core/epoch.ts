@@ -94,14 +94,14 @@ export function climb(turn: Turn, signed: SignedRecord, teller: string): boolean
   epochs.own.push(mesh.self.epoch);
   if (epochs.own.length > maxOwn) epochs.own.shift();
   turn.effects.push({ type: 'epoch', epoch: mesh.self.epoch });
-  epochs.warnedAt = mesh.cloneAt === null ? env.now : null;
-  const isOld = epochs.warnedAt !== null;
+  const hasClone = mesh.cloneAt !== null;
+  epochs.warnedAt = hasClone ? null : env.now;
   warn(
     turn,
     null,
-    isOld
-      ? `the mesh knows a start of this node that was ${span(later - before)} later: the clock is behind, or the state directory is an old one; it continues after that start`
-      : null,
+    hasClone
+      ? null
+      : `the mesh knows a start of this node that was ${span(later - before)} later: the clock is behind, or the state directory is an old one; it continues after that start`,
   );
   const entries = [entryOf(membership, mesh.self.id, env.now)!];
   for (const channel of channelsByNeighbor(turn).values()) {

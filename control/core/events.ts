@@ -1,8 +1,8 @@
 /** What happens to the mesh, and what the mesh wants done. The shell runs effects in order; their outcome, if any,
  *  comes back as an event. */
 import type { LinkReport } from '../../protocol/dataplane.ts';
+import type { Refusal } from '../../protocol/handshake.ts';
 import type { NeighborMessage, Route } from '../../protocol/signaling.ts';
-import type { Refusal } from './identity.ts';
 
 /** A way to a neighbor: `ws:<number>` or `link:<peer>`. */
 export type Channel = string;

@@ -6,15 +6,14 @@
  *
  * Each is over when it was not heard of for a while, or when the key is accepted.
  */
-import type { RefuseCode } from '../../protocol/handshake.ts';
+import type { Refusal } from '../../protocol/handshake.ts';
 import type { SignedRecord } from '../../protocol/signaling.ts';
-import { hex } from './environment.ts';
+import { bytesOf, hex } from './environment.ts';
 import { isUp } from './link.ts';
 import { expel, otherOf } from './membership.ts';
 import { keep, meet, pinOf } from './pins.ts';
 import { within } from './quotas.ts';
-import type { Mesh } from './state.ts';
-import { notice, removeLink, type Turn } from './state.ts';
+import { type Mesh, notice, removeLink, type Turn } from './state.ts';
 
 /** Milliseconds without a word of it after which a refusal is over. A refused node tries again within a minute. */
 const lifetime = 180_000;
@@ -27,12 +26,6 @@ const maxRefusals = 64;
 const keptPerHour = 1024;
 
 const hour = 3_600_000;
-
-/** Why a node is refused, and the key that its ID has. */
-export interface Refusal {
-  readonly code: RefuseCode;
-  readonly key?: Uint8Array | undefined;
-}
 
 /** Another key than that of an ID. */
 export interface Dispute {
@@ -143,10 +136,6 @@ export function shownKey(key: Uint8Array): string {
     .replaceAll('+', '-')
     .replaceAll('/', '_')
     .replace(/=+$/, '');
-}
-
-export function bytesOf(text: string): Uint8Array {
-  return Uint8Array.from(text.match(/../g) ?? [], (digits) => Number.parseInt(digits, 16));
 }
 
 function words({ mesh }: Turn, id: string, key: string, by: string): string {

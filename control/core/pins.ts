@@ -41,8 +41,9 @@ export function pinOf({ named, kept, met }: Pins, id: string): string | undefine
 }
 
 /** By the operator, then as they were linked first. */
-export function knownIds({ named, kept }: Pins): string[] {
-  return [...named.keys(), ...kept.keys()];
+export function* knownIds({ named, kept }: Pins): Generator<string> {
+  yield* named.keys();
+  yield* kept.keys();
 }
 
 /** `key` proved that it has `id`, for which no other one is pinned. */

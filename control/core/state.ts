@@ -1,10 +1,11 @@
 /** The state that one node keeps of the mesh, and what every part of `step` works on. */
+import type { Refusal } from '../../protocol/handshake.ts';
 import type { NodeRecord } from '../../protocol/signaling.ts';
 import type { Account } from './costs.ts';
 import type { Environment } from './environment.ts';
 import { type Epochs, newEpochs } from './epoch.ts';
 import type { Channel, Effect, Level } from './events.ts';
-import type { Dispute, Refusal } from './identity.ts';
+import type { Dispute } from './identity.ts';
 import { type Attempt, isUp, type Link, newLink, stateOf } from './link.ts';
 import { type Membership, newMembership } from './membership.ts';
 import { newPins } from './pins.ts';

@@ -1,5 +1,6 @@
 /** Nodes whose key is not the one that their ID has here: what they are told, and what happens when the operator accepts
  *  one. */
+import type { Refusal } from '../../protocol/handshake.ts';
 import { parse } from '../../protocol/schema.ts';
 import {
   type Body,
@@ -8,10 +9,10 @@ import {
   type FloodMessage,
   type NodeRecord,
 } from '../../protocol/signaling.ts';
-import { hex, prefixed } from './environment.ts';
+import { bytesOf, hex, prefixed } from './environment.ts';
 import { learnRoute, sendBody } from './flood.ts';
 import { takeRecord } from './gossip.ts';
-import { bytesOf, dispute, exile, type Refusal, refusedBy, refuseSecond, settle } from './identity.ts';
+import { dispute, exile, refusedBy, refuseSecond, settle } from './identity.ts';
 import { isUp } from './link.ts';
 import { holderOf, isSigned, otherOf, readRecord } from './membership.ts';
 import { pinOf, replaceKept } from './pins.ts';

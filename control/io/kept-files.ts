@@ -63,8 +63,8 @@ export function createWhole(path: string, content: string): string {
   return readFileSync(path, 'utf8');
 }
 
-/** Appends lines to a file that is made where it is not there. A last line that was cut short is left as it is, and the first of these begins a new one; of an append
- *  that fails nothing stays. */
+/** Appends lines to a file that is made where it is not there. A last line that was cut short is left as it is, and the
+ *  first of these begins a new one; of an append that fails nothing stays. */
 export function appendLines(path: string, lines: readonly string[]): void {
   const descriptor = openSync(path, 'a+', 0o600);
   try {
@@ -72,7 +72,7 @@ export function appendLines(path: string, lines: readonly string[]): void {
     if (lines.length === 0) return;
     const last = Buffer.alloc(1);
     const whole = size === 0 || (readSync(descriptor, last, 0, 1, size - 1) === 1 && last[0] === 0x0a);
-    const bytes = Buffer.from(lines.map((line, i) => `${i > 0 || whole ? '' : '\n'}${line}\n`).join(''));
+    const bytes = Buffer.from(`${whole ? '' : '\n'}${lines.join('\n')}\n`);
     let written = 0;
     try {
       while (written < bytes.length) written += writeSync(descriptor, bytes, written);

@@ -1,5 +1,5 @@
 /** How often this process refused what no node does, by cause: a word each, one of few. */
-export class Refused {
+export class Refusals {
   readonly #counts = new Map<string, number>();
 
   count(cause: string): void {
