@@ -14,7 +14,7 @@ import { formatHostPort, type HostPort } from '../core/address.ts';
 import type { Proven } from './handshake.ts';
 import { isSelf, type Local, refusal, ServerHandshake } from './handshake.ts';
 import { maxWebSocketFrame, shakeHands } from './neighbor-socket.ts';
-import { Unproven } from './unproven.ts';
+import { farEnd, Unproven } from './unproven.ts';
 
 export interface ServerEvents {
   /** Why a client that proved itself may not be a neighbor, or undefined. */
@@ -63,7 +63,7 @@ export async function openBootstrapServer(
       socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n');
       return;
     }
-    const from = { host: request.socket.remoteAddress ?? '?', port: request.socket.remotePort ?? 0 };
+    const from = farEnd(request.socket);
     sockets.handleUpgrade(request, socket, head, (client) => {
       client.on('error', () => client.terminate());
       greet(client, local, events).then(

@@ -7,8 +7,9 @@
  *   ── add ──────┼── no room at all: the oldest of the source that has most is closed
  *                └── counted ──► closed, proved, or out of time
  */
-import { isIPv6, type Socket } from 'node:net';
-import { formatHostPort } from '../core/address.ts';
+import type { Socket } from 'node:net';
+import { ipv6Groups } from '../../protocol/ipv6.ts';
+import { formatHostPort, type HostPort } from '../core/address.ts';
 
 /** Connections at a time: of all, and of one source. */
 export const maxUnproven = 512;
@@ -40,7 +41,7 @@ export class Unproven {
     const source = sourceOf(remoteAddress);
     if (this.#countOf(source) >= maxOfSource) this.#makeRoom(source);
     else if (this.#entries.size >= maxUnproven) this.#makeRoom(this.#largest());
-    const end = farEnd(socket);
+    const end = formatHostPort(farEnd(socket));
     const timer = setTimeout(() => socket.destroy(), timeToProve);
     this.#entries.set(end, { source, socket, timer });
     this.#counts.set(source, this.#countOf(source) + 1);
@@ -49,7 +50,7 @@ export class Unproven {
 
   /** The other end of `socket`, which may be TLS over the one that was added, has proved itself. */
   proved(socket: Socket): void {
-    this.#remove(farEnd(socket));
+    this.#remove(formatHostPort(farEnd(socket)));
   }
 
   #countOf(source: string): number {
@@ -88,16 +89,13 @@ export class Unproven {
  *  (RIPE-690). */
 export function sourceOf(address: string): string {
   const plain = address.replace(/^::ffff:(?=\d+\.)/i, '').replace(/%.*/, '');
-  if (!isIPv6(plain)) return plain;
-  const [head = '', tail = ''] = plain.split('::');
-  const before = head === '' ? [] : head.split(':');
-  const after = tail === '' ? [] : tail.split(':');
-  const zeros = plain.includes('::') ? Array<string>(8 - before.length - after.length).fill('0') : [];
-  const groups = [...before, ...zeros, ...after].slice(0, 4).map((group) => Number.parseInt(group, 16));
+  const groups = ipv6Groups(plain)?.slice(0, 4);
+  if (groups === undefined) return plain;
   groups[3]! &= 0xff00;
   return `${groups.map((group) => group.toString(16)).join(':')}::/56`;
 }
 
-function farEnd({ remoteAddress, remotePort }: Socket): string {
-  return formatHostPort({ host: remoteAddress ?? '?', port: remotePort ?? 0 });
+/** The other end of a connection; `?` once that is closed. */
+export function farEnd({ remoteAddress, remotePort }: Socket): HostPort {
+  return { host: remoteAddress ?? '?', port: remotePort ?? 0 };
 }

@@ -11,6 +11,7 @@
  *                     64    9 10 11 12
  *                     96   12 13 14 15
  */
+import { ipv6Groups } from '../../protocol/ipv6.ts';
 
 export interface Nat64Prefix {
   /** Sixteen; 0 where the IPv4 address goes, and behind it. */
@@ -77,11 +78,5 @@ function ipv4Bytes(address: string): number[] {
 
 /** Undefined where it is no IPv6 address. */
 function ipv6Bytes(address: string): number[] | undefined {
-  if (!address.includes(':') || !URL.canParse(`http://[${address}]/`)) return undefined;
-  const [head = '', tail] = new URL(`http://[${address}]/`).hostname.slice(1, -1).split('::');
-  const groups = (part = '') =>
-    part === '' ? [] : part.split(':').map((group) => Number.parseInt(group, 16));
-  const [left, right] = [groups(head), groups(tail)];
-  const all = [...left, ...Array<number>(8 - left.length - right.length).fill(0), ...right];
-  return all.flatMap((group) => [group >> 8, group & 255]);
+  return ipv6Groups(address)?.flatMap((group) => [group >> 8, group & 255]);
 }
