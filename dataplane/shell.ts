@@ -217,10 +217,13 @@ export class DataplaneShell {
       case 'close':
         this.#close(params as Params<'close'>);
         return {};
-      case 'remove':
-        this.#take({ type: 'remove', ...(params as Params<'remove'>) });
-        this.#warnings.forget((params as Params<'remove'>).peer);
+      case 'remove': {
+        const { peer } = params as Params<'remove'>;
+        this.#take({ type: 'remove', peer });
+        // Of a link that never had an interface, too: whoever makes up peers must not be remembered for each.
+        this.#forget(peer);
         return {};
+      }
       case 'stats':
         return {
           links: [...this.#links.byPeer.values()].flatMap((link) => this.#stats(link.peer, link)),
@@ -230,6 +233,13 @@ export class DataplaneShell {
         this.close();
         return {};
     }
+  }
+
+  #forget(peer: string): void {
+    this.#connections.forget(peer);
+    this.#warnings.forget(peer);
+    this.#direct.forget(peer);
+    this.#interfaces.close(peer);
   }
 
   #prepare({ peer, displaced }: Params<'offer'>): void {
@@ -326,10 +336,7 @@ export class DataplaneShell {
         this.#interfaces.change(peer, (device) => device.setCarrier(effect.up));
         return;
       case 'close-interface':
-        this.#connections.forget(peer);
-        this.#warnings.forget(peer);
-        this.#direct.forget(peer);
-        this.#interfaces.close(peer);
+        this.#forget(peer);
         return;
       case 'tell-ended': {
         const { negotiation, route, reason } = effect;

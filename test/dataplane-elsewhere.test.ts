@@ -57,3 +57,23 @@ test('a link by another UDP port goes by its datachannel, says so, and sends no 
   await goDirect(lab);
   assert.equal((await statsOf(a)).pair?.local.port, 2333);
 });
+
+test('of a link that never had an interface nothing is kept once it is removed: a peer of that name begins anew', async (context) => {
+  const { a, b, pairs, clock } = await labOf(context);
+  pairs.network.cut('a', 'b');
+  const portOfVainTry = async () => {
+    const negotiation = await pairs.negotiate(a, b);
+    await clock.pass(100);
+    await a.shell.request('close', { peer: 'b', negotiation });
+    await b.shell.request('close', { peer: 'a', negotiation });
+    return / (\d+) typ host/.exec(a.candidates.at(-1)!.candidate)?.[1];
+  };
+  const tries = async (count: number) => {
+    const ports: (string | undefined)[] = [];
+    for (let i = 0; i < count; i++) ports.push(await portOfVainTry());
+    return ports;
+  };
+  assert.deepEqual(await tries(3), ['2333', '2333', '40000']);
+  await a.shell.request('remove', { peer: 'b' });
+  assert.deepEqual(await tries(3), ['2333', '2333', '40000']);
+});
