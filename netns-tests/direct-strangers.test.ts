@@ -46,8 +46,8 @@ story(
   async (lab) => {
     const { a, b, m, there } = await withStranger(lab);
     const capture = await Capture.start(b.namespace, 'eth0', 'udp port 2333');
-    const { received } = await ping(a.namespace, there, { count: 100, interval: 0.01, size: 200 });
-    assert.equal(received, 100);
+    const { received } = await ping(a.namespace, there, { count: 110, interval: 0.01, size: 200 });
+    assert.equal(received, 110);
     const end = Buffer.from('ff the last to be captured');
     const file = join(lab.directory, 'datagrams.json');
     await resend(m, b, file, [end]);
@@ -56,7 +56,7 @@ story(
       (datagram) => datagram[0]! >= 192 && datagram.length > 200,
     );
     // On a busy machine a capture may miss some.
-    assert.ok(records.length >= 90, `${records.length} captured`);
+    assert.ok(records.length >= 100, `${records.length} captured`);
 
     // A counter of the far future, so that they are not taken for replays; and bytes of the packet.
     const forged = records.flatMap((record) => {

@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { type Direct, type DirectEffect, newDirect, nextDeadline, step } from '../dataplane/core/direct.ts';
 import { EventQueue } from './event-queue.ts';
+import { mulberry32 } from './mulberry.ts';
 
 export interface Faults {
   /** Probability that a record is lost, in [0, 1]. */
@@ -65,13 +66,13 @@ export class DirectEnds {
   /** Every effect of `a`, as it was run. */
   readonly log: { readonly at: number; readonly effect: DirectEffect }[] = [];
   readonly #queue = new EventQueue();
-  #seed: number;
+  readonly #random: () => number;
   #indices = 0;
   /** Names of connections that are there. */
   readonly #connections = new Set<string>();
 
   constructor(seed = 1, faults: Faults = { loss: 0, delay: [10, 10] }) {
-    this.#seed = seed | 0;
+    this.#random = mulberry32(seed);
     this.faults = faults;
   }
 
@@ -124,12 +125,8 @@ export class DirectEnds {
     this.now = until;
   }
 
-  /** mulberry32. */
   chance(): number {
-    this.#seed = (this.#seed + 0x6d2b79f5) | 0;
-    let x = Math.imul(this.#seed ^ (this.#seed >>> 15), this.#seed | 1);
-    x ^= x + Math.imul(x ^ (x >>> 7), x | 61);
-    return ((x ^ (x >>> 14)) >>> 0) / 2 ** 32;
+    return this.#random() / 2 ** 32;
   }
 
   #nextTick(): [DirectEnd, number] {

@@ -94,7 +94,7 @@ interface Fault {
   round(pairs: Pairs, a: Side, b: Side, count: number): Promise<unknown>;
 }
 
-/** Fewer than the budget of a peer that does it within a second. */
+/** Fewer links in a second than a peer's budget is for. */
 const rounds = 80;
 
 /** Another configuration is how a test has a server looked at again. */
@@ -107,15 +107,18 @@ async function once(pairs: Pairs, a: Side, b: Side): Promise<void> {
   await waitFor('the end', () => a.report('b')?.state === 'lost');
 }
 
+/** The same, and its interface goes. */
+async function comesAndGoes(pairs: Pairs, a: Side, b: Side): Promise<void> {
+  await once(pairs, a, b);
+  await a.shell.request('remove', { peer: 'b' });
+}
+
 const turn: IceServer = { kind: 'turn', host: 't.example', port: 3478, user: 'u', credential: 'c' };
 
 const faults: Readonly<Record<string, Fault>> = {
   'a peer that opens and closes all the time': { round: once },
   'a peer that comes and goes with its interface': {
-    async round(pairs, a, b) {
-      await once(pairs, a, b);
-      await a.shell.request('remove', { peer: 'b' });
-    },
+    round: comesAndGoes,
   },
   'an interface that the kernel refuses': {
     prepare: (_pairs, a) => {
@@ -143,10 +146,7 @@ const faults: Readonly<Record<string, Fault>> = {
         () => {},
       );
     },
-    async round(pairs, a, b) {
-      await once(pairs, a, b);
-      await a.shell.request('remove', { peer: 'b' });
-    },
+    round: comesAndGoes,
   },
   'no interface at all': {
     prepare: (_pairs, a) => {

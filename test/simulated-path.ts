@@ -10,6 +10,7 @@ import {
   step,
 } from '../dataplane/core/path-mtu.ts';
 import { EventQueue } from './event-queue.ts';
+import { mulberry32 } from './mulberry.ts';
 
 /** Times in milliseconds, probabilities for each way. */
 export interface PathOptions {
@@ -39,12 +40,12 @@ export class SimulatedPath {
   readonly settledAt: number[] = [];
   readonly #options: Required<PathOptions>;
   readonly #queue = new EventQueue();
-  #random: number;
+  readonly #random: () => number;
 
   constructor(options: PathOptions) {
     const rtt = options.rtt ?? 20;
     this.#options = { rtt, jitter: 0, loss: 0, seed: 1, measured: true, takes: 65_535, ...options };
-    this.#random = this.#options.seed | 0;
+    this.#random = mulberry32(this.#options.seed);
     this.state = newPathMtu({ limit: options.limit, rtt: this.#options.measured ? rtt : null }, 0);
   }
 
@@ -110,12 +111,8 @@ export class SimulatedPath {
     return this.#chance() < this.#options.loss;
   }
 
-  /** mulberry32. */
   #chance(): number {
-    this.#random = (this.#random + 0x6d2b79f5) | 0;
-    let x = Math.imul(this.#random ^ (this.#random >>> 15), this.#random | 1);
-    x ^= x + Math.imul(x ^ (x >>> 7), x | 61);
-    return ((x ^ (x >>> 14)) >>> 0) / 2 ** 32;
+    return this.#random() / 2 ** 32;
   }
 }
 

@@ -6,6 +6,7 @@
  * library than Debian 12 has, and a generator of values (fast-check) makes tens of thousands a second where a decoder
  * reads hundreds of thousands.
  */
+import { mulberry32 } from '../mulberry.ts';
 
 /** Inputs that were accepted and are changed further, beside the seeds. */
 const keptAtMost = 512;
@@ -16,17 +17,6 @@ const telling = Uint8Array.of(
   ...[0xc0, 0xc1, 0xc2, 0xc4, 0xc6, 0xc7, 0xc9, 0xca, 0xcb, 0xcc, 0xcf, 0xd0, 0xd3, 0xd4, 0xd8, 0xd9],
   ...[0xdb, 0xdc, 0xdd, 0xde, 0xdf, 0xe0, 0xff],
 );
-
-/** mulberry32, https://gist.github.com/tommyettinger/46a874533244883189143505d203312c */
-function randomBelow(seed: number): (limit: number) => number {
-  let state = seed >>> 0;
-  return (limit) => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) % limit;
-  };
-}
 
 export class Mutations {
   readonly #seeds: readonly Uint8Array[];
@@ -39,7 +29,8 @@ export class Mutations {
 
   constructor(seeds: readonly Uint8Array[], longest = 2048, seed = 1) {
     this.#seeds = seeds;
-    this.#below = randomBelow(seed);
+    const random = mulberry32(seed);
+    this.#below = (limit) => random() % limit;
     this.#longest = longest;
     this.#buffer = new Uint8Array(longest);
     this.#spare = new Uint8Array(longest);
