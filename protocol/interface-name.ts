@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 
 const maxLength = 15;
 const hashLength = 7;
-/** Of which a prefix has the first eight at most. */
+/** What stands in front of the hash: the prefix, which may be one longer, and the start of the ID. */
 const readableLength = maxLength - hashLength - 1;
 /** RFC 4648 base32, lower case: no letter a shell or a config file minds. */
 const alphabet = 'abcdefghijklmnopqrstuvwxyz234567';

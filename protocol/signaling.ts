@@ -5,7 +5,8 @@
  *   members  signed records of nodes, each with the milliseconds since somebody heard of it
  *   flood    a signed body on its way to one node, or to all (`to` = "*")
  *
- * The signature of a flood covers `domain.body` and the bytes of `body`; who passes a flood on looks at it first. Fields are only added, and optional.
+ * The signature of a flood covers `domain.body` and the bytes of `body`; who passes a flood on looks at it first. Fields
+ * are only added, and optional.
  */
 import * as z from 'zod/mini';
 import { bytes, candidateLine, epoch, negotiationId, nodeId, route, sdp } from './schema.ts';

@@ -147,7 +147,8 @@ export function passClone(turn: Turn, id: string, entry: MemberEntry, from: Chan
   pass(turn, id, entry, from, mayPass);
 }
 
-/** Our own record, not ahead of us. Where we never had that epoch, nor an earlier start of ours, somebody else has our key. */
+/** Our own record, not ahead of us. Where we never had that epoch, nor an earlier start of ours, somebody else has our
+ *  key. */
 export function hearSelf(turn: Turn, entry: MemberEntry, teller: string): void {
   const { mesh, env } = turn;
   const { own, bar } = mesh.epochs;

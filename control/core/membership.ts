@@ -99,8 +99,8 @@ export function newMembership(
 }
 
 /** Takes in one record heard `age` milliseconds ago, on the word of `teller`. `apart`: how far its epoch is from the one
- *  that was known. Only `new` and `newer` change what the
- *  digest covers. A key that nobody has proved yet counts for an ID as long as its record is there. */
+ *  that was known. Only `new` and `newer` change what the digest covers. A key that nobody has proved yet counts for an ID
+ *  as long as its record is there. */
 export function learn(
   membership: Membership,
   signed: SignedRecord,

@@ -1,4 +1,5 @@
-/** Looking at a signature takes 0.1 ms, more than all else that a message costs. So one that held is not looked at again. */
+/** Looking at a signature takes 0.1 ms, more than all else that a message costs. So one that held is not looked at
+ *  again. */
 import { refuse, spend } from './costs.ts';
 import { type Environment, hex } from './environment.ts';
 import { remember, remembers } from './recent.ts';

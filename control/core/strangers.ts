@@ -45,8 +45,8 @@ function meetOther(turn: Turn, key: Uint8Array): void {
   else meetTwin(turn, key, '');
 }
 
-/** A node that asks us for a link, by `teller`, in the name of an ID that another key has is told so: it would wait in vain, and its
- *  operator would not know why. */
+/** A node that asks us for a link, by `teller`, in the name of an ID that another key has is told so: it would wait in
+ *  vain, and its operator would not know why. */
 export function rejectStranger(turn: Turn, message: FloodMessage, teller: string): void {
   const { mesh, env } = turn;
   const { sender, from } = message;

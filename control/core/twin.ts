@@ -1,4 +1,5 @@
-/** Another node with our ID, with a key of its own or with ours, of which the mesh tells: a warning for as long as it does. */
+/** Another node with our ID, with a key of its own or with ours, of which the mesh tells: a warning for as long as it
+ *  does. */
 import { shownKey } from './identity.ts';
 import { notice, type Turn } from './state.ts';
 

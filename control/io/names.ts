@@ -17,8 +17,8 @@ function addressesOf(host: string): Promise<LookupAddress[]> {
   return found;
 }
 
-/** The addresses of one host in the order in which they are tried: after a failure of whatever kind, the one that it went to
- *  comes last, so that the next one gets its turn. */
+/** The addresses of one host in the order in which they are tried: after a failure of whatever kind, the one that it
+ *  went to comes last, so that the next one gets its turn. */
 export class Turns {
   #used: string | undefined;
   /** The one that failed longest ago first. */

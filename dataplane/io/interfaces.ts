@@ -38,7 +38,7 @@ export class Interfaces {
     this.#lost = lost;
   }
 
-  /** What control knows of the first name of the peer’s next interface: whether another one has it, of before this process. */
+  /** Whether the first name of the peer’s next interface is another peer’s, which had it before this process. */
   displace(peer: string, displaced: boolean): void {
     if (displaced) this.#displaced.add(peer);
     else this.#displaced.delete(peer);

@@ -15,7 +15,8 @@ export function turnCredentials(
   return { user: limited, credential: createHmac('sha1', credential).update(limited).digest('base64') };
 }
 
-/** Until when credentials are good that somebody made beforehand, milliseconds of the clock; undefined where nothing says. */
+/** Until when credentials are good that somebody made beforehand, milliseconds of the clock; undefined where nothing
+ *  says. */
 export function turnExpiry({ user, lifetime }: TurnServer): number | undefined {
   const until = /^(\d{9,11})(?::|$)/.exec(user)?.[1];
   return until === undefined || lifetime !== undefined ? undefined : Number(until) * 1000;

@@ -31,7 +31,8 @@ export type IceServer =
 export type TurnServer = Extract<IceServer, { kind: 'turn' }>;
 
 /** How a connection may reach the peer.
- *  `shared`: the node's one UDP port, or another where that leads nowhere, host and server-reflexive candidates, no TURN (see ARCHITECTURE).
+ *  `shared`: the node's one UDP port, or another where that leads nowhere, host and server-reflexive candidates, no TURN
+ *  (see ARCHITECTURE).
  *  `relay`: a port of its own; through a TURN server where this node has one that gives a candidate, else any
  *  candidate. */
 export type Route = 'shared' | 'relay';

@@ -3,8 +3,8 @@
  *
  * All `shared` connections of a node use one UDP port, or others where that leads nowhere: libjuice's mux mode
  * (`SharedPorts`). A peer connection that never negotiates, the anchor, keeps the socket; libjuice's own listener would
- * keep it until the process ends. The mux tells connections apart by the remote address, so the one before is closed before a peer is
- * negotiated with anew, and TURN, where all peers share the relay's address, takes a port of its own.
+ * keep it until the process ends. The mux tells connections apart by the remote address, so the one before is closed
+ * before a peer is negotiated with anew, and TURN, where all peers share the relay's address, takes a port of its own.
  *
  * Traps of version 0.33.4, besides those in `native-peer.ts`: an exception in a callback ends the process
  * (`EventGate` takes them); `setLocalDescription` lets the library's exceptions through, which ends it too, so

@@ -19,7 +19,8 @@
  * length. On any thread. */
 bool probe_send(struct session *session, uint32_t number, uint32_t size);
 /* Answers a probe at once, from where it came to and at the address that it came from; tells the owner of an answer,
- * unless the probe only asked for the peer at another address (roaming.h). On a receiver, under direct->lock. False for one that makes no sense. */
+ * unless the probe only asked for the peer at another address (roaming.h). On a receiver, under direct->lock. False for
+ * one that makes no sense. */
 bool probe_take(struct session *session, uint8_t kind, const uint8_t *content, size_t length,
                 const struct ends *ends);
 
