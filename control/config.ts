@@ -6,6 +6,7 @@ import type { IceServer } from '../protocol/dataplane.ts';
 import { CryonetError } from '../protocol/errors.ts';
 import { type LogFormat, type LogLevel, logFormats, logLevels } from '../protocol/log.ts';
 import { defaultRuntimeDirectory, defaultStateDirectory, serviceTokenFile } from '../protocol/paths.ts';
+import { readWebrtcEngine, type WebrtcEngine } from '../protocol/webrtc-engine.ts';
 import { readCertificates } from './certificates.ts';
 import { type HostPort, parseHostPort } from './core/address.ts';
 import { parseDuration } from './core/duration.ts';
@@ -63,7 +64,7 @@ export interface ControlConfig {
   readonly runtimeDirectory: string;
   /** Where a dataplane runs already; null: start one. */
   readonly dataplaneSocket: string | null;
-  readonly webrtc: string;
+  readonly webrtc: WebrtcEngine;
   readonly logLevel: LogLevel;
   readonly logFormat: LogFormat;
   /** Run by a service manager, which `TokenAwaited` is for. */
@@ -190,7 +191,7 @@ function resolve({ given, meant }: Sources, env: Environment, uid: number): Cont
     stateDirectory: read('state-dir', path) ?? defaultStateDirectory(env, uid),
     runtimeDirectory: read('runtime-dir', path) ?? defaultRuntimeDirectory(env, uid),
     dataplaneSocket: read('dataplane-socket', path) ?? null,
-    webrtc: read('webrtc', (text) => (text === 'node-datachannel' || text === 'werift' ? text : undefined))!,
+    webrtc: read('webrtc', (name) => readWebrtcEngine(name, env))!,
     logLevel: read('log-level', (text) => logLevels.find((level) => level === text))!,
     logFormat: read('log-format', (text) => logFormats.find((format) => format === text))!,
     service,

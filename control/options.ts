@@ -3,6 +3,7 @@ import { Command, Option } from 'commander';
 import { environmentName } from '../protocol/command-line.ts';
 import { logFormats, logLevels } from '../protocol/log.ts';
 import { version } from '../protocol/version.ts';
+import { takenEngine } from '../protocol/webrtc-engine.ts';
 
 interface OptionRow {
   readonly flag: string;
@@ -185,7 +186,7 @@ export const optionTable: readonly OptionRow[] = [
     flag: 'webrtc',
     value: 'ENGINE',
     fallback: 'node-datachannel',
-    takes: 'node-datachannel or werift',
+    takes: takenEngine,
     help: 'WebRTC engine of the dataplane',
   },
   {

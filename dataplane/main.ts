@@ -11,6 +11,7 @@ import { listenUnix } from '../protocol/listen.ts';
 import { type LogFormat, type LogLevel, openLog } from '../protocol/log.ts';
 import { eventually } from '../protocol/retry.ts';
 import { RpcConnection } from '../protocol/rpc.ts';
+import type { WebrtcEngine } from '../protocol/webrtc-engine.ts';
 import { takeListenFds } from '../service/listen-fds.ts';
 import { Notify } from '../service/notify.ts';
 import type { EngineFactory } from './engine-shell.ts';
@@ -34,7 +35,7 @@ const withoutControl = 'no control attached; links stay as they are';
 interface Options {
   readonly socket: string;
   readonly child?: true;
-  readonly webrtc: 'node-datachannel' | 'werift';
+  readonly webrtc: WebrtcEngine;
   readonly tunDevice: string;
   readonly logLevel: LogLevel;
   readonly logFormat: LogFormat;

@@ -1,9 +1,10 @@
 /** The command line of `cryonet-dataplane`. */
-import { Command, Option } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import { environmentName, givenVariable } from '../protocol/command-line.ts';
 import { logFormats, logLevels } from '../protocol/log.ts';
 import { dataplaneSocket, defaultRuntimeDirectory } from '../protocol/paths.ts';
 import { version } from '../protocol/version.ts';
+import { readWebrtcEngine, takenEngine, type WebrtcEngine } from '../protocol/webrtc-engine.ts';
 import { defaultTunDevice } from './io/tun-refusal.ts';
 
 export function dataplaneProgram(): Command {
@@ -20,8 +21,9 @@ export function dataplaneProgram(): Command {
     .addOption(
       orVariable(
         new Option('--webrtc <ENGINE>', 'WebRTC engine')
-          .choices(['node-datachannel', 'werift'])
-          .default('node-datachannel'),
+          .choices(['node-datachannel'])
+          .default('node-datachannel')
+          .argParser(webrtcEngine),
       ),
     )
     .addOption(
@@ -54,6 +56,13 @@ export function dataplaneProgram(): Command {
     .allowExcessArguments(false)
     .exitOverride()
     .configureOutput({ writeErr: () => {} });
+}
+
+/** What is offered is less than what is taken: see `readWebrtcEngine`. */
+function webrtcEngine(name: string): WebrtcEngine {
+  const engine = readWebrtcEngine(name, process.env);
+  if (engine === undefined) throw new InvalidArgumentError(`It takes ${takenEngine}.`);
+  return engine;
 }
 
 /** Takes its value from its variable, with or without CRYONET_ before the name. An empty one counts as none. */

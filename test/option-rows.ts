@@ -234,7 +234,7 @@ export const rows: readonly Row[] = [
       ['werift', 'werift'],
       ['werift', 'werift'],
     ],
-    bad: ['libwebrtc', 'Werift'],
+    bad: ['libwebrtc', 'Werift', 'werift'],
   },
   {
     flag: 'dataplane-socket',

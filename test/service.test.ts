@@ -180,7 +180,7 @@ test('a state directory that another cryonet has: a service waits for its end, a
       [...state, '--runtime-dir', folder, '--token', secret, '--listen', '127.0.0.1:0', 'n'],
       {},
     ),
-    start(context, { credential: secret, args: [...state, '--listen', 'localhost:1', '--webrtc', 'werift'] }),
+    start(context, { credential: secret, args: [...state, '--listen', 'localhost:1'] }),
   ]);
   assert.deepEqual(await hand.ended(), { code: exitCode.failure, signal: null });
   assert.deepEqual(hand.lines, [`cryonet: ${reason}`]);

@@ -10,6 +10,7 @@ import { dataplaneFlags, variablesOf } from '../../protocol/command-line.ts';
 import { CryonetError, type ErrorCode, errorCodes } from '../../protocol/errors.ts';
 import { refuseForeign } from '../../protocol/own-folder.ts';
 import { dataplaneSocket } from '../../protocol/paths.ts';
+import type { WebrtcEngine } from '../../protocol/webrtc-engine.ts';
 import type { ControlConfig } from '../config.ts';
 
 /** Milliseconds. */
@@ -28,12 +29,13 @@ const program = ['cryonet-dataplane.mjs', '../../dataplane/main.ts']
 const passing: ReadonlySet<string> = new Set([
   ...variablesOf(dataplaneFlags),
   ...['PATH', 'HOME', 'TMPDIR', 'TZ', 'LANG', 'LC_ALL', 'LD_LIBRARY_PATH', 'LD_PRELOAD'],
-  ...['NODE_OPTIONS', 'NODE_COMPILE_CACHE', 'CRYONET_ADDON', 'JOURNAL_STREAM'],
+  ...['NODE_OPTIONS', 'NODE_COMPILE_CACHE', 'JOURNAL_STREAM'],
+  ...['CRYONET_ADDON', 'CRYONET_UNVERIFIED_DTLS'],
 ]);
 
 export interface StartOptions {
   readonly socket: string;
-  readonly webrtc: string;
+  readonly webrtc: WebrtcEngine;
   readonly logLevel: string;
   readonly logFormat: string;
 }
