@@ -3,6 +3,7 @@
  * tells it of connections and interfaces and hands on what comes over `wire`.
  */
 import { randomInt } from 'node:crypto';
+import { isDeepStrictEqual } from 'node:util';
 import type { DataplaneConfig, Result } from '../protocol/dataplane.ts';
 import type { DirectMessage } from '../protocol/direct.ts';
 import { CryonetError, reasonOf } from '../protocol/errors.ts';
@@ -65,6 +66,8 @@ interface Path {
   exchange: Exchange | undefined;
   /** Records received until the last tick. */
   heard: number;
+  /** How this machine sent to the peer when that was looked at last. */
+  way: ReturnType<TunFactory['route']>;
   readonly joining: Joining;
   readonly renewals: Bucket;
 }
@@ -261,6 +264,7 @@ export class DirectShell {
       ends: undefined,
       exchange: undefined,
       heard: 0,
+      way: undefined,
       joining: newJoining(),
       renewals: newRenewals(),
     };
@@ -303,6 +307,7 @@ export class DirectShell {
         path.direct.reason = 'unreachable address';
         return;
       }
+      if (generation === 0) path.way = this.#wayTo(path);
       if (!path.link.add(session)) return;
     } finally {
       sendKey.fill(0);
@@ -318,6 +323,7 @@ export class DirectShell {
     const path = peer === undefined ? undefined : this.#paths.get(peer);
     if (path === undefined) return;
     if (event.type === 'roamed') {
+      path.way = this.#wayTo(path);
       const { address, port } = path.link.endpoint();
       this.#options.log.info('peer roamed', { peer, address, port });
     }
@@ -399,9 +405,7 @@ export class DirectShell {
       const counters = path.link.counters();
       const { txPackets, txRefused, rxPackets, txRecords, rxRecords, txSegmented } = counters;
       this.#lookAtJoining(peer, path, counters);
-      // Our address may still be this machine's, and packets from it lead nowhere: as when another uplink took over.
-      if (this.isDoubtful(peer) && rxRecords === path.heard) path.link.forgetOwn();
-      path.heard = rxRecords;
+      this.#lookAtOwn(peer, path, rxRecords);
       this.#take(peer, path, {
         type: 'tick',
         sent: txPackets + txRefused,
@@ -414,6 +418,21 @@ export class DirectShell {
       if (path.direct.using !== null && isMissing(path.direct.liveness)) this.#options.missing(peer);
     }
     this.#schedule();
+  }
+
+  /** Our address may still be this machine's, and packets from it lead nowhere: as when another uplink took over. The one
+   *  before may go on bringing what the peer sends. */
+  #lookAtOwn(peer: string, path: Path, rxRecords: number): void {
+    const silent = rxRecords === path.heard;
+    path.heard = rxRecords;
+    if (!this.isDoubtful(peer)) return;
+    const way = this.#wayTo(path);
+    if (silent || !isDeepStrictEqual(way, path.way)) path.link.forgetOwn();
+    path.way = way;
+  }
+
+  #wayTo({ link }: Path): Path['way'] {
+    return this.#options.tuns.route(link.endpoint().address, this.#config!.fwmark);
   }
 
   #lookAtJoining(peer: string, { joining, link }: Path, { rxUnjoined }: DirectCounters): void {

@@ -7,41 +7,19 @@ import { CryonetNode } from './lab/node.ts';
 import { ping } from './lab/ping.ts';
 import { story } from './lab/story.ts';
 import { Train } from './lab/train.ts';
+import { families, twoUplinks } from './lab/uplinks.ts';
 import { waitFor } from './lab/wait.ts';
-
-const families = {
-  ipv4: { ip: 'ip', at: (net: number, host: number) => `10.${net}.0.${host}`, prefix: 24, any: '0.0.0.0/0' },
-  ipv6: { ip: 'ip6', at: (net: number, host: number) => `2001:db8:${net}::${host}`, prefix: 64, any: '::/0' },
-} as const;
 
 /*
  *   a  .9.2, bootstrap ── router ──┬── .1.2, default ──┐
  *                                  └── .2.2 ─────────── b → a
  */
-for (const [family, { ip, at, prefix, any }] of Object.entries(families)) {
-  story(`by ${family}, records leave from the address that they come to`, ['nft', 'ping'], async (lab) => {
-    const router = await lab.namespace('router');
-    const [left, right] = [await lab.namespace('a'), await lab.namespace('b')];
-    await router.$`sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1`;
-    for (const [net, host, as] of [
-      [9, left, 'eth0'],
-      [1, right, 'first'],
-      [2, right, 'second'],
-    ] as const) {
-      await router.configure(
-        `link add net${net} type veth peer name ${as} netns ${host.name}`,
-        `link set net${net} up`,
-        `addr add ${at(net, 1)}/${prefix} dev net${net} nodad`,
-      );
-      await host.configure(`link set ${as} up`, `addr add ${at(net, 2)}/${prefix} dev ${as} nodad`);
-      host.addresses.push(at(net, 2));
-    }
-    await left.configure(`route add ${any} via ${at(9, 1)}`);
-    await right.configure(
-      `route add ${any} via ${at(1, 1)} src ${at(1, 2)}`,
-      `route add ${any} via ${at(2, 1)} table 2`,
-    );
-    await right.$`ip ${ip === 'ip6' ? '-6' : '-4'} rule add from ${at(2, 2)} table 2`;
+for (const family of ['ip', 'ip6'] as const) {
+  const name = { ip: 'ipv4', ip6: 'ipv6' }[family];
+  story(`by ${name}, records leave from the address that they come to`, ['nft', 'ping'], async (lab) => {
+    const { router, left, right, first: usual, second: other } = await twoUplinks(lab, family);
+    await right.configure(`route add ${families[family].any} via ${other.gateway} table 2`);
+    await right.$`ip ${family === 'ip6' ? '-6' : '-4'} rule add from ${other.address} table 2`;
     const a = new CryonetNode(left, { listen: true }).start();
     const b = new CryonetNode(right, { bootstrap: [a] }).start();
     const there = await onPath('direct', [a, b], 30_000);
@@ -54,7 +32,7 @@ for (const [family, { ip, at, prefix, any }] of Object.entries(families)) {
       `table inet moved {
          chain prerouting {
            type filter hook prerouting priority raw;
-           ${ip} daddr ${at(1, 2)} ${records} ${ip} daddr set ${at(2, 2)}
+           ${family} daddr ${usual.address} ${records} ${family} daddr set ${other.address}
          }
        }`,
     );
@@ -62,19 +40,19 @@ for (const [family, { ip, at, prefix, any }] of Object.entries(families)) {
       'a to send to the second address',
       15_000,
       async () => (await a.peer('b'))?.pair?.remote.address,
-      (address) => address === at(2, 2),
+      (address) => address === other.address,
     );
     await waitFor(
       'b to send from it, too',
       15_000,
       async () => (await b.peer('a'))?.pair?.local.address,
-      (address) => address === at(2, 2),
+      (address) => address === other.address,
     );
     await waitFor(
       'a to hear nothing of the first any more',
       5_000,
       async () => (await a.peer('b'))?.pair?.remote.address,
-      (address) => address === at(2, 2),
+      (address) => address === other.address,
     );
     await router.$`nft delete table inet moved`;
 
@@ -85,7 +63,7 @@ for (const [family, { ip, at, prefix, any }] of Object.entries(families)) {
          chain output {
            type filter hook output priority filter;
            ${records} oifname "first" counter name first
-           ${records} ${ip} saddr ${at(2, 2)} oifname "second" counter name second
+           ${records} ${family} saddr ${other.address} oifname "second" counter name second
          }
        }`,
     );
@@ -98,12 +76,12 @@ for (const [family, { ip, at, prefix, any }] of Object.entries(families)) {
     assert.ok(second! >= 1000, lab.figures.at(-1));
 
     // Nothing is answered from an address that is gone.
-    await right.configure(`addr del ${at(2, 2)}/${prefix} dev second`);
+    await right.configure(`addr del ${other.address}/${families[family].prefix} dev second`);
     await waitFor(
       'a to send to the first address again',
       5_000,
       async () => (await a.peer('b'))?.pair?.remote.address,
-      (address) => address === at(1, 2),
+      (address) => address === usual.address,
     );
     const { gap } = await train.stop();
     lab.figures.push(`gap of ${gap} ms`);

@@ -1,6 +1,7 @@
 /** Links whose ends have other addresses or ports than before. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { MemoryDirectLink } from '../dataplane/io/memory-direct-link.ts';
 import type { Side } from './dataplane-pair.ts';
 import { connect, goDirect, labOf, lossOf, statsOf } from './direct-lab.ts';
 
@@ -27,6 +28,31 @@ test('two ends that get other addresses at once find each other where STUN serve
     ['direct', 'direct'],
   );
   assert.deepEqual(lab.a.candidates.length + lab.b.candidates.length, 4, 'each is told once');
+});
+
+test('an end whose probes are missed leaves its own address to the kernel where it hears nothing, or its route has changed', async (context) => {
+  const lab = await labOf(context);
+  const { a, pairs } = lab;
+  await connect(lab);
+  await goDirect(lab);
+  const forgets = () => (a.tun('b')!.direct() as MemoryDirectLink).forgets;
+  await lossOf(lab, 1000);
+  a.tuns.routes.set(pairs.network.addressOf('b'), 'first');
+  await lossOf(lab, 1000);
+  assert.equal(forgets(), 0, 'its probes are answered');
+  pairs.records.cutOneWay('a', 'b');
+  await lossOf(lab, 1500);
+  const afterChange = forgets();
+  assert.equal(afterChange, 1, 'once for each change');
+  pairs.records.heal();
+  await goDirect(lab);
+  await lossOf(lab, 3000);
+  pairs.records.cutOneWay('a', 'b');
+  await lossOf(lab, 1500);
+  assert.equal(forgets(), afterChange, 'it hears the peer, by the route of before');
+  pairs.records.cut('a', 'b');
+  await lossOf(lab, 1500);
+  assert.ok(forgets() > afterChange, 'it hears nothing');
 });
 
 test('a link by another UDP port goes by its datachannel, says so, and sends no records until it has the own one again', async (context) => {

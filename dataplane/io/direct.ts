@@ -83,7 +83,7 @@ export interface DirectLink {
   /** Our address that records leave from, of the endpoint's family: where the peer's come to, else the kernel's choice;
    *  undefined where there is no way to it. */
   source(): string | undefined;
-  /** The kernel chooses it anew, until a record of the peer's has arrived. */
+  /** For two seconds the kernel chooses it, wherever the peer's records come to. */
   forgetOwn(): void;
   /** Bytes of the longest packet that goes by this path, packet information included; longer ones come to the sink. */
   setLimit(bytes: number): void;

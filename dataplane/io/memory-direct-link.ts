@@ -39,6 +39,8 @@ export class MemoryDirectLink implements DirectLink {
   unjoined = 0;
   /** How often packets were to be joined again. */
   joins = 0;
+  /** How often the kernel was to choose our address. */
+  forgets = 0;
   readonly #direct: MemoryDirect;
   readonly #device: MemoryDevice;
   readonly #counters: { -readonly [Name in keyof DirectCounters]: number } = {
@@ -87,6 +89,7 @@ export class MemoryDirectLink implements DirectLink {
 
   forgetOwn(): void {
     this.#expectOpen();
+    this.forgets++;
   }
 
   /** Nothing leaves together here. */

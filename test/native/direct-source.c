@@ -11,6 +11,7 @@
 #include "direct-flow.h"
 #include "direct-lab.h"
 #include "probe.h"
+#include "roaming.h"
 
 #define INDEX 0x100u
 
@@ -168,10 +169,15 @@ int main(int count, char **words) {
   probe(from_here, &host);
   check_own(strncmp(peers, "::ffff:", 7) == 0 ? peers + 7 : peers); /* its answer came to what the kernel chose */
 
-  /* And where the owner says so. */
-  link_forget_own(here.link);
+  /* And where the owner says so, for a while, though the peer's records come to the address before. */
+  roaming_forget_own(here.link);
   check_own("");
   send_to(second);
+  probe(from_there, &peer);
+  check_own("");
+  pthread_mutex_lock(&here.link->lock);
+  here.link->own_since = 0;
+  pthread_mutex_unlock(&here.link->lock);
   probe(from_there, &peer);
   check_own(second);
   link_use(here.link, NULL);

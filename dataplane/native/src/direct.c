@@ -93,14 +93,9 @@ void link_set_endpoint(struct link *link, const struct endpoint *endpoint) {
   pthread_mutex_lock(&link->lock);
   link->endpoint = *endpoint;
   link->own = (struct own_address){0};
+  link->own_since = 0;
   link->followed = link->uncut = false;
   memset(link->questions, 0, sizeof link->questions);
-  pthread_mutex_unlock(&link->lock);
-}
-
-void link_forget_own(struct link *link) {
-  pthread_mutex_lock(&link->lock);
-  link->own = (struct own_address){0};
   pthread_mutex_unlock(&link->lock);
 }
 

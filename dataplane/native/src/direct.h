@@ -26,8 +26,6 @@ struct link *link_new(struct direct *direct, struct device *device, unsigned rea
 /* Removes its sessions as well. */
 void link_free(struct link *link);
 void link_set_endpoint(struct link *link, const struct endpoint *endpoint);
-/* Records leave from whichever address the kernel chooses, until one of the peer's has arrived. */
-void link_forget_own(struct link *link);
 /* Bytes of the longest packet, with struct tun_pi, that goes by this path. */
 void link_set_limit(struct link *link, uint32_t bytes);
 /* Packets for the device may be joined again, whatever it has refused. */

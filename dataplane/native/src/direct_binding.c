@@ -177,7 +177,7 @@ static napi_value get_source(napi_env env, napi_callback_info info) {
 static napi_value forget_own(napi_env env, napi_callback_info info) {
   napi_value values[1];
   struct link *link = link_arguments(env, info, 1, values);
-  if (link != NULL) link_forget_own(link);
+  if (link != NULL) roaming_forget_own(link);
   return NULL;
 }
 

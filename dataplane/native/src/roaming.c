@@ -17,11 +17,13 @@ static uint64_t milliseconds(void) {
 }
 
 /* Under the link's lock. Where both ends follow each other's last address, and each has sent to another one than it was
- * sent to, they would change places with each round trip for ever: ours stays for longer than that. */
+ * sent to, they would change places with each round trip for ever: ours stays for longer than that. So does the kernel's
+ * choice: until the peer has heard of another address of ours, its records come to the one before. */
 static void follow_own(struct link *link, const struct ends *ends) {
   if (own_address_equals(&link->own, &ends->own) || !own_address_is_set(&ends->own)) return;
   uint64_t now = milliseconds();
-  if (own_address_fits(&link->own, &link->endpoint) && now - link->own_since < OWN_STAYS) return;
+  bool serves = !own_address_is_set(&link->own) || own_address_fits(&link->own, &link->endpoint);
+  if (serves && now - link->own_since < OWN_STAYS) return;
   link->own = ends->own;
   link->own_since = now;
 }
@@ -76,6 +78,13 @@ void roaming_heard(struct session *session, const struct ends *ends) {
   }
   pthread_mutex_unlock(&link->lock);
   if (!known) ask(session, ends, ASK_AGAIN);
+}
+
+void roaming_forget_own(struct link *link) {
+  pthread_mutex_lock(&link->lock);
+  link->own = (struct own_address){0};
+  link->own_since = milliseconds();
+  pthread_mutex_unlock(&link->lock);
 }
 
 bool roaming_answered(struct session *session, const uint8_t content[QUESTION_LENGTH]) {
