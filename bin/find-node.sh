@@ -4,7 +4,7 @@
 self=$(readlink -f -- "$0") || exit 1
 root=${self%/*/*}
 
-# Node ≥ 22.18 strips types by itself; that is all the programs need.
+# What the programs need is ML-KEM with raw keys, in node:crypto, and that Node strips types by itself.
 usable() {
   [ -x "$1" ] || return 1
   version=$("$1" --version 2>/dev/null) || return 1
@@ -12,7 +12,7 @@ usable() {
   major=${version%%.*}
   minor=${version#*.}
   minor=${minor%%.*}
-  [ "$major" -gt 22 ] 2>/dev/null || { [ "$major" -eq 22 ] && [ "$minor" -ge 18 ]; } 2>/dev/null
+  [ "$major" -gt 25 ] 2>/dev/null || { [ "$major" -eq 24 ] && [ "$minor" -ge 21 ]; } 2>/dev/null
 }
 
 # By its own path: two packages bring a Node, one for each processor, and where both claim the name not every npm
@@ -28,6 +28,6 @@ find_node() {
 }
 
 find_node || {
-  echo "${self##*/}: needs Node 22.18 or newer: run ./dev build in $root, which brings one, or install it" >&2
+  echo "${self##*/}: needs Node 24.21, or 26 or newer: run ./dev build in $root, which brings one, or install it" >&2
   exit 78
 }

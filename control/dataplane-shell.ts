@@ -142,11 +142,11 @@ export class DataplaneShell {
         this.#negotiate('offer', { ...this.#attemptOf(effect), iceServers });
         return;
       case 'answer':
-        this.#negotiate('answer', { ...this.#attemptOf(effect), sdp: effect.sdp, iceServers });
+        this.#negotiate('answer', { ...this.#attemptOf(effect), ...saidBy(effect), iceServers });
         return;
       case 'accept': {
-        const { peer, negotiation, sdp } = effect;
-        this.#ask('accept', { peer, negotiation, sdp }, (reason) =>
+        const { peer, negotiation } = effect;
+        this.#ask('accept', { peer, negotiation, ...saidBy(effect) }, (reason) =>
           this.#options.take({ type: 'ended', peer, negotiation, reason }),
         );
         return;
@@ -194,7 +194,7 @@ export class DataplaneShell {
       method,
       params as Params<'answer'>,
       (reason) => take({ type: 'ended', peer, negotiation, reason }),
-      ({ sdp }) => take({ type: 'described', peer, negotiation, sdp }),
+      (description) => take({ type: 'described', peer, negotiation, ...description }),
     );
   }
 
@@ -249,6 +249,11 @@ export class DataplaneShell {
       log.debug('message not understood', { peer, reason: reasonOf(error) });
     }
   }
+}
+
+/** The peer’s description, and both epochs. */
+function saidBy({ sdp, keys, epochs }: Extract<Effect, { type: 'answer' | 'accept' }>) {
+  return { sdp, keys, epochs };
 }
 
 /** What the dataplane is told of our options. One that an older control configured takes the default for what that did

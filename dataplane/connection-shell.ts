@@ -19,6 +19,7 @@ import type { LinkEvent } from './core/link.ts';
 import { ControlShare, PeerBudgets, spend } from './core/peer-budget.ts';
 import { concluded, type Failures, takesOtherPort } from './core/port-choice.ts';
 import type { DirectShell } from './direct-shell.ts';
+import { Agreement, type AgreementParties } from './io/agreement.ts';
 import type { CandidateFilter } from './io/candidate-filter.ts';
 import { fingerprintOf } from './io/engine/sdp.ts';
 import type { IceServerWatch } from './io/ice-server-watch.ts';
@@ -44,6 +45,8 @@ export interface ConnectionShellOptions {
   readonly filter: CandidateFilter;
   readonly direct: DirectShell;
   readonly iceServers: IceServerWatch;
+  /** This node. Throws `bad_message` before `hello`. */
+  readonly self: () => AgreementParties['ours'];
   /** Undefined before `hello`. */
   readonly engine: () => Engine | undefined;
   readonly take: (event: LinkEvent) => void;
@@ -141,30 +144,40 @@ export class ConnectionShell {
   }
 
   async offer(params: Params<'offer'>): Promise<Result<'offer'>> {
-    const live = this.#connect(params, true);
+    const agreement = Agreement.offer(this.#parties(params), this.#options.direct.receiving());
+    const live = this.#connect(params, agreement);
     const offered = live.connection.offer();
     this.#options.opened();
     const sdp = await this.#orEnd(params.peer, params.negotiation, offered);
-    live.fingerprints.ours = fingerprintOf(sdp);
-    return { sdp };
+    live.fingerprint = fingerprintOf(sdp);
+    return { sdp, keys: agreement.keys };
   }
 
   async answer(params: Params<'answer'>): Promise<Result<'answer'>> {
-    const live = this.#connect(params, false);
+    const { keys, epochs } = params;
+    const agreement = Agreement.answer(this.#parties(params), this.#options.direct.receiving(), keys);
+    const live = this.#connect(params, agreement);
     const answered = live.connection.answer(params.sdp);
     this.#options.opened();
-    const sdp = await this.#orEnd(params.peer, params.negotiation, answered);
-    live.fingerprints.theirs = fingerprintOf(params.sdp);
-    live.fingerprints.ours = fingerprintOf(sdp);
+    const concluded = answered.then((sdp) => {
+      const ours = { epoch: epochs.ours, fingerprint: fingerprintOf(sdp) };
+      agreement.conclude(ours, { epoch: epochs.theirs, fingerprint: fingerprintOf(params.sdp), keys });
+      return sdp;
+    });
+    const sdp = await this.#orEnd(params.peer, params.negotiation, concluded);
     live.releaseCandidates();
-    return { sdp };
+    return { sdp, keys: agreement.keys };
   }
 
-  async accept({ peer, negotiation, sdp }: Params<'accept'>): Promise<Result<'accept'>> {
+  async accept({ peer, negotiation, sdp, keys, epochs }: Params<'accept'>): Promise<Result<'accept'>> {
     const live = this.#live.get(peer, negotiation);
-    if (live === undefined) throw new CryonetError('unknown_link');
-    await this.#orEnd(peer, negotiation, live.connection.accept(sdp));
-    live.fingerprints.theirs = fingerprintOf(sdp);
+    if (live?.fingerprint === undefined) throw new CryonetError('unknown_link');
+    const ours = { epoch: epochs.ours, fingerprint: live.fingerprint };
+    const concluded = live.connection
+      .accept(sdp)
+      .then(() => ({ epoch: epochs.theirs, fingerprint: fingerprintOf(sdp), keys }))
+      .then((theirs) => live.agreement.conclude(ours, theirs));
+    await this.#orEnd(peer, negotiation, concluded);
     live.releaseCandidates();
     return {};
   }
@@ -240,9 +253,13 @@ export class ConnectionShell {
     else live.ping();
   }
 
+  #parties({ peer, negotiation, identity }: Params<'offer'>): AgreementParties {
+    return { negotiation, ours: this.#options.self(), theirs: { id: peer, identity } };
+  }
+
   #connect(
-    { peer, negotiation, identity, route, replaces, iceServers: given }: Params<'offer'>,
-    offered: boolean,
+    { peer, negotiation, route, replaces, iceServers: given }: Params<'offer'>,
+    agreement: Agreement,
   ): LiveConnection {
     const { filter, log, take, notify, opened, iceServers } = this.#options;
     const engine = this.#options.engine();
@@ -252,7 +269,7 @@ export class ConnectionShell {
     take({ type: 'connect', peer, negotiation, route, replaces });
     const at = { peer, negotiation };
     const budget = this.#budgets.of(peer);
-    const otherPort = route === 'shared' && takesOtherPort(this.#failures, peer, offered);
+    const otherPort = route === 'shared' && takesOtherPort(this.#failures, peer, agreement.offered);
     if (otherPort) log.debug('by another UDP port: the one before leads nowhere', at);
     const narrow = this.#narrow.has(peer);
     const servers = iceServers.use(given);
@@ -296,7 +313,7 @@ export class ConnectionShell {
       },
     );
     const asked = route === 'relay' ? servers.filter((server) => server.kind === 'turn') : [];
-    const about = { route, offered, identity, narrow, asked, iceServers: servers };
+    const about = { route, agreement, narrow, asked, iceServers: servers };
     const live = new LiveConnection(connection, about);
     this.#live.add(peer, negotiation, live);
     return live;
@@ -382,7 +399,7 @@ export class ConnectionShell {
       live.takePong(message.number);
       this.#takeFull(peer, negotiation, live, { type: 'pong', number: message.number });
     } else if (message.type === 'full') this.#takeFull(peer, negotiation, live, { type: 'answered' });
-    else if (message.type === 'direct') direct.receive(peer, negotiation, message);
+    else if (message.type === 'renew') direct.renew(peer, negotiation, message);
     else if (message.type === 'lost') direct.unheard(peer);
     else if (message.type === 'bye') notify('bye', { peer });
     else {

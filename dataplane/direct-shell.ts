@@ -1,12 +1,12 @@
 /**
- * The shell's part for direct paths: their reducers, keys and sessions, by peer. It stands beside `shell.ts`, which
+ * The shell's part for direct paths: their reducers and keypairs, by peer. It stands beside `shell.ts`, which
  * tells it of connections and interfaces and hands on what comes over `wire`.
  */
 import { randomInt } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import type { DataplaneConfig, Result } from '../protocol/dataplane.ts';
-import type { DirectMessage } from '../protocol/direct.ts';
 import { CryonetError, reasonOf } from '../protocol/errors.ts';
+import type { RenewMessage } from '../protocol/keys.ts';
 import type { Log } from '../protocol/log.ts';
 import type { PeerStatus } from '../protocol/status.ts';
 import type { WireMessage } from '../protocol/wire.ts';
@@ -22,8 +22,9 @@ import {
 import { type Joining, newJoining, stepJoining } from './core/joining.ts';
 import { isMissing, quality } from './core/liveness.ts';
 import { type Bucket, newRenewals, take } from './core/peer-budget.ts';
-import { type Carrier, type Exchange, newExchange, sessionOf } from './direct-exchange.ts';
-import { type DirectCounters, type DirectLink, recordOverhead } from './io/direct.ts';
+import type { Agreement } from './io/agreement.ts';
+import { type DirectCounters, type DirectLink, type Keypair, recordOverhead } from './io/direct.ts';
+import type { Receiving } from './io/link-keys.ts';
 import { packetInformationSize, type TunFactory } from './io/tun.ts';
 import type { CandidatePair } from './io/webrtc.ts';
 
@@ -54,16 +55,20 @@ export interface DirectShellOptions {
   vanish(peer: string, known: boolean): void;
 }
 
+/** An open connection of both ends' shared ports. */
+export interface Carrier {
+  readonly negotiation: string;
+  readonly agreement: Agreement;
+  /** What ICE selected. */
+  readonly pair: CandidatePair;
+}
+
 interface Path {
-  /** The low byte of each of its receiver indices, by which the engine picks the thread that receives: records of old
-   *  and of new keys stay in order. */
-  readonly lane: number;
   readonly direct: Direct;
   readonly link: DirectLink;
   carrier: Carrier | undefined;
   /** Of the connection that the keys were agreed on over last. */
   ends: CandidatePair | undefined;
-  exchange: Exchange | undefined;
   /** Records received until the last tick. */
   heard: number;
   /** How this machine sent to the peer when that was looked at last. */
@@ -75,12 +80,10 @@ interface Path {
 export class DirectShell {
   readonly #options: DirectShellOptions;
   readonly #paths = new Map<string, Path>();
-  /** Whose session an index is. */
+  /** Whose keypair an index is of. */
   readonly #owners = new Map<number, string>();
-  /** By peer, its first message where that came before the connection was open at our end. */
-  readonly #early = new Map<string, { readonly negotiation: string; readonly message: DirectMessage }>();
-  /** Peers of which no records are sent. */
-  readonly #resting = new Set<string>();
+  /** Why no records are sent, by peer. */
+  readonly #resting = new Map<string, string>();
   #config: DataplaneConfig | undefined;
   /** Why there are no direct paths at all. */
   #unavailable: string | undefined;
@@ -102,10 +105,10 @@ export class DirectShell {
       this.#options.tuns.openDirect(
         { port, workers: config.workers, mark: config.fwmark, dscp: config.dscp },
         {
-          heard: (index) => this.#ofSession(index, { type: 'heard', index }),
+          heard: (index) => this.#ofKeypair(index, { type: 'heard', index }),
           answered: (index, number, rtt, opened) =>
-            this.#ofSession(index, { type: 'answered', index, number, rtt, opened }),
-          roamed: (index) => this.#ofSession(index, { type: 'roamed' }),
+            this.#ofKeypair(index, { type: 'answered', index, number, rtt, opened }),
+          roamed: (index) => this.#ofKeypair(index, { type: 'roamed' }),
         },
       );
     } catch (error) {
@@ -128,24 +131,23 @@ export class DirectShell {
     let path = this.#paths.get(peer);
     if (path?.carrier?.negotiation === carrier.negotiation) return;
     this.#resting.delete(peer);
-    if (path?.carrier === undefined) {
-      const link = this.#options.link(peer);
-      if (link === undefined) return;
-      path ??= this.#add(peer, link);
-    }
+    const link = path?.link ?? this.#options.link(peer);
+    const keypair = link && carrier.agreement.takeFirst();
+    if (link === undefined || keypair === undefined) return;
+    path ??= this.#add(peer, link);
     path.carrier = carrier;
     path.ends = carrier.pair;
-    path.exchange = undefined;
-    const { negotiation, offered } = carrier;
-    this.#take(peer, path, { type: 'begin', negotiation, offered });
-    const early = this.#early.get(peer);
-    this.#early.delete(peer);
-    if (early?.negotiation === negotiation) this.receive(peer, negotiation, early.message);
+    const { negotiation, agreement, pair } = carrier;
+    this.#take(peer, path, { type: 'begin', negotiation, offered: agreement.offered });
+    if (path.link.setEndpoint(pair.remote.address, pair.remote.port)) {
+      path.way = this.#wayTo(path);
+      this.#install(peer, path, keypair, 0);
+    } else path.direct.reason = 'unreachable address';
   }
 
-  /** The link goes by a connection of another port than records have. While they do not pass none is sent, not even to see
-   *  whether they do again: a router may forget where it sends them once nothing comes. */
-  rest(peer: string): void {
+  /** The link goes by a connection that records cannot follow. While they do not pass none is sent, not even to see whether
+   *  they do again: a router may forget where it sends them once nothing comes. */
+  rest(peer: string, reason: string): void {
     const path = this.#paths.get(peer);
     if (path?.direct.phase === 'up') return;
     if (path !== undefined) {
@@ -153,34 +155,38 @@ export class DirectShell {
       for (const [index, owner] of this.#owners) if (owner === peer) path.link.remove(index);
       this.forget(peer);
     }
-    this.#resting.add(peer);
+    this.#resting.set(peer, reason);
   }
 
-  receive(peer: string, negotiation: string, message: DirectMessage): void {
-    if (this.#unavailable !== undefined) return;
+  /** For the first keys of a negotiation: an index that no keypair has. */
+  receiving(): Receiving {
+    let index = 0;
+    while (index === 0 || this.#owners.has(index)) index = randomInt(2 ** 32);
+    return { index, udp: this.#unavailable === undefined };
+  }
+
+  /** The peer asks for the next keys, or answers. */
+  renew(peer: string, negotiation: string, message: RenewMessage): void {
     const path = this.#paths.get(peer);
-    if (path?.carrier?.negotiation !== negotiation) {
-      this.#early.set(peer, { negotiation, message });
-      return;
-    }
+    if (path?.carrier?.negotiation !== negotiation) return;
     try {
-      this.#agree(peer, path, path.carrier, message);
+      if (path.carrier.agreement.offered) this.#renewed(peer, path, path.carrier, message);
+      else this.#answer(peer, path, path.carrier, message);
     } catch (error) {
       if (!(error instanceof CryonetError)) throw error;
       path.direct.reason = 'the keys do not agree';
-      this.#options.log.warn('no keys for a direct path', { peer, reason: error.message });
+      this.#options.log.warn('no new keys for a direct path', { peer, reason: error.message });
     }
   }
 
   ended(peer: string, negotiation: string): void {
-    if (this.#early.get(peer)?.negotiation === negotiation) this.#early.delete(peer);
     const path = this.#paths.get(peer);
     if (path === undefined) return;
-    if (path.carrier?.negotiation === negotiation) path.carrier = path.exchange = undefined;
+    if (path.carrier?.negotiation === negotiation) path.carrier = undefined;
     this.#take(peer, path, { type: 'ended', negotiation });
   }
 
-  /** The interface of `peer` is gone, and its sessions with it. */
+  /** The interface of `peer` is gone, and its keypairs with it. */
   forget(peer: string): void {
     this.#resting.delete(peer);
     const path = this.#paths.get(peer);
@@ -218,7 +224,8 @@ export class DirectShell {
     const direct = this.#paths.get(peer)?.direct;
     if (direct?.phase === 'up') return { state: 'up', reason: '' };
     if (relayed) return { state: 'off', reason: 'relayed' };
-    if (this.#resting.has(peer)) return { state: 'off', reason: 'by another UDP port' };
+    const resting = this.#resting.get(peer);
+    if (resting !== undefined) return { state: 'off', reason: resting };
     return { state: direct?.phase ?? 'off', reason: direct?.reason ?? '' };
   }
 
@@ -257,12 +264,10 @@ export class DirectShell {
     const direct = newDirect(performance.now());
     if (this.#config!.segmentation === false) link.setSegmentation(false);
     const path: Path = {
-      lane: randomInt(256),
       direct,
       link,
       carrier: undefined,
       ends: undefined,
-      exchange: undefined,
       heard: 0,
       way: undefined,
       joining: newJoining(),
@@ -272,53 +277,44 @@ export class DirectShell {
     return path;
   }
 
-  #agree(peer: string, path: Path, carrier: Carrier, theirs: DirectMessage): void {
-    const { generation } = theirs;
-    if (generation > 0 && !carrier.offered) {
-      const { agreement } = path.direct;
-      if (agreement?.installed !== true || generation !== agreement.generation + 1) return;
-      if (!take(path.renewals, 1, performance.now())) {
-        this.#options.refused('renewal');
-        return;
-      }
-      const exchange = this.#newExchange(path, generation, theirs.key);
-      this.#install(peer, path, carrier, exchange, theirs);
-      this.#options.send(peer, carrier.negotiation, exchange.ours);
+  #answer(peer: string, path: Path, { agreement, negotiation }: Carrier, asked: RenewMessage): void {
+    const { agreement: last } = path.direct;
+    if (last?.installed !== true || asked.generation !== last.generation + 1) return;
+    if (!take(path.renewals, 1, performance.now())) {
+      this.#options.refused('renewal');
       return;
     }
-    const { exchange } = path;
-    if (exchange === undefined || exchange.ours.generation !== generation) return;
-    if (generation > 0 && Buffer.compare(theirs.echo ?? new Uint8Array(), exchange.ours.key) !== 0) return;
-    path.exchange = undefined;
-    this.#install(peer, path, carrier, exchange, theirs);
+    const { keypair, message } = agreement.answer(asked, this.#indexBeside(agreement));
+    this.#install(peer, path, keypair, asked.generation);
+    this.#options.send(peer, negotiation, message);
   }
 
-  #newExchange({ lane }: Path, generation: number, echo: Uint8Array | undefined): Exchange {
-    return newExchange({ generation, echo, lane, taken: this.#owners });
+  #renewed(peer: string, path: Path, { agreement }: Carrier, answer: RenewMessage): void {
+    const keypair = agreement.take(answer);
+    if (keypair !== undefined) this.#install(peer, path, keypair, answer.generation);
   }
 
-  #install(peer: string, path: Path, carrier: Carrier, exchange: Exchange, theirs: DirectMessage): void {
-    const { pair: ends, negotiation } = carrier;
-    const session = sessionOf(exchange, theirs, this.#config!.identity, carrier);
-    const { index, cipher, sendKey, receiveKey } = session;
-    const { generation } = theirs;
-    try {
-      if (generation === 0 && !path.link.setEndpoint(ends.remote.address, ends.remote.port)) {
-        path.direct.reason = 'unreachable address';
-        return;
-      }
-      if (generation === 0) path.way = this.#wayTo(path);
-      if (!path.link.add(session)) return;
-    } finally {
-      sendKey.fill(0);
-      receiveKey.fill(0);
-    }
+  /** With the low byte of the first one, by which the engine picks the thread that receives: records of old and of new
+   *  keys stay in order. */
+  #indexBeside({ keys }: Agreement): number {
+    let index = 0;
+    while (index === 0 || this.#owners.has(index)) index = randomInt(2 ** 24) * 256 + (keys.index & 255);
+    return index;
+  }
+
+  #install(peer: string, path: Path, keypair: Keypair, generation: number): void {
+    const { negotiation } = path.carrier!;
+    const { index, cipher, sendKey, receiveKey } = keypair;
+    const isNew = path.link.add(keypair);
+    sendKey.fill(0);
+    receiveKey.fill(0);
+    if (!isNew) return;
     this.#owners.set(index, peer);
-    this.#options.log.debug('direct keys', { peer, generation, cipher });
+    this.#options.log.debug('keys of a link', { peer, generation, cipher });
     this.#take(peer, path, { type: 'installed', negotiation, generation, index });
   }
 
-  #ofSession(index: number, event: DirectEvent): void {
+  #ofKeypair(index: number, event: DirectEvent): void {
     const peer = this.#owners.get(index);
     const path = peer === undefined ? undefined : this.#paths.get(peer);
     if (path === undefined) return;
@@ -340,12 +336,11 @@ export class DirectShell {
 
   #run(peer: string, path: Path, effect: DirectEffect): void {
     switch (effect.type) {
-      case 'agree': {
-        // A renewal that is tried again is the same one: an answer to the first try that is late counts.
-        const asked = path.exchange?.ours.generation === effect.generation ? path.exchange : undefined;
-        const exchange = asked ?? this.#newExchange(path, effect.generation, undefined);
-        path.exchange = exchange;
-        this.#options.send(peer, effect.negotiation, exchange.ours);
+      case 'renew': {
+        const agreement = path.carrier?.agreement;
+        if (agreement === undefined) return;
+        const message = agreement.ask(effect.generation, () => this.#indexBeside(agreement));
+        this.#options.send(peer, effect.negotiation, message);
         return;
       }
       case 'probe':

@@ -13,6 +13,7 @@ import type {
   Result,
 } from '../protocol/dataplane.ts';
 import { dataplaneVersion } from '../protocol/dataplane.ts';
+import { CryonetError } from '../protocol/errors.ts';
 import type { Log } from '../protocol/log.ts';
 import { Warnings } from '../protocol/warnings.ts';
 import { ConnectionShell } from './connection-shell.ts';
@@ -139,6 +140,7 @@ export class DataplaneShell {
       direct: this.#direct,
       iceServers: this.#iceServers,
       engine: () => this.#engine.engine,
+      self: () => this.#self(),
       take: (event) => this.#take(event),
       notify: (name, params) => this.#control?.notify(name, params),
       waiting: () => this.#control?.backlog ?? 0,
@@ -249,6 +251,11 @@ export class DataplaneShell {
 
   #close({ peer, negotiation }: Params<'close'>): void {
     this.#take({ type: 'close', peer, negotiation, reason: this.#connections.whyNot(peer, negotiation) });
+  }
+
+  #self() {
+    if (this.#config === undefined) throw new CryonetError('bad_message', 'hello comes first');
+    return { id: this.#config.node, identity: this.#config.identity };
   }
 
   /** A control that dies during its hello leaves it to the next one to wait: two would open two engines. */
@@ -366,17 +373,13 @@ export class DataplaneShell {
   }
 
   #beginDirect(link: Link, live: LiveConnection): void {
-    const { ours, theirs } = live.fingerprints;
     const pair = pairOf(link, live.connection.pair());
-    if (live.route !== 'shared' || pair === null || ours === undefined || theirs === undefined) return;
+    if (live.route !== 'shared' || pair === null) return;
     if (isRelayed(pair)) return;
-    if (pair.local.port !== this.#engine.engine?.udpPort) {
-      this.#direct.rest(link.peer);
-      return;
-    }
-    const { offered, identity } = live;
-    const carrier = { negotiation: link.active!, offered, identity, pair };
-    this.#direct.begin(link.peer, { ...carrier, fingerprints: { ours, theirs } });
+    if (!live.agreement.udp) this.#direct.rest(link.peer, 'the peer has none');
+    else if (pair.local.port !== this.#engine.engine?.udpPort)
+      this.#direct.rest(link.peer, 'by another UDP port');
+    else this.#direct.begin(link.peer, { negotiation: link.active!, agreement: live.agreement, pair });
   }
 
   #pair(link: Link): LinkReport['pair'] {

@@ -49,7 +49,7 @@ story(
       [a, 'b'],
       [b, 'a'],
     ] as const) {
-      const generations = [...node.program.output.matchAll(/direct keys peer=(\S+) generation=(\d+)/g)];
+      const generations = [...node.program.output.matchAll(/keys of a link peer=(\S+) generation=(\d+)/g)];
       assert.deepEqual(
         generations.map(([, of, generation]) => [of, generation]),
         [

@@ -10,7 +10,8 @@
  * a time: a new one replaces the old.
  */
 import * as z from 'zod/mini';
-import { bytes, candidateLine, negotiationId, nodeId, route, sdp } from './schema.ts';
+import { answerKeys, offerKeys } from './keys.ts';
+import { bytes, candidateLine, epoch, negotiationId, nodeId, route, sdp } from './schema.ts';
 import {
   candidatePair,
   counters,
@@ -128,16 +129,21 @@ const beginning = {
   /** The first name of its interface is that of another peer, which came before: it is given the second. */
   displaced: z.optional(z.boolean()),
 };
+/** Of both nodes, as they sign what they say of this negotiation. */
+const epochs = z.object({ ours: epoch, theirs: epoch });
 const nothing = z.object({});
 
 /** Requests: control asks, the dataplane answers. */
 export const requests = {
   /** Another configuration than the one in force closes every link first. */
   hello: { params: z.object({ version: z.int(), config: dataplaneConfig }), result: helloReply },
-  offer: { params: z.object(beginning), result: z.object({ sdp }) },
+  offer: { params: z.object(beginning), result: z.object({ sdp, keys: offerKeys }) },
   /** A connection of the same route is closed first, unless it is to be replaced. */
-  answer: { params: z.object({ ...beginning, sdp }), result: z.object({ sdp }) },
-  accept: { params: z.object({ ...attempt, sdp }), result: nothing },
+  answer: {
+    params: z.object({ ...beginning, sdp, keys: offerKeys, epochs }),
+    result: z.object({ sdp, keys: answerKeys }),
+  },
+  accept: { params: z.object({ ...attempt, sdp, keys: answerKeys, epochs }), result: nothing },
   /** Closes one connection; the link and its interface stay. */
   close: { params: z.object(attempt), result: nothing },
   /** Closes the link: its interface goes. */

@@ -9,6 +9,7 @@
  * are only added, and optional.
  */
 import * as z from 'zod/mini';
+import { answerKeys, type LinkKeys, offerKeys } from './keys.ts';
 import { bytes, candidateLine, epoch, negotiationId, nodeId, route, sdp } from './schema.ts';
 
 /** Signatures and MACs start with one of these, so that none can stand for another. */
@@ -95,11 +96,12 @@ export const body = z.discriminatedUnion('kind', [
     negotiation: negotiationId,
     route,
     sdp,
+    keys: offerKeys,
     /** The negotiation whose relayed connection goes on until this one is open. */
     replaces: z.optional(negotiationId),
     detail,
   }),
-  z.object({ ...common, kind: z.literal('answer'), negotiation: negotiationId, sdp }),
+  z.object({ ...common, kind: z.literal('answer'), negotiation: negotiationId, sdp, keys: answerKeys }),
   z.object({
     ...common,
     kind: z.literal('candidate'),
@@ -130,3 +132,9 @@ export type NeighborMessage = z.infer<typeof neighborMessage>;
 export type FloodMessage = z.infer<typeof floodMessage>;
 export type Body = z.infer<typeof body>;
 export type Route = z.infer<typeof route>;
+
+/** What a dataplane says of its end of a connection, in an offer or an answer. */
+export interface Description {
+  readonly sdp: string;
+  readonly keys: LinkKeys;
+}

@@ -1,7 +1,7 @@
 /** What two dataplanes say to each other over a link's `wire` datachannel, one MessagePack map each; and the one message
  *  on `data` that is no packet. */
 import * as z from 'zod/mini';
-import { directMessage } from './direct.ts';
+import { renewMessage } from './keys.ts';
 import { bytes } from './schema.ts';
 
 const packetBytes = z.int().check(z.minimum(1280), z.maximum(65_531));
@@ -36,7 +36,7 @@ export const wireMessage = z.discriminatedUnion('type', [
   /** A full packet with that number has arrived on `data`. */
   z.object({ type: z.literal('full'), number: z.int() }),
   z.object({ type: z.literal('pong'), number: z.int() }),
-  directMessage,
+  renewMessage,
   /** The sender's direct path is lost: it has no answer by it. Where the other end still hears, it cannot know. */
   z.object({ type: z.literal('lost') }),
   /** The sender's node stops, and has no control left to say so to the mesh. */

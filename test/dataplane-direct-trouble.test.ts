@@ -1,14 +1,16 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
-import { type DirectKeyPair, deriveDirectKeys, newDirectKeyPair } from '../dataplane/io/direct-keys.ts';
+import { Agreement, type Described } from '../dataplane/io/agreement.ts';
 import { fingerprintOf } from '../dataplane/io/engine/sdp.ts';
+import { newOfferKeys, newX25519 } from '../dataplane/io/link-keys.ts';
 import { MemoryTunFactory } from '../dataplane/io/memory-tun.ts';
 import type { Connection } from '../dataplane/io/webrtc.ts';
-import type { DirectMessage } from '../protocol/direct.ts';
+import type { RenewMessage } from '../protocol/keys.ts';
 import { encode } from '../protocol/msgpack.ts';
 import { parse } from '../protocol/schema.ts';
 import { wireMessage } from '../protocol/wire.ts';
-import { attemptWith, closeAfter, Pairs, type Side } from './dataplane-pair.ts';
+import { attemptWith, closeAfter, Pairs, type Side, twoOf } from './dataplane-pair.ts';
+import { epochs } from './descriptions.ts';
 import { VirtualClock } from './virtual-clock.ts';
 
 /** A dataplane, and a peer that speaks WebRTC and is the test in all else. */
@@ -16,12 +18,19 @@ interface Lab {
   readonly a: Side;
   readonly clock: VirtualClock;
   readonly pairs: Pairs;
-  /** Of both DTLS certificates. */
-  readonly fingerprints: { readonly a: string; readonly raw: string };
+  /** The peer's side of the keys. */
+  readonly agreement: Agreement;
   /** What `a` said of keys. */
-  readonly heard: DirectMessage[];
+  readonly heard: RenewMessage[];
   say(message: unknown): void;
 }
+
+const raw = { id: 'raw', identity: attemptWith('raw', '').identity };
+const parties = {
+  negotiation: 'r',
+  ours: raw,
+  theirs: { id: 'a', identity: attemptWith('a', '').identity },
+};
 
 /** With the link up, by a connection that one of both offered. */
 async function labOf(context: TestContext, offering: 'a' | 'raw'): Promise<Lab> {
@@ -29,7 +38,7 @@ async function labOf(context: TestContext, offering: 'a' | 'raw'): Promise<Lab> 
   const pairs = new Pairs();
   const a = await pairs.add('a', { direct: true });
   closeAfter(context, a);
-  const heard: DirectMessage[] = [];
+  const heard: RenewMessage[] = [];
   const say = (message: unknown) => void connection.send('wire', encode(message));
   let open = 0;
   const connection: Connection = pairs.network.engine('raw').connect(
@@ -44,7 +53,7 @@ async function labOf(context: TestContext, offering: 'a' | 'raw'): Promise<Lab> 
       message: (channel, bytes) => {
         if (channel !== 'wire') return;
         const message = parse(wireMessage, bytes);
-        if (message.type === 'direct') heard.push(message);
+        if (message.type === 'renew') heard.push(message);
         if (message.type === 'ping') say({ type: 'pong', number: message.number });
       },
       drain: () => {},
@@ -52,123 +61,115 @@ async function labOf(context: TestContext, offering: 'a' | 'raw'): Promise<Lab> 
       misused: () => {},
     },
   );
-  const attempt = attemptWith('raw', 'r');
-  const sdp = { a: '', raw: '' };
-  if (offering === 'a') {
-    sdp.a = (await a.shell.request('offer', attempt)).sdp;
-    sdp.raw = await connection.answer(sdp.a);
-    await a.shell.request('accept', { peer: 'raw', negotiation: 'r', sdp: sdp.raw });
-  } else {
-    sdp.raw = await connection.offer();
-    sdp.a = (await a.shell.request('answer', { ...attempt, sdp: sdp.raw })).sdp;
-    await connection.accept(sdp.a);
-  }
+  const agreement = await (offering === 'a' ? answering(a, connection) : offered(a, connection));
   await clock.until('the channels', () => open === 3);
   say({ type: 'hello', version: 1, packetInformation: false, mtu: 1500 });
-  await clock.until('the keys', () => heard.length > 0);
-  const fingerprints = { a: fingerprintOf(sdp.a), raw: fingerprintOf(sdp.raw) };
-  return { a, clock, pairs, fingerprints, heard, say };
+  await clock.until('the keys', () => installed({ a }).length > 0);
+  return { a, clock, pairs, agreement, heard, say };
 }
 
-/** The peer answers probes under the first keys, the private one of which is `pair`'s. `a` made the offer. */
-function answerProbes(
-  { pairs, fingerprints, heard }: Lab,
-  pair: DirectKeyPair,
-  message: DirectMessage,
-): void {
+async function answering(a: Side, connection: Connection): Promise<Agreement> {
+  const { sdp, keys } = await a.shell.request('offer', attemptWith('raw', 'r'));
+  const agreement = Agreement.answer(parties, { index: 1000, udp: true }, keys);
+  const answer = await connection.answer(sdp);
+  agreement.conclude(describedBy(answer), { ...describedBy(sdp), keys });
+  const accepted = { sdp: answer, keys: agreement.keys, epochs };
+  await a.shell.request('accept', { peer: 'raw', negotiation: 'r', ...accepted });
+  return agreement;
+}
+
+async function offered(a: Side, connection: Connection): Promise<Agreement> {
+  const agreement = Agreement.offer(parties, { index: 1000, udp: true });
+  const offer = { sdp: await connection.offer(), keys: agreement.keys, epochs };
+  const { sdp, keys } = await a.shell.request('answer', { ...attemptWith('raw', 'r'), ...offer });
+  await connection.accept(sdp);
+  agreement.conclude(describedBy(offer.sdp), { ...describedBy(sdp), keys });
+  return agreement;
+}
+
+function describedBy(sdp: string): Described {
+  return { epoch: epochs.ours, fingerprint: fingerprintOf(sdp) };
+}
+
+/** The peer answers probes under the first keys. */
+function answerProbes({ pairs, agreement }: Lab): void {
   const tuns = new MemoryTunFactory();
-  const [theirs] = heard;
-  const keys = deriveDirectKeys(
-    pair.agree(theirs!.key),
-    { identity: attemptWith('raw', '').identity, fingerprint: fingerprints.raw, message },
-    { identity: attemptWith('a', '').identity, fingerprint: fingerprints.a, message: theirs! },
-    false,
-  );
   tuns.join({ network: pairs.records, node: 'raw', address: pairs.network.addressOf('raw') });
   tuns.openDirect({ port: 2333, workers: 1, mark: 0 }, { heard() {}, answered() {}, roamed() {} });
   const options = { name: 'raw', alias: '', mtu: 1500, packetInformation: false, linkLocal: 'fe80::1' };
   const link = tuns.open(options, () => {}).direct()!;
   assert.ok(link.setEndpoint(pairs.network.addressOf('a'), 2333));
-  assert.ok(link.add({ index: message.index, peerIndex: theirs!.index, ...keys }));
+  assert.ok(link.add(agreement.takeFirst()!));
 }
 
-function keysOf(generation: number, changes: Partial<DirectMessage> = {}): DirectMessage {
+function renewal(generation: number, changes: Partial<RenewMessage> = {}): RenewMessage {
   return {
-    type: 'direct',
-    version: 1,
+    type: 'renew',
     generation,
     index: 1000 + generation,
-    key: newDirectKeyPair().publicKey,
-    ciphers: ['chacha20-poly1305'],
+    x25519: newX25519().publicKey,
     ...changes,
   };
 }
 
-/** Sessions that `a` installed. */
-function installed({ a }: Lab): unknown[] {
-  return a.lines.filter(({ message }) => message === 'direct keys').map(({ fields }) => fields.generation);
+/** Generations that `a` installed. */
+function installed({ a }: Pick<Lab, 'a'>): unknown[] {
+  return a.lines.filter(({ message }) => message === 'keys of a link').map(({ fields }) => fields.generation);
 }
 
-for (const [what, changes] of [
-  ['a key of small order', { key: new Uint8Array(32) }],
-  ['another version', { version: 2 }],
-] as const) {
-  test(`a peer that offers ${what} gets no direct path, a warning and a reason, and keeps its link`, async (context) => {
-    const lab = await labOf(context, 'raw');
-    lab.say(keysOf(0, changes));
-    await lab.clock.until('the warning', () => lab.a.lines.some(({ level }) => level === 'warn'));
-    const warnings = lab.a.lines.filter(({ level }) => level === 'warn');
-    assert.deepEqual(
-      warnings.map(({ message, fields }) => [message, fields.peer]),
-      [['no keys for a direct path', 'raw']],
-    );
-    assert.deepEqual(installed(lab), []);
-    const report = (await lab.a.hello()).links[0]!;
-    assert.deepEqual([report.state, report.path], ['up', 'datachannel']);
-    assert.deepEqual(report.direct, { state: 'off', reason: 'the keys do not agree' });
-    lab.say(keysOf(0));
-    await lab.clock.pass(100);
-    assert.deepEqual(installed(lab), [], 'a private key serves one agreement');
-  });
-}
+test('an offer or an answer with keys that are none ends the negotiation alone', async (context) => {
+  const { pairs, a, b } = await twoOf(context);
+  const none = new Uint8Array(32);
+  const attempt = attemptWith('b', 'x');
+  const offer = { sdp: 'v=0', keys: { ...newOfferKeys({ index: 7, udp: true }).keys, x25519: none }, epochs };
+  await assert.rejects(a.shell.request('answer', { ...attempt, ...offer }), { code: 'bad_message' });
+  assert.equal(a.report('b'), undefined, 'nothing was begun');
+  const { sdp, keys } = await a.shell.request('offer', attempt);
+  const answer = await b.shell.request('answer', { ...attemptWith('a', 'x'), sdp, keys, epochs });
+  for (const x25519 of [none, keys.x25519]) {
+    const bad = { ...answer, keys: { ...answer.keys, x25519 }, epochs };
+    const accepted = a.shell.request('accept', { peer: 'b', negotiation: 'x', ...bad });
+    await assert.rejects(accepted, { code: x25519 === none ? 'bad_message' : 'unknown_link' });
+  }
+  assert.deepEqual(a.report('b')!.connections, []);
+  await pairs.link(a, b);
+});
 
-test('our own key that comes back is none of the peer’s', async (context) => {
-  const lab = await labOf(context, 'a');
-  lab.say(lab.heard[0]);
+test('a renewal with a key of small order is one warning, and the keys before stay', async (context) => {
+  const lab = await labOf(context, 'raw');
+  lab.say(renewal(1, { x25519: new Uint8Array(32) }));
   await lab.clock.until('the warning', () => lab.a.lines.some(({ level }) => level === 'warn'));
-  assert.deepEqual(installed(lab), []);
+  assert.deepEqual(
+    lab.a.lines.filter(({ level }) => level === 'warn').map(({ message, fields }) => [message, fields.peer]),
+    [['no new keys for a direct path', 'raw']],
+  );
+  assert.deepEqual(installed(lab), [0]);
+  assert.equal((await lab.a.hello()).links[0]!.state, 'up');
 });
 
 test('the answerer takes the next generation and no other, answers it with its key, and each once', async (context) => {
   const lab = await labOf(context, 'raw');
   const { heard, clock } = lab;
-  const answers = async (message: DirectMessage) => {
+  const answers = async (message: RenewMessage) => {
     const before = heard.length;
     lab.say(message);
     await clock.pass(50);
     return heard.slice(before);
   };
-  assert.equal(heard[0]!.generation, 0);
-  assert.deepEqual(await answers(keysOf(1)), [], 'before the first');
-  assert.deepEqual(await answers(keysOf(0)), [], 'nobody asks for the first ones');
-  assert.deepEqual(await answers(keysOf(0)), []);
-  assert.deepEqual(await answers(keysOf(2)), []);
-  const renewal = keysOf(1);
-  const [answer, ...more] = await answers(renewal);
-  assert.deepEqual([answer!.generation, answer!.echo, more], [1, renewal.key, []]);
-  assert.notDeepEqual(answer!.key, heard[0]!.key);
-  assert.notEqual(answer!.index, heard[0]!.index);
-  assert.deepEqual(await answers(renewal), []);
-  assert.deepEqual(await answers(keysOf(3)), []);
+  assert.deepEqual(await answers(renewal(2)), []);
+  const asked = renewal(1);
+  const [answer, ...more] = await answers(asked);
+  assert.deepEqual([answer!.generation, answer!.echo, more], [1, asked.x25519, []]);
+  assert.deepEqual(await answers(asked), []);
+  assert.deepEqual(await answers(renewal(3)), []);
   assert.deepEqual(installed(lab), [0, 1]);
 });
 
 test('the offerer takes no answer to what it did not ask', async (context) => {
   const lab = await labOf(context, 'a');
-  for (const message of [keysOf(1), keysOf(0), keysOf(0), keysOf(1, { echo: lab.heard[0]!.key })])
-    lab.say(message);
+  for (const message of [renewal(1), renewal(1, { echo: newX25519().publicKey })]) lab.say(message);
   await lab.clock.pass(200);
-  assert.equal(lab.heard.length, 1);
+  assert.equal(lab.heard.length, 0);
   assert.deepEqual(installed(lab), [0]);
   assert.ok(!lab.a.lines.some(({ level }) => level === 'warn'));
 });
@@ -176,19 +177,16 @@ test('the offerer takes no answer to what it did not ask', async (context) => {
 test('the offerer takes no answer to a renewal but that which echoes its key', async (context) => {
   const lab = await labOf(context, 'a');
   const { a, clock, heard } = lab;
-  const pair = newDirectKeyPair();
-  const first = keysOf(0, { key: pair.publicKey });
-  answerProbes(lab, pair, first);
-  lab.say(first);
+  answerProbes(lab);
   await clock.until('the direct path', () => a.report('raw')?.path === 'direct');
-  await clock.until('a renewal', () => heard.length > 1, 125_000);
-  const [before, renewal] = heard;
-  assert.deepEqual([renewal!.generation, renewal!.echo], [1, undefined]);
-  for (const echo of [before!.key, newDirectKeyPair().publicKey]) lab.say(keysOf(1, { echo }));
-  lab.say(keysOf(1));
+  await clock.until('a renewal', () => heard.length > 0, 125_000);
+  const [asked] = heard;
+  assert.deepEqual([asked!.generation, asked!.echo], [1, undefined]);
+  lab.say(renewal(1, { echo: newX25519().publicKey }));
+  lab.say(renewal(1));
   await clock.pass(200);
   assert.deepEqual(installed(lab), [0]);
-  lab.say(keysOf(1, { echo: renewal!.key }));
+  lab.say(renewal(1, { echo: asked!.x25519 }));
   await clock.pass(200);
   assert.deepEqual(installed(lab), [0, 1]);
   assert.ok(!a.lines.some(({ level }) => level === 'warn'));
@@ -196,7 +194,6 @@ test('the offerer takes no answer to a renewal but that which echoes its key', a
 
 test('a peer whose records do not come leaves the link on its datachannel, as a path that is tried', async (context) => {
   const lab = await labOf(context, 'a');
-  lab.say(keysOf(0));
   await lab.clock.pass(30_000);
   const report = (await lab.a.hello()).links[0]!;
   assert.deepEqual([report.state, report.path, report.direct?.state], ['up', 'datachannel', 'trying']);

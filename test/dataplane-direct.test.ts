@@ -99,7 +99,7 @@ test('keys are renewed every two minutes under traffic, for as long as the link 
   await connect(lab);
   await goDirect(lab);
   const renewed = (side: Side) =>
-    side.lines.filter(({ message }) => message === 'direct keys').map(({ fields }) => fields.generation);
+    side.lines.filter(({ message }) => message === 'keys of a link').map(({ fields }) => fields.generation);
   for (let generation = 1; generation <= 2; generation++) {
     await lab.clock.pass(118_000);
     assert.equal(await lossOf(lab, 4000), 0);
@@ -180,7 +180,7 @@ test('a kernel that refuses direct paths is told of once in the log and in each 
     ['no direct paths: packets go by datachannels'],
   );
   assert.match(String(warnings[0]!.fields.reason), /EPERM/);
-  assert.deepEqual(b.report('a')!.direct, { state: 'off', reason: '' });
+  assert.deepEqual(b.report('a')!.direct, { state: 'off', reason: 'the peer has none' });
   assert.deepEqual(a.tun('b')!.direct(), undefined);
 });
 

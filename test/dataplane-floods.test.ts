@@ -1,9 +1,11 @@
 /** A linked peer that says more than any node does: it alone is cut off. */
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
+import { newAnswerKeys } from '../dataplane/io/link-keys.ts';
 import type { Connection } from '../dataplane/io/webrtc.ts';
 import { encode } from '../protocol/msgpack.ts';
 import { attemptWith, closeAfter, Pairs, packet, type Side } from './dataplane-pair.ts';
+import { epochs } from './descriptions.ts';
 import { waitFor } from './native/wait.ts';
 
 const hello = { type: 'hello', version: 1, packetInformation: false, mtu: 1500, saysReady: true, full: true };
@@ -28,8 +30,10 @@ async function hostilePeer(context: TestContext): Promise<{ a: Side; b: Side; pe
       misused: () => {},
     },
   );
-  const { sdp } = await a.shell.request('offer', attemptWith('hostile', 'h'));
-  await a.shell.request('accept', { peer: 'hostile', negotiation: 'h', sdp: await peer.answer(sdp) });
+  const offer = await a.shell.request('offer', attemptWith('hostile', 'h'));
+  const { keys } = newAnswerKeys({ index: 7, udp: false }, offer.keys);
+  const answer = { sdp: await peer.answer(offer.sdp), keys, epochs };
+  await a.shell.request('accept', { peer: 'hostile', negotiation: 'h', ...answer });
   await waitFor('the channels', () => open === 3);
   peer.send('wire', encode(hello));
   peer.send('wire', encode({ type: 'ready' }));

@@ -16,6 +16,7 @@ import type {
   Params,
 } from '../protocol/dataplane.ts';
 import type { Route } from '../protocol/signaling.ts';
+import { epochs } from './descriptions.ts';
 import { type LogLine, newLogLines } from './log-lines.ts';
 import { waitFor } from './native/wait.ts';
 
@@ -106,10 +107,10 @@ export class Pairs {
     const negotiation = `t-${++this.#negotiations}`;
     const iceServers = [...this.iceServers];
     const ours = { ...this.#attemptWith(b.id, negotiation, route), iceServers };
-    const { sdp } = await a.shell.request('offer', ours);
+    const offer = await a.shell.request('offer', ours);
     const theirs = { ...this.#attemptWith(a.id, negotiation, route), iceServers };
-    const answer = await b.shell.request('answer', { ...theirs, sdp });
-    await a.shell.request('accept', { peer: b.id, negotiation, sdp: answer.sdp });
+    const answer = await b.shell.request('answer', { ...theirs, ...offer, epochs });
+    await a.shell.request('accept', { peer: b.id, negotiation, ...answer, epochs });
     return negotiation;
   }
 

@@ -4,6 +4,7 @@ import { FakeNetwork } from '../dataplane/io/engine/fake.ts';
 import { requests } from '../protocol/dataplane.ts';
 import { check } from '../protocol/schema.ts';
 import { attemptWith, closeAfter, Pairs, packet, packetsOf, type Side, twoOf } from './dataplane-pair.ts';
+import { epochs } from './descriptions.ts';
 import { waitFor } from './native/wait.ts';
 
 test('two dataplanes that exchange descriptions and candidates have a link: an interface with carrier at either end', async (context) => {
@@ -271,14 +272,14 @@ test('five dataplanes in a full mesh carry a packet over each link', async (cont
 test('candidates that come before the answer wait for it, at most sixty-four of them', async (context) => {
   const { pairs, a, b } = await twoOf(context);
   pairs.mute.add('a').add('b');
-  const { sdp } = await a.shell.request('offer', attemptWith('b', 'early'));
-  const answer = await b.shell.request('answer', { ...attemptWith('a', 'early'), sdp });
+  const offer = await a.shell.request('offer', attemptWith('b', 'early'));
+  const answer = await b.shell.request('answer', { ...attemptWith('a', 'early'), ...offer, epochs });
   await waitFor('the candidate', () => b.candidates.length > 0);
   const { candidate } = b.candidates[0]!;
   const tell = (line: string) =>
     a.shell.notification('candidate', { peer: 'b', negotiation: 'early', candidate: line });
   tell(candidate);
   for (let i = 0; i < 1000; i++) tell(`candidate:${i} 1 UDP 1 192.0.2.1 ${i + 1} typ host`);
-  await a.shell.request('accept', { peer: 'b', negotiation: 'early', sdp: answer.sdp });
+  await a.shell.request('accept', { peer: 'b', negotiation: 'early', ...answer, epochs });
   await waitFor('the link', () => a.report('b')?.state === 'up' && b.report('a')?.state === 'up');
 });

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { staleForEver } from '../dataplane/io/ice-server-check.ts';
+import { newAnswerKeys, newOfferKeys } from '../dataplane/io/link-keys.ts';
 import { MemoryTunFactory } from '../dataplane/io/memory-tun.ts';
 import type { Connection } from '../dataplane/io/webrtc.ts';
 import { DataplaneShell } from '../dataplane/shell.ts';
@@ -11,6 +12,7 @@ import { encode } from '../protocol/msgpack.ts';
 import { parse } from '../protocol/schema.ts';
 import { type WireMessage, wireMessage } from '../protocol/wire.ts';
 import { attemptWith, closeAfter, configOf, Pairs, packet, type Side, twoOf } from './dataplane-pair.ts';
+import { answeredKeys, epochs } from './descriptions.ts';
 import { twins } from './interface-twins.ts';
 import { newLogLines } from './log-lines.ts';
 import { waitFor } from './native/wait.ts';
@@ -26,16 +28,18 @@ test('only one end has packet information: neither has an interface, and both sa
   assert.equal(a.tuns.devices.size + b.tuns.devices.size, 0);
 });
 
+const offered = (sdp: string) => ({ sdp, keys: newOfferKeys({ index: 7, udp: false }).keys, epochs });
+const answered = (sdp: string) => ({ sdp, keys: answeredKeys, epochs });
+
 test('a description that the engine refuses is bad_sdp, ends its connection alone, and the next attempt works', async (context) => {
   const { pairs, a, b } = await twoOf(context);
   const attempt = attemptWith('b', 'x');
   for (const sdp of ['nonsense', 'v=0\r\n', '\u0000']) {
-    await assert.rejects(a.shell.request('answer', { ...attempt, sdp }), { code: 'bad_sdp' });
+    await assert.rejects(a.shell.request('answer', { ...attempt, ...offered(sdp) }), { code: 'bad_sdp' });
   }
   await a.shell.request('offer', attempt);
-  await assert.rejects(a.shell.request('accept', { peer: 'b', negotiation: 'x', sdp: 'nonsense' }), {
-    code: 'bad_sdp',
-  });
+  const accepted = a.shell.request('accept', { peer: 'b', negotiation: 'x', ...answered('nonsense') });
+  await assert.rejects(accepted, { code: 'bad_sdp' });
   assert.deepEqual(a.report('b')!.connections, []);
   await pairs.link(a, b);
 });
@@ -43,9 +47,8 @@ test('a description that the engine refuses is bad_sdp, ends its connection alon
 test('what control may not ask is refused by code', async (context) => {
   const { a } = await twoOf(context);
   const attempt = attemptWith('b', 'x');
-  await assert.rejects(a.shell.request('accept', { peer: 'b', negotiation: 'x', sdp: 'v=0' }), {
-    code: 'unknown_link',
-  });
+  const early = a.shell.request('accept', { peer: 'b', negotiation: 'x', ...answered('v=0') });
+  await assert.rejects(early, { code: 'unknown_link' });
   await a.shell.request('offer', attempt);
   await assert.rejects(a.shell.request('offer', attempt), { code: 'bad_message', message: /exists/ });
   assert.deepEqual(await a.shell.request('close', { peer: 'b', negotiation: 'none' }), {});
@@ -273,8 +276,13 @@ async function rawPeer(pairs: Pairs, a: Side): Promise<{ connection: Connection;
       misused: () => {},
     },
   );
-  const { sdp } = await a.shell.request('offer', attemptWith('raw', 'r'));
-  await a.shell.request('accept', { peer: 'raw', negotiation: 'r', sdp: await connection.answer(sdp) });
+  const { sdp, keys } = await a.shell.request('offer', attemptWith('raw', 'r'));
+  const answer = {
+    sdp: await connection.answer(sdp),
+    keys: newAnswerKeys({ index: 7, udp: false }, keys).keys,
+    epochs,
+  };
+  await a.shell.request('accept', { peer: 'raw', negotiation: 'r', ...answer });
   await waitFor('the channels', () => open === 3 && heard.length > 0);
   return { connection, heard };
 }

@@ -31,6 +31,7 @@ import { check, parse } from '../protocol/schema.ts';
 import { body, neighborMessage } from '../protocol/signaling.ts';
 import { statusReport } from '../protocol/status.ts';
 import { fullPacket, fullPacketNumber, wireMessage } from '../protocol/wire.ts';
+import { answeredKeys, offeredKeys } from './descriptions.ts';
 import { Mutations } from './hostile/mutations.ts';
 import { temporaryFolder } from './socket-pair.ts';
 import { exampleReport } from './status-example.ts';
@@ -63,7 +64,7 @@ const rpc = [
   ...[
     { id: 1, method: 'offer', params: { ...attempt, identity: key, route: 'shared', iceServers: [server] } },
     { id: 2, method: 'stats', params: {} },
-    { id: 3, result: { sdp } },
+    { id: 3, result: { sdp, keys: offeredKeys } },
     { id: 4, error: { code: 'bad_sdp', message: 'no' } },
     { method: 'signal', params: { peer: 'b', frame: key } },
   ],
@@ -114,8 +115,8 @@ const decoders: Readonly<Record<string, Decoder>> = {
   ),
   'bodies of floods': shaped(
     (input) => parse(body, input),
-    { ...common, kind: 'offer', negotiation: 'n-1', route: 'relay', sdp },
-    { ...common, kind: 'answer', negotiation: 'n-1', sdp },
+    { ...common, kind: 'offer', negotiation: 'n-1', route: 'relay', sdp, keys: offeredKeys },
+    { ...common, kind: 'answer', negotiation: 'n-1', sdp, keys: answeredKeys },
     { ...common, kind: 'candidate', negotiation: 'n-1', candidates },
     { ...common, kind: 'reject', reason: 'failed', detail: 'why' },
     { ...common, kind: 'solicit', wide: true },
@@ -127,7 +128,7 @@ const decoders: Readonly<Record<string, Decoder>> = {
     { type: 'hello', version: 1, packetInformation: false, mtu: 1280, carries: 1440, full: true },
     { type: 'mtu', bytes: 1500 },
     { type: 'ping', number: 1, padding: key },
-    { type: 'direct', version: 1, generation: 0, index: 7, key, ciphers: ['aes-256-gcm'], echo: key },
+    { type: 'renew', generation: 1, index: 7, x25519: key, echo: key },
     { type: 'lost' },
   ),
   'full packets on data': { seeds: [fullPacket(7, 1280)], take: fullPacketNumber },

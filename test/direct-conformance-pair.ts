@@ -1,9 +1,9 @@
 /** Two devices with direct paths to each other, and what a conformance suite needs to know of the ground they stand on. */
 import assert from 'node:assert/strict';
 import { isDeepStrictEqual } from 'node:util';
-import type { DirectCounters, DirectEvents, DirectLink, DirectSession } from '../dataplane/io/direct.ts';
+import type { DirectCounters, DirectEvents, DirectLink, Keypair } from '../dataplane/io/direct.ts';
 import type { Tun, TunFactory, TunOptions } from '../dataplane/io/tun.ts';
-import type { DirectCipher } from '../protocol/direct.ts';
+import type { LinkCipher } from '../protocol/keys.ts';
 import { ethertype, numberOf } from './native/packets.ts';
 import type { TunLab } from './native/tun-conformance.ts';
 import { waitFor } from './native/wait.ts';
@@ -89,7 +89,7 @@ const lanes = { a: 1, b: 2 } as const;
 const other = { a: 'b', b: 'a' } as const;
 
 /** The session of a side that fits the other side's of the same generation. */
-export function sessionOf(side: Side, generation = 0, cipher: DirectCipher = 'aes-256-gcm'): DirectSession {
+export function sessionOf(side: Side, generation = 0, cipher: LinkCipher = 'aes-256-gcm'): Keypair {
   const index = (of: Side) => 0x100 * (generation + 1) + lanes[of];
   const key = (from: Side) => new Uint8Array(32).fill(0x10 * (generation + 1) + lanes[from]);
   const peer = other[side];
@@ -99,7 +99,7 @@ export function sessionOf(side: Side, generation = 0, cipher: DirectCipher = 'ae
 export interface PairOptions {
   readonly packetInformation?: boolean;
   readonly mtu?: number;
-  readonly cipher?: DirectCipher;
+  readonly cipher?: LinkCipher;
   /** Sessions of each end. */
   readonly generations?: number;
   /** Whether the first session is in use. */

@@ -43,7 +43,6 @@ export class DirectEnd {
   /** Packets by what became of them. Those for which there were no keys any more were lost by us. */
   readonly packets = { sent: 0, received: 0, withoutKeys: 0 };
   exchange: KeyMessage | undefined;
-  early: KeyMessage | undefined;
   carrier: { readonly negotiation: string; readonly offered: boolean } | undefined;
   records = 0;
 
@@ -80,8 +79,9 @@ export class DirectEnds {
   connect(negotiation: string, { offering = this.a, apart = 0 } = {}): void {
     for (const old of this.#connections) this.disconnect(old);
     this.#connections.add(negotiation);
+    const indices = new Map([this.a, this.b].map((end) => [end, ++this.#indices]));
     for (const [end, wait] of [[this.a, 0] as const, [this.b, apart] as const]) {
-      this.at(Math.max(0, wait), () => this.#begin(end, negotiation, end === offering));
+      this.at(Math.max(0, wait), () => this.#begin(end, negotiation, end === offering, indices));
     }
   }
 
@@ -152,7 +152,7 @@ export class DirectEnds {
   #run(end: DirectEnd, effect: DirectEffect): void {
     if (end === this.a) this.log.push({ at: this.now, effect });
     switch (effect.type) {
-      case 'agree': {
+      case 'renew': {
         const { negotiation, generation } = effect;
         assert.equal(end.carrier?.negotiation, negotiation, 'keys over a connection that is there');
         end.exchange = { negotiation, generation, index: ++this.#indices, answers: false };
@@ -198,14 +198,18 @@ export class DirectEnds {
     }
   }
 
-  #begin(end: DirectEnd, negotiation: string, offered: boolean): void {
+  #begin(
+    end: DirectEnd,
+    negotiation: string,
+    offered: boolean,
+    indices: ReadonlyMap<DirectEnd, number>,
+  ): void {
     if (!this.#connections.has(negotiation)) return;
     end.carrier = { negotiation, offered };
     end.exchange = undefined;
     this.happen(end, { type: 'begin', negotiation, offered });
-    const { early } = end;
-    end.early = undefined;
-    if (early?.negotiation === negotiation) this.#hearKeys(end, early);
+    const said = (of: DirectEnd) => ({ negotiation, generation: 0, index: indices.get(of)!, answers: false });
+    this.#install(end, said(end), said(this.#other(end)));
   }
 
   /** Reliable, and in order: all of them take the same time. */
@@ -214,13 +218,12 @@ export class DirectEnds {
     this.at(this.faults.delay[1], () => {
       if (!this.#connections.has(message.negotiation)) return;
       if (to.carrier?.negotiation === message.negotiation) this.#hearKeys(to, message);
-      else to.early = message;
     });
   }
 
   #hearKeys(end: DirectEnd, theirs: KeyMessage): void {
     const { negotiation, generation } = theirs;
-    if (generation > 0 && end.carrier?.offered === false) {
+    if (end.carrier?.offered === false) {
       assert.equal(generation, end.direct.agreement!.generation + 1);
       const ours = { negotiation, generation, index: ++this.#indices, answers: true };
       this.#install(end, ours, theirs);

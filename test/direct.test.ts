@@ -71,11 +71,9 @@ test('nothing is to be done before there are keys', () => {
   assert.equal(fittingPacket(direct), null);
 });
 
-test('a connection begins with keys of generation 0; installed, they are probed until they are answered', () => {
+test('the first keys of a connection are probed until they are answered', () => {
   const end = new End();
-  assert.deepEqual(end.feed({ type: 'begin', negotiation: 'n', offered: false }), [
-    { type: 'agree', negotiation: 'n', generation: 0 },
-  ]);
+  assert.deepEqual(end.feed({ type: 'begin', negotiation: 'n', offered: false }), []);
   const probe = { type: 'probe', index: 7, number: 0, bytes: 0 };
   assert.deepEqual(end.feed(installed(7), 100), [probe]);
   assert.equal(end.direct.phase, 'trying');
@@ -122,11 +120,11 @@ test('what is said of keys that are not there changes nothing', () => {
 
 test('the offerer renews after two minutes, and seals with the new keys as soon as the peer has answered', () => {
   const end = up(true);
-  assert.deepEqual(types(end.run(119_999, all)).includes('agree'), false);
-  const [at, effect] = end.run(120_500, all).find(([, { type }]) => type === 'agree')!;
+  assert.deepEqual(types(end.run(119_999, all)).includes('renew'), false);
+  const [at, effect] = end.run(120_500, all).find(([, { type }]) => type === 'renew')!;
   assert.ok(at >= 120_000 && at <= 120_400, `${at}`);
-  assert.deepEqual(effect, { type: 'agree', negotiation: 'n', generation: 1 });
-  assert.ok(!types(end.run(129_900, all)).includes('agree'), 'once');
+  assert.deepEqual(effect, { type: 'renew', negotiation: 'n', generation: 1 });
+  assert.ok(!types(end.run(129_900, all)).includes('renew'), 'once');
   assert.deepEqual(end.feed(installed(2, 1)), [
     { type: 'use', index: 2 },
     { type: 'probe', index: 2, number: 0, bytes: 0 },
@@ -137,8 +135,8 @@ test('the offerer renews after two minutes, and seals with the new keys as soon 
     'the old ones are still opened',
   );
   end.run(240_000, all);
-  const second = end.run(260_000, all).find(([, { type }]) => type === 'agree');
-  assert.deepEqual(second?.[1], { type: 'agree', negotiation: 'n', generation: 2 });
+  const second = end.run(260_000, all).find(([, { type }]) => type === 'renew');
+  assert.deepEqual(second?.[1], { type: 'renew', negotiation: 'n', generation: 2 });
   assert.deepEqual(end.feed(installed(3, 2)), [
     { type: 'remove', index: 1 },
     { type: 'use', index: 3 },
@@ -148,7 +146,7 @@ test('the offerer renews after two minutes, and seals with the new keys as soon 
 
 test('the answerer never renews; it opens the new keys at once and seals with them when it hears them', () => {
   const end = up(false);
-  assert.ok(!types(end.run(170_000, all)).includes('agree'));
+  assert.ok(!types(end.run(170_000, all)).includes('renew'));
   const probe = { type: 'probe', index: 2, number: 0, bytes: 0 };
   assert.deepEqual(end.feed(installed(2, 1)), [probe]);
   assert.deepEqual([end.direct.using?.index, end.direct.next?.index], [1, 2]);
@@ -159,7 +157,7 @@ test('the answerer never renews; it opens the new keys at once and seals with th
 test('keys are renewed after 2⁴⁰ records, however young they are', () => {
   const end = up(true);
   const after = (records: number) =>
-    types(end.run(end.now + 500, all, () => ({ ...quiet, records }))).includes('agree');
+    types(end.run(end.now + 500, all, () => ({ ...quiet, records }))).includes('renew');
   assert.ok(!after(2 ** 40 - 1));
   assert.ok(after(2 ** 40));
   end.feed(installed(2, 1));
@@ -181,9 +179,7 @@ test('another connection has keys of its own, while the path goes on with the ol
   const end = up(true);
   end.run(5000, all);
   end.feed({ type: 'ended', negotiation: 'n' });
-  assert.deepEqual(end.feed({ type: 'begin', negotiation: 'm', offered: true }), [
-    { type: 'agree', negotiation: 'm', generation: 0 },
-  ]);
+  assert.deepEqual(end.feed({ type: 'begin', negotiation: 'm', offered: true }), []);
   const effects = end.feed(installed(2, 0, 'm'));
   assert.deepEqual(
     effects[0],
@@ -309,7 +305,7 @@ test('a renewal that is not answered is tried again; after 180 s nothing is seal
   const effects = end.run(700_000, all);
   const times = (type: DirectEffect['type']) =>
     effects.flatMap(([at, each]) => (each.type === type ? [at] : []));
-  const asked = times('agree');
+  const asked = times('renew');
   assert.ok(asked[0]! >= 120_000 && asked[0]! < 125_000, `${asked[0]}`);
   assert.ok(asked.length > 20, 'for as long as there is something to renew');
   for (const [i, at] of asked.slice(1, 20).entries()) assert.ok(at - asked[i]! >= 10_000);
@@ -338,6 +334,6 @@ test('no probe is sealed with keys that are too old, and an answer to a late ren
 test('the side that does not renew leaves a path whose keys are too old as well', () => {
   const end = up(false);
   const effects = end.run(200_000, all);
-  assert.ok(effects.every(([, each]) => each.type !== 'agree'));
+  assert.ok(effects.every(([, each]) => each.type !== 'renew'));
   assert.equal(end.direct.phase, 'trying');
 });

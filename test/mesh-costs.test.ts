@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { neighborStatuses } from '../control/status.ts';
 import type { NeighborMessage } from '../protocol/signaling.ts';
+import { answeredKeys } from './descriptions.ts';
 import { Hostile } from './hostile/gossip.ts';
 import { formed, isFullMesh, nodeOf } from './mesh-view.ts';
 import { sizeOf } from './simulated-message.ts';
@@ -81,8 +82,9 @@ test('floods by all ways that a node signs itself cost so many bytes in a minute
     kind: 'answer',
     negotiation: 'x',
     sdp: 's'.repeat(16_384),
+    keys: answeredKeys,
     wide: true,
-    more: 'm'.repeat(16_000),
+    more: 'm'.repeat(14_800),
   };
   const stop = hostile.every(50, () => {
     for (const node of hostile.neighbors) {

@@ -1,13 +1,14 @@
 /** Floods of a member that does not keep to the rules: what they teach, what becomes of them, what they cost. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { answeredKeys, offeredKeys } from './descriptions.ts';
 import { Hostile } from './hostile/gossip.ts';
 import { formed, isFullMesh, linked, nodeOf } from './mesh-view.ts';
 import type { Simulation } from './simulation.ts';
 
-const offer = { kind: 'offer', negotiation: 'x', route: 'shared', sdp: 'v=0' };
+const offer = { kind: 'offer', negotiation: 'x', route: 'shared', sdp: 'v=0', keys: offeredKeys };
 /** As large as a body may be. */
-const large = { ...offer, sdp: 's'.repeat(16_384), more: 'm'.repeat(16_000) };
+const large = { ...offer, sdp: 's'.repeat(16_384), more: 'm'.repeat(14_800) };
 
 /** A full mesh of `size` nodes, one of which is hostile. */
 function withHostile(seed: number, size: number): { simulation: Simulation; hostile: Hostile } {
@@ -46,7 +47,7 @@ test('a flood that its sender did not sign goes nowhere and teaches no way', () 
 
 test('a flood that crossed the mesh before goes nowhere when it comes again', () => {
   const { simulation, hostile } = withHostile(81, 8);
-  const body = { kind: 'answer', negotiation: 'x', sdp: 'v=0' };
+  const body = { kind: 'answer', negotiation: 'x', sdp: 'v=0', keys: answeredKeys };
   const message = hostile.flood({ from: 'mallory', to: '*', signer: 'mallory', body });
   const first = floodsSent(simulation, () => hostile.say(nodeOf(simulation, 'n1'), message));
   assert.ok(first > 0);

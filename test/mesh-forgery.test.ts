@@ -13,6 +13,7 @@ import {
   type NeighborMessage,
   neighborMessage,
 } from '../protocol/signaling.ts';
+import { answeredKeys, offeredKeys } from './descriptions.ts';
 import { keyOf, testEnvironment } from './environment.ts';
 import { formed, isFullMesh, nodeOf, openOf, star, viewOf } from './mesh-view.ts';
 import type { SimulatedNode } from './simulated-node.ts';
@@ -160,9 +161,9 @@ function forge(
 }
 
 const drafts: readonly Record<string, unknown>[] = [
-  { kind: 'offer', negotiation: 'x', route: 'shared', sdp: 'v=0' },
-  { kind: 'offer', negotiation: 'x', route: 'relay', sdp: 'v=0' },
-  { kind: 'answer', negotiation: 'x', sdp: 'v=0' },
+  { kind: 'offer', negotiation: 'x', route: 'shared', sdp: 'v=0', keys: offeredKeys },
+  { kind: 'offer', negotiation: 'x', route: 'relay', sdp: 'v=0', keys: offeredKeys },
+  { kind: 'answer', negotiation: 'x', sdp: 'v=0', keys: answeredKeys },
   { kind: 'candidate', negotiation: 'x', candidates: ['candidate:1'] },
   { kind: 'reject', negotiation: 'x', reason: 'denied' },
   { kind: 'solicit' },
@@ -261,7 +262,12 @@ test('an answer to what has been answered before is ignored', () => {
   const { simulation } = recorded(52);
   const [n1, n3] = [nodeOf(simulation, 'n1'), nodeOf(simulation, 'n3')];
   const [negotiation] = openOf(n3, n1);
-  const answer = forge(simulation, 'n1', 'n1', { kind: 'answer', negotiation, sdp: 'v=0' });
+  const answer = forge(simulation, 'n1', 'n1', {
+    kind: 'answer',
+    negotiation,
+    sdp: 'v=0',
+    keys: answeredKeys,
+  });
   const [channel] = n3.mesh.neighbors.keys();
   const effects = simulation.happen(n3, { type: 'message', channel: channel!, message: answer });
   assert.deepEqual(effects, []);
@@ -345,6 +351,7 @@ test('a made-up introduction does not shut out a node that comes later', () => {
     negotiation: 'x',
     route: 'shared',
     sdp: 'v=0',
+    keys: offeredKeys,
     from: 'n7',
     epoch: thief.epoch,
   };

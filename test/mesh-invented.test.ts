@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Effect } from '../control/core/events.ts';
 import { offers } from '../control/core/offerer.ts';
+import { offeredKeys } from './descriptions.ts';
 import { Hostile } from './hostile/gossip.ts';
 import { formed, isFullMesh, linked, nodeOf } from './mesh-view.ts';
 import type { SimulatedNode } from './simulated-node.ts';
@@ -91,7 +92,7 @@ test('offers of invented nodes without end: so many are answered at a time, and 
   let i = 0;
   const stop = hostile.every(5, () => {
     const from = `invented-${i++ % 200}`;
-    const body = { kind: 'offer', negotiation: `x${i}`, route: 'shared', sdp: 'v=0' };
+    const body = { kind: 'offer', negotiation: `x${i}`, route: 'shared', sdp: 'v=0', keys: offeredKeys };
     hostile.say(n3, hostile.flood({ from, to: 'n3', signer: from, sender: hostile.record(from), body }));
   });
   simulation.pass(3000);
@@ -120,7 +121,7 @@ test('a peer has so many offers answered and candidates tried in a minute, whate
     const negotiation = `x${++i}`;
     const say = (body: Record<string, unknown>) =>
       hostile.say(victim, hostile.flood({ from: 'mallory', to: victim.id, signer: 'mallory', body }));
-    say({ kind: 'offer', negotiation, route: 'shared', sdp: 'v=0' });
+    say({ kind: 'offer', negotiation, route: 'shared', sdp: 'v=0', keys: offeredKeys });
     const third = Array.from({ length: 32 }, (_, j) => `candidate:1 1 UDP 1 192.0.2.1 ${1000 + j} typ host`);
     say({ kind: 'candidate', negotiation, candidates: third });
   });

@@ -9,6 +9,7 @@ import {
   requests,
 } from '../protocol/dataplane.ts';
 import { handshakeMessage } from '../protocol/handshake.ts';
+import { ciphertextSize, encapsulationKeySize } from '../protocol/keys.ts';
 import { body, neighborMessage, nodeRecord } from '../protocol/signaling.ts';
 import { wireMessage } from '../protocol/wire.ts';
 
@@ -34,7 +35,18 @@ const candidate = 'candidate:1 1 UDP 2122317823 192.0.2.7 2333 typ host';
 const record = bytesFrom(0x20, 40);
 const signed = { record, signature: bytesFrom(0x40, 64) };
 const directed = { from: 'berlin', to: 'ams-1', epoch, toEpoch: later, counter: 7 };
-const offerOf = { negotiation: 'mid0a1-1', route: 'shared', sdp };
+const keysOf = (index: number, kemSize: number) => ({
+  index,
+  x25519: bytesFrom(0, 32),
+  kem: bytesFrom(32, kemSize),
+  ciphers: ['aes-256-gcm', 'chacha20-poly1305'],
+  ecn: true,
+  udp: false,
+});
+const offered = keysOf(0x01020304, encapsulationKeySize);
+const answered = keysOf(0xfffefdfc, ciphertextSize);
+const epochs = { ours: epoch, theirs: later };
+const offerOf = { negotiation: 'mid0a1-1', route: 'shared', sdp, keys: offered };
 
 export const examples: readonly Example[] = [
   {
@@ -151,7 +163,11 @@ export const examples: readonly Example[] = [
     value: { kind: 'offer', ...offerOf, ...directed, replaces: 'mid0a1-0' },
     optional: ['replaces'],
   },
-  { name: 'body answer', schema: body, value: { kind: 'answer', negotiation: 'mid0a1-1', sdp, ...directed } },
+  {
+    name: 'body answer',
+    schema: body,
+    value: { kind: 'answer', negotiation: 'mid0a1-1', sdp, keys: answered, ...directed },
+  },
   {
     name: 'body candidate',
     schema: body,
@@ -203,6 +219,23 @@ export const examples: readonly Example[] = [
     optional: ['replaces'],
   },
   { name: 'body bye', schema: body, value: { kind: 'bye', ...directed, to: '*', toEpoch: 0 } },
+  {
+    name: 'wire renewal that asks',
+    schema: wireMessage,
+    value: { type: 'renew', generation: 1, index: 0x01020304, x25519: bytesFrom(0, 32) },
+  },
+  {
+    name: 'wire renewal that answers',
+    schema: wireMessage,
+    value: {
+      type: 'renew',
+      generation: 300,
+      index: 0xfffefdfc,
+      x25519: bytesFrom(32, 32),
+      echo: bytesFrom(0, 32),
+    },
+    optional: ['echo'],
+  },
   {
     name: 'wire hello',
     schema: wireMessage,
@@ -325,13 +358,21 @@ export const calls: { readonly [M in Method]: { readonly params: Params<M>; read
   },
   offer: {
     params: { ...attempt, identity: bytesFrom(32, 32), route: 'shared', iceServers },
-    result: { sdp },
+    result: { sdp, keys: offered },
   },
   answer: {
-    params: { ...attempt, identity: bytesFrom(64, 32), route: 'relay', iceServers: [], sdp },
-    result: { sdp },
+    params: {
+      ...attempt,
+      identity: bytesFrom(64, 32),
+      route: 'relay',
+      iceServers: [],
+      sdp,
+      keys: offered,
+      epochs,
+    },
+    result: { sdp, keys: answered },
   },
-  accept: { params: { ...attempt, sdp }, result: {} },
+  accept: { params: { ...attempt, sdp, keys: answered, epochs }, result: {} },
   close: { params: attempt, result: {} },
   remove: { params: { peer: 'ams-1' }, result: {} },
   stats: {

@@ -114,10 +114,10 @@ single(
     theirs.write(frame(encode([1, 77, null, {}])));
     theirs.write(frame(encode([1, 3, null, { links: [] }])));
     theirs.write(frame(encode([1, 3, null, { links: [] }])));
-    theirs.write(frame(encode([1, 1, null, { sdp: 'v=0' }])));
+    theirs.write(frame(encode([1, 1, null, calls.offer.result])));
     theirs.write(frame(encode([1, 2, { code: 'unknown_link', message: 'gone' }, null])));
     assert.deepEqual(await replies[2], { links: [] });
-    assert.deepEqual(await replies[0], { sdp: 'v=0' });
+    assert.deepEqual(await replies[0], calls.offer.result);
     await assert.rejects(replies[1]!, { code: 'unknown_link', message: 'gone' });
   },
 );

@@ -9,6 +9,7 @@ import { nextDeadline, step } from '../control/core/mesh.ts';
 import { type Mesh, newMesh } from '../control/core/state.ts';
 import type { LinkReport } from '../protocol/dataplane.ts';
 import type { NeighborMessage } from '../protocol/signaling.ts';
+import { answeredKeys, offeredKeys } from './descriptions.ts';
 import { keyOf, testEnvironment } from './environment.ts';
 import { EventQueue } from './event-queue.ts';
 import { freeze, sizeOf } from './simulated-message.ts';
@@ -275,9 +276,10 @@ export class Simulation {
           open: false,
           alive: true,
         });
+        const keys = effect.type === 'offer' ? offeredKeys : answeredKeys;
         this.at(5, () => {
           if (this.#find(node, peer, negotiation) === undefined) return;
-          this.happen(node, { type: 'described', peer, negotiation, sdp: `sdp of ${node.id}` });
+          this.happen(node, { type: 'described', peer, negotiation, sdp: `sdp of ${node.id}`, keys });
           this.happen(node, { type: 'candidate', peer, negotiation, candidate: 'candidate:1' });
           this.#tryOpen(node, peer, negotiation);
         });

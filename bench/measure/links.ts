@@ -60,9 +60,10 @@ async function negotiate([a, b]: readonly [Dataplane, Dataplane], link: number):
   const toB = { peer: `b${link}`, negotiation };
   const toA = { peer: `a${link}`, negotiation };
   const way = { route: 'shared' as const, iceServers: [] };
+  const epochs = { ours: 1, theirs: 1 };
   const offer = await a.call('offer', { ...toB, ...way, identity: b.identity });
-  const answer = await b.call('answer', { ...toA, ...way, identity: a.identity, sdp: offer.sdp });
-  await a.call('accept', { ...toB, sdp: answer.sdp });
+  const answer = await b.call('answer', { ...toA, ...way, identity: a.identity, ...offer, epochs });
+  await a.call('accept', { ...toB, ...answer, epochs });
   a.point(toB.peer, negotiation, addressOf(link, 1), b.udpPort);
   b.point(toA.peer, negotiation, addressOf(link, 0), a.udpPort);
 }

@@ -2,7 +2,7 @@
  *  comes back as an event. */
 import type { LinkReport } from '../../protocol/dataplane.ts';
 import type { Refusal } from '../../protocol/handshake.ts';
-import type { NeighborMessage, Route } from '../../protocol/signaling.ts';
+import type { Description, NeighborMessage, Route } from '../../protocol/signaling.ts';
 
 /** A way to a neighbor: `ws:<number>` or `link:<peer>`. */
 export type Channel = string;
@@ -27,7 +27,7 @@ export type MeshEvent =
   | { readonly type: 'dataplane-up'; readonly links: readonly LinkReport[] }
   | { readonly type: 'dataplane-down' }
   /** The dataplane made our offer, or our answer. */
-  | { readonly type: 'described'; readonly peer: string; readonly negotiation: string; readonly sdp: string }
+  | ({ readonly type: 'described'; readonly peer: string; readonly negotiation: string } & Description)
   | {
       readonly type: 'candidate';
       readonly peer: string;
@@ -40,6 +40,12 @@ export type MeshEvent =
   | { readonly type: 'bye'; readonly peer: string }
   | { readonly type: 'tick' }
   | { readonly type: 'stop' };
+
+/** Of both nodes, as they sign what they say of a negotiation. */
+interface Epochs {
+  readonly ours: number;
+  readonly theirs: number;
+}
 
 export type Level = 'debug' | 'info' | 'warn' | 'error';
 
@@ -55,16 +61,21 @@ export type Effect =
       /** The negotiation of the same route that goes on until this one is open. */
       readonly replaces: string | null;
     }
-  | {
+  | ({
       readonly type: 'answer';
       readonly peer: string;
       readonly identity: Uint8Array;
       readonly negotiation: string;
       readonly route: Route;
       readonly replaces: string | null;
-      readonly sdp: string;
-    }
-  | { readonly type: 'accept'; readonly peer: string; readonly negotiation: string; readonly sdp: string }
+      readonly epochs: Epochs;
+    } & Description)
+  | ({
+      readonly type: 'accept';
+      readonly peer: string;
+      readonly negotiation: string;
+      readonly epochs: Epochs;
+    } & Description)
   | {
       readonly type: 'add-candidate';
       readonly peer: string;

@@ -107,7 +107,7 @@ function take(turn: Turn, event: MeshEvent): void {
       dropReports(turn);
       return;
     case 'described':
-      describe(turn, event.peer, event.negotiation, event.sdp);
+      describe(turn, event.peer, event.negotiation, event);
       return;
     case 'candidate':
       ownCandidate(turn, event.peer, event.negotiation, event.candidate);

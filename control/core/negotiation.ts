@@ -5,7 +5,7 @@
  */
 
 import { backoff } from '../../protocol/backoff.ts';
-import { type Body, maxDetail, type Route } from '../../protocol/signaling.ts';
+import { type Body, type Description, maxDetail, type Route } from '../../protocol/signaling.ts';
 import { affordable, mayAnswer } from './answers.ts';
 import { sendBody } from './flood.ts';
 import { dropNeighbor } from './gossip.ts';
@@ -119,7 +119,7 @@ export function receiveBody(turn: Turn, body: Body): void {
 }
 
 /** The dataplane made our description: send it. */
-export function describe(turn: Turn, peer: string, negotiation: string, sdp: string): void {
+export function describe(turn: Turn, peer: string, negotiation: string, { sdp, keys }: Description): void {
   const link = turn.mesh.links.get(peer);
   const attempt = link?.attempts.get(negotiation);
   if (link === undefined || attempt === undefined) {
@@ -130,11 +130,11 @@ export function describe(turn: Turn, peer: string, negotiation: string, sdp: str
     attempt.phase = 'offered';
     const { route, replaces, wide } = attempt;
     const replacing = replaces === null ? {} : { replaces };
-    const draft = { kind: 'offer', negotiation, route, sdp, ...replacing, ...whyDown(link) } as const;
+    const draft = { kind: 'offer', negotiation, route, sdp, keys, ...replacing, ...whyDown(link) } as const;
     sendBody(turn, peer, draft, wide);
   } else {
     attempt.phase = 'connecting';
-    sendBody(turn, peer, { kind: 'answer', negotiation, sdp }, attempt.wide);
+    sendBody(turn, peer, { kind: 'answer', negotiation, sdp, keys }, attempt.wide);
   }
   if (attempt.local.length > 0) attempt.flushAt = turn.env.now;
   tend(turn, link);
@@ -319,7 +319,7 @@ function receiveOffer(turn: Turn, link: Link, offer: Body & { kind: 'offer' }): 
   const identity = mesh.membership.members.get(link.peer)?.record.key;
   if (link.offerer || identity === undefined) return;
   link.farReason = offer.detail ?? link.farReason;
-  const { negotiation, route, sdp, counter, wide = false } = offer;
+  const { negotiation, route, sdp, keys, counter, wide = false } = offer;
   const replaces = replacedBy(link, offer);
   const others = [...link.attempts.values()].filter(
     (old) => old.route === route && old.negotiation !== replaces,
@@ -339,7 +339,9 @@ function receiveOffer(turn: Turn, link: Link, offer: Body & { kind: 'offer' }): 
   link.attempts.set(negotiation, attempt);
   link.denied = false;
   link.retryAt = env.now + mesh.config.checkInterval;
-  turn.effects.push({ type: 'answer', peer: link.peer, identity, negotiation, route, replaces, sdp });
+  const epochs = { ours: mesh.self.epoch, theirs: offer.epoch };
+  const attempted = { peer: link.peer, identity, negotiation, route, replaces };
+  turn.effects.push({ type: 'answer', ...attempted, sdp, keys, epochs });
   if (link.early.negotiation === negotiation) {
     const { candidates } = link.early;
     link.early = { negotiation: '', candidates: [] };
@@ -358,7 +360,9 @@ function receiveAnswer(turn: Turn, link: Link, answer: Body & { kind: 'answer' }
   if (attempt === undefined || attempt.phase !== 'offered') return;
   attempt.phase = 'connecting';
   attempt.heardCounter = answer.counter;
-  turn.effects.push({ type: 'accept', peer: link.peer, negotiation: answer.negotiation, sdp: answer.sdp });
+  const { negotiation, sdp, keys } = answer;
+  const epochs = { ours: turn.mesh.self.epoch, theirs: answer.epoch };
+  turn.effects.push({ type: 'accept', peer: link.peer, negotiation, sdp, keys, epochs });
   receiveCandidates(turn, link, answer.negotiation, attempt.remote.splice(0));
 }
 

@@ -1,6 +1,6 @@
 /**
- * The direct path of one link: a reducer over `DirectEvent`, whose effects the shell runs. Keys are agreed on over the
- * `wire` of a connection and outlive it (`protocol/direct.ts`).
+ * The direct path of one link: a reducer over `DirectEvent`, whose effects the shell runs. Keys come
+ * with the descriptions of a connection, are renewed over its `wire`, and outlive it (`protocol/keys.ts`).
  *
  *        keys agreed on          a probe answered               probes unanswered
  *   off ───────────────► trying ────────────────► up ────────────────────────────► trying ──three answers──► up
@@ -78,7 +78,7 @@ interface Session {
   since: { readonly at: number; readonly records: number };
 }
 
-/** What is being agreed on, or was last, over one connection. */
+/** What is being agreed on, or was last, by one negotiation. */
 interface Agreement {
   readonly negotiation: string;
   /** We made its offer: we begin a renewal. */
@@ -126,7 +126,7 @@ interface Traffic {
 }
 
 export type DirectEvent =
-  /** A connection of both ends' shared ports is open. */
+  /** A connection of both ends' shared ports is open: its first keys are installed next. */
   | { readonly type: 'begin'; readonly negotiation: string; readonly offered: boolean }
   /** Records to `index` are opened from now on. */
   | {
@@ -155,8 +155,8 @@ export type DirectEvent =
   | ({ readonly type: 'tick' } & Traffic);
 
 export type DirectEffect =
-  /** Make keys for this generation, and tell the peer of them. */
-  | { readonly type: 'agree'; readonly negotiation: string; readonly generation: number }
+  /** Ask the peer for keys of this generation. */
+  | { readonly type: 'renew'; readonly negotiation: string; readonly generation: number }
   /** `bytes` of the IP packet; 0: as few as it can be. */
   | { readonly type: 'probe'; readonly index: number; readonly number: number; readonly bytes: number }
   /** Ask the peer there. */
@@ -227,7 +227,6 @@ export function step(direct: Direct, event: DirectEvent, now: number): DirectEff
     case 'begin': {
       const { negotiation, offered } = event;
       direct.agreement = { negotiation, offered, generation: 0, installed: false, askedAt: null };
-      effects.push({ type: 'agree', negotiation, generation: 0 });
       break;
     }
     case 'installed':
@@ -401,7 +400,7 @@ function renew(direct: Direct, now: number, effects: DirectEffect[]): void {
   } else if (askedAt === null || now < askedAt + retryAfter) return;
   agreement.installed = false;
   agreement.askedAt = now;
-  effects.push({ type: 'agree', negotiation, generation: generation + 1 });
+  effects.push({ type: 'renew', negotiation, generation: generation + 1 });
 }
 
 function expire(direct: Direct, now: number, effects: DirectEffect[]): void {

@@ -1,5 +1,5 @@
 /** The edge to direct paths: packets of a TUN device as records over UDP, without this process's JavaScript. */
-import type { DirectCipher } from '../../protocol/direct.ts';
+import type { LinkCipher } from '../../protocol/keys.ts';
 import type { Refusal } from '../core/admission.ts';
 import type { Counters } from './device.ts';
 
@@ -14,11 +14,11 @@ export interface DirectOptions {
 }
 
 /** One pair of keys under one receiver index. */
-export interface DirectSession {
+export interface Keypair {
   /** Ours, not 0. */
   readonly index: number;
   readonly peerIndex: number;
-  readonly cipher: DirectCipher;
+  readonly cipher: LinkCipher;
   /** 32 bytes each; copied. */
   readonly sendKey: Uint8Array;
   readonly receiveKey: Uint8Array;
@@ -89,8 +89,8 @@ export interface DirectLink {
   setLimit(bytes: number): void;
   /** Whether records leave together, to be cut on their way, as they do at first. */
   setSegmentation(on: boolean): void;
-  /** False where the index is taken. */
-  add(session: DirectSession): boolean;
+  /** Records to its index are opened from now on. False where that is taken. */
+  add(keypair: Keypair): boolean;
   /** Packets go by this session from now on; null: to the sink. */
   use(index: number | null): void;
   /** A session that is not in use; its keys are wiped. */

@@ -4,6 +4,7 @@ import { encode } from '../../protocol/msgpack.ts';
 import { parse } from '../../protocol/schema.ts';
 import { maxWireFrame, type WireMessage, wireMessage } from '../../protocol/wire.ts';
 import type { FullPackets } from '../core/full-packets.ts';
+import type { Agreement } from './agreement.ts';
 import { parseCandidate, remoteCandidate } from './engine/sdp.ts';
 import { RoundTrip } from './round-trip.ts';
 import type { CandidatePair, Connection, IceServer, Route, TurnServer } from './webrtc.ts';
@@ -17,16 +18,13 @@ const tellAgain = 700;
 export class LiveConnection {
   readonly connection: Connection;
   readonly route: Route;
-  /** We made its offer. */
-  readonly offered: boolean;
-  /** The peer's Ed25519 key. */
-  readonly identity: Uint8Array;
+  readonly agreement: Agreement;
+  /** Of our DTLS certificate, once our offer is there. */
+  fingerprint: string | undefined;
   /** TURN servers that were asked for a relay. */
   readonly asked: readonly TurnServer[];
   /** Its packets are of the least length. */
   readonly narrow: boolean;
-  /** Of the DTLS certificates, once the descriptions are there. */
-  readonly fingerprints: { ours?: string; theirs?: string } = {};
   readonly roundTrip = new RoundTrip();
   /** Pings since the peer was heard of last. */
   silentPings = 0;
@@ -52,12 +50,11 @@ export class LiveConnection {
 
   constructor(
     connection: Connection,
-    about: Pick<LiveConnection, 'route' | 'offered' | 'identity' | 'narrow' | 'asked' | 'iceServers'>,
+    about: Pick<LiveConnection, 'route' | 'agreement' | 'narrow' | 'asked' | 'iceServers'>,
   ) {
     this.connection = connection;
     this.route = about.route;
-    this.offered = about.offered;
-    this.identity = about.identity;
+    this.agreement = about.agreement;
     this.asked = about.asked;
     this.narrow = about.narrow;
     this.iceServers = about.iceServers;

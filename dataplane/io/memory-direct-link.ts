@@ -4,7 +4,7 @@
  */
 import { isIP, isIPv4, isIPv6, SocketAddress } from 'node:net';
 import { refusalOf } from '../core/admission.ts';
-import { type DirectCounters, type DirectLink, type DirectSession, recordOverhead } from './direct.ts';
+import { type DirectCounters, type DirectLink, type Keypair, recordOverhead } from './direct.ts';
 import type { Endpoint, MemoryDirect, MemoryRecord, MemoryReply, MemorySession } from './memory-direct.ts';
 
 /** Bytes, `PROBE_LENGTH` and `REPLY_LENGTH` in `probe.h`. */
@@ -102,7 +102,7 @@ export class MemoryDirectLink implements DirectLink {
     this.#limit = bytes;
   }
 
-  add({ index, peerIndex, cipher, sendKey, receiveKey }: DirectSession): boolean {
+  add({ index, peerIndex, cipher, sendKey, receiveKey }: Keypair): boolean {
     this.#expectOpen();
     if (index === 0) throw new RangeError('index 0');
     if (sendKey.length !== 32 || receiveKey.length !== 32) throw new TypeError('not a key');
