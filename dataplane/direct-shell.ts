@@ -2,7 +2,6 @@
  * The shell's part for direct paths: their reducers and keypairs, by peer. It stands beside `shell.ts`, which
  * tells it of connections and interfaces and hands on what comes over `wire`.
  */
-import { randomInt } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import type { DataplaneConfig, Result } from '../protocol/dataplane.ts';
 import { CryonetError, reasonOf } from '../protocol/errors.ts';
@@ -25,6 +24,7 @@ import { type Bucket, newRenewals, take } from './core/peer-budget.ts';
 import type { Agreement } from './io/agreement.ts';
 import { type DirectCounters, type DirectLink, type Keypair, recordOverhead } from './io/direct.ts';
 import type { Receiving } from './io/link-keys.ts';
+import { ReceiverIndices } from './io/receiver-indices.ts';
 import { packetInformationSize, type TunFactory } from './io/tun.ts';
 import type { CandidatePair } from './io/webrtc.ts';
 
@@ -80,8 +80,7 @@ interface Path {
 export class DirectShell {
   readonly #options: DirectShellOptions;
   readonly #paths = new Map<string, Path>();
-  /** Whose keypair an index is of. */
-  readonly #owners = new Map<number, string>();
+  readonly #indices = new ReceiverIndices();
   /** Why no records are sent, by peer. */
   readonly #resting = new Map<string, string>();
   #config: DataplaneConfig | undefined;
@@ -152,7 +151,7 @@ export class DirectShell {
     if (path?.direct.phase === 'up') return;
     if (path !== undefined) {
       path.link.use(null);
-      for (const [index, owner] of this.#owners) if (owner === peer) path.link.remove(index);
+      for (const index of this.#indices.of(peer)) path.link.remove(index);
       this.forget(peer);
     }
     this.#resting.set(peer, reason);
@@ -160,9 +159,7 @@ export class DirectShell {
 
   /** For the first keys of a negotiation: an index that no keypair has. */
   receiving(): Receiving {
-    let index = 0;
-    while (index === 0 || this.#owners.has(index)) index = randomInt(2 ** 32);
-    return { index, udp: this.#unavailable === undefined };
+    return { index: this.#indices.next(), udp: this.#unavailable === undefined };
   }
 
   /** The peer asks for the next keys, or answers. */
@@ -193,7 +190,7 @@ export class DirectShell {
     if (path === undefined) return;
     this.#paths.delete(peer);
     this.#options.vanish(peer, false);
-    for (const [index, owner] of this.#owners) if (owner === peer) this.#owners.delete(index);
+    for (const index of this.#indices.of(peer)) this.#indices.delete(index);
     if (path.direct.phase === 'up') this.#options.changed(peer, false);
   }
 
@@ -284,7 +281,7 @@ export class DirectShell {
       this.#options.refused('renewal');
       return;
     }
-    const { keypair, message } = agreement.answer(asked, this.#indexBeside(agreement));
+    const { keypair, message } = agreement.answer(asked, this.#indices.next(agreement.keys.index));
     this.#install(peer, path, keypair, asked.generation);
     this.#options.send(peer, negotiation, message);
   }
@@ -294,14 +291,6 @@ export class DirectShell {
     if (keypair !== undefined) this.#install(peer, path, keypair, answer.generation);
   }
 
-  /** With the low byte of the first one, by which the engine picks the thread that receives: records of old and of new
-   *  keys stay in order. */
-  #indexBeside({ keys }: Agreement): number {
-    let index = 0;
-    while (index === 0 || this.#owners.has(index)) index = randomInt(2 ** 24) * 256 + (keys.index & 255);
-    return index;
-  }
-
   #install(peer: string, path: Path, keypair: Keypair, generation: number): void {
     const { negotiation } = path.carrier!;
     const { index, cipher, sendKey, receiveKey } = keypair;
@@ -309,13 +298,13 @@ export class DirectShell {
     sendKey.fill(0);
     receiveKey.fill(0);
     if (!isNew) return;
-    this.#owners.set(index, peer);
+    this.#indices.set(index, peer);
     this.#options.log.debug('keys of a link', { peer, generation, cipher });
     this.#take(peer, path, { type: 'installed', negotiation, generation, index });
   }
 
   #ofKeypair(index: number, event: DirectEvent): void {
-    const peer = this.#owners.get(index);
+    const peer = this.#indices.ownerOf(index);
     const path = peer === undefined ? undefined : this.#paths.get(peer);
     if (path === undefined) return;
     if (event.type === 'roamed') {
@@ -339,7 +328,7 @@ export class DirectShell {
       case 'renew': {
         const agreement = path.carrier?.agreement;
         if (agreement === undefined) return;
-        const message = agreement.ask(effect.generation, () => this.#indexBeside(agreement));
+        const message = agreement.ask(effect.generation, () => this.#indices.next(agreement.keys.index));
         this.#options.send(peer, effect.negotiation, message);
         return;
       }
@@ -357,7 +346,7 @@ export class DirectShell {
         return;
       case 'remove':
         path.link.remove(effect.index);
-        this.#owners.delete(effect.index);
+        this.#indices.delete(effect.index);
         return;
       case 'fit': {
         const bytes = effect.bytes - path.link.endpoint().overhead - recordOverhead;
