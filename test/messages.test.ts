@@ -10,7 +10,8 @@ import { decode, encode } from '../protocol/msgpack.ts';
 import { RpcConnection, type RpcEvents } from '../protocol/rpc.ts';
 import { check, lastEpoch, parse } from '../protocol/schema.ts';
 import { statusReport } from '../protocol/status.ts';
-import { calls, type Example, examples, methods, notices, peculiar, refusedCall } from './messages.ts';
+import { calls, methods, notices, peculiar, refusedCall } from './calls.ts';
+import { type Example, examples } from './messages.ts';
 import { waitFor } from './native/wait.ts';
 import { RecordingSocket } from './pipe.ts';
 

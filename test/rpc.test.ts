@@ -6,7 +6,8 @@ import { CryonetError } from '../protocol/errors.ts';
 import { FrameReader, frame } from '../protocol/frame.ts';
 import { decode, encode } from '../protocol/msgpack.ts';
 import { RpcConnection, type RpcEvents } from '../protocol/rpc.ts';
-import { calls, examples, notices } from './messages.ts';
+import { calls, notices } from './calls.ts';
+import { examples } from './messages.ts';
 import { waitFor } from './native/wait.ts';
 import { type SocketPairs, socketPairs } from './socket-pair.ts';
 
