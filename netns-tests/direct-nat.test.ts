@@ -1,12 +1,13 @@
 /** Direct paths through NATs, and none through a relay. */
 import assert from 'node:assert/strict';
-import { behind } from './lab/behind.ts';
+import { behind, behindCarrier } from './lab/behind.ts';
 import { dropsOfPath, onPath } from './lab/direct.ts';
 import { farEnd, linked } from './lab/mesh.ts';
 import { coneNat, symmetricNat } from './lab/nat.ts';
 import { ping } from './lab/ping.ts';
 import { story } from './lab/story.ts';
 import { Train } from './lab/train.ts';
+import { timed } from './lab/wait.ts';
 
 /*
  *   n0 ── cone NAT ──┬── boot
@@ -66,5 +67,26 @@ story(
     lab.figures.push(`a gap of ${gap} ms`);
     assert.ok(gap < 3_000, lab.figures.at(-1));
     assert.equal((await left.peer(right.id))?.interface?.index, link.interface.index);
+  },
+);
+
+/*
+ *   n0 ── cone NAT ──┐
+ *   n1 ── cone NAT ──┴── the carrier's cone NAT, which hairpins ──┬── boot
+ *                                                                 └── server (STUN)
+ */
+story(
+  'two nodes at home behind the NAT of one carrier have a direct path that it turns round',
+  ['turnserver', 'nft', 'ping'],
+  async (lab) => {
+    const carrier = { ...coneNat(), hairpinning: true };
+    const { left, right } = await behindCarrier(lab, carrier, coneNat(), ['stun']);
+    const { value: link, milliseconds } = await timed(() => onPath('direct', [left, right], 40_000));
+    lab.figures.push(`direct ${milliseconds} ms after the start of both`);
+    const { pair } = await onPath('direct', [right, left], 1_000);
+    assert.match(pair?.remote.address ?? '', /^203\.0\.113\./);
+    assert.equal(link.pair?.remote.address, pair?.remote.address, 'either is at the carrier’s address');
+    const { sent, received } = await ping(left.namespace, farEnd(link), { count: 200, interval: 0.01 });
+    assert.equal(received, sent);
   },
 );

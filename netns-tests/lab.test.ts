@@ -17,7 +17,8 @@ story('every NAT kind behaves as it is called', ['turnserver', 'nft'], async (la
   const server = await startTurnServer(await internet.publicHost('server', 2));
   const kinds = [
     ...dependences.map((filtering) => coneNat(filtering)),
-    ...dependences.map((filtering) => ({ mapping: 'address-dependent' as const, filtering })),
+    ...dependences.map((filtering) => ({ ...coneNat(filtering), mapping: 'address-dependent' as const })),
+    ...dependences.map((filtering) => ({ ...coneNat(filtering), hairpinning: true })),
     symmetricNat(),
   ];
   const found = await Promise.all(

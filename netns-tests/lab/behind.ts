@@ -5,24 +5,19 @@ import { CryonetNode } from './node.ts';
 import { Internet } from './topology.ts';
 import { startTurnServer, type TurnServer } from './turn.ts';
 
+type Servers = readonly ('stun' | 'turn')[];
+
 /** A bootstrap node and a STUN and TURN server in public, and one node behind each NAT. */
 export async function behind(
   lab: Lab,
   kinds: readonly [NatKind, NatKind],
-  servers: readonly ('stun' | 'turn')[],
+  servers: Servers,
   /** What a node behind a NAT has instead of these, as `--ice-servers` takes them. */
   own: readonly ((server: TurnServer) => string)[] = [],
   /** Of coturn. */
   turnOptions?: readonly string[],
 ) {
-  const internet = await Internet.make(lab);
-  const server = await startTurnServer(await internet.publicHost('server', 2), turnOptions);
-  const options = ['--ice-servers', servers.map((kind) => server[kind]).join(',')];
-  const publicHost = await internet.publicHost('boot');
-  // As in the Internet, what is to an address of a private network is sent, and lost on the way. Where the kernel refuses
-  // it instead, coturn closes the allocation.
-  await server.host.configure(`route add default via ${publicHost.address}`);
-  const boot = new CryonetNode(publicHost, { listen: true, options }).start();
+  const { internet, boot, server, options } = await inPublic(lab, servers, turnOptions);
   const nodes: CryonetNode[] = [];
   for (const [index, kind] of kinds.entries()) {
     const [host] = await internet.home(kind, `n${index}`);
@@ -31,4 +26,25 @@ export async function behind(
   }
   const [left, right] = nodes as [CryonetNode, CryonetNode];
   return { internet, boot, left, right, server };
+}
+
+/** The same with the two at homes of one kind behind the NAT of one carrier. */
+export async function behindCarrier(lab: Lab, carrier: NatKind, home: NatKind, servers: Servers) {
+  const { internet, boot, server, options } = await inPublic(lab, servers);
+  const hosts = await internet.homesBehind(carrier, home, 'n0', 'n1');
+  const nodes = hosts.map((host) => new CryonetNode(host, { bootstrap: [boot], options }).start());
+  const [left, right] = nodes as [CryonetNode, CryonetNode];
+  return { internet, boot, left, right, server };
+}
+
+async function inPublic(lab: Lab, servers: Servers, turnOptions?: readonly string[]) {
+  const internet = await Internet.make(lab);
+  const server = await startTurnServer(await internet.publicHost('server', 2), turnOptions);
+  const options = ['--ice-servers', servers.map((kind) => server[kind]).join(',')];
+  const publicHost = await internet.publicHost('boot');
+  // As in the Internet, what is to an address of a private network is sent, and lost on the way. Where the kernel refuses
+  // it instead, coturn closes the allocation.
+  await server.host.configure(`route add default via ${publicHost.address}`);
+  const boot = new CryonetNode(publicHost, { listen: true, options }).start();
+  return { internet, boot, server, options };
 }

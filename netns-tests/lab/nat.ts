@@ -3,6 +3,7 @@
  *
  *   mapping     which destinations share one outer port: all (cone), those at one address, none (symmetric)
  *   filtering   who may send to an outer port: anyone, addresses sent to, addresses and ports sent to
+ *   hairpinning whether what is sent to an outer port from inside comes back in, as if from outside; unfiltered
  *
  * Linux's own masquerade keeps a port only while no other connection tracking entry wants it, so it maps by
  * address and port. A mapping that all destinations share is made here: the outer port is a hash of the inner
@@ -20,17 +21,22 @@ export type Dependence = (typeof dependences)[number];
 export interface NatKind {
   readonly mapping: Dependence;
   readonly filtering: Dependence;
+  readonly hairpinning: boolean;
 }
 
 /** One outer port per inner port, whatever the destination: hole punching works. */
 export function coneNat(filtering: Dependence = 'address-and-port-dependent'): NatKind {
-  return { mapping: 'endpoint-independent', filtering };
+  return { mapping: 'endpoint-independent', filtering, hairpinning: false };
 }
 
 /** A new outer port for each destination: what STUN tells about one is of no use to another, and nobody but
  *  that destination can be let in. */
 export function symmetricNat(): NatKind {
-  return { mapping: 'address-and-port-dependent', filtering: 'address-and-port-dependent' };
+  return {
+    mapping: 'address-and-port-dependent',
+    filtering: 'address-and-port-dependent',
+    hairpinning: false,
+  };
 }
 
 /**
@@ -45,8 +51,8 @@ export function natRules(kind: NatKind, outer: string, seed: number, zone = seed
   const translate =
     kind.mapping === 'address-and-port-dependent'
       ? 'oifname wan masquerade random, fully-random'
-      : `oifname wan meta l4proto udp add @behind { ${port} : ip saddr . udp sport }
-         oifname wan meta l4proto udp snat to ${outer} : ${port}
+      : `iifname lan meta l4proto udp add @behind { ${port} : ip saddr . udp sport }
+         iifname lan meta l4proto udp snat to ${outer} : ${port}
          oifname wan masquerade`;
   return `
     table ip nat {}
@@ -64,7 +70,7 @@ export function natRules(kind: NatKind, outer: string, seed: number, zone = seed
       }
       chain prerouting {
         type nat hook prerouting priority dstnat;
-        iifname wan ip daddr ${outer} dnat to udp dport map @behind
+        ${kind.hairpinning ? '' : 'iifname wan'} ip daddr ${outer} dnat to udp dport map @behind
       }
     }
     table ip filter {

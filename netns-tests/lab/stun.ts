@@ -70,6 +70,33 @@ async function ask(socket: Socket, host: string, port: number, change = 0): Prom
   return answer;
 }
 
+/** Whether what one socket sends to the outer address of another arrives there, from the outer address of the one. Each sends
+ *  to the other, as filtering may ask for. */
+async function hairpins(
+  sockets: readonly [Socket, Socket],
+  outer: readonly [string, string],
+): Promise<boolean> {
+  const { promise, resolve } = Promise.withResolvers<boolean>();
+  sockets[1].on('message', (_, { address, port }) => resolve(`${address}:${port}` === outer[0]));
+  let sent = 0;
+  const send = () => {
+    if (sent++ === tries) resolve(false);
+    else
+      for (const [from, to] of [
+        [0, 1],
+        [1, 0],
+      ] as const) {
+        const [address, port] = outer[to].split(':');
+        sockets[from].send('hairpin', Number(port), address);
+      }
+  };
+  send();
+  const timer = setInterval(send, retransmitMilliseconds);
+  const result = await promise;
+  clearInterval(timer);
+  return result;
+}
+
 async function open(): Promise<Socket> {
   const socket = createSocket('udp4');
   socket.bind();
@@ -89,16 +116,18 @@ export async function discover(
   if (here === undefined) throw new Error(`no answer from ${first}:${port}`);
   const otherPort = await ask(mapping, first, alternate);
   const otherAddress = await ask(mapping, second, alternate);
-  mapping.close();
   // A socket of its own: the one above has met the other addresses and ports.
   const filtering = await open();
-  await ask(filtering, first, port);
+  const there = await ask(filtering, first, port);
   const fromElsewhere = await ask(filtering, first, port, changeAddressAndPort);
   const fromOtherPort = await ask(filtering, first, port, changePort);
+  const hairpinning = await hairpins([mapping, filtering], [here, there!]);
+  mapping.close();
   filtering.close();
   return {
     mapping: dependence(otherAddress === here, otherPort === here),
     filtering: dependence(fromElsewhere !== undefined, fromOtherPort !== undefined),
+    hairpinning,
   };
 }
 

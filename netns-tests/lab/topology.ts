@@ -79,13 +79,36 @@ export class Internet {
 
   /** Hosts behind a router of this kind. */
   async home(kind: NatKind, ...labels: readonly string[]): Promise<Namespace[]> {
-    const home = ++this.#homes;
-    const router = await this.#lab.namespace(`router${home}`);
-    await this.#wires.plug(router, { as: 'wan', addresses: [this.#address()] });
-    const inside = await Switch.make(router, [`10.${home}.0.1/24`]);
-    await router.$`sysctl -qw net.ipv4.ip_forward=1`;
-    await router.rules(natRules(kind, router.address, home));
-    const nat: Router = { namespace: router, kind, seed: home, zone: home };
+    return this.#home(kind, this.#wires, this.#address(), labels);
+  }
+
+  /**
+   * Hosts each at a home of its own, whose router has an address of a carrier's (RFC 6598), which has a NAT as well.
+   *
+   *   host ── router ──┐ 100.64.0.0/10
+   *   host ── router ──┴── carrier ──┐ 203.0.113.0/24
+   */
+  async homesBehind(carrier: NatKind, kind: NatKind, ...labels: readonly string[]): Promise<Namespace[]> {
+    const { namespace } = await this.#router('carrier', carrier, this.#wires, this.#address());
+    const inside = await Switch.make(namespace, ['100.64.0.1/10']);
+    const hosts: Namespace[] = [];
+    for (const [index, label] of labels.entries()) {
+      hosts.push(...(await this.#home(kind, inside, `100.64.0.${index + 2}/10`, [label], '100.64.0.1')));
+    }
+    return hosts;
+  }
+
+  async #home(
+    kind: NatKind,
+    outside: Switch,
+    address: string,
+    labels: readonly string[],
+    gateway?: string,
+  ): Promise<Namespace[]> {
+    const home = this.#homes + 1;
+    const nat = await this.#router(`router${home}`, kind, outside, address);
+    const inside = await Switch.make(nat.namespace, [`10.${home}.0.1/24`]);
+    if (gateway !== undefined) await nat.namespace.configure(`route add default via ${gateway}`);
     const hosts: Namespace[] = [];
     for (const [index, label] of labels.entries()) {
       const host = await this.#lab.namespace(label);
@@ -95,6 +118,17 @@ export class Internet {
       hosts.push(host);
     }
     return hosts;
+  }
+
+  async #router(label: string, kind: NatKind, outside: Switch, address: string): Promise<Router> {
+    const home = ++this.#homes;
+    const namespace = await this.#lab.namespace(label);
+    await outside.plug(namespace, { as: 'wan', addresses: [address] });
+    // Where the kernel has br_netfilter, a bridge looks at the router's rules as well, and keeps what they send back inside
+    // to itself: past the translation of its source.
+    await namespace.$`sysctl -qe -w net.ipv4.ip_forward=1 net.bridge.bridge-nf-call-iptables=0`;
+    await namespace.rules(natRules(kind, namespace.address, home));
+    return { namespace, kind, seed: home, zone: home };
   }
 
   /** The router of a host behind NAT forgets every mapping, as in a restart, and makes others; with a new lease at
