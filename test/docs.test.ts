@@ -14,7 +14,16 @@ import { exampleReport, exampleTime } from './status-example.ts';
 
 const root = dirname(import.meta.dirname);
 const read = (path: string) => readFileSync(join(root, path), 'utf8');
-const pages = ['README.md', 'ARCHITECTURE.md', 'CONTRIBUTING.md', 'SECURITY.md', 'CHANGELOG.md'];
+const pages = [
+  'README.md',
+  'ARCHITECTURE.md',
+  'CONTRIBUTING.md',
+  'SECURITY.md',
+  'CHANGELOG.md',
+  'docs/decisions.md',
+  'docs/measurements.md',
+];
+const decisionLines = 8;
 const manuals = readdirSync(join(root, 'man')).map((name) => `man/${name}`);
 const { version, scripts, dependencies, optionalDependencies, devDependencies } = JSON.parse(
   read('package.json'),
@@ -119,6 +128,27 @@ suite('tables', () => {
     for (const name of Object.keys(scripts)) assert.ok(name === 'install' || named.has(name), name);
   });
 
+  test('decisions are short, newest first, and all in the index', () => {
+    const text = read('docs/decisions.md');
+    const [head, ...decisions] = text.split(/^## /m);
+    const titles = decisions.map((decision) => decision.split('\n', 1)[0]!);
+    const indexed = [...head!.matchAll(/^- \[(.+)\]\(#(.+)\)$/gm)];
+    assert.deepEqual(
+      indexed.map(([, title]) => title),
+      titles,
+    );
+    assert.deepEqual(
+      indexed.map(([, , anchor]) => anchor),
+      anchors(titles.map((title) => `## ${title}`).join('\n')),
+    );
+    const dates = titles.map((title) => /^(\d{4}-\d\d-\d\d): /.exec(title)![1]!);
+    assert.deepEqual(dates, dates.toSorted().reverse());
+    for (const decision of decisions) {
+      const lines = decision.trim().split('\n').slice(2);
+      assert.ok(lines.length > 0 && lines.length <= decisionLines, decision);
+    }
+  });
+
   test('CHANGELOG has this version', () => {
     assert.ok(read('CHANGELOG.md').includes(`\n## ${version} - `));
   });
@@ -148,7 +178,7 @@ suite('references', () => {
     for (const page of pages) {
       const links = read(page).matchAll(/\]\((?!https?:)([^)#]*)(?:#([^)]+))?\)/g);
       for (const [link, file, anchor] of links) {
-        const target = file || page;
+        const target = file ? join(dirname(page), file) : page;
         assert.ok(existsSync(join(root, target)), `${page}: ${link}`);
         if (anchor) assert.ok(anchors(read(target)).includes(anchor), `${page}: ${link}`);
       }
