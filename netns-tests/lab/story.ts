@@ -1,7 +1,7 @@
 /** A story is a test on a laboratory of its own, which is gone afterwards, whatever happened. */
 import { test } from 'node:test';
 import { Lab } from './lab.ts';
-import { lacks, type Tool } from './needs.ts';
+import { lacks, type Need } from './needs.ts';
 
 const boundMilliseconds = 120_000;
 
@@ -9,11 +9,11 @@ const boundMilliseconds = 120_000;
  *  logs of its programs. `timeout` in milliseconds, for what takes long by its nature. */
 export function story(
   name: string,
-  tools: readonly Tool[],
+  needs: readonly Need[],
   tell: (lab: Lab) => Promise<void>,
   timeout = boundMilliseconds,
 ): void {
-  const missing = lacks(tools).map(({ what, remedy }) => `needs ${what} (${remedy})`);
+  const missing = lacks(needs).map(({ what, remedy }) => `needs ${what} (${remedy})`);
   test(name, { skip: missing.join('; ') || false, timeout }, async (context) => {
     await using lab = new Lab();
     try {

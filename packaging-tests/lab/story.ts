@@ -1,6 +1,6 @@
 /** Stories that boot machines or look at packages: `story`, and what these need. */
 import type { Lab } from '../../netns-tests/lab/lab.ts';
-import type { Tool } from '../../netns-tests/lab/needs.ts';
+import type { Need } from '../../netns-tests/lab/needs.ts';
 import { story } from '../../netns-tests/lab/story.ts';
 
 /** To build the packages and to make the root trees. */
@@ -8,12 +8,12 @@ const always = ['unshare', 'mmdebstrap', 'dpkg-deb', 'rpmbuild', 'strip', 'aarch
 const toBoot = ['systemd-nspawn', 'nsenter', 'ping'] as const;
 
 /** What `run.ts` needs to prepare anything. */
-export const everything: readonly Tool[] = [...always, ...toBoot];
+export const everything: readonly Need[] = [...always, ...toBoot];
 
-export function machineStory(name: string, tools: readonly Tool[], tell: (lab: Lab) => Promise<void>): void {
+export function machineStory(name: string, tools: readonly Need[], tell: (lab: Lab) => Promise<void>): void {
   story(name, [...everything, ...tools], tell);
 }
 
-export function packageStory(name: string, tools: readonly Tool[], tell: (lab: Lab) => Promise<void>): void {
+export function packageStory(name: string, tools: readonly Need[], tell: (lab: Lab) => Promise<void>): void {
   story(name, [...always, ...tools], tell);
 }
