@@ -1,6 +1,6 @@
 /**
- * The machine's clock may be set at any time, by days. So what lasts is measured by the steady clock, which begins with
- * the process, and only what is shown is told by the machine's, as that is at the moment.
+ * Two clocks. The machine's clock may be set at any time, by days, so durations are measured by the steady clock, which
+ * begins with the process. Times that are shown are converted to the machine's clock as it is at that moment.
  */
 
 /** Milliseconds; only goes forward. */
@@ -13,7 +13,7 @@ export function byClock(steady: number): number {
   return Math.round(Date.now() - (steadyNow() - steady));
 }
 
-/** What another process has just told by the machine's clock, as our steady time. */
+/** A time of the machine's clock that another process has just told, as our steady time. */
 export function bySteady(clock: number): number {
   return steadyNow() - (Date.now() - clock);
 }

@@ -1,40 +1,41 @@
-/** What the command lines of the three programs have in common beyond what their library does. */
+/** What the command lines of the three programs share and commander does not do. */
 import type { Command } from 'commander';
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-/** The variable of an option: `LISTEN` of `--listen`. */
+/** The environment variable of an option: `LISTEN` for `--listen`. */
 export function environmentName(flag: string): string {
   return flag.replaceAll('-', '_').toUpperCase();
 }
 
-/** The same beyond doubt: other programs, too, have variables called TOKEN or CONFIG. It wins over the bare name. */
+/** `CRYONET_LISTEN` for `--listen`. It wins over the bare name, because other programs also read variables such as TOKEN
+ *  or CONFIG. */
 function ownEnvironmentName(flag: string): string {
   return `CRYONET_${environmentName(flag)}`;
 }
 
-/** Every name of the variables of these options. */
+/** Both variable names of each of these options. */
 export function variablesOf(flags: readonly string[]): string[] {
   return flags.flatMap((flag) => [environmentName(flag), ownEnvironmentName(flag)]);
 }
 
-/** The options of the dataplane that have a variable: of the node's, all that it is given. */
+/** The options of `cryonet-dataplane` that can be given by a variable. */
 export const dataplaneFlags = ['webrtc', 'tun-device', 'log-level', 'log-format'] as const;
 
-/** The variable that gives an option its value, if one does. An empty one counts as none. */
+/** The name of the variable that gives an option its value, if any does. An empty variable counts as unset. */
 export function givenVariable(flag: string, env: Environment): string | undefined {
   return [ownEnvironmentName(flag), environmentName(flag)].find((name) => env[name]);
 }
 
 interface Scanned {
-  /** One line about an option that takes a value and got none, if there is one. */
+  /** The error message about an option that takes a value and got none, if there is one. */
   readonly missing: string | undefined;
-  /** Whether `--` stands before the first operand: whatever it is, it is meant. */
+  /** Whether `--` stands before the first operand, which is then taken literally. */
   readonly meant: boolean;
 }
 
-/** Walks over a command line as commander does, which hands an option the next word whatever that is: forgotten, its
- *  value would be another option. `free`: an option whose value may look like one, unless it is one. */
+/** Finds an option whose value was forgotten. Commander takes the next word as the value, even if that is another option.
+ *  `free`: an option whose value may start with `--`, unless it is the name of an option. */
 export function scanCommandLine(argv: readonly string[], program: Command, free?: string): Scanned {
   const options = [program, ...program.commands].flatMap((each) => each.options);
   const names = new Set(['-h', '--help', '--', ...options.flatMap(({ short, long }) => [short, long])]);
@@ -56,7 +57,7 @@ export function scanCommandLine(argv: readonly string[], program: Command, free?
   return { missing: undefined, meant: false };
 }
 
-/** Without a value: it may be a secret. */
+/** The name of an option without `=value`, which may be a secret. */
 function nameOf(word: string): string {
   return word.split('=', 1)[0]!;
 }

@@ -6,8 +6,8 @@
  *   response     [1, number, null | {code, message}, result]
  *   notification [2, method, params]
  *
- * `hello` comes first and answers with every link; from then on the dataplane tells of each change. One control at
- * a time: a new one replaces the old.
+ * Control sends `hello` first; the reply lists every link, and from then on the dataplane reports each change. A
+ * dataplane serves one control at a time: a new one replaces the old one.
  */
 import * as z from 'zod/mini';
 import { answerKeys, offerKeys } from './keys.ts';
@@ -41,7 +41,8 @@ const iceServer = z.discriminatedUnion('kind', [
     port,
     user: z.string(),
     credential: z.string(),
-    /** Seconds that credentials last which are made of this one, a secret shared with the server; missing: it is one. */
+    /** Present: `credential` is a secret shared with the server, from which credentials are made that last so many
+     *  seconds. Missing: `credential` is used as it is. */
     lifetime: z.optional(z.int().check(z.minimum(1))),
   }),
 ]);
@@ -53,25 +54,25 @@ const dataplaneConfig = z.object({
   interfacePrefix: z.string(),
   autoInterfaceName: z.boolean(),
   packetInformation: z.boolean(),
-  /** Our own. */
+  /** Of this node. */
   identity,
-  /** Bytes of the largest packet on an interface, without packet information; with `autoMtu` the upper limit. */
+  /** MTU of the interfaces in bytes, packet information not included; with `autoMtu` the upper limit. */
   mtu: z.int().check(z.minimum(1280), z.maximum(65_531)),
-  /** An interface starts at 1280 and follows what its path carries. */
+  /** The MTU starts at 1280 and follows what the path carries. */
   autoMtu: z.boolean(),
-  /** Null: 2333 where it is free, else any. */
+  /** Null: 2333 if it is free, else any port. */
   udpPort: z.nullable(port),
-  /** SO_MARK of the UDP sockets; 0: none. */
+  /** SO_MARK of the UDP sockets; 0 is none. */
   fwmark: z.int().check(z.minimum(0), z.maximum(0xffff_ffff)),
-  /** DSCP of records, or 'copy': that of each packet; missing: 0. */
+  /** DSCP of records; 'copy' is that of the packet inside; missing is 0. */
   dscp: z.optional(z.union([z.int().check(z.minimum(0), z.maximum(63)), z.literal('copy')])),
   /** Whether packets may take the direct path. */
   direct: z.boolean(),
-  /** Threads each way for the direct path. */
+  /** Native threads of the direct path for each direction. */
   workers: z.int().check(z.minimum(1), z.maximum(16)),
-  /** False: records of the direct path never leave together. */
+  /** False: each record is sent by a system call of its own, without UDP_SEGMENT. */
   segmentation: z.optional(z.boolean()),
-  /** Globs over names: addresses of these interfaces alone are told to peers; none: of all. */
+  /** Globs over interface names. Only addresses of these are told to peers; empty or missing: of all. */
   interfaces: z.optional(z.array(interfaceGlob).check(z.maxLength(64))),
   /** Wins over `interfaces`. */
   excludeInterfaces: z.optional(z.array(interfaceGlob).check(z.maxLength(64))),
@@ -81,9 +82,9 @@ const linkReport = z.object({
   peer: nodeId,
   state: z.enum(['connecting', 'up', 'lost']),
   reason: z.string(),
-  /** The negotiation that carries the packets; null unless up. */
+  /** The negotiation of the connection in use; null where no connection is open, even if a direct path carries packets. */
   active: z.nullable(negotiationId),
-  /** Every connection there is, the active one included. */
+  /** All connections, including the active one. */
   connections: z.array(z.object({ negotiation: negotiationId, route, open: z.boolean() })),
   path: z.nullable(z.enum(['direct', 'datachannel'])),
   direct: z.optional(directStatus),
@@ -91,7 +92,7 @@ const linkReport = z.object({
   interface: z.nullable(interfaceStatus),
 });
 
-/** Null: not measured yet. */
+/** Figures of one link; null where not measured yet. */
 export const linkStats = z.object({
   peer: nodeId,
   rtt: z.nullable(z.number()),
@@ -100,45 +101,45 @@ export const linkStats = z.object({
   pathMtu: z.optional(z.nullable(z.int())),
   counters,
   dropped: z.optional(dropCounts),
-  /** Both ends of the path in use at this moment: a peer that moves is not reported each time. */
+  /** The path in use now. Reports do not repeat it each time a peer's address changes. */
   pair: z.optional(z.nullable(candidatePair)),
 });
 
 const helloReply = z.object({
   version: z.int(),
   pid: z.int(),
-  /** It was started by a control and ends when that does. */
+  /** A control started this dataplane, and it ends with its control. */
   child: z.boolean(),
   engine: z.string(),
   udpPort: port,
-  /** The port that was asked for was taken. */
+  /** Another program has the port that was asked for. */
   portTaken: z.boolean(),
   links: z.array(linkReport),
   warnings: z.optional(z.array(warning)),
 });
 
 const attempt = { peer: nodeId, negotiation: negotiationId };
-/** What a new connection needs; `identity` is the peer's. */
+/** What a new connection needs. `identity` is the peer's public key. */
 const beginning = {
   ...attempt,
   identity,
   route,
   iceServers: z.array(iceServer),
-  /** The connection of the same route, relayed, that stays until it is closed. */
+  /** The relayed connection that this one will replace. It stays open until control closes it. */
   replaces: z.optional(negotiationId),
-  /** The first name of its interface is that of another peer, which came before: it is given the second. */
+  /** The peer's interface gets its second name, because an earlier peer has the first. */
   displaced: z.optional(z.boolean()),
 };
-/** Of both nodes, as they sign what they say of this negotiation. */
+/** The epochs of both nodes in the bodies that they signed for this negotiation. */
 const epochs = z.object({ ours: epoch, theirs: epoch });
 const nothing = z.object({});
 
 /** Requests: control asks, the dataplane answers. */
 export const requests = {
-  /** Another configuration than the one in force closes every link first. */
+  /** A configuration that differs from the one in force first closes every link. */
   hello: { params: z.object({ version: z.int(), config: dataplaneConfig }), result: helloReply },
   offer: { params: z.object(beginning), result: z.object({ sdp, keys: offerKeys }) },
-  /** A connection of the same route is closed first, unless it is to be replaced. */
+  /** Closes a connection of the same route first, unless it is named by `replaces`. */
   answer: {
     params: z.object({ ...beginning, sdp, keys: offerKeys, epochs }),
     result: z.object({ sdp, keys: answerKeys }),
@@ -146,7 +147,7 @@ export const requests = {
   accept: { params: z.object({ ...attempt, sdp, keys: answerKeys, epochs }), result: nothing },
   /** Closes one connection; the link and its interface stay. */
   close: { params: z.object(attempt), result: nothing },
-  /** Closes the link: its interface goes. */
+  /** Closes the link and its interface. */
   remove: { params: z.object({ peer: nodeId }), result: nothing },
   stats: {
     params: nothing,
@@ -156,19 +157,19 @@ export const requests = {
   shutdown: { params: nothing, result: nothing },
 } as const;
 
-/** Notifications, both ways. */
+/** Notifications. Without another word they go from the dataplane to control. */
 export const notifications = {
-  /** A candidate: ours from the dataplane, the peer's from control. */
+  /** Both ways: our candidate from the dataplane, a peer's candidate from control. */
   candidate: z.object({ ...attempt, candidate: candidateLine }),
-  /** A frame on a link's `signal` datachannel. */
+  /** Both ways: a frame received from, or to be sent on, a link's `signal` datachannel. */
   signal: z.object({ peer: nodeId, frame: z.custom<Uint8Array>((value) => value instanceof Uint8Array) }),
-  /** From the dataplane: a link changed. */
+  /** A link changed. */
   link: linkReport,
-  /** From the dataplane: a connection ended before or after it was open. */
+  /** A connection ended, whether or not it was ever open. */
   ended: z.object({ ...attempt, route, reason: z.string() }),
-  /** From the dataplane: the peer's dataplane says that its node stops. */
+  /** The peer's dataplane says that its node stops. */
   bye: z.object({ peer: nodeId }),
-  /** From the dataplane: all its warnings, after each change. */
+  /** All warnings of the dataplane, sent after each change. */
   warnings: z.object({ warnings: z.array(warning) }),
 } as const;
 

@@ -1,9 +1,9 @@
 /**
- * The one error class and its closed table of codes. `ARCHITECTURE.md`, the exit codes and the replies on every
- * socket follow this table.
+ * The one error class and its closed table of codes, which replies on every socket carry. `ARCHITECTURE.md` repeats the
+ * table, and a test compares the two.
  */
 
-/** code: what it means, in words an operator can act on. */
+/** Each code with its meaning, in words that an operator can act on. */
 export const errorCodes = {
   bad_config: 'an option, variable or file has a value that cannot be used',
   unavailable: 'something of this machine is not there yet, full or read-only: tried again',
@@ -45,8 +45,8 @@ export const errorCodes = {
 
 export type ErrorCode = keyof typeof errorCodes;
 
-/** Exit codes of the three programs, as in sysexits.h: 0 done, 1 failed at run time, 75 (EX_TEMPFAIL) to be started again
- *  at once, 78 (EX_CONFIG) bad configuration: a service manager must not restart on it. */
+/** Exit codes of the three programs, from sysexits.h: 0 is success, 1 failure at run time, 75 (EX_TEMPFAIL) asks to be
+ *  started again at once, 78 (EX_CONFIG) is bad configuration, after which a service manager must not restart. */
 export const exitCode = { ok: 0, failure: 1, again: 75, config: 78 } as const;
 
 export class CryonetError extends Error {
@@ -60,20 +60,20 @@ export class CryonetError extends Error {
   }
 }
 
-/** Errors of the system that nothing mends but somebody who changes the configuration, a file or its rights. All others
- *  pass: a disk is full or read-only, an address or a device not there yet. */
+/** System errors that last until somebody changes the configuration, a file or its permissions. All others may pass: a
+ *  full or read-only disk, an address or a device that is not there yet. */
 const lasting: ReadonlySet<string> = new Set([
   ...['EACCES', 'EPERM', 'ENOTDIR', 'EISDIR', 'EEXIST', 'ELOOP', 'ENAMETOOLONG', 'ERR_INVALID_ARG_VALUE'],
 ]);
 
-/** What the system refused: `unavailable` where that may pass, else `bad_config`. */
+/** The error for a refused system call: `unavailable` if the cause may pass, else `bad_config`. */
 export function systemError(detail: string, cause: unknown): CryonetError {
   const { code } = cause as NodeJS.ErrnoException;
   const passes = code !== undefined && !lasting.has(code);
   return new CryonetError(passes ? 'unavailable' : 'bad_config', detail, { cause });
 }
 
-/** Whether time may mend it, and trying again is of use. */
+/** Whether trying again later may help. */
 export function mayPass(thrown: unknown): boolean {
   return (
     thrown instanceof CryonetError && !['bad_config', 'version_mismatch', 'internal'].includes(thrown.code)

@@ -8,11 +8,11 @@ export function frame(payload: Uint8Array): Uint8Array<ArrayBuffer> {
   return framed;
 }
 
-/** Cuts a stream into frames. A length over the limit is refused before anything is kept for it. */
+/** Cuts a stream into frames. A length over the limit is refused before memory is allocated for it. */
 export class FrameReader {
   readonly #limit: number;
   readonly #header = new Uint8Array(4);
-  /** The frame that is being filled; undefined while the header is. */
+  /** The frame that is being filled; undefined while the header is being filled. */
   #payload: Uint8Array | undefined;
   #filled = 0;
 
@@ -20,8 +20,8 @@ export class FrameReader {
     this.#limit = limit;
   }
 
-  /** The frames that `chunk` completes, each the caller's to keep. Throws `frame_too_large`; the stream is then of
-   *  no more use. */
+  /** Returns the frames that `chunk` completes; the caller owns them. Throws `frame_too_large`, after which the stream
+   *  cannot be used any more. */
   push(chunk: Uint8Array): Uint8Array[] {
     const frames: Uint8Array[] = [];
     let at = 0;
@@ -41,7 +41,7 @@ export class FrameReader {
     return frames;
   }
 
-  /** The header is there. An empty frame is whole at once. */
+  /** Called when the header is complete. Returns an empty frame at once, since no byte will follow for it. */
   #begin(): Uint8Array | undefined {
     const size = new DataView(this.#header.buffer).getUint32(0);
     if (size > this.#limit) {

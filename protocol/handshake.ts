@@ -12,14 +12,14 @@
  *   mac       = HMAC-SHA-256(K, domain ‖ T)         domain: `clientProof` or `serverProof`
  *   signature = Ed25519(identity, domain ‖ T)
  *
- * Who does not take the other side for its ID proves itself all the same, by the domain `clientRefusal` or
- * `serverRefusal` and code ‖ 0 ‖ key behind T: the other side may believe that. A refusal without a proof is a reason to
- * try again, and nothing more.
+ * A side that refuses the other proves itself all the same, with the domain `clientRefusal` or `serverRefusal` and
+ * code ‖ 0 ‖ key after T, so that the other side can believe the refusal. A refusal without a proof is a reason to try
+ * again, and nothing more.
  *
  *   frame keys = HKDF-SHA-256(ikm X25519(dh), salt K, info "cryonet.2 frames" ‖ T), 64 bytes: client → server, then back
  *
  * Every later message is AES-256-GCM(frame key, nonce = 0⁴ ‖ u64 counter from 0): ciphertext ‖ 16-byte tag.
- * The token itself is never sent; scrypt makes guessing it from a `mac` dear.
+ * The token itself is never sent. scrypt makes guessing it from a recorded `mac` expensive.
  */
 import * as z from 'zod/mini';
 import { bytes, epoch, nodeId } from './schema.ts';
@@ -47,7 +47,7 @@ export const refuseCodes = [
 
 const refusal = z.object({
   code: z.enum(refuseCodes),
-  /** Of `id_in_use` and `identity_mismatch`: the key that has the ID, as whoever refuses knows it. */
+  /** With `id_in_use` and `identity_mismatch`: the key that the refusing side knows for the ID. */
   key: z.optional(bytes(32, 32)),
 });
 

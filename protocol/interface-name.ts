@@ -1,34 +1,33 @@
-/** Names of interfaces. IFNAMSIZ leaves 15 bytes (linux/if.h). */
+/** Names of interfaces. IFNAMSIZ leaves 15 bytes for a name (linux/if.h). */
 import { createHash } from 'node:crypto';
 
 const maxLength = 15;
 const hashLength = 7;
-/** What stands in front of the hash: the prefix, which may be one longer, and the start of the ID. */
+/** Characters before the `~`: the prefix and the start of the ID. A prefix of eight is longer and is not cut. */
 const readableLength = maxLength - hashLength - 1;
-/** RFC 4648 base32, lower case: no letter a shell or a config file minds. */
+/** RFC 4648 base32 in lower case, safe in shells and configuration files. */
 const alphabet = 'abcdefghijklmnopqrstuvwxyz234567';
 
 /**
- * `<prefix><peer>` where that fits, else the prefix, the start of the ID, `~` and a hash of the whole ID. An ID has no
- * `~`, so that a short form never meets a full one.
+ * The name that the interface to `peer` should have: `<prefix><peer>` if that fits, else a short form of the prefix, the
+ * start of the ID, `~` and a hash of the whole ID. No ID contains `~`, so a short form never equals a full name.
  */
 export function interfaceName(prefix: string, peer: string): string {
   return isWhole(prefix, peer) ? prefix + peer : shortForm(prefix, peer, peer);
 }
 
 /**
- * What the interface to `peer` may be called, first the name that it should have. That one may be taken: by an interface
- * of somebody else's, or by a long ID of the same short form. The second is another short form, as lasting as the first.
- * Who chooses IDs can have them take both names of another's, but not the last, a template for which the kernel finds a
- * free number.
+ * The names that the interface to `peer` may have, best first. The first may be taken by a foreign interface or by an ID
+ * with the same short form. The second is another short form, as stable as the first. Somebody who chooses an ID for it
+ * can take both, but not the third, a template for which the kernel finds a free number.
  */
 export function interfaceNames(prefix: string, peer: string): readonly string[] {
   return [interfaceName(prefix, peer), shortForm(prefix, peer, `${peer}~`), `${prefix}~%d`];
 }
 
 /**
- * Whose name the one of `peer` is: of the long IDs that ask for the same, the first in `known`. What fits in 15 bytes of a
- * hash can be aimed at by who chooses an ID; who came first keeps its name all the same.
+ * The peer that owns the first name of `peer`: of all IDs with that name, the first in `known`. So whoever came first
+ * keeps its name, even if somebody finds another ID with the same short hash.
  */
 export function nameOwner(prefix: string, peer: string, known: Iterable<string>): string {
   if (isWhole(prefix, peer)) return peer;
@@ -36,7 +35,7 @@ export function nameOwner(prefix: string, peer: string, known: Iterable<string>)
   const readable = name.slice(0, name.indexOf('~'));
   for (const id of known) {
     if (id === peer) return peer;
-    // Hashes only what can be the same.
+    // Compare what is readable before hashing.
     if (!isWhole(prefix, id) && (prefix + id).startsWith(readable) && interfaceName(prefix, id) === name)
       return id;
   }

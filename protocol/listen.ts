@@ -1,12 +1,12 @@
-/** Listening on a Unix socket that only its owner may use, or its group where that is wanted. */
+/** Listening on a Unix socket that only its owner may use, and its group if the mode says so. */
 import { chmodSync, lstatSync, mkdirSync, unlinkSync } from 'node:fs';
 import { connect, type Server } from 'node:net';
 import { dirname } from 'node:path';
 import { CryonetError, reasonOf, systemError } from './errors.ts';
 import { refuseForeign } from './own-folder.ts';
 
-/** Makes the folder (0700) and the socket; takes the place of a socket nobody serves any more. Throws
- *  `socket_in_use`, `unavailable` or `bad_config`, that also where the place may be somebody else's. */
+/** Makes the folder (0700) and the socket, and replaces a socket that nobody serves any more. Throws `socket_in_use`,
+ *  `unavailable`, or `bad_config`, also where another user may have made the folder. */
 export async function listenUnix(server: Server, path: string, mode = 0o600): Promise<void> {
   // sun_path, unix(7).
   if (Buffer.byteLength(path) > 107)

@@ -1,10 +1,10 @@
 /**
- * How many lines a log has of one thing, so that nothing which lasts or comes again fills it, whoever causes it.
+ * How many lines a log has about one thing, so that nothing that lasts or repeats fills it, whoever causes it.
  *
- * A line is about a subject: the peer in it, or a server, or else it is the only one of its message. Each subject has a
- * store of lines for each level, and all subjects of a kind together another one; a store is filled up slowly. What finds
- * none left is left out and counted, and the last of it is said as soon as there is one again, with the number of those
- * before it: so the log ends with how things are.
+ * The subject of a line is its peer or, without one, its server, `about` or address; without any, its message. Each
+ * subject has a store of lines for each level, and so has each kind: all peers together, or all other subjects with one
+ * message. A store refills slowly. A line that finds its store empty is left out and counted. The last of these lines is
+ * logged as soon as there is room, with the number of those before it, so the log ends with how things are.
  *
  *     line ── of its subject none left ──► left out, of the subject ── filled up ──► the last one is said
  *       │                                                  │ of the kind none left
@@ -13,13 +13,13 @@
  */
 import type { Fields, LogLevel } from './log.ts';
 
-/** Lines at once, of a subject and of a kind: more than a start, a restart or an outage has of one peer, and as many peers
- *  as anybody reads lines of. */
+/** Lines at once, of a subject and of a kind. A start, a restart or an outage makes fewer than 10 about one peer, and
+ *  nobody reads lines about more than 64 peers. */
 const burst = { subject: 10, kind: 64 };
-/** Milliseconds for one more. A node is two processes, and a fault is seen at two levels in a link and in what it hangs on:
- *  that makes two lines a minute. */
+/** Milliseconds until there is room for one more line. A lasting fault is logged at two levels in each of two processes,
+ *  which makes two lines a minute. */
 const pause = 120_000;
-/** Subjects that are remembered; the one that was silent for longest gives way. */
+/** Subjects that are remembered. The one that was silent for longest is dropped first. */
 const maxSubjects = 1024;
 
 export interface Line {
@@ -32,9 +32,9 @@ export interface Line {
 
 interface Store {
   lines: number;
-  /** When it was filled up last. */
+  /** When `lines` was last refilled; milliseconds, steady. */
   at: number;
-  /** Lines left out since one was said, and the last of them. */
+  /** Lines left out since one was logged, and the last of them. */
   left: number;
   last: Line | undefined;
 }
@@ -43,12 +43,12 @@ export class LogQuota {
   readonly #subjects = new Map<string, Store>();
   readonly #kinds = new Map<string, Store>();
 
-  /** Something was left out, and is to be asked for by `due`. */
+  /** Whether lines were left out that `due` will return one day. */
   get waits(): boolean {
     return [...this.#subjects.values(), ...this.#kinds.values()].some(({ left }) => left > 0);
   }
 
-  /** What is to be said now: this line, or nothing. `now` in milliseconds, steady. */
+  /** Returns the line if it may be logged now, else nothing. `now` in milliseconds, steady. */
   offer(line: Line, now: number): Line[] {
     const subject = this.#subject(line, now);
     const kind = this.#kind(line, now);
@@ -59,7 +59,7 @@ export class LogQuota {
     return [said(line, take(subject) + take(kind))];
   }
 
-  /** What is said of what was left out. To be asked for every few seconds while something waits. */
+  /** Returns the left-out lines that may be logged by now. Call it every few seconds while `waits`. */
   due(now: number): Line[] {
     const lines: Line[] = [];
     for (const subject of this.#subjects.values()) {
@@ -97,7 +97,7 @@ export class LogQuota {
     return store;
   }
 
-  /** As many as there are levels and messages, which are constant. */
+  /** The number of kinds is bounded by the levels and the messages, which are constants. */
   #kind(line: Line, now: number): Store {
     const name = `${line.level} ${peerOf(line) === undefined ? line.message : 'of a peer'}`;
     const store = fill(this.#kinds.get(name) ?? newStore('kind', now), 'kind', now);

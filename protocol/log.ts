@@ -1,7 +1,7 @@
 /**
- * Log lines on standard error: readable on a terminal or in a file, NDJSON with the journal's level prefix under
- * systemd. A constant message and fields; never a secret. What comes too often is left out (`log-quota.ts`), unless the
- * level is debug.
+ * Log lines on standard error: text on a terminal or in a file, NDJSON with the journal's level prefix under systemd. A
+ * line is a constant message and fields, never a secret. Lines that come too often are left out (`log-quota.ts`), except
+ * at level debug.
  */
 import { writeSync } from 'node:fs';
 import { steadyNow } from './clock.ts';
@@ -21,10 +21,10 @@ export interface Log {
   error(message: string, fields?: Fields): void;
 }
 
-/** sd-daemon(3): the priority that the journal gives a line. */
+/** Priorities of lines in the journal, sd-daemon(3). */
 const priority: Readonly<Record<LogLevel, number>> = { debug: 7, info: 6, warn: 4, error: 3 };
 
-/** Milliseconds between two looks for what was left out. */
+/** Milliseconds between two checks for left-out lines that may be logged by now. */
 const lookInterval = 5000;
 
 export function openLog(program: string, level: LogLevel, format: LogFormat): Log {
@@ -79,11 +79,11 @@ function readable(fields: Fields): string {
   return text;
 }
 
-/** Synchronous, so that the last line before an exit is not lost; a terminal that went away is no reason to stop. */
+/** Synchronous, so that the last line before an exit is not lost. A terminal that is gone does not end the process. */
 function print(line: string): void {
   try {
     writeSync(2, `${line}\n`);
   } catch {
-    // EAGAIN on a full pipe, EIO without a terminal, EPIPE without a reader: nobody is there to be told.
+    // EAGAIN on a full pipe, EIO without a terminal, EPIPE without a reader: there is nobody to tell.
   }
 }

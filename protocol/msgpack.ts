@@ -1,12 +1,12 @@
 /**
  * MessagePack (https://github.com/msgpack/msgpack/blob/master/spec.md) as this project uses it: nil, booleans,
- * numbers, strings, binaries, arrays and maps with string keys. No extension types: msgpackr would make records,
- * dates and errors of them, so a frame is walked once before msgpackr sees it.
+ * numbers, strings, binaries, arrays and maps with string keys. Extension types are refused, because msgpackr would make
+ * records, dates and errors of them: a frame is walked once before msgpackr sees it.
  */
 import { Packr, Unpackr } from 'msgpackr';
 import { CryonetError } from './errors.ts';
 
-/** Arrays and maps inside each other. The deepest message of ours nests five. */
+/** Levels of arrays and maps inside each other. Our deepest message has five. */
 const maxDepth = 16;
 
 const packr = new Packr({ useRecords: false, variableMapSize: true, skipValues: [undefined] } as object);
@@ -22,7 +22,7 @@ export function encode(value: unknown): Uint8Array<ArrayBuffer> {
   return new Uint8Array(packr.pack(value));
 }
 
-/** Throws `bad_frame` on anything but exactly one value of the kinds above. */
+/** Throws `bad_frame` for anything but exactly one value of the kinds above. */
 export function decode(bytes: Uint8Array): unknown {
   const end = walk(bytes, 0, 0);
   if (end !== bytes.length)
@@ -34,8 +34,8 @@ export function decode(bytes: Uint8Array): unknown {
   }
 }
 
-/** Returns the offset after the value that starts at `at`. Its cost is bounded by the number of bytes, whatever
- *  lengths they claim. */
+/** Returns the offset after the value that starts at `at`. The time is bounded by the number of bytes that are there,
+ *  whatever lengths they claim. */
 function walk(bytes: Uint8Array, at: number, depth: number): number {
   if (depth > maxDepth) throw new CryonetError('bad_frame', 'nested too deeply');
   if (at >= bytes.length) throw truncated();

@@ -1,21 +1,21 @@
 /**
- * Whose a place in the file system is. Where everybody may make files, as in /tmp, a name may be somebody else's who was
- * there first: a socket there is theirs to serve, and a folder theirs to read and change.
+ * Refuses paths that another user controls. In a folder where everybody may make files, such as /tmp, another user may
+ * have made a name first. They would then serve a socket of that name, or read and change a folder.
  */
 import { lstatSync, readlinkSync, type Stats } from 'node:fs';
 import { dirname, isAbsolute, resolve, sep } from 'node:path';
 import { CryonetError } from './errors.ts';
 
-/** inode(7): others may write; only who owns an entry may rename or delete it. */
+/** Mode bits, inode(7): others may write; and only the owner of an entry may rename or delete it. */
 const writableByOthers = 0o002;
 const sticky = 0o1000;
 
-/** Links that path_resolution(7) follows at most. */
+/** Symbolic links that are followed at most, as in path_resolution(7). */
 const longestChain = 40;
 
-/** Throws `bad_config` where somebody who is neither this user nor root may have made `path`, or may replace it. What is
- *  not there yet is nobody's. A folder that root or this user put where nobody else can is theirs to give, to
- *  whomever it belongs. `remedy`: what to do about it. */
+/** Throws `bad_config` if a user other than this one and root may have made `path`, or may replace it. A path that does
+ *  not exist yet is fine. So is a folder of another user that root or this user put in a place where nobody else can:
+ *  they gave it away on purpose. `remedy` is added to the error message. */
 export function refuseForeign(path: string, remedy: string): void {
   const fault = faultOf(resolve(path), process.getuid?.() ?? 0, longestChain);
   if (fault !== undefined) throw new CryonetError('bad_config', `${fault}; ${remedy}`);
@@ -44,7 +44,7 @@ function faultOf(path: string, uid: number, chain: number): string | undefined {
   return undefined;
 }
 
-/** Undefined where it is not there, or may not be looked at: then nothing can be opened there either. */
+/** Undefined if it does not exist or may not be looked at; then nothing can be opened there either. */
 function lookAt(path: string): Stats | undefined {
   try {
     return lstatSync(path);

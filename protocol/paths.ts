@@ -1,5 +1,5 @@
-/** Where sockets and state live unless an option says otherwise: systemd's directories in a service, /run and
- *  /var/lib for root, the XDG base directories for anyone else. */
+/** Where sockets and state are unless an option says otherwise: systemd's directories in a service, /run and /var/lib for
+ *  root, the XDG base directories for everyone else. */
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 
@@ -19,7 +19,7 @@ export function defaultStateDirectory(env: Environment, uid: number): string {
   return join(env.XDG_STATE_HOME || join(homedir(), '.local', 'state'), 'cryonet');
 }
 
-/** The token of a service: for root alone, the service manager hands it over as a credential. */
+/** The token file of a service. Only root may read it; the service manager hands its content over as a credential. */
 export function serviceTokenFile(env: Environment): string {
   return join(env.CONFIGURATION_DIRECTORY?.split(':')[0] || '/etc/cryonet', 'token');
 }

@@ -1,5 +1,5 @@
 /**
- * Something that has to work some day: done at once, and again with growing pauses until it does.
+ * Tries something at once, and again with growing pauses until it works.
  *
  *     trying ── done
  *      ▲  │
@@ -11,11 +11,11 @@ import { mayPass } from './errors.ts';
 
 export interface RetryOptions {
   attempt(): Promise<void>;
-  /** Told of each failure. */
+  /** Called after each failed attempt. */
   failed(cause: unknown): void;
-  /** Milliseconds: the longest pause. */
+  /** Milliseconds of the longest pause. */
   readonly limit: number;
-  /** Whether time may mend it; asked of the first failure alone. By default `mayPass`. */
+  /** Whether trying again may help; asked only about the first failure. By default `mayPass`. */
   passes?(cause: unknown): boolean;
 }
 
@@ -29,8 +29,8 @@ export class Retry {
     this.#options = options;
   }
 
-  /** Resolves after the first attempt: true where it is done, false where it goes on in the background. Throws where that
-   *  failed for good. */
+  /** Resolves after the first attempt: true if it worked, false if attempts go on in the background. Throws the first
+   *  failure if it does not pass. */
   async start(): Promise<boolean> {
     try {
       await this.#options.attempt();
@@ -43,7 +43,7 @@ export class Retry {
     }
   }
 
-  /** No attempt begins after it; one may be under way. Idempotent. */
+  /** No attempt begins after this, but one may be under way. Idempotent. */
   close(): void {
     this.#closed = true;
     clearTimeout(this.#timer);
@@ -60,8 +60,8 @@ export class Retry {
   }
 }
 
-/** What `attempt` gives, some day: a `Retry` that is waited for. Rejects with the first failure, of whichever attempt, that
- *  does not pass. */
+/** Retries `attempt` until it works, and resolves with its result. Rejects with the first failure that does not pass,
+ *  whichever attempt it is of. */
 export function eventually<T>(
   options: Omit<RetryOptions, 'attempt'> & { attempt(): T | Promise<T> },
 ): Promise<T> {

@@ -1,4 +1,4 @@
-/** One MessagePack-RPC connection over a stream socket; both ends use it. See `dataplane.ts` for the methods. */
+/** One MessagePack-RPC connection over a stream socket, used by both ends. `dataplane.ts` has the methods. */
 import type { Socket } from 'node:net';
 import * as z from 'zod/mini';
 import {
@@ -31,10 +31,10 @@ const message = z.union([
 const maxBacklog = 16_777_216;
 
 export interface RpcEvents {
-  /** Answers a request; what it throws becomes the error reply. */
+  /** Answers a request. An exception becomes the error reply. */
   request<M extends Method>(method: M, params: Params<M>): Promise<Result<M>>;
   notification<N extends Notification>(name: N, params: NotificationParams<N>): void;
-  /** Last event; `cause` is undefined where the other end simply closed. */
+  /** The last event. `cause` is undefined if either end closed the connection in order. */
   closed(cause: CryonetError | undefined): void;
 }
 
@@ -62,7 +62,7 @@ export class RpcConnection {
     socket.on('close', () => this.#end(undefined));
   }
 
-  /** Rejects with the other end's error, or `connection_closed`. */
+  /** Rejects with the error that the other end replied, or with `connection_closed`. */
   call<M extends Method>(method: M, params: Params<M>): Promise<Result<M>> {
     if (this.#closed) return Promise.reject(new CryonetError('connection_closed'));
     const number = ++this.#number;
@@ -82,7 +82,7 @@ export class RpcConnection {
     this.#send([2, name, params]);
   }
 
-  /** Idempotent; pending calls reject, `closed` is told. */
+  /** Rejects pending calls and fires `closed`. Idempotent. */
   close(cause?: CryonetError): void {
     this.#end(cause);
   }

@@ -1,4 +1,4 @@
-/** What every schema of this folder is made of. */
+/** Parts that several schemas share, and the check of a value against one. */
 import * as z from 'zod/mini';
 import { CryonetError } from './errors.ts';
 import { decode } from './msgpack.ts';
@@ -6,10 +6,11 @@ import { decode } from './msgpack.ts';
 /** Node ID: 1 to 64 letters, digits, `-`, `_`. */
 export const nodeId = z.string().check(z.regex(/^[A-Za-z0-9_-]{1,64}$/));
 
-/** No clock shows so late a moment, and a node that is told its own epoch still finds many later ones. */
+/** The greatest epoch. No clock shows so late a time, and a node that has to skip epochs still finds later numbers that
+ *  JavaScript represents exactly. */
 export const lastEpoch = Number.MAX_SAFE_INTEGER - 2 ** 20;
 
-/** Milliseconds since the Unix epoch at which control started; strictly greater at every start. */
+/** Names one start of control: milliseconds since the Unix epoch, strictly greater at every start. */
 export const epoch = z.int().check(z.minimum(0), z.maximum(lastEpoch));
 
 export const bytes = (min: number, max: number) =>
@@ -24,7 +25,7 @@ export const sdp = z.string().check(z.minLength(1), z.maxLength(16_384));
 /** A candidate line, RFC 8839 section 5.1. */
 export const candidateLine = z.string().check(z.minLength(1), z.maxLength(512));
 
-/** Names one attempt to connect two nodes; made by the offerer, unique per pair. */
+/** Names one negotiation. The offerer makes it; it is unique between the two nodes. */
 export const negotiationId = z.string().check(z.regex(/^[a-z0-9-]{1,32}$/));
 
 export const route = z.enum(['shared', 'relay']);
@@ -34,7 +35,7 @@ export function parse<T extends z.ZodMiniType>(schema: T, frame: Uint8Array): z.
   return check(schema, decode(frame));
 }
 
-/** Throws `bad_message` naming the first field that does not fit. */
+/** Throws `bad_message`, which names the first field that does not fit. */
 export function check<T extends z.ZodMiniType>(schema: T, value: unknown): z.infer<T> {
   const result = schema.safeParse(value);
   if (result.success) return result.data;

@@ -1,12 +1,12 @@
 /**
- * What neighbors say to each other, over a WebSocket or a link's `signal` datachannel: one MessagePack map each.
+ * What neighbors say to each other, over a WebSocket or a link's `signal` datachannel. A message is one MessagePack map:
  *
- *   alive    "I am here, and this is the digest of the nodes I know"; `ask` lists nodes we know and cannot hear
- *   members  signed records of nodes, each with the milliseconds since somebody heard of it
- *   flood    a signed body on its way to one node, or to all (`to` = "*")
+ *   alive    "I am here, and this is the digest of the nodes I know". `ask` lists nodes that the sender has not heard of
+ *            lately, and of which it wants to know more
+ *   members  signed records of nodes, each with its age: milliseconds since somebody heard of that node
+ *   flood    a signed body on its way to one node, or to all (`to` is "*")
  *
- * The signature of a flood covers `domain.body` and the bytes of `body`; who passes a flood on looks at it first. Fields
- * are only added, and optional.
+ * The signature of a flood covers `domain.body` and the bytes of `body`. Fields are only added, and optional.
  */
 import * as z from 'zod/mini';
 import { answerKeys, type LinkKeys, offerKeys } from './keys.ts';
@@ -25,12 +25,12 @@ export const domain = {
 const identityKey = bytes(32, 32);
 const signature = bytes(64, 64);
 
-/** Who a node is; signed by its identity. */
+/** What a node says of itself, signed by its identity key. */
 export const nodeRecord = z.object({
   id: nodeId,
   key: identityKey,
   epoch,
-  /** It can offer a relayed path: it has a TURN server. */
+  /** It has a TURN server, and so can offer a relayed connection. */
   turn: z.boolean(),
 });
 
@@ -38,7 +38,7 @@ const signedRecord = z.object({ record: bytes(1, 512), signature });
 
 const memberEntry = z.extend(signedRecord, { age: z.int().check(z.minimum(0)) });
 
-/** A list longer than this is sent in parts. */
+/** Entries in one `members` message, and IDs in `ask`. Longer lists of members are sent in parts. */
 export const membersPerMessage = 256;
 
 const aliveMessage = z.object({
@@ -61,32 +61,32 @@ export const floodMessage = z.object({
   ttl: z.int().check(z.minimum(0), z.maximum(64)),
   body: bytes(1, 32_768),
   signature,
-  /** The sender's record, where the receiver may not know it yet. */
+  /** The sender's record, which the receiver may not know yet. */
   sender: z.optional(signedRecord),
 });
 
 export const neighborMessage = z.discriminatedUnion('type', [aliveMessage, membersMessage, floodMessage]);
 
-/** Largest frame between neighbors, bytes. */
+/** Bytes of the largest frame between neighbors. */
 export const maxNeighborFrame = 262_144;
 
 const common = {
   from: nodeId,
   to: z.union([nodeId, z.literal(everyone)]),
-  /** The sender's. */
+  /** The sender's epoch. */
   epoch,
-  /** The receiver's, as the sender knows it; 0 to everyone. A body for an earlier start is dropped. */
+  /** The receiver's epoch as the sender knows it; 0 to everyone. A body for an earlier start is dropped. */
   toEpoch: epoch,
   /** Counts the sender's bodies of this epoch from 1; each is accepted once. */
   counter: z.int().check(z.minimum(1)),
-  /** It goes by all ways, and what is said in reply as well: on the known way nothing came back. */
+  /** This body and its replies go to all neighbors at each node, because nothing came back by the known next hop. */
   wide: z.optional(z.boolean()),
 };
 
-/** Characters. */
+/** Characters of `detail`. */
 export const maxDetail = 200;
 
-/** Why the sender's last attempt failed, or why it lost the link: in the words of its dataplane. */
+/** Why the sender's last attempt failed, or why it lost the link, in the words of its dataplane. */
 const detail = z.optional(z.string().check(z.maxLength(maxDetail)));
 
 export const body = z.discriminatedUnion('kind', [
@@ -97,7 +97,7 @@ export const body = z.discriminatedUnion('kind', [
     route,
     sdp,
     keys: offerKeys,
-    /** The negotiation whose relayed connection goes on until this one is open. */
+    /** The negotiation of the relayed connection that this one replaces. That one stays until this one is open. */
     replaces: z.optional(negotiationId),
     detail,
   }),
@@ -111,15 +111,16 @@ export const body = z.discriminatedUnion('kind', [
   z.object({
     ...common,
     kind: z.literal('reject'),
-    /** Left out in the reply to a solicit, and of an offer that could not be made. */
+    /** Missing in the reply to a solicit, and where the offerer could not make its offer. */
     negotiation: z.optional(negotiationId),
     reason: z.enum(['denied', 'failed', 'identity']),
-    /** Of `identity`: the key that has the receiver's ID; left out where another node has the receiver's key. */
+    /** With `identity`: the key that the sender knows for the receiver's ID; missing if another node has the receiver's
+     *  key. */
     key: z.optional(identityKey),
     detail,
   }),
-  /** "I have no link with you; offer one." From the side that does not offer. With `replaces`: "offer another one in the
-   *  place of this." */
+  /** "I have no link with you; offer one", from the side that does not offer. With `replaces`: "offer a connection that
+   *  replaces this one". */
   z.object({ ...common, kind: z.literal('solicit'), replaces: z.optional(negotiationId), detail }),
   /** "I am leaving." */
   z.object({ ...common, kind: z.literal('bye') }),
@@ -133,7 +134,7 @@ export type FloodMessage = z.infer<typeof floodMessage>;
 export type Body = z.infer<typeof body>;
 export type Route = z.infer<typeof route>;
 
-/** What a dataplane says of its end of a connection, in an offer or an answer. */
+/** How a dataplane describes its end of a connection in an offer or an answer. */
 export interface Description {
   readonly sdp: string;
   readonly keys: LinkKeys;

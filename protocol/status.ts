@@ -1,4 +1,4 @@
-/** What `GET /status` on the control socket answers and `cryoc status --json` prints. Fields are only added. */
+/** The reply to `GET /status` on the control socket, which `cryoc status --json` prints. Fields are only added. */
 import * as z from 'zod/mini';
 import { nodeId } from './schema.ts';
 
@@ -12,13 +12,13 @@ export const candidatePair = z.object({ local: candidateEnd, remote: candidateEn
 
 export const interfaceStatus = z.object({
   name: z.string(),
-  /** Kernel ifindex; stays the same across reconnects. */
+  /** The kernel's ifindex, which stays the same when the link is connected anew. */
   index: z.int(),
   mtu: z.int(),
   carrier: z.boolean(),
-  /** Our IPv6 link-local address on it, empty while it is not there: IPv6 is switched off, or somebody took it away. */
+  /** Our IPv6 link-local address on it; empty while IPv6 is switched off or somebody has removed it. */
   address: z.string(),
-  /** The peer's, which follows from the IDs. */
+  /** The peer's link-local address, which follows from the IDs. */
   peerAddress: z.string(),
 });
 
@@ -27,22 +27,22 @@ export const counters = z.object({
   rxBytes: z.int(),
   txPackets: z.int(),
   txBytes: z.int(),
-  /** Packets from the peer that the kernel did not take. */
+  /** Packets from the peer that the kernel refused. */
   rxDropped: z.int(),
-  /** Packets from the kernel that no path took. */
+  /** Packets from the kernel that no path carried. */
   txDropped: z.int(),
 });
 
-/** Whether the direct path carries a link's packets; `reason` says in a few words why not, and is empty while `up`. */
+/** Whether the direct path carries a link's packets. `reason` says in a few words why not; it is empty while `up`. */
 export const directStatus = z.object({ state: z.enum(['up', 'trying', 'off']), reason: z.string() });
 
-/** Share of the latest probes that were not answered, from 0 to 1. */
+/** Share of the last probes that were not answered, from 0 to 1. */
 export const lossShare = z.number().check(z.minimum(0), z.maximum(1));
 
-/** Packets dropped since the link is there, by cause. */
+/** Packets dropped since the link exists, by cause. */
 export const dropCounts = z.record(z.string(), z.int());
 
-/** What others did and was refused, by cause, since the process started. */
+/** How often something that others did was refused since the process started, by cause. */
 export const refusedCounts = z.record(z.string(), z.int());
 
 export const linkStates = ['idle', 'negotiating', 'connecting', 'up', 'lost', 'denied', 'refused'] as const;
@@ -52,42 +52,42 @@ const peerStatus = z.object({
   /** Identity: the Ed25519 public key, base64url. */
   identity: z.string(),
   state: z.enum(linkStates),
-  /** Why the state is what it is, where a word more helps; else empty. */
+  /** Why the link is in this state; empty where there is nothing to add. */
   reason: z.string(),
-  /** Why the link is down, as the peer said last; empty where it said nothing. */
+  /** Why the link is down in the peer's last words; empty if it said nothing. */
   farReason: z.optional(z.string()),
   path: z.nullable(z.enum(['direct', 'datachannel'])),
-  /** Null while nothing is known of it. */
+  /** Null while the dataplane has not reported it. */
   direct: z.optional(z.nullable(directStatus)),
-  /** True where the selected pair goes through a TURN server. */
+  /** Whether the selected pair goes through a TURN server. */
   relayed: z.boolean(),
   pair: z.nullable(candidatePair),
-  /** Milliseconds; null until measured. */
+  /** Smoothed round trip time in milliseconds; null until measured. */
   rtt: z.nullable(z.number()),
-  /** The least of late; milliseconds; null until measured. */
+  /** Shortest round trip of the last probes in milliseconds; null until measured. */
   minRtt: z.optional(z.nullable(z.number())),
   /** Null until measured. */
   loss: z.optional(z.nullable(lossShare)),
-  /** Bytes of the largest IP packet between the nodes that is known to arrive; null until measured. */
+  /** Bytes of the largest IP packet between the two nodes that is known to arrive; null until measured. */
   pathMtu: z.optional(z.nullable(z.int())),
   interface: z.nullable(interfaceStatus),
   counters: z.nullable(counters),
   dropped: z.optional(z.nullable(dropCounts)),
-  /** Milliseconds since the Unix epoch at which `state` was entered: each try of a link that is down enters some. */
+  /** Milliseconds since the Unix epoch at which `state` was entered. Each try of a link that is down changes its state. */
   since: z.int(),
-  /** Milliseconds since the Unix epoch at which the link was up last, or first wanted; null while it is up. */
+  /** Milliseconds since the Unix epoch at which the link was last up or, if never, first wanted; null while it is up. */
   downSince: z.optional(z.nullable(z.int())),
   /** Which side sends the offers. */
   offerer: z.enum(['self', 'peer']),
 });
 
-/** `protocol/warnings.ts` keeps them. */
+/** Something that an operator can mend (`protocol/warnings.ts`). */
 export const warning = z.object({
-  /** A stable short name of what it is about, `listen` for example. */
+  /** A short stable name of what it is about, for example `listen`. */
   subject: z.string().check(z.maxLength(256)),
-  /** The peer whose link it is about; null: this node. */
+  /** The peer that it is about; null for this node. */
   peer: z.nullable(nodeId),
-  /** One line: what is wrong, and what to do. */
+  /** What is wrong and what to do, on one line. */
   message: z.string().check(z.maxLength(1024)),
   /** Milliseconds since the Unix epoch. */
   since: z.int(),
@@ -124,14 +124,14 @@ export const statusReport = z.object({
     z.object({
       id: z.string(),
       via: z.array(z.enum(['websocket', 'link'])),
-      /** What of it was not looked at, or not passed on, by cause; left out where there was nothing. */
+      /** How many of its messages were not looked at or not passed on, by cause; missing if none. */
       refused: z.optional(refusedCounts),
     }),
   ),
   peers: z.array(peerStatus),
-  /** By the dataplane. */
+  /** What the dataplane refused. */
   refused: z.optional(refusedCounts),
-  /** What an operator should know, of control and of the dataplane. */
+  /** Of control and of the dataplane. */
   warnings: z.optional(z.array(warning)),
 });
 

@@ -1,7 +1,6 @@
 /**
- * What an operator should know and can mend, while a process goes on without it: a port that is taken, a server that
- * does not answer, a full disk. Each is logged when it appears or its words change and when it is over, and stands in
- * the status report in between.
+ * What an operator can mend while the process runs: a port that is taken, a server that does not answer, a full disk. A
+ * warning is logged when it appears, when its words change and when it is over; until then it is in the status report.
  *
  *     ── set ──► warned ──── set with other words: since stays ──┐
  *                  │  ▲──────────────────────────────────────────┘
@@ -11,24 +10,24 @@ import { byClock, steadyNow } from './clock.ts';
 import type { Log } from './log.ts';
 import type { Warning } from './status.ts';
 
-/** Warnings about peers that are kept: what others cause has a bound. Those about this node have one by their subjects. */
+/** Warnings about peers that are kept, because others cause them. Those about this node are bounded by their subjects. */
 export const maxPeerWarnings = 256;
 
 export class Warnings {
   readonly #log: Log;
   readonly #changed: () => void;
   readonly #now: () => number;
-  /** Each since when, by the steady clock. */
+  /** By peer and subject; `since` is by the steady clock. */
   readonly #warnings = new Map<string, Warning>();
 
-  /** `changed` is told after each change. */
+  /** `changed` is called after each change. */
   constructor(log: Log, changed: () => void = () => {}, now: () => number = steadyNow) {
     this.#log = log;
     this.#changed = changed;
     this.#now = now;
   }
 
-  /** Said before, in the same words: nothing happens. */
+  /** Does nothing if there is such a warning in the same words. */
   set(subject: string, message: string, peer: string | null = null): void {
     const key = keyOf(subject, peer);
     const before = this.#warnings.get(key);
@@ -46,7 +45,7 @@ export class Warnings {
     this.#changed();
   }
 
-  /** Without a word: the peer is gone, and what was said of its link with it. */
+  /** Drops all warnings about a peer that is gone, without logging that they are over. */
   forget(peer: string): void {
     let forgotten = false;
     for (const [key, warning] of this.#warnings) {
@@ -55,7 +54,7 @@ export class Warnings {
     if (forgotten) this.#changed();
   }
 
-  /** Those about this node first, the oldest first. */
+  /** As `inOrder` sorts them. */
   list(): Warning[] {
     return inOrder(
       [...this.#warnings.values()].map((warning) => ({ ...warning, since: byClock(warning.since) })),
@@ -67,7 +66,7 @@ export class Warnings {
   }
 }
 
-/** Those about the node first, the oldest first. */
+/** Warnings about this node before those about peers, and the oldest first. */
 export function inOrder(warnings: readonly Warning[]): Warning[] {
   const rank = ({ peer }: Warning) => (peer === null ? 0 : 1);
   return [...warnings].sort((a, b) => rank(a) - rank(b) || a.since - b.since);

@@ -1,14 +1,14 @@
 /**
- * The WebRTC engines that a dataplane has. werift checks neither the signatures of DTLS's handshake nor its end, so that
- * whoever is on the way can be the far end of its connections, and packets there have no other protection than DTLS.
+ * The WebRTC engines of a dataplane. werift checks neither the signatures of the DTLS handshake nor its end. So whoever is
+ * on the way can be the far end of its connections, and packets on datachannels have no protection but DTLS.
  */
 export type WebrtcEngine = 'node-datachannel' | 'werift';
 
-/** What `--webrtc` takes, as its refusals say it. */
+/** What `--webrtc` takes, for error messages. */
 export const takenEngine = 'node-datachannel (werift, which does not verify its peers, is for tests alone)';
 
-/** The engine of that name; undefined for what is none, and for one that is not to be used: tests, which know all their
- *  peers, say `CRYONET_UNVERIFIED_DTLS=1`. */
+/** The engine of that name; undefined if there is none, and for werift unless `CRYONET_UNVERIFIED_DTLS=1`, which tests
+ *  set because they own both ends of their links. */
 export function readWebrtcEngine(
   name: string,
   env: Readonly<Record<string, string | undefined>>,

@@ -1,5 +1,5 @@
-/** What two dataplanes say to each other over a link's `wire` datachannel, one MessagePack map each; and the one message
- *  on `data` that is no packet. */
+/** What two dataplanes say to each other over a link's `wire` datachannel, one MessagePack map a message; and the full
+ *  packet, the one message on `data` that is no packet. */
 import * as z from 'zod/mini';
 import { renewMessage } from './keys.ts';
 import { bytes } from './schema.ts';
@@ -7,54 +7,54 @@ import { bytes } from './schema.ts';
 const packetBytes = z.int().check(z.minimum(1280), z.maximum(65_531));
 
 export const wireMessage = z.discriminatedUnion('type', [
-  /** First on every connection, both ways. The link is up once both hellos agree and both ends are ready. */
+  /** The first message on every connection, both ways. The link is up once both hellos agree and both ends are ready. */
   z.object({
     type: z.literal('hello'),
     version: z.int(),
     packetInformation: z.boolean(),
-    /** The sender's end of this connection is at a TURN server; the receiver may see another address. */
+    /** The sender's end of this connection is at a TURN server. The receiver may see another address. */
     relayed: z.optional(z.boolean()),
-    /** Bytes of the largest packet that the sender's interface takes at most. */
+    /** The largest MTU, in bytes, that the sender's interface may ever have. */
     mtu: packetBytes,
-    /** The sender says `ready` once its interface is open, and waits for the receiver's `ready` where it does, too. */
+    /** The sender says `ready` once its interface is open, and expects `ready` of a receiver that says it, too. */
     saysReady: z.optional(z.boolean()),
-    /** Bytes of the largest packet that the sender offers to set, until a `mtu` says another; missing where it never says. */
+    /** The MTU in bytes that the sender offers until it sends `mtu`; missing if it never offers one. */
     carries: z.optional(packetBytes),
     /** The sender answers full packets. */
     full: z.optional(z.boolean()),
   }),
-  /** Both hellos agree and the sender's interface is open. Only where both hellos had `saysReady`. */
+  /** Both hellos agree and the sender's interface is open. Sent only if both hellos had `saysReady`. */
   z.object({ type: z.literal('ready') }),
-  /** Bytes of the largest packet that the sender offers from now on. Both interfaces have the lower of both offers. */
+  /** The MTU in bytes that the sender offers from now on. Both interfaces get the lower of the two offers. */
   z.object({ type: z.literal('mtu'), bytes: packetBytes }),
   z.object({
     type: z.literal('ping'),
     number: z.int(),
-    /** Of older dataplanes: it makes the first one as long as a full packet. */
+    /** Only from older dataplanes, whose first ping is as long as a full packet. */
     padding: z.optional(bytes(0, 8192)),
   }),
-  /** A full packet with that number has arrived on `data`. */
+  /** A full packet with this number has arrived on `data`. */
   z.object({ type: z.literal('full'), number: z.int() }),
   z.object({ type: z.literal('pong'), number: z.int() }),
   renewMessage,
-  /** The sender's direct path is lost: it has no answer by it. Where the other end still hears, it cannot know. */
+  /** The sender gets no answers by the direct path and leaves it. The other end may still hear, and could not know. */
   z.object({ type: z.literal('lost') }),
-  /** The sender's node stops, and has no control left to say so to the mesh. */
+  /** The sender's node stops and has no control left that could tell the mesh. */
   z.object({ type: z.literal('bye') }),
 ]);
 
 export const wireVersion = 1;
 
-/** Bytes; a longer message closes the connection. */
+/** Bytes. A longer message closes the connection. */
 export const maxWireFrame = 16_384;
 
-/** Bytes of the shortest full packet: an answer is never longer than what it answers. */
+/** Bytes of the shortest full packet. So an answer is never longer than the packet that it answers. */
 const leastFull = 1280;
 
 /**
- * A full packet: a message on `data` that asks whether messages of its length arrive. 0 to 3: zeros, with which no packet
- * begins, neither by its IP version nor by a protocol in its packet information; 4 to 7: its number, big-endian; zeros.
- * A kernel that it is given as a packet refuses it.
+ * A full packet: a message on `data` that asks whether messages of its length arrive. Bytes 0 to 3 are zeros, bytes 4 to
+ * 7 the number in big-endian, and the rest zeros. No packet begins with four zeros, neither by its IP version nor by the
+ * protocol in its packet information; a kernel that is given a full packet as a packet refuses it.
  */
 export function fullPacket(number: number, length: number): Uint8Array {
   const bytes = new Uint8Array(Math.max(length, leastFull));
@@ -71,5 +71,5 @@ export function fullPacketNumber(bytes: Uint8Array): number | undefined {
 
 export type WireMessage = z.infer<typeof wireMessage>;
 
-/** The datachannels of every connection; what each is for: `dataplane/io/webrtc.ts`. */
+/** The datachannels of every connection. `dataplane/io/webrtc.ts` says what each is for. */
 export type ChannelName = 'signal' | 'wire' | 'data';
