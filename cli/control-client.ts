@@ -1,4 +1,4 @@
-/** One request to the control socket, and why it got no answer. */
+/** Makes one request to the control socket, and explains why it got no answer. */
 import { readFileSync, statSync } from 'node:fs';
 import { request } from 'node:http';
 import { dirname } from 'node:path';
@@ -6,12 +6,12 @@ import { CryonetError, type ErrorCode, errorCodes } from '../protocol/errors.ts'
 import { check } from '../protocol/schema.ts';
 import { type StatusReport, statusReport } from '../protocol/status.ts';
 
-/** Milliseconds for the whole answer, and bytes of the largest one. */
+/** Milliseconds for the whole reply, and bytes of the largest one. */
 const replyTimeout = 2000;
 const maxReply = 67_108_864;
 
-/** Throws `no_control` where nothing runs there, may be asked or answers in two seconds, `no_token` where it waits for
- *  one, and `bad_message` where the reply is none of ours. */
+/** Throws `no_control` if nothing runs there, this user may not ask, or no reply comes within `timeout` milliseconds;
+ *  `no_token` if the node waits for its token; `bad_message` if the reply does not have the schema. */
 export async function getJson(
   socketPath: string,
   path: '/status',
@@ -32,7 +32,7 @@ export async function getJson(
   return check(statusReport, reply);
 }
 
-/** Whether nobody serves the socket, as against somebody who cannot be asked. */
+/** Whether the error says that nobody serves the socket, and not that somebody does who cannot be asked. */
 export function isNobody(error: unknown): boolean {
   const { code } = (error instanceof CryonetError ? error.cause : undefined) as NodeJS.ErrnoException;
   return code === 'ENOENT' || code === 'ECONNREFUSED';
@@ -53,7 +53,7 @@ function get(socketPath: string, path: string, timeout: number): Promise<{ statu
         resolve({ status: response.statusCode ?? 0, body: Buffer.concat(chunks).toString() }),
       );
     });
-    // From the first byte to the last: who sends one now and then does not answer either.
+    // One deadline for the whole reply: a server that sends a byte now and then does not answer either.
     const timer = setTimeout(() => asked.destroy(new Hanging()), timeout);
     asked.on('close', () => clearTimeout(timer));
     asked.on('error', (cause) =>
@@ -82,7 +82,7 @@ function explain(socketPath: string, cause: NodeJS.ErrnoException, timeout: numb
   }
 }
 
-/** The nearest thing on the way to the socket that can be looked at says whose it is. */
+/** Who may use the socket, by the owner and group of the socket or of the nearest folder above that can be looked at. */
 function whoMay(path: string): string {
   try {
     const { uid, gid, mode } = statSync(path);
@@ -94,7 +94,8 @@ function whoMay(path: string): string {
   }
 }
 
-/** passwd(5), group(5): the name is the first field, the number the third. */
+/** The name of a user or group, or its number. In passwd(5) and group(5) the first field is the name, the third the
+ *  number. */
 function nameOf(id: number, file: '/etc/passwd' | '/etc/group'): string {
   try {
     const lines = readFileSync(file, 'utf8').split('\n');

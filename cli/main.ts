@@ -1,4 +1,4 @@
-/** `cryoc`: asks a running node. */
+/** `cryoc`: asks a running node about itself. */
 import { CommanderError } from 'commander';
 import { scanCommandLine } from '../protocol/command-line.ts';
 import { CryonetError, exitCode, reasonOf } from '../protocol/errors.ts';
@@ -29,7 +29,7 @@ status.action(async (id: string | undefined, options: { json?: true }) => {
   process.stdout.write(options.json ? printableJson(peer) : renderPeer(peer, report, terminal));
 });
 
-/** Of a node of one's own, or else of the service: members of its group may ask that. */
+/** The report of this user's own node or, if there is none, of the service, which members of its group may ask. */
 async function ask(): Promise<StatusReport> {
   const { socket, runtimeDir } = program.opts<{ socket?: string; runtimeDir?: string }>();
   if (socket !== undefined) return getJson(socket, '/status');

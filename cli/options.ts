@@ -1,4 +1,4 @@
-/** The command line of `cryoc`; what a command does is added by who runs it. */
+/** The command line of `cryoc`. The caller adds what a command does. */
 import { Command, Option } from 'commander';
 import { givenVariable } from '../protocol/command-line.ts';
 import { version } from '../protocol/version.ts';

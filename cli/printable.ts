@@ -1,14 +1,14 @@
-/** What is printed: peers and servers had a hand in it, and must not steer the terminal. */
+/** Makes text safe to print. Peers and servers chose parts of it, and must not control the terminal. */
 
-/** Control characters, those that turn or hide text, line and paragraph separators, halves of surrogate pairs. */
+/** Control characters, invisible and direction-changing ones, line and paragraph separators, lone surrogates. */
 const steering = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu;
 
-/** One line for a terminal, each such character as a question mark. */
+/** Replaces each such character, newlines included, by a question mark. */
 export function printable(text: string): string {
   return text.replace(steering, '?');
 }
 
-/** Ends with a newline. The same value when parsed: such characters are written as `\u` escapes. */
+/** JSON that ends with a newline. Such characters are written as `\u` escapes, so it parses to the same value. */
 export function printableJson(value: unknown): string {
   const text = JSON.stringify(value, null, 2).replace(steering, (character) =>
     character === '\n' ? character : escaped(character),
@@ -16,7 +16,7 @@ export function printableJson(value: unknown): string {
   return `${text}\n`;
 }
 
-/** In UTF-16 code units, as JSON has it. */
+/** `\u` escapes of a character's UTF-16 code units, as in JSON. */
 function escaped(character: string): string {
   return [...Array(character.length).keys()]
     .map((i) => `\\u${character.charCodeAt(i).toString(16).padStart(4, '0')}`)

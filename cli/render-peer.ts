@@ -1,10 +1,10 @@
-/** All there is to say of one peer, for people. */
+/** Everything about one peer, as text for people. */
 import type { PeerStatus, StatusReport } from '../protocol/status.ts';
 import { labelled } from './render-status.ts';
 import type { Terminal } from './terminal.ts';
 import { bytes, duration, endWords, lossWords, rttWords, stateWords, whyNotDirect } from './words.ts';
 
-/** Ends with a newline. */
+/** One fact a line; ends with a newline. */
 export function renderPeer(
   peer: PeerStatus,
   report: StatusReport,

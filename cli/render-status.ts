@@ -1,4 +1,4 @@
-/** The status report for people: what `wg show` and `tailscale status` readers look for first. */
+/** The status report as text for people: first what readers of `wg show` and `tailscale status` look for. */
 import type { PeerStatus, StatusReport } from '../protocol/status.ts';
 import { printable } from './printable.ts';
 import { aligned, shortened, type Terminal, wrap } from './terminal.ts';
@@ -10,21 +10,22 @@ const wideColumns = [
 const narrowColumns = ['PEER', 'STATE', 'PATH', 'RTT', 'LOSS', 'RX', 'TX'] as const;
 
 const gap = '  ';
-/** Columns that a peer's ID has at least where there is too little room. */
+/** Columns that a peer's ID keeps even where there is too little room. */
 const leastId = 6;
 
-/** A direct path of Ethernet leaves 1420 or 1440 bytes; much less is worth a word. A datachannel has 1280 anyhow. */
+/** A direct path over Ethernet leaves an MTU of 1420 or 1440 bytes. A lower one than this is mentioned, except on a
+ *  datachannel, where it is 1280 anyhow. */
 const usualMtu = 1400;
 
-/** Ends with a newline. Where the table is wider than the terminal a shorter one is printed, with what else there is to
- *  say of a peer on a line below it. */
+/** Ends with a newline. If the table is wider than the terminal, a narrower one is printed, which has the rest about a
+ *  peer on a line below it. */
 export function renderStatus(report: StatusReport, terminal: Terminal, now = Date.now()): string {
   const lines = facts(report, now).flatMap(([name, text]) => labelled(name, text, terminal.width));
   if (report.peers.length > 0) lines.push('', ...table(report.peers, terminal, now));
   return `${lines.join('\n')}\n`;
 }
 
-/** A name and what there is to say, in lines that fit: the first column is the names'. */
+/** A name in the first column and a text in the second, wrapped to `width`. */
 export function labelled(name: string, text: string, width: number): string[] {
   const indent = 11;
   return wrap(printable(text), width - indent).map(
@@ -82,7 +83,7 @@ function wideCells(peer: PeerStatus, now: number): string[] {
     lossWords(peer),
     device === null ? '-' : `${device.mtu}`,
     device === null ? '-' : device.carrier ? device.name : `${device.name} (no carrier)`,
-    // Without an address of our own there the peer's is not reached.
+    // Without an address of our own on the interface the peer's cannot be reached.
     device === null || device.address === '' ? '-' : device.peerAddress,
     pair === null ? '-' : pairWords(pair),
     counters === null ? '-' : bytes(counters.rxBytes),
@@ -116,7 +117,7 @@ function narrow(peers: readonly PeerStatus[], width: number, now: number): strin
   );
 }
 
-/** What the shorter table has no column for. */
+/** What the narrow table has no column for. */
 function aside(peer: PeerStatus): string {
   const { path, reason } = peer;
   const why = whyNotDirect(peer);

@@ -1,18 +1,18 @@
-/** What is known of the terminal that is printed to, and text that fits its width. */
+/** The terminal that is printed to, and text that fits its width. */
 
 export interface Terminal {
   readonly color: boolean;
-  /** Columns; infinite where nobody looks, so that lines stay whole for grep. */
+  /** Columns; infinite where output is no terminal, so that lines stay whole for grep. */
   readonly width: number;
 }
 
-/** Nobody in particular. */
+/** No terminal. */
 export const plain: Terminal = { color: false, width: Number.POSITIVE_INFINITY };
 
-/** Below this nothing is made narrower. */
+/** Columns. A narrower terminal is treated as this wide. */
 const leastWidth = 40;
 
-/** Colors on a terminal unless NO_COLOR is set. The width is COLUMNS where that is given, else the terminal's. */
+/** There are colors on a terminal unless NO_COLOR is set. The width is COLUMNS if set, else the terminal's. */
 export function terminalOf(
   stream: { readonly isTTY?: boolean; readonly columns?: number },
   env: Readonly<Record<string, string | undefined>>,
@@ -22,7 +22,7 @@ export function terminalOf(
   return { color: stream.isTTY === true && !env.NO_COLOR, width: Math.max(leastWidth, width) };
 }
 
-/** Words in lines of at most `width`; a longer word is cut. At least one line. */
+/** Lines of at most `width` characters, broken between words; longer words are cut. Returns at least one line. */
 export function wrap(text: string, width: number): string[] {
   const lines: string[] = [];
   let line = '';
@@ -40,7 +40,7 @@ export function wrap(text: string, width: number): string[] {
   return [...lines, line];
 }
 
-/** Columns of text of a width each: the longest cell's. */
+/** Rows as lines, with each column as wide as its longest cell. */
 export function aligned(rows: readonly (readonly string[])[], gap: string): string[] {
   const widths = rows[0]!.map((_, i) => Math.max(...rows.map((row) => row[i]!.length)));
   return rows.map((row) =>
@@ -51,8 +51,8 @@ export function aligned(rows: readonly (readonly string[])[], gap: string): stri
   );
 }
 
-/** Names of at most `room` characters, their middle left out where they are longer, but each as long as it takes to
- *  tell it from all others. */
+/** Shortens names to `room` characters by leaving out their middle. A name stays longer if it would otherwise look like
+ *  another one. */
 export function shortened(names: readonly string[], room: number): string[] {
   const least = Math.max(3, room);
   const result = names.map((name) => middleOut(name, least));

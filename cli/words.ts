@@ -1,4 +1,4 @@
-/** Numbers and states as people read them. */
+/** Numbers and states as words for people. */
 import type { PeerStatus } from '../protocol/status.ts';
 
 export function duration(milliseconds: number): string {
@@ -20,7 +20,7 @@ export function bytes(count: number): string {
   return `${unit === 0 ? value : value.toFixed(1)}${units[unit]}`;
 }
 
-/** `up 5m5s`; of a link that is not up, since when it has not been, whatever was tried meanwhile. */
+/** `up 5m5s`. A link that is down has the time since it was last up, whatever was tried meanwhile. */
 export function stateWords({ state, since, downSince }: PeerStatus, now: number): string {
   const start = state === 'up' ? since : (downSince ?? since);
   return start > 0 ? `${state} ${duration(now - start)}` : state;
@@ -35,7 +35,7 @@ export function lossWords({ loss }: PeerStatus): string {
   return loss == null ? '-' : `${Math.round(loss * 100)}%`;
 }
 
-/** Why a link that could be direct is not: a relayed one is not meant to be. Empty where there is nothing to say. */
+/** Why packets go by datachannel and not by direct path. Empty for a relayed link, which has no direct path. */
 export function whyNotDirect({ path, relayed, direct }: PeerStatus): string {
   return path === 'datachannel' && !relayed ? (direct?.reason ?? '') : '';
 }

@@ -1,10 +1,10 @@
-/** Where the native addons lie: beside a bundled program in `native/`, or where `build.mjs` leaves them in a checkout. */
+/** Finds the native addons: in `native/` beside a bundled program, or where `build.mjs` leaves them in a checkout. */
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { CryonetError, errorCodes, reasonOf } from '../protocol/errors.ts';
 
-/** `folder`: whose addon it is in a checkout. CRYONET_ADDON=sanitize picks the variant there that the tests build.
+/** `folder` has the addon's sources in a checkout. There CRYONET_ADDON=sanitize picks the variant that the tests build.
  *  Throws `addon_missing`. */
 export function openAddon(name: string, folder: 'dataplane' | 'service'): unknown {
   const variant = process.env.CRYONET_ADDON === 'sanitize' ? '-sanitize' : '';

@@ -5,8 +5,8 @@ type Environment = Record<string, string | undefined>;
 /** SD_LISTEN_FDS_START. */
 const first = 3;
 
-/** Descriptors by name; none where they were meant for another process. Takes the variables out of `env`, so that no
- *  child believes that it has the sockets. */
+/** Descriptors by name, the first of each name; none if they are meant for another process. Removes the variables from
+ *  `env`, so that no child believes that the sockets are its own. */
 export function takeListenFds(env: Environment = process.env, pid = process.pid): Map<string, number> {
   const { LISTEN_PID: meant, LISTEN_FDS: count, LISTEN_FDNAMES: names = '' } = env;
   for (const name of ['LISTEN_PID', 'LISTEN_FDS', 'LISTEN_FDNAMES']) delete env[name];

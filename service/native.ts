@@ -1,14 +1,14 @@
-/** The addon that both processes share: its functions, typed, and its loader. */
+/** The addon that both processes share: the types of its functions, and its loader. */
 import { openAddon } from './addon.ts';
 
-/** What `addon.c` in `service/native/` exports. A function the kernel refuses throws an Error whose `code` is the
- *  errno's name and whose message is the step that failed. */
+/** The exports of `service/native/addon.c`. A function that the kernel refuses throws an Error: its `code` is the name of
+ *  the errno, its message the step that failed. */
 export interface ServiceAddon {
-  /** Sends `text`, 1023 bytes at most, to the datagram socket at `address`; '@' begins an abstract name. */
+  /** Sends `text`, at most 1023 bytes, to the datagram socket at `address`. '@' begins an abstract name. */
   notify(address: string, text: string): void;
-  /** Descriptor of a TCP socket with SO_MARK that is not connected yet; EPERM without CAP_NET_ADMIN. */
+  /** Descriptor of a new TCP socket with SO_MARK, not connected. `family` is 4 or 6. EPERM without CAP_NET_ADMIN. */
   markedSocket(family: number, mark: number): number;
-  /** flock(2), exclusive, for as long as the descriptor is open; EAGAIN where another process has it. */
+  /** Locks exclusively by flock(2) for as long as the descriptor is open. EAGAIN if another process has the lock. */
   lock(descriptor: number): void;
 }
 

@@ -1,18 +1,18 @@
 /**
- * What a process tells the service manager that started it: sd_notify(3). Without one, or where it cannot be told,
- * nothing happens.
+ * Tells the service manager how this process does, by sd_notify(3). Does nothing without a manager, or if the manager
+ * cannot be reached.
  *
- *     starting ── ready ──► running, WATCHDOG=1 at half of its time ── stopping ──►
- *                           STATUS= whenever it changes, at most once a second
+ *     starting ── ready ──► running: WATCHDOG=1 twice in each of its intervals ── stopping ──►
+ *                           STATUS= after each change, at most once a second
  */
 import { loadServiceAddon } from './native.ts';
 
 type Environment = Record<string, string | undefined>;
 
-/** Milliseconds between two lines of status. */
+/** Milliseconds between two status lines. */
 const statusPause = 1000;
 
-/** Characters of a line of status: with each of four bytes it still fits a message. */
+/** Characters of a status line. Even at four bytes each they fit a message of the addon. */
 const longestStatus = 200;
 
 export class Notify {
@@ -23,13 +23,13 @@ export class Notify {
   #pause: NodeJS.Timeout | undefined;
   #beats: NodeJS.Timeout | undefined;
 
-  /** Takes its variables out of `env`: whoever inherits them would speak for this process. */
+  /** Removes its variables from `env`, because a child that inherits them would speak for this process. */
   constructor(env: Environment = process.env) {
     this.#address = env.NOTIFY_SOCKET || undefined;
     const interval = watchdogInterval(env);
     for (const name of ['NOTIFY_SOCKET', 'WATCHDOG_USEC', 'WATCHDOG_PID']) delete env[name];
     if (this.#address === undefined || interval === undefined) return;
-    // From the main loop: one that hangs misses its beat.
+    // A timer of the main loop: if that hangs, the beat is missed.
     this.#beats = setInterval(() => this.#send('WATCHDOG=1'), interval).unref();
   }
 
@@ -38,14 +38,14 @@ export class Notify {
     this.#send(`READY=1\nSTATUS=${this.#shown}`);
   }
 
-  /** One line for a user, in `systemctl status`: asked for when it is told. The latest wins. */
+  /** Sets the line that `systemctl status` shows. `text` is called when the line is sent; the latest one wins. */
   status(text: () => string): void {
     if (this.#address === undefined || this.#stopping) return;
     this.#wanted = text;
     if (this.#pause === undefined) this.#tell();
   }
 
-  /** Idempotent. Nothing but the watchdog's beat is said after it. */
+  /** After this only the watchdog's beat is sent. Idempotent. */
   stopping(): void {
     if (this.#stopping) return;
     this.#stopping = true;
@@ -53,7 +53,7 @@ export class Notify {
     this.#send('STOPPING=1');
   }
 
-  /** Ends the watchdog's beat. For tests: a process ends with it. */
+  /** Ends the watchdog's beat. Only tests need it; a process takes the beat with it when it ends. */
   close(): void {
     clearInterval(this.#beats);
     clearTimeout(this.#pause);
@@ -73,17 +73,18 @@ export class Notify {
     try {
       loadServiceAddon().notify(this.#address, text);
     } catch {
-      // The manager is gone, or its queue is full: the process does its work all the same.
+      // The manager is gone, or its queue is full. The process goes on.
     }
   }
 }
 
-/** Milliseconds between two beats, sd_watchdog_enabled(3): half of what the manager waits. Undefined: nobody waits. */
+/** Milliseconds between two beats, half of the time that the manager waits for one (sd_watchdog_enabled(3)). Undefined if
+ *  the manager does not wait. */
 function watchdogInterval({ WATCHDOG_USEC: time, WATCHDOG_PID: pid }: Environment): number | undefined {
   if (pid !== undefined && pid !== '' && Number(pid) !== process.pid) return undefined;
   const microseconds = Number(time);
   if (!(microseconds > 0)) return undefined;
-  // What setInterval takes: a longer time would be none at all.
+  // setInterval takes any longer time as 1 ms.
   return Math.min(2 ** 31 - 1, Math.max(1, Math.floor(microseconds / 2000)));
 }
 

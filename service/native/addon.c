@@ -7,7 +7,7 @@
 #include "marked.h"
 #include "notify.h"
 
-/* What a manager is told is a few lines. */
+/* Bytes of a text for the service manager, which is a few lines. */
 enum { longest_text = 1024 };
 
 /* notify(address, text) */
@@ -35,7 +35,7 @@ static napi_value new_marked_socket(napi_env env, napi_callback_info info) {
   return fd < 0 ? binding_throw(env, "marking a socket", errno) : binding_new_u32(env, (uint32_t)fd);
 }
 
-/* lock(descriptor): nothing, or EAGAIN where another process has the lock */
+/* lock(descriptor): EAGAIN if another process has the lock */
 static napi_value lock(napi_env env, napi_callback_info info) {
   napi_value values[1];
   uint32_t fd;

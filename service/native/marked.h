@@ -4,8 +4,8 @@
 
 #include <stdint.h>
 
-/* A socket that is not connected, does not wait and is not inherited, with SO_MARK. `family`: 4 or 6. -1: errno says
- * why, EPERM without CAP_NET_ADMIN. */
+/* Makes a TCP socket with SO_MARK, not connected, non-blocking and close-on-exec. `family` is 4 or 6. Returns -1 with
+ * errno set, to EPERM without CAP_NET_ADMIN. */
 int marked_socket(uint32_t family, uint32_t mark);
 
 #endif

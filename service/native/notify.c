@@ -16,7 +16,7 @@ bool notify_send(const char *address, const char *text) {
   }
   memcpy(to.sun_path, address, length);
   if (address[0] == '@') to.sun_path[0] = '\0';
-  /* The length bounds an abstract name, a NUL a path. */
+  /* An abstract name ends with the length, a path with a NUL. */
   socklen_t size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length + (address[0] == '@' ? 0 : 1));
   int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   if (fd < 0) return false;
