@@ -85,6 +85,30 @@ suite('a node that was installed again', () => {
     });
   }
 
+  test('the former key, of which nodes tell that have not accepted the new one yet, is none that wants the ID', () => {
+    const simulation = formed(83, 4);
+    const before = nodeOf(simulation, 'n3');
+    const entry = entryOf('n3', 'n3', before.mesh.self.epoch);
+    simulation.kill(before, 1000);
+    simulation.pass(2 * minute);
+    const again = simulation.add('n3', { key: 'installed again' });
+    simulation.dial(again, 'n0');
+    simulation.pass(minute);
+    const node = nodeOf(simulation, 'n1');
+    for (const each of [nodeOf(simulation, 'n0'), node]) {
+      each.pins.set('n3', hex(again.key));
+      simulation.happen(each, { type: 'pins', kept: each.pins });
+    }
+    assert.ok(simulation.until(isLinked(node, again), minute) < 30_000);
+    assert.deepEqual([...node.warnings], []);
+    hand(simulation, node, 'n2', entry);
+    assert.deepEqual([...node.warnings], []);
+    hand(simulation, node, 'n3', entry);
+    assert.ok(node.warnings.has('identity n3'), 'by its own word it is');
+    hand(simulation, node, 'n2', entryOf('n3', 'a third'));
+    assert.ok(node.warnings.get('identity n3')!.includes('says n2'));
+  });
+
   test('a line that is deleted accepts the next key, and a node that is linked stays', () => {
     const simulation = formed(81, 3);
     const node = nodeOf(simulation, 'n0');

@@ -12,7 +12,7 @@ import { channelsByNeighbor, learnRoute } from './flood.ts';
 import { dispute, exile, limitedNotice, refuseSecond } from './identity.ts';
 import { isUp } from './link.ts';
 import { entryOf, learn, membersDigest, readRecord } from './membership.ts';
-import { pinOf } from './pins.ts';
+import { isFormer, pinOf } from './pins.ts';
 import { within } from './quotas.ts';
 import { closeAttempt, crowdOf, ensureLink, notice, type Turn } from './state.ts';
 import { meetTwin } from './twin.ts';
@@ -129,7 +129,7 @@ export function takeRecord(turn: Turn, entry: MemberEntry, teller: string, chann
       else if (givesWay(turn, id)) {
         exile(turn, id);
         takeRecord(turn, entry, teller, channel);
-      } else dispute(turn, id, hex(readRecord(entry)!.key), teller, entry, entry.age);
+      } else tellOfOther(turn, entry, id, teller);
       return;
     case 'second':
       refuseSecond(turn, id, teller);
@@ -137,6 +137,13 @@ export function takeRecord(turn: Turn, entry: MemberEntry, teller: string, chann
     case 'full':
       limitedNotice(turn, 'too many nodes: one more was not taken in', { peer: id, by: teller });
   }
+}
+
+/** Who was not told yet that a node was installed again goes on telling of its former key. */
+function tellOfOther(turn: Turn, entry: MemberEntry, id: string, teller: string): void {
+  const key = hex(readRecord(entry)!.key);
+  if (isFormer(turn.mesh.membership.pins, id, key) && teller !== id) return;
+  dispute(turn, id, key, teller, entry, entry.age);
 }
 
 /** Whether a neighbor of that ID has another channel than this one. */

@@ -27,10 +27,12 @@ export interface Pins {
   readonly met: Map<string, { readonly key: string; readonly at: number }>;
   /** ID by key, over all of these. */
   readonly ids: Map<string, string>;
+  /** Keys that the operator has replaced. */
+  readonly former: Map<string, string>;
 }
 
 export function newPins(named: ReadonlyMap<string, string>, kept: ReadonlyMap<string, string>): Pins {
-  const pins: Pins = { named, kept: new Map(), met: new Map(), ids: new Map() };
+  const pins: Pins = { named, kept: new Map(), met: new Map(), ids: new Map(), former: new Map() };
   replaceKept(pins, kept);
   return pins;
 }
@@ -82,7 +84,15 @@ export function replaceKept(pins: Pins, kept: ReadonlyMap<string, string>): stri
     pins.ids.set(key, id);
   }
   for (const [id, key] of pins.named) pins.ids.set(key, id);
-  return [...before].filter(([id, key]) => pinOf(pins, id) !== key).map(([id]) => id);
+  const changed = [...before].filter(([id, key]) => pinOf(pins, id) !== key);
+  for (const [id, key] of changed)
+    if (key !== undefined && pinOf(pins, id) !== undefined) pins.former.set(id, key);
+  return changed.map(([id]) => id);
+}
+
+/** The operator has replaced this key of `id` by the one that it has now. */
+export function isFormer({ former }: Pins, id: string, key: string): boolean {
+  return former.get(id) === key;
 }
 
 /** What was met and never linked is over. */
