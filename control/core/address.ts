@@ -18,7 +18,7 @@ export function formatHostPort({ host, port }: HostPort): string {
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
-/** Whether it is this machine alone that reaches an address to listen at. */
+/** Whether only this machine can reach a socket that listens at `host`. */
 export function isLoopback(host: string): boolean {
   return /^(localhost|127\.[\d.]+|::1|::ffff:127\.[\d.]+)$/i.test(host);
 }

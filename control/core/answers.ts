@@ -1,7 +1,8 @@
 /**
- * Which offers are answered. Each answer makes a connection of the dataplane, which then sends to addresses that the peer
- * names. So each peer is answered so often in a while, each neighbor so many peers that were never linked, and of these
- * so many at a time: one more takes the place of the oldest, of the neighbor that told of most of them.
+ * Which offers are answered. An answer makes the dataplane open a connection and send to addresses that the peer chose.
+ * So there are three bounds: offers of one peer in a minute; answers, in ten seconds, to never linked peers that one
+ * neighbor told of; and connections with never linked peers at a time. Where the last bound is reached, a new connection
+ * takes the place of the oldest one of the neighbor that told of most of them.
  */
 import { refuse, spend } from './costs.ts';
 import type { Attempt, Link } from './link.ts';
@@ -12,12 +13,12 @@ import { closeAttempt, type Mesh, type Turn } from './state.ts';
  *  second. */
 const maxAnswers = 128;
 
-/** Offers of one peer, of both routes, that are answered in so many milliseconds: it tries one route every ten seconds at
- *  last. */
+/** Offers of one peer, on both routes, that are answered in so many milliseconds. A peer that fails for long tries each
+ *  route every ten seconds. */
 const offers = 60;
 const offersWindow = 60_000;
 
-/** Whether to answer, and if not what to say; there is room then. */
+/** Whether to answer an offer: 'yes', after room was made; 'busy', which the peer is told; or 'no', without a word. */
 export function mayAnswer(turn: Turn, link: Link): 'yes' | 'busy' | 'no' {
   const { mesh, env } = turn;
   if (!within(mesh.quotas, `answer ${link.peer}`, offers, offersWindow, env.now)) {
@@ -30,14 +31,14 @@ export function mayAnswer(turn: Turn, link: Link): 'yes' | 'busy' | 'no' {
   return 'yes';
 }
 
-/** Of these candidates those that are tried. */
+/** The candidates among these that the peer may still have tried. */
 export function affordable(turn: Turn, link: Link, candidates: readonly string[]): readonly string[] {
   const { mesh, env } = turn;
   const payer = payerOf(mesh, link);
   return candidates.filter(() => spend(mesh, payer, 'candidates', env.now, 1, link.peer));
 }
 
-/** Who has no account of its own is paid for by the neighbor that told of it. */
+/** The neighbor that is charged: the peer itself if it has an account, else the neighbor that told of it. */
 function payerOf(mesh: Mesh, { peer, introducer }: Link): string {
   return mesh.accounts.has(peer) ? peer : introducer;
 }

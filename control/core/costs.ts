@@ -1,10 +1,10 @@
 /**
- * What a neighbor may cost us, each kind for itself: so much in a while. What is beyond is not looked at, and counted. Who
- * pays is the neighbor that brought a message, with one exception: copies of a flood are paid by who signed it, if that is
- * a neighbor too, since floods of one node come to us by many.
+ * What a neighbor may cost us, by kinds, each in a span of time. What is beyond is counted and not looked at. A message is
+ * charged to the neighbor that brought it, with one exception: copies of a flood are charged to the node that signed it if
+ * that is a neighbor too, since floods of one node come to us by many.
  *
- * A node of 300 that all join at once through one neighbor hears of it 600 floods, 300 records and as many again in lists,
- * within seconds. The bounds are some times that.
+ * When 300 nodes join at once through one neighbor, a node hears from it 600 floods, 300 records and as many again in
+ * lists, within seconds. The bounds are several times that.
  */
 import type { Channel } from './events.ts';
 import { type Quotas, within } from './quotas.ts';
@@ -14,7 +14,7 @@ interface Budget {
   readonly limit: number;
   /** Milliseconds. */
   readonly within: number;
-  /** No honest node comes near it: who does is warned of. */
+  /** No honest node comes near this bound; exceeding it makes a warning. */
   readonly isHostile: boolean;
 }
 
@@ -24,20 +24,20 @@ const budgets = {
   /** Messages of any kind, and their bytes. */
   messages: { limit: 8192, within: 10_000, isHostile: true },
   bytes: { limit: 8 * mebibyte, within: 30_000, isHostile: true },
-  /** Signatures looked at, here or, where a flood is passed straight on, by the receiver; 0.12 ms each. */
+  /** Signatures verified, here or by the receiver of a flood that is passed straight on; 0.12 ms each. */
   signatures: { limit: 4096, within: 10_000, isHostile: true },
-  /** Floods of one other node, so that none takes the room of all for which a neighbor passes something on. */
+  /** Floods of one other node, so that one sender does not use up what a neighbor may pass on for all. */
   floods: { limit: 512, within: 10_000, isHostile: false },
-  /** Bytes of floods that go by several ways, for each way. */
+  /** Bytes of floods that are passed on to several neighbors, counted once for each. */
   copies: { limit: 4 * mebibyte, within: 60_000, isHostile: true },
-  /** `alive`, which comes every 18 to 20 s by default; and the whole lists, 170 bytes for each node, in answer. */
+  /** `alive` messages, which come every 18 to 20 s by default, and the whole lists in answer, 170 bytes for each node. */
   alives: { limit: 32, within: 20_000, isHostile: true },
   lists: { limit: 1, within: 10_000, isHostile: false },
-  /** Lists to a neighbor that connects. */
+  /** Lists sent to a neighbor that connects. */
   welcomes: { limit: 8, within: 20_000, isHostile: false },
-  /** Candidates of one peer, of which one try has 20 at most. */
+  /** Candidates of one peer. One negotiation has at most 20. */
   candidates: { limit: 192, within: 60_000, isHostile: false },
-  /** Offers of peers that were never linked, of all that a neighbor told of: 10 ms of the dataplane's time each. */
+  /** Answers to never linked peers, over all that a neighbor told of. Each takes the dataplane 10 ms. */
   answers: { limit: 256, within: 10_000, isHostile: false },
 } as const satisfies Record<string, Budget>;
 
@@ -52,29 +52,29 @@ export interface Account {
   /** What was refused, by cause. */
   readonly refused: Map<Cause, number>;
   usedAt: number;
-  /** When something was last refused that no honest node does. */
+  /** When a bound was last exceeded that no honest node comes near. */
   hostileAt: number | null;
 }
 
-/** Neighbors, also of late, whose costs are kept. */
+/** Accounts kept of neighbors, present and recent. */
 const maxAccounts = 4096;
 
-/** Milliseconds without a message after which nothing is kept of who is no neighbor any more. */
+/** Milliseconds without a message after which the account of a former neighbor is dropped. */
 const accountLifetime = 600_000;
 
-/** Milliseconds without excess after which the warning is over. */
+/** Milliseconds without an exceeded bound after which the warning is over. */
 const warningLifetime = 60_000;
 
 const subject = 'excess';
 
-/** Whether a message of so many bytes is looked at: asked before it is decoded. */
+/** Whether a message of so many bytes may be decoded. */
 export function admit(mesh: Mesh, channel: Channel, bytes: number, now: number): boolean {
   const neighbor = mesh.neighbors.get(channel)?.id;
   if (neighbor === undefined) return false;
   return spend(mesh, neighbor, 'messages', now) && spend(mesh, neighbor, 'bytes', now, bytes);
 }
 
-/** True where `neighbor` may cost us that; else it is counted. `of`: a budget for each of these. */
+/** Charges `amount` to `neighbor`. False if that exceeds its budget, which is counted. Each `of` has a budget of its own. */
 export function spend(mesh: Mesh, neighbor: string, kind: Kind, now: number, amount = 1, of = ''): boolean {
   const { limit, within: period, isHostile } = budgets[kind];
   const account = accountOf(mesh, neighbor, now);
@@ -89,7 +89,7 @@ export function refuse(mesh: Mesh, neighbor: string, cause: Cause, now: number):
   refused.set(cause, (refused.get(cause) ?? 0) + 1);
 }
 
-/** Warns of who costs more than it may, and forgets who is gone. */
+/** Warns of neighbors that exceed their bounds, and drops accounts of those that are gone. */
 export function settleAccounts({ mesh, env, effects }: Turn): void {
   const neighbors = new Set([...mesh.neighbors.values()].map(({ id }) => id));
   for (const [id, account] of mesh.accounts) {

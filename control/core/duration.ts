@@ -1,4 +1,5 @@
-/** Durations as humans write them: `10s`, `1m30s`, `500ms`, `2h 15min`. The forms of the humantime crate, weeks the longest unit. */
+/** Durations as people write them: `10s`, `1m30s`, `500ms`, `2h 15min`. The units are those of the humantime crate up to
+ *  weeks. */
 
 const second = 1000;
 const units: Readonly<Record<string, number>> = {

@@ -1,6 +1,6 @@
-/** What core is given instead of reaching for it. */
+/** What core is given because it may not reach for it: time, randomness and cryptography. */
 export interface Environment {
-  /** Milliseconds since the Unix epoch, but steady: never goes back. */
+  /** Milliseconds since the Unix epoch by a steady clock, which never goes back. */
   readonly now: number;
   /** In [0, 1). */
   random(): number;
@@ -27,7 +27,7 @@ export function hex(bytes: Uint8Array): string {
   return digits;
 }
 
-/** The bytes that `hex` gives these digits of. */
+/** The inverse of `hex`. */
 export function bytesOf(digits: string): Uint8Array {
   return Uint8Array.from(digits.match(/../g) ?? [], (pair) => Number.parseInt(pair, 16));
 }

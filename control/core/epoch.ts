@@ -1,16 +1,16 @@
 /**
- * A start whose epoch is behind that of an earlier one: no clock at boot, a state directory that was lost or restored.
- * What it says is older than what the mesh has of it, and nobody would listen. So whoever has a later signed record of a
- * node shows it to who tells an earlier one, and the node continues one epoch after it, as OSPF does with its own LSAs
- * (RFC 2328 section 13.4).
+ * Starts whose epoch is behind that of an earlier start, because the machine has no clock at boot or its state directory
+ * was lost or restored. The mesh would take everything such a node says for old. So whoever has a later signed record of a
+ * node shows it to whoever tells an earlier one, and the node continues one epoch after it, as OSPF does with its own
+ * LSAs (RFC 2328 section 13.4).
  *
  *     node                         neighbor                      node
  *       ── members: my epoch 5 ──►  has epoch 9 of it, signed
  *                                   ── members: epoch 9 of you ──►  signed by me, ahead of me: epoch 10
  *                                   ◄── members: my epoch 10 ─────
  *
- * Only a record that our own key signed moves us, and no record moves us twice. Two machines with one key drive each other
- * up, one epoch at a time, until one of them gives in; by that each knows of the other (`twin.ts`).
+ * Only a record that our own key signed moves our epoch, and no record does so twice. Two machines with one key drive each
+ * other's epoch up until a limit is reached; by that each notices the other (`twin.ts`).
  */
 import type { MemberEntry, SignedRecord } from '../../protocol/signaling.ts';
 import { hex } from './environment.ts';
@@ -21,53 +21,54 @@ import { within } from './quotas.ts';
 import type { Turn } from './state.ts';
 import { meetClone } from './twin.ts';
 
-/** Times that a node takes a later epoch within so many milliseconds. A node that was started by several clocks may
- *  meet several of its records. */
+/** Times that a node takes a later epoch within so many milliseconds. A node that was started under several clocks may
+ *  meet several of its own records. */
 const maxClimbs = 5;
 const climbWindow = 600_000;
-/** The same where another machine has our key: the later one is heard, and the other one again when that is gone. */
+/** The same while another machine has our key. The mesh hears the machine with the later epoch, and the other one again
+ *  once that is gone. */
 const maxClimbsBesideClone = 2;
 
-/** Epochs of two machines with one key are not further apart than they drove each other up; two starts of one machine are
- *  milliseconds of its clock apart, and mostly many. */
+/** Epochs that differ by at most this count as those of two machines with one key, which are as far apart as the machines
+ *  drove each other up. Two starts of one machine are mostly many milliseconds apart. */
 const maxApart = 64;
 
-/** Milliseconds since it was heard of for a record to say that its node runs. */
+/** Milliseconds: a record at most this old shows that its node runs. */
 const freshAge = 30_000;
 
-/** Times that a node is told of such a record of itself, in so many milliseconds. */
+/** Times, in so many milliseconds, that a node is shown the record of a possible clone. */
 const toldApart = 1;
 const apartPause = 30_000;
 
-/** Channels by which a node is told of another record of itself. */
+/** Channels by which a node is shown another record of itself. */
 const maxWays = 3;
 
-/** Own epochs that are remembered. */
+/** Own epochs of this process that are remembered. */
 const maxOwn = 64;
 
-/** Later records of one node that are passed on to it, in so many milliseconds: two machines with one key answer each
- *  other at once. */
+/** Later records of one node that are passed on to it in so many milliseconds. Two machines with one key would answer
+ *  each other without pause. */
 const passedAtOnce = 4;
 const passWindow = 10_000;
 
-/** Records shown to one neighbor within a second. */
+/** Records shown over one channel within a second. */
 const shownPerSecond = 16;
 
-/** Milliseconds after the last earlier record that a peer told of itself until it counts as mended. */
+/** Milliseconds without an outdated record from a peer about itself after which its epoch counts as corrected. */
 const behindLifetime = 30_000;
 
 const subject = 'epoch';
 
 export interface Epochs {
-  /** Ours, since this process started, the latest last. What was said to any of them was said to us. */
+  /** Our epochs since this process started, the latest last. A body for any of them is for us. */
   readonly own: number[];
-  /** No earlier start of ours was later than this. */
+  /** Records of ours with epochs up to this one may be those of earlier starts. */
   bar: number;
-  /** When we took a later one. */
+  /** When we took later epochs. */
   climbs: number[];
-  /** When there last was a record of ours ahead of us; null where nothing is said of it any more. */
+  /** When we last took a later epoch and warned of it; null while there is no such warning. */
   warnedAt: number | null;
-  /** When a peer last told us an earlier epoch of itself than we know. */
+  /** By peer: when it last told us an earlier epoch of itself than we know. */
   readonly behind: Map<string, number>;
 }
 
@@ -75,13 +76,13 @@ export function newEpochs(epoch: number): Epochs {
   return { own: [epoch], bar: epoch, climbs: [], warnedAt: null, behind: new Map() };
 }
 
-/** Our own record, ahead of us and signed by us. True where we continue after it. */
+/** Takes in a record of ours that we signed, with a later epoch than ours. True if we continue after it. */
 export function climb(turn: Turn, signed: SignedRecord, teller: string): boolean {
   const { mesh, env } = turn;
   const { epochs, membership } = mesh;
   const later = readRecord(signed)!.epoch;
   epochs.climbs = epochs.climbs.filter((at) => env.now - at < climbWindow);
-  // Whoever continues right after an epoch that we had only just taken is another process with our key.
+  // Only another process with our key continues right after an epoch that we have just taken.
   const isAnswer = epochs.own.length > 1 && later === mesh.self.epoch + 1;
   const limit = mesh.cloneAt === null ? maxClimbs : maxClimbsBesideClone;
   if (isAnswer || epochs.climbs.length >= limit) meetClone(turn, teller);
@@ -110,8 +111,8 @@ export function climb(turn: Turn, signed: SignedRecord, teller: string): boolean
   return true;
 }
 
-/** Somebody told us an earlier record than we have of the same node: shows ours. `teller`: who vouches for it, if that is
- *  known; of a node that tells it of itself there is something to warn of. */
+/** Shows our later record of a node over the channel by which an earlier one came. `teller` is the neighbor that told it,
+ *  if that is known; a node that tells an earlier record of itself makes a warning. */
 export function correct(turn: Turn, signed: SignedRecord, channel: Channel, teller?: string): void {
   const { mesh, env } = turn;
   const record = readRecord(signed);
@@ -134,21 +135,22 @@ export function correct(turn: Turn, signed: SignedRecord, channel: Channel, tell
   turn.effects.push({ type: 'send', channel, message: { type: 'members', entries: [newest] } });
 }
 
-/** A later record of `id` came by another way: it may not know of it itself. */
+/** Passes a later record of `id` on to `id`, which may not know of it. */
 export function passToNode(turn: Turn, id: string, entry: MemberEntry, from: Channel): void {
   const mayPass = () => within(turn.mesh.quotas, `node ${id}`, passedAtOnce, passWindow, turn.env.now);
   pass(turn, id, entry, from, mayPass);
 }
 
-/** A record of `id` and another one almost like it: two processes may run with its key, and each is told of the other. */
+/** Passes a record of `id` on to `id` if its epoch is so close to the known one that two processes may have its key. So
+ *  each hears of the other. */
 export function passClone(turn: Turn, id: string, entry: MemberEntry, from: Channel, apart: number): void {
   if (apart > maxApart || entry.age >= freshAge) return;
   const mayPass = () => within(turn.mesh.quotas, `clone ${id}`, toldApart, apartPause, turn.env.now);
   pass(turn, id, entry, from, mayPass);
 }
 
-/** Our own record, not ahead of us. Where we never had that epoch, nor an earlier start of ours, somebody else has our
- *  key. */
+/** Takes in a record of ours that is not ahead of us. If neither this process nor an earlier start had that epoch, another
+ *  machine has our key. */
 export function hearSelf(turn: Turn, entry: MemberEntry, teller: string): void {
   const { mesh, env } = turn;
   const { own, bar } = mesh.epochs;
@@ -158,7 +160,8 @@ export function hearSelf(turn: Turn, entry: MemberEntry, teller: string): void {
   if (mayTell(turn, 'self', 4) && isSigned(record, entry, env)) meetClone(turn, teller);
 }
 
-/** To `id`, by every channel but the one that it came by, since two machines may have that ID; else the way that is known. */
+/** Sends a record to `id` by all its channels except `from`, since two machines may have that ID, or else by the next
+ *  hop. */
 function pass(turn: Turn, id: string, entry: MemberEntry, from: Channel, mayPass: () => boolean): void {
   const { mesh, env, effects } = turn;
   const known = [...mesh.neighbors].filter(([channel, { id: of }]) => of === id && channel !== from);
@@ -176,7 +179,7 @@ function pass(turn: Turn, id: string, entry: MemberEntry, from: Channel, mayPass
   }
 }
 
-/** What has not come up for a while is over. */
+/** Ends warnings whose cause was not seen for a while. */
 export function settleEpochs(turn: Turn): void {
   const { env, mesh, effects } = turn;
   const { epochs } = mesh;
@@ -195,7 +198,7 @@ function warn(turn: Turn, about: string | null, message: string | null): void {
   turn.effects.push({ type: 'warning', subject, about, message });
 }
 
-/** How far apart two epochs are, which are times, in the largest unit that fits. */
+/** The distance of two epochs, which are times, in the largest unit of which there are at least two. */
 function span(milliseconds: number): string {
   const units = [
     ['days', 86_400_000],

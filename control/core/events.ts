@@ -1,4 +1,4 @@
-/** What happens to the mesh, and what the mesh wants done. The shell runs effects in order; their outcome, if any,
+/** What happens to the mesh (events), and what the mesh wants done (effects). The shell runs effects in order; an outcome
  *  comes back as an event. */
 import type { LinkReport } from '../../protocol/dataplane.ts';
 import type { Refusal } from '../../protocol/handshake.ts';
@@ -8,25 +8,25 @@ import type { Description, NeighborMessage, Route } from '../../protocol/signali
 export type Channel = string;
 
 export type MeshEvent =
-  /** A neighbor proved itself, by WebSocket handshake. Links become neighbors by their reports. */
+  /** A neighbor proved itself by a WebSocket handshake. Links become neighbors by their reports. */
   | {
       readonly type: 'neighbor-up';
       readonly channel: Channel;
       readonly id: string;
       readonly key: Uint8Array;
     }
-  /** A node proved itself by a handshake, and we refused it: its key may not speak for its ID. */
+  /** A node proved itself by a handshake, and we refused it because its key may not speak for its ID. */
   | { readonly type: 'claim'; readonly id: string; readonly key: Uint8Array }
-  /** A node proved itself by a handshake, and refused us. */
+  /** A node proved itself by a handshake and refused us. */
   | { readonly type: 'refused'; readonly by: string; readonly refusal: Refusal }
-  /** The operator changed which keys are kept, in hexadecimal by ID. */
+  /** The operator changed the kept keys: hexadecimal, by ID. */
   | { readonly type: 'pins'; readonly kept: ReadonlyMap<string, string> }
   | { readonly type: 'neighbor-down'; readonly channel: Channel }
   | { readonly type: 'message'; readonly channel: Channel; readonly message: NeighborMessage }
-  /** The dataplane answers: these are its links. */
+  /** The dataplane is connected and has these links. */
   | { readonly type: 'dataplane-up'; readonly links: readonly LinkReport[] }
   | { readonly type: 'dataplane-down' }
-  /** The dataplane made our offer, or our answer. */
+  /** The dataplane made our offer or our answer. */
   | ({ readonly type: 'described'; readonly peer: string; readonly negotiation: string } & Description)
   | {
       readonly type: 'candidate';
@@ -36,12 +36,12 @@ export type MeshEvent =
     }
   | { readonly type: 'link'; readonly report: LinkReport }
   | { readonly type: 'ended'; readonly peer: string; readonly negotiation: string; readonly reason: string }
-  /** The dataplane of `peer` says that the node stops. */
+  /** The peer's dataplane says that its node stops. */
   | { readonly type: 'bye'; readonly peer: string }
   | { readonly type: 'tick' }
   | { readonly type: 'stop' };
 
-/** Of both nodes, as they sign what they say of a negotiation. */
+/** The epochs of both nodes in the bodies that they signed for a negotiation. */
 interface Epochs {
   readonly ours: number;
   readonly theirs: number;
@@ -54,11 +54,11 @@ export type Effect =
   | {
       readonly type: 'offer';
       readonly peer: string;
-      /** The peer's key. */
+      /** The peer's public key. */
       readonly identity: Uint8Array;
       readonly negotiation: string;
       readonly route: Route;
-      /** The negotiation of the same route that goes on until this one is open. */
+      /** The negotiation whose connection this one replaces, and which stays until this one is open. */
       readonly replaces: string | null;
     }
   | ({
@@ -84,15 +84,15 @@ export type Effect =
     }
   | { readonly type: 'close'; readonly peer: string; readonly negotiation: string }
   | { readonly type: 'remove'; readonly peer: string }
-  /** Keep for good which key speaks for `id`; hexadecimal. */
+  /** Write to disk that `key`, in hexadecimal, speaks for `id`. */
   | { readonly type: 'pin'; readonly id: string; readonly key: string }
-  /** Our epoch is another one now: keep it, and start connections with it. */
+  /** Our epoch has changed: write it to disk and use it for new connections. */
   | { readonly type: 'epoch'; readonly epoch: number }
-  /** What an operator should know, of this node or of a peer; without a message it is over. */
+  /** A warning for the operator appears or changes; with null as its message it is over. */
   | {
       readonly type: 'warning';
       readonly subject: string;
-      /** A peer; null: this node. */
+      /** The peer that it is about; null for this node. */
       readonly about: string | null;
       readonly message: string | null;
     }

@@ -1,13 +1,13 @@
 /**
- * Broadcast over the mesh. A node delivers what is to it, hands straight on what is to one of its neighbors, sends what
- * is to a node that it has heard of through a neighbor back that way, and passes everything else to all neighbors but
- * the one it came from. A flood is proven before it teaches a way or travels on: by its signature and by being none that
- * was here before, so that each passes a node once. What a neighbor says itself, to another neighbor, goes straight on
- * unproven: its channel vouches for who it is, one message makes one message, and the receiver looks.
+ * Broadcast over the mesh. A node delivers a flood that is to itself, hands one to a neighbor straight on, sends one to a
+ * node that it heard of through a neighbor to that next hop, and passes everything else to all neighbors but the one it
+ * came from. A flood is verified before it teaches a next hop or travels on: its signature must hold, and it must be new
+ * here, so that each flood passes a node once. What a neighbor itself says to another neighbor goes straight on
+ * unverified: its channel vouches for the sender, one message makes one message, and the receiver verifies it.
  *
- * Ways may be stale or lead to who passes nothing on. What was not answered goes `wide`, by all neighbors at each node,
- * and so does the answer. At most 2 · (edges between neighbors) messages in the whole mesh, and at most one for each
- * neighbor of a node.
+ * A next hop may be stale, or pass nothing on. A flood that was not answered is sent again as `wide`, to all neighbors at
+ * each node, and so is the answer. A flood makes at most 2 · (edges between neighbors) messages in the whole mesh, and at
+ * most one for each neighbor of a node.
  */
 import { encode } from '../../protocol/msgpack.ts';
 import { parse } from '../../protocol/schema.ts';
@@ -25,12 +25,12 @@ import { isSigned, type Membership, readRecord, speaksFor } from './membership.t
 import { accept, newWindow } from './replay.ts';
 import type { Turn } from './state.ts';
 
-/** Hops. A mesh is one or two across; a chain of nodes that reach only the next may be long. */
+/** Hops. Most meshes are one or two hops across, but a chain of nodes that each reach only the next may be long. */
 const initialTtl = 32;
 
 const maxWindows = 4096;
 
-/** Nodes that we remember a way to. A node that forwards need not have heard of either end. */
+/** Nodes whose next hop is remembered. They need not be members, since a node may forward between two strangers. */
 const maxRoutes = 4096;
 
 type Draft = Body extends infer B
@@ -39,8 +39,8 @@ type Draft = Body extends infer B
     : never
   : never;
 
-/** Signs a body and sends it on its way to one node, or to everyone; with `wide` by all ways, whatever way is known, and
- *  with `near` to all our neighbors, which know ways of their own. */
+/** Signs a body and sends it on its way to one node, or to everyone. With `wide` true it goes to all neighbors at each
+ *  node; with 'near' it goes to all of ours, which use their next hops. */
 export function sendBody(
   turn: Turn,
   to: string,
@@ -71,7 +71,8 @@ export function sendBody(
   forward(turn, undefined, message, wide !== false);
 }
 
-/** Passes a flood from the neighbor `teller` on, where it is not to us alone. Returns the body of what is to us. */
+/** Takes in a flood from the neighbor `teller` and passes it on unless it is to us alone. Returns the body if it is to
+ *  us. */
 export function arrive(turn: Turn, teller: string, message: FloodMessage): Body | undefined {
   const { mesh, env, effects } = turn;
   if (message.from === mesh.self.id) return undefined;
@@ -94,9 +95,9 @@ export function arrive(turn: Turn, teller: string, message: FloodMessage): Body 
 }
 
 /**
- * The body, where it is truly from whom it says, of this epoch, and new; what is to us is also to this start of us. A
- * sender that we do not know, or by an earlier start, introduces itself by the record it sends along: that counts as
- * heard of only once the body proves to be none that was sent before.
+ * The body of a flood that its sender signed in its present epoch and that was not here before; one that is to us must
+ * also name one of our epochs. A sender that we do not know, or know by an earlier start, is known by the record that it
+ * sends along. The caller takes that record in only if the body is returned, and so is not a repeated one.
  */
 function open(turn: Turn, message: FloodMessage): Body | undefined {
   const { mesh, env } = turn;
@@ -121,7 +122,7 @@ function open(turn: Turn, message: FloodMessage): Body | undefined {
   return accept(window, body.epoch, body.counter) ? body : undefined;
 }
 
-/** `node` is heard of through the neighbor `teller`. The way learned longest ago gives way to new ones. */
+/** Remembers the neighbor `teller` as the next hop to `node`. Of too many the one learned longest ago is dropped. */
 export function learnRoute({ mesh: { routes } }: Turn, node: string, teller: string): void {
   if (teller === node) return;
   routes.delete(node);
@@ -133,11 +134,12 @@ export function learnRoute({ mesh: { routes } }: Turn, node: string, teller: str
   }
 }
 
-/** `source`: the neighbor it came from. Nobody is asked for a node that nobody told of. */
+/** Sends a flood on; `source` is the neighbor it came from, if it is not ours. A flood to a node that is unknown here goes
+ *  nowhere. */
 function forward(turn: Turn, source: string | undefined, message: FloodMessage, wide: boolean): void {
   const { mesh, effects } = turn;
   const straight = channelTo(turn, message.to);
-  // What we say by all ways may be about the very link that is the straight one.
+  // A wide flood of ours may be about the very link that would carry it.
   const isDoubtful = wide && source === undefined && straight?.startsWith('link:');
   if (straight !== undefined && isDoubtful !== true) {
     effects.push({ type: 'send', channel: straight, message });
@@ -148,7 +150,7 @@ function forward(turn: Turn, source: string | undefined, message: FloodMessage, 
   const channels = channelsByNeighbor(turn);
   const way = via === undefined ? undefined : channels.get(via);
   if (way !== undefined && !wide) {
-    // Who told us of a node has nothing to find out from us.
+    // Not back to where it came from, nor to its sender.
     if (via !== source && via !== message.from) effects.push({ type: 'send', channel: way, message });
     return;
   }
@@ -162,7 +164,7 @@ function forward(turn: Turn, source: string | undefined, message: FloodMessage, 
   for (const channel of channels.values()) effects.push({ type: 'send', channel, message });
 }
 
-/** One channel for each neighbor; a WebSocket before a link, which may be lost without our knowing yet. */
+/** One channel for each neighbor: a WebSocket rather than a link, which may be dead without our knowing yet. */
 export function channelsByNeighbor(turn: Turn): Map<string, Channel> {
   const channels = new Map<string, Channel>();
   for (const [channel, { id }] of turn.mesh.neighbors) {

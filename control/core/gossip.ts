@@ -1,7 +1,7 @@
 /**
- * How nodes learn of each other. News of a node goes to every neighbor once, gathered for a moment; `alive` carries a
- * digest of the known set, and only where it differs does the full list follow. In a full mesh everyone hears
- * everyone, so that the steady state is one `alive` per neighbor and interval.
+ * How nodes learn of each other. News of a node is gathered for a moment and goes to every neighbor once. `alive` carries
+ * a digest of the known nodes, and the full list follows only where digests differ. In a full mesh every node hears every
+ * other, so that the steady state is one `alive` per neighbor and interval.
  */
 import { type MemberEntry, membersPerMessage, type NeighborMessage } from '../../protocol/signaling.ts';
 import { refuse, spend } from './costs.ts';
@@ -17,20 +17,20 @@ import { within } from './quotas.ts';
 import { closeAttempt, crowdOf, ensureLink, notice, type Turn } from './state.ts';
 import { meetTwin } from './twin.ts';
 
-/** Milliseconds to gather news before telling it: a mesh that forms tells of many nodes at once. */
+/** Milliseconds for which news is gathered, because a mesh that forms brings many nodes at once. */
 const newsDelay = 30;
 
-/** Starts of a node that are told to everyone at once, in so many milliseconds. */
+/** Starts of one node that are passed on at once, in so many milliseconds. */
 const startsAtOnce = 4;
 const startsWindow = 40_000;
 
-/** Tells a new neighbor everyone we know. */
+/** Tells a new neighbor of all nodes that we know. */
 export function welcome(turn: Turn, channel: Channel): void {
   const ids = [turn.mesh.self.id, ...turn.mesh.membership.members.keys()];
   tell(turn, channel, ids);
 }
 
-/** Periodic: a digest to every neighbor, and the IDs of those whom we cannot hear ourselves. */
+/** Sends every neighbor a digest, and the IDs of nodes that we have not heard of for half an interval. */
 export function sayAlive(turn: Turn): void {
   const { mesh, env } = turn;
   const digest = membersDigest(mesh.membership, env);
@@ -75,7 +75,7 @@ export function receiveMembers(
   for (const entry of message.entries) takeRecord(turn, entry, teller, channel);
 }
 
-/** Learns of a node; starts a link and passes the news on where it is news. `teller`: who told it, over `channel`. */
+/** Takes in a node's record, told by `teller` over `channel`. A new node or start gets a link and is passed on. */
 export function takeRecord(turn: Turn, entry: MemberEntry, teller: string, channel: Channel): void {
   const { mesh, env } = turn;
   const { outcome, id, apart = 0 } = learn(mesh.membership, entry, entry.age, env, teller);
@@ -91,19 +91,19 @@ export function takeRecord(turn: Turn, entry: MemberEntry, teller: string, chann
         link.failures = 0;
         link.denied = false;
         for (const attempt of [...link.attempts.values()]) {
-          // What the last start of the node counted says nothing of this one.
+          // The new start of the node counts its bodies from 1 again.
           attempt.heardCounter = 0;
-          // Nor does this one answer an offer to that.
+          // It will not answer an offer that was made to the start before.
           if (attempt.phase === 'offered') closeAttempt(turn, link, attempt);
         }
-        // The other side offers as soon as it hears of us; asking at once would only cross that offer.
+        // The other side offers as soon as it hears of us. A solicit sent at once would only cross that offer.
         link.retryAt =
           env.now +
           (link.offerer ? 0 : (solicitDelay + solicitDelayPerNode * crowdOf(mesh)) * (1 + env.random()));
       }
       if (outcome === 'new') notice(turn, 'debug', 'peer learned', { peer: id, epoch: member.record.epoch });
       if (!mesh.routes.has(id)) learnRoute(turn, id, teller);
-      // Who has not heard of it does by the next lists.
+      // Neighbors that have not heard of it learn it by the next lists.
       if (isTooSoon) return;
       spread(turn, id, teller);
       if (outcome === 'newer' && teller !== id) passToNode(turn, id, entry, channel);
@@ -151,20 +151,20 @@ function hasOther({ mesh }: Turn, id: string, channel: Channel): boolean {
   return [...mesh.neighbors].some(([other, neighbor]) => neighbor.id === id && other !== channel);
 }
 
-/** Of two keys that nobody proved, the one whose link does not come up gives way to the other: nobody can hold the ID of
- *  a node that is really there by inventing one of the same ID first. */
+/** Whether an unproven key of `id` gives way to another one, because no link came up with it. So nobody can block the ID
+ *  of a real node by inventing one of that name first. */
 function givesWay({ mesh }: Turn, id: string): boolean {
   const link = mesh.links.get(id);
   if (link === undefined || isUp(link) || pinOf(mesh.membership.pins, id) !== undefined) return false;
   return link.failures >= 2;
 }
 
-/** Milliseconds that an offer has to arrive in, and more for each node: in a mesh that forms all at once, every node
- *  describes itself to every other. Too short undoes negotiations that are only slow: 395 solicits for 435 links. */
+/** Milliseconds to wait for an offer before a solicit, and more for each node, since in a mesh that forms all at once
+ *  every node makes offers to every other. A solicit that comes too soon undoes a negotiation that is only slow. */
 const solicitDelay = 1000;
 const solicitDelayPerNode = 60;
 
-/** Sends gathered news to every neighbor that did not bring it. */
+/** Sends the gathered news to every neighbor that did not bring it. */
 export function flushNews(turn: Turn): void {
   const { mesh } = turn;
   mesh.newsAt = null;

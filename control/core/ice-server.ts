@@ -1,4 +1,4 @@
-/** STUN and TURN servers as `--ice-servers` has them. */
+/** Parses the STUN and TURN servers of `--ice-servers`. */
 import type { IceServer } from '../../protocol/dataplane.ts';
 import { parseHostPort } from './address.ts';
 import { parseDuration } from './duration.ts';
@@ -8,12 +8,12 @@ const stunPort = 3478;
 
 /** Seconds, as draft-uberti-behave-turn-rest-00 section 2.2 recommends. */
 const usualLifetime = 86_400;
-/** Seconds: less is over before a connection is made anew in time. */
+/** Seconds. A shorter lifetime would end before a relayed connection could be replaced. */
 const leastLifetime = 20;
 
-/** A URI of RFC 7064 or RFC 7065, where TURN's also has a user and a credential, or a secret that credentials are made of,
- *  and how long each lasts: `stun:host[:port]`, `turn:host[:port][?transport=udp]|user|credential` or
- *  `turn:…|user|secret:SECRET[|1h]`. */
+/** Parses `stun:host[:port]`, `turn:host[:port][?transport=udp]|user|credential` or `turn:…|user|secret:SECRET[|1h]`: a
+ *  URI of RFC 7064 or RFC 7065, for TURN with a user and a credential, or with a secret from which credentials are made
+ *  and the time for which each lasts. Undefined for anything else. */
 export function parseIceServer(text: string): IceServer | undefined {
   const parts = partsOf(text);
   if (parts === undefined || unservedIceServer(text) !== undefined) return undefined;
@@ -39,7 +39,8 @@ function lifetimeFrom([text, ...rest]: readonly string[]): number | undefined {
   return rest.length === 0 && seconds >= leastLifetime ? seconds : undefined;
 }
 
-/** Why an ICE server that others take is none for us; undefined where it is one, or nobody's. */
+/** Why cryonet cannot use a valid ICE server, in words that follow its source; undefined if it can, and for text that is
+ *  no ICE server. */
 export function unservedIceServer(text: string): string | undefined {
   const parts = partsOf(text);
   if (parts === undefined) return undefined;

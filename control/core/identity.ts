@@ -1,10 +1,10 @@
 /**
- * Who may speak for an ID, and what both sides are told where two keys want the same one.
+ * Which key may speak for an ID, and what the operators on both sides are told where two keys want the same one.
  *
- *     we refuse     a key that is not the one of its ID here: warning `identity` about that peer, with what accepts the key
- *     we are refused     by a node that proved itself: warning `id`, with both keys
+ *     we refuse a key, because its ID has another one here   warning `identity` about the peer: how to accept the key
+ *     a proven node refuses us                               warning `id` about this node, with both keys
  *
- * Each is over when it was not heard of for a while, or when the key is accepted.
+ * A warning ends when its cause was not seen for a while, or when the key is accepted.
  */
 import type { Refusal } from '../../protocol/handshake.ts';
 import type { SignedRecord } from '../../protocol/signaling.ts';
@@ -15,29 +15,30 @@ import { keep, meet, pinOf } from './pins.ts';
 import { within } from './quotas.ts';
 import { type Mesh, notice, removeLink, type Turn } from './state.ts';
 
-/** Milliseconds without a word of it after which a refusal is over. A refused node tries again within a minute. */
+/** Milliseconds without a new refusal after which a warning ends. A refused node tries again within a minute. */
 const lifetime = 180_000;
 
-/** Peers about which there is such a warning at a time, and nodes that refuse us: members can make any number. */
+/** Peers with such a warning at a time, and nodes remembered that refuse us. Members could make any number of either. */
 const maxDisputes = 8;
 const maxRefusals = 64;
 
-/** Keys written to the state directory within an hour: a mesh that forms has hundreds, who invents nodes any number. */
+/** Keys written to the state directory within an hour. A mesh that forms has hundreds; an attacker may invent any number. */
 const keptPerHour = 1024;
 
 const hour = 3_600_000;
 
-/** Another key than that of an ID. */
+/** A key that wants an ID which has another one. */
 export interface Dispute {
+  /** In hexadecimal. */
   readonly key: string;
   readonly at: number;
-  /** Who told; itself, where it proved that it has the key. */
+  /** The node that told of it; the disputed ID itself if the key's owner proved that it has it. */
   readonly by: string;
-  /** Its record, where it was told, and when that was heard of. */
+  /** The record with that key, if there is one, and when its node was heard of. */
   readonly told: { readonly signed: SignedRecord; readonly heardAt: number } | null;
 }
 
-/** Why a node that proves to have `key` may not be `id`, or undefined. */
+/** Why a node that proves to have `key` is refused as `id`; undefined if it is not. */
 export function judge({ membership, self }: Mesh, id: string, key: Uint8Array): Refusal | undefined {
   if (id === self.id) return { code: 'id_in_use', key: self.key };
   const pinned = pinOf(membership.pins, id);
@@ -47,7 +48,8 @@ export function judge({ membership, self }: Mesh, id: string, key: Uint8Array): 
   return otherOf(membership, id, key) === undefined ? undefined : { code: 'key_in_use' };
 }
 
-/** A node proved that it has this key, by a handshake or by a link. False where the key may not speak for the ID. */
+/** A node proved that it has `key`, by a handshake or, with `linked`, by a link. False if the key may not speak for the
+ *  ID. */
 export function prove(turn: Turn, id: string, key: Uint8Array, linked: boolean): boolean {
   const { mesh, env, effects } = turn;
   const { members, pins } = mesh.membership;
@@ -63,7 +65,7 @@ export function prove(turn: Turn, id: string, key: Uint8Array, linked: boolean):
   return true;
 }
 
-/** Everything that we have of `id` is of a key that is not the one of that ID any more. */
+/** Drops everything that we have of `id`, because its key is not the one of that ID any more. */
 export function exile(turn: Turn, id: string): void {
   const { mesh } = turn;
   expel(mesh.membership, id);
@@ -72,11 +74,11 @@ export function exile(turn: Turn, id: string): void {
   removeLink(turn, id);
 }
 
-/** `key`, which signed what it says, wants an ID that another key has. */
+/** Notes and warns that `key`, which signed for it, wants an ID that has another key. */
 export function dispute(turn: Turn, id: string, key: string, by: string, signed?: SignedRecord, age = 0) {
   const { mesh, env, effects } = turn;
   const { disputes } = mesh;
-  // Hearsay makes room for what was proved.
+  // A proven dispute takes the place of one that was only told.
   const hearsay = by === id ? [...disputes].find(([each, dispute]) => dispute.by !== each) : undefined;
   if (disputes.size >= maxDisputes && hearsay !== undefined) settle(turn, hearsay[0]);
   if (!disputes.has(id) && disputes.size >= maxDisputes) {
@@ -90,12 +92,12 @@ export function dispute(turn: Turn, id: string, key: string, by: string, signed?
   effects.push({ type: 'warning', subject: 'identity', about: id, message: words(turn, id, key, by) });
 }
 
-/** `id` has the key of another node. */
+/** Logs that `id` was refused because another node has its key. */
 export function refuseSecond(turn: Turn, id: string, by: string): void {
   limitedNotice(turn, 'node refused: another node has its identity key', { peer: id, by });
 }
 
-/** A node that is proved refuses us. */
+/** A proven node refuses us. */
 export function refusedBy(turn: Turn, by: string, refusal: Refusal): void {
   const { refusals } = turn.mesh;
   if (!refusals.has(by) && refusals.size >= maxRefusals) return;
@@ -103,7 +105,7 @@ export function refusedBy(turn: Turn, by: string, refusal: Refusal): void {
   sayRefusals(turn);
 }
 
-/** `by` takes us for who we are. */
+/** The node `by` does not refuse us any more. */
 export function acceptedBy(turn: Turn, by: string): void {
   if (turn.mesh.refusals.delete(by)) sayRefusals(turn);
 }
@@ -115,13 +117,13 @@ export function settleIdentities(turn: Turn): void {
   for (const [by, { at }] of mesh.refusals) if (env.now - at >= end) acceptedBy(turn, by);
 }
 
-/** The dispute about an ID is over. */
+/** Ends the dispute about an ID. */
 export function settle({ mesh, effects }: Turn, id: string): void {
   if (mesh.disputes.delete(id))
     effects.push({ type: 'warning', subject: 'identity', about: id, message: null });
 }
 
-/** Once in a minute for each message, with how many there were since that were not said. */
+/** Logs each message at most once a minute, with the number of those left out. */
 export function limitedNotice(turn: Turn, message: string, fields: Record<string, unknown>): void {
   const { mesh, env } = turn;
   const key = `notice ${message}`;
@@ -130,7 +132,7 @@ export function limitedNotice(turn: Turn, message: string, fields: Record<string
   notice(turn, 'warn', message, { ...fields, ...(unsaid > 0 ? { leftOut: unsaid } : {}) });
 }
 
-/** As `cryoc status` shows keys: base64url (RFC 4648 5). */
+/** A key as `cryoc status` shows it: base64url (RFC 4648 section 5). */
 export function shownKey(key: Uint8Array): string {
   return btoa(String.fromCharCode(...key))
     .replaceAll('+', '-')

@@ -1,15 +1,15 @@
 /**
- * One peer as control sees it. The dataplane owns the connections and the interface and reports on them; control
- * negotiates.
+ * The link with one peer as control sees it. The dataplane owns the connections and the interface and reports on them;
+ * control negotiates.
  *
  *            offer sent / received        both descriptions       dataplane reports
  *     idle ────────────────────► negotiating ───────────► connecting ─────────────► up
  *      ▲                              │ timeout, reject, ended     │                 │ path lost
  *      └──────────────────────────────┴────────────────────────────┘   lost ◄────────┘
  *
- * `denied` (by either side's policy) and `refused` (another identity key) stand beside these. There is at most one
- * attempt per route: `shared`, the node's one UDP port, and `relay`, through a TURN server; and one more that replaces
- * another (`renewal.ts`).
+ * Besides these there are `denied`, by either side's policy, and `refused`, because of another identity key. There is at
+ * most one attempt per route, `shared` by the node's one UDP port and `relay` through a TURN server, and one more that
+ * replaces a relayed connection (`renewal.ts`).
  */
 import type { LinkReport } from '../../protocol/dataplane.ts';
 import type { Route } from '../../protocol/signaling.ts';
@@ -19,25 +19,25 @@ import { offers } from './offerer.ts';
 export interface Attempt {
   readonly negotiation: string;
   readonly route: Route;
-  /** opening: our own description is being made. offered: waits for the answer. connecting: both are exchanged. */
+  /** opening: the dataplane makes our description. offered: the answer is awaited. connecting: both are exchanged. */
   phase: 'opening' | 'offered' | 'connecting';
-  /** Closed at this time unless open by then; milliseconds. */
+  /** The attempt is closed at this time unless it is open by then. Milliseconds, like all times here. */
   deadline: number;
   open: boolean;
-  /** Our candidates not yet sent, and when to send them together. */
+  /** Our candidates that are not sent yet, and when to send them together. */
   local: string[];
   flushAt: number | null;
   /** The peer's candidates that came before its answer. */
   remote: string[];
-  /** When another relayed connection has to take its place. */
+  /** When another relayed connection has to replace this one. */
   renewAt: number | null;
-  /** The negotiation whose place it takes once it is open. */
+  /** The negotiation whose connection this one replaces once it is open. */
   readonly replaces: string | null;
-  /** Counter of the peer's offer or answer; what the peer said before that is about something older. */
+  /** Counter of the peer's offer or answer. Bodies with a lower counter are about something older. */
   heardCounter: number;
-  /** What is said of it goes by all ways. */
+  /** Bodies about this attempt go to all neighbors at each node. */
   readonly wide: boolean;
-  /** The key that the peer proves to have where it opens; null: it was there before us. */
+  /** The key that the peer proves to have once the connection opens; null if the connection was adopted. */
   readonly identity: Uint8Array | null;
 }
 
@@ -46,32 +46,36 @@ export interface Link {
   readonly offerer: boolean;
   report: LinkReport | null;
   readonly attempts: Map<string, Attempt>;
-  /** In a row, of the shared route. */
+  /** Failed attempts in a row on the shared route. */
   failures: number;
-  /** An offer was not answered since the link was up last: the known way may lead nowhere. */
+  /** An offer was not answered since the link was last up, so the next hop may lead nowhere. */
   unanswered: boolean;
-  /** The peer exists: it said something to us, in its own name. */
+  /** The peer has sent us a signed body, so it exists. */
   heard: boolean;
-  /** The neighbor that told of it. */
+  /** The neighbor that told of the peer. */
   introducer: string;
-  /** When we last asked for an offer, until the peer said something. */
+  /** When we last sent a solicit; null once the peer has said something. */
   askedAt: number | null;
-  /** The offerer offers, the other side solicits, not before this. */
+  /** When the offerer may offer, or the other side solicit, at the earliest. */
   retryAt: number;
+  /** Failed attempts in a row on the relay route. */
   relayFailures: number;
-  /** Not before this, and only while the shared route is not open. Null outside an outage. */
+  /** When the relay route may be tried at the earliest, while the shared one is not open; null outside an outage. */
   relayAt: number | null;
-  /** When to close a relayed connection that the shared one replaced. */
+  /** When to close a relayed connection that another one has replaced. */
   retireAt: number | null;
   /** The peer's policy denies us. */
   denied: boolean;
   everUp: boolean;
+  /** Why the link is down, in the words of our side; empty if nothing is known. */
   reason: string;
-  /** What the peer said of it last, since the link was up. */
+  /** The same in the peer's last words since the link was up. */
   farReason: string;
+  /** When the link entered the state `shown`. */
   since: number;
-  /** Since when it has not been up, however often it was tried; null while it is. */
+  /** Since when the link has not been up, however often it was tried; null while it is up. */
   downSince: number | null;
+  /** The state that was last told. */
   shown: PeerStatus['state'];
   /** Candidates for a negotiation whose offer has not arrived yet. */
   early: { negotiation: string; candidates: string[] };

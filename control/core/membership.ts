@@ -1,7 +1,6 @@
 /**
- * Who is in the mesh. Every node signs one record of itself; nodes pass records on together with how long ago
- * somebody last heard of that node, so that a dead one grows old everywhere at the same time and nobody keeps it
- * alive by hearsay.
+ * Who is in the mesh. Every node signs one record of itself. Nodes pass records on with their age, the time since somebody
+ * last heard of that node, so that a dead node grows old everywhere at the same time and is not kept alive by hearsay.
  *
  *              learn (record, age)
  *   unknown ────────────────────────► known ──── heard of: heardAt moves forward
@@ -26,16 +25,16 @@ import { type Pins, pinOf } from './pins.ts';
 /** Nodes kept at most; records of more are refused. */
 const maxMembers = 4096;
 
-/** Of them without a pin, on the word of one neighbor: who invents nodes takes no more than half of the room. */
+/** Nodes without a pin on the word of one neighbor, so that a neighbor that invents nodes fills at most half the room. */
 const maxIntroduced = maxMembers / 2;
 
 interface Member {
   readonly record: NodeRecord;
   readonly signed: SignedRecord;
   heardAt: number;
-  /** When it was heard of first. */
+  /** When the node was first heard of. */
   readonly since: number;
-  /** The neighbor that told of it first. */
+  /** The neighbor that first told of it. */
   readonly introducer: string;
 }
 
@@ -44,9 +43,9 @@ interface Former {
   readonly record: NodeRecord;
   readonly signed: SignedRecord;
   readonly heardAt: number;
-  /** Epoch with which it said goodbye; -1 where it only fell silent. */
+  /** The epoch in which it said goodbye; -1 if it fell silent. */
   readonly left: number;
-  /** Milliseconds that it was known. */
+  /** Milliseconds for which it was known. */
   readonly stay: number;
 }
 
@@ -68,15 +67,15 @@ export type Learned =
   | 'known'
   /** Too old, or of a node that said goodbye. */
   | 'stale'
-  /** Of an earlier epoch than the record that we have. Its signature was not looked at. */
+  /** Of an earlier epoch than the record that we have. Its signature was not verified. */
   | 'behind'
-  /** Too old, but of a later epoch than the one that we hear. Its signature was not looked at. */
+  /** Too old, but of a later epoch than the one that we have. Its signature was not verified. */
   | 'past'
-  /** Our own, of a later epoch than ours. */
+  /** Our own record, of a later epoch than ours. */
   | 'ahead'
-  /** Its ID is another key's. */
+  /** Its ID has another key. */
   | 'conflict'
-  /** Its key is that of another node, which is here. */
+  /** Its key is that of another node. */
   | 'second'
   | 'forged'
   | 'full';
@@ -98,9 +97,9 @@ export function newMembership(
   };
 }
 
-/** Takes in one record heard `age` milliseconds ago, on the word of `teller`. `apart`: how far its epoch is from the one
- *  that was known. Only `new` and `newer` change what the digest covers. A key that nobody has proved yet counts for an ID
- *  as long as its record is there. */
+/** Takes in one record, told by `teller`, of a node that was heard of `age` milliseconds ago. `apart` is the distance of
+ *  its epoch from the known one. Only `new` and `newer` change what the digest covers. A key that was not proven yet has
+ *  its ID for as long as its record is here. */
 export function learn(
   membership: Membership,
   signed: SignedRecord,
@@ -157,14 +156,14 @@ export function learn(
     : { outcome: 'newer', id, apart: epoch - known.record.epoch };
 }
 
-/** The key that has `id`, in hexadecimal: the pinned one, else that of the record that is there. */
+/** The key that has `id`, in hexadecimal: the pinned one, else that of the known record. */
 export function holderOf({ pins, members, self }: Membership, id: string): string | undefined {
   if (id === self.id) return hex(self.key);
   const known = members.get(id);
   return pinOf(pins, id) ?? (known && hex(known.record.key));
 }
 
-/** Another node than `id` that has this key, and is here or named by the operator. */
+/** The ID of another node than `id` that has this key and is known, or named by the operator. */
 export function otherOf(membership: Membership, id: string, key: Uint8Array): string | undefined {
   const { members, pins, self } = membership;
   const text = hex(key);
@@ -175,13 +174,13 @@ export function otherOf(membership: Membership, id: string, key: Uint8Array): st
   return told !== undefined && told !== id ? told : undefined;
 }
 
-/** Whether the ID is free or this key's, and the key no other node's. */
+/** Whether the ID is free or has this key, and no other node has the key. */
 export function speaksFor(membership: Membership, { id, key }: NodeRecord): boolean {
   const holder = holderOf(membership, id);
   return (holder === undefined || holder === hex(key)) && otherOf(membership, id, key) === undefined;
 }
 
-/** A node said goodbye: gone until it starts again. False where that is no news. */
+/** A node said goodbye; it is gone until it starts again. False if that is no news. */
 export function leave(membership: Membership, id: string, epoch: number): boolean {
   const known = membership.members.get(id);
   if (known === undefined || known.record.epoch > epoch) return false;
@@ -189,13 +188,13 @@ export function leave(membership: Membership, id: string, epoch: number): boolea
   return true;
 }
 
-/** A node fell silent: gone until it is heard of again. */
+/** A node fell silent; it is gone until it is heard of again. */
 export function forget(membership: Membership, id: string): void {
   const known = membership.members.get(id);
   if (known !== undefined) retire(membership, id, known, -1);
 }
 
-/** What is known of `id` is of another key than the one that has it now. */
+/** Drops all records of `id`, because another key has it now. */
 export function expel({ members, byKey, former }: Membership, id: string): void {
   const known = members.get(id);
   if (known !== undefined) byKey.delete(hex(known.record.key));
@@ -203,13 +202,13 @@ export function expel({ members, byKey, former }: Membership, id: string): void 
   former.delete(id);
 }
 
-/** We are the same node in another epoch. */
+/** Signs our record anew with another epoch. */
 export function changeEpoch(membership: Membership, epoch: number, env: Environment): void {
   membership.self = { ...membership.self, epoch };
   membership.selfSigned = sign(membership.self, env);
 }
 
-/** Eight bytes that are equal on two nodes exactly when both know the same nodes in the same epochs. */
+/** Eight bytes of a hash over all known nodes and their epochs, our own included. */
 export function membersDigest(membership: Membership, env: Environment): Uint8Array {
   const lines = [`${membership.self.id} ${membership.self.epoch}`];
   for (const { record } of membership.members.values()) lines.push(`${record.id} ${record.epoch}`);
@@ -230,7 +229,7 @@ export function newestOf(membership: Membership, id: string, now: number): Membe
   return newest && { ...newest.signed, age: Math.max(0, Math.round(now - newest.heardAt)) };
 }
 
-/** Undefined for bytes that are no record; its signature is not looked at. */
+/** The record, without verifying its signature; undefined for bytes that are no record. */
 export function readRecord(signed: SignedRecord): NodeRecord | undefined {
   try {
     return parse(nodeRecord, signed.record);
@@ -248,8 +247,8 @@ function sign(self: NodeRecord, env: Environment): SignedRecord {
   return { record, signature: env.sign(prefixed(domain.record, record)) };
 }
 
-/** Where there are too many, who was known for the shortest time gives way: who comes only to push others out has to
- *  stay for longer than they did. */
+/** Makes a member a former one. Of too many former ones, the one known for the shortest time is dropped, so that nodes
+ *  invented to push others out would have to stay longer than those did. */
 function retire(
   membership: Membership,
   id: string,
@@ -266,8 +265,8 @@ function retire(
   former.delete(shortest);
 }
 
-/** Whether one more is taken in. Where all room is taken, one that nobody has proved makes room, of the neighbor that
- *  told of most of these: the one known for the shortest time. */
+/** Whether one more node is taken in. If all room is taken, an unproven node of the neighbor that told of most of these
+ *  makes room: the one learned last. */
 function hasRoom(membership: Membership, id: string, teller: string): boolean {
   const { members, pins } = membership;
   if (members.size < maxIntroduced) return true;

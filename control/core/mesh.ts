@@ -130,8 +130,8 @@ function take(turn: Turn, event: MeshEvent): void {
   }
 }
 
-/** A new way to signal is a reason to try again what could not be said before. One more way to a neighbor is none, and
- *  whoever comes and goes without end must not undo the pauses. */
+/** A new neighbor is a reason to try again what could not be signaled before. Another channel to a known neighbor is not,
+ *  and one that comes and goes without end must not undo the pauses of all links. */
 function addNeighbor(turn: Turn, channel: Channel, id: string): void {
   const { mesh, env } = turn;
   const isNew = ![...mesh.neighbors.values()].some((neighbor) => neighbor.id === id);

@@ -1,7 +1,7 @@
 /**
- * Offers, answers, candidates and their timeouts. Who offers is fixed (`offerer.ts`); the other side answers, or
- * solicits an offer when it has no link. The shared route is tried first; a relayed one starts beside it when it does
- * not come up soon and either side has a TURN server, and is given up when the shared one works after all.
+ * Offers, answers, candidates and their timeouts. One side always offers (`offerer.ts`); the other answers, or solicits
+ * an offer when it has no link. The shared route is tried first. If it does not come up soon and either side has a TURN
+ * server, the relay route is tried beside it, and given up when the shared one works after all.
  */
 
 import { backoff } from '../../protocol/backoff.ts';
@@ -16,44 +16,43 @@ import { within } from './quotas.ts';
 import { isBeingReplaced, renewalDue, renewalTime, renewPause, retire } from './renewal.ts';
 import { closeAttempt, crowdOf, ensureLink, type Mesh, notice, show, type Turn } from './state.ts';
 
-/** Milliseconds from the first description to an open link. ICE paces checks 50 ms apart (RFC 8445 section 14.2) and
- *  DTLS retransmits after 1 s, so that a path which works at all works by then. */
+/** Milliseconds from the first description to an open connection. ICE sends checks 50 ms apart (RFC 8445 section 14.2)
+ *  and DTLS retransmits after 1 s, so a path that works at all works by then. */
 const negotiationTimeout = 10_000;
 
-/** Milliseconds after which an offer that the peer does not know of counts as lost, and one that it did not answer goes
- *  by all ways. */
+/** Milliseconds after which an offer without an answer counts as lost, and is made again as a wide flood. */
 const offerLifetime = 1000;
-/** And more for each node, as in `gossip.ts`. */
+/** Milliseconds more for each node, as in `gossip.ts`. */
 const offerLifetimePerNode = 100;
 
-/** Milliseconds that the shared route has for itself before a relay is tried beside it. */
+/** Milliseconds for which only the shared route is tried before the relay route is tried beside it. */
 const relayDelay = 1500;
 
-/** Milliseconds that a relayed connection outlives its replacement, for the packets under way. */
+/** Milliseconds for which a relayed connection stays open beside its replacement, for packets under way. */
 export const retireDelay = 1000;
 
-/** Milliseconds between tries for a better route than the relayed one that works. */
+/** Milliseconds between tries of the shared route while a relayed connection works. */
 const upgradeInterval = 120_000;
 
-/** Milliseconds to gather candidates into one message. */
+/** Milliseconds for which candidates are gathered into one message. */
 const candidateDelay = 15;
 
-/** Milliseconds over which links are tried again when a way to signal is found. */
+/** Milliseconds over which the tries of all links are spread when a new neighbor is found. */
 const retrySpread = 500;
 
-/** Of tries in a row that were answered and came to nothing, each so manyeth goes by all ways: who is on the known one may
- *  pass some of what is said and not the rest. Most have no path, and all ways would not help. */
+/** Every fourth try in a row is a wide flood, even if the peer answered those before: the next hop may pass on only a part
+ *  of what is said. Not every try, because most fail for want of a path, which wide floods do not mend. */
 const wideEvery = 4;
 
-/** Times in so many milliseconds that a link is tried again at once: a path that flaps loses it that often, and a peer
- *  that opens and closes all the time waits from then on. A loss is told twice, by its connection and by the link. */
+/** Times in so many milliseconds that a lost link is tried again at once. A flapping path stays within it; a peer that
+ *  opens and closes links all the time has to wait. A loss counts twice, for the connection and for the link. */
 const quickRetries = 40;
 const quickWindow = 200_000;
 
-/** Candidates kept for a description that has not arrived. */
+/** Candidates kept for an offer or answer that has not arrived yet. */
 const maxEarly = 64;
 
-/** Brings one link to where it should be at this moment. */
+/** Does what is due for one link: sends candidates, ends attempts whose time is over, replaces relayed connections. */
 export function tend(turn: Turn, link: Link): void {
   const { mesh, env } = turn;
   if (!mesh.dataplaneUp) return;
@@ -118,7 +117,7 @@ export function receiveBody(turn: Turn, body: Body): void {
   show(turn, link);
 }
 
-/** The dataplane made our description: send it. */
+/** Sends the description that the dataplane made, in an offer or an answer. */
 export function describe(turn: Turn, peer: string, negotiation: string, { sdp, keys }: Description): void {
   const link = turn.mesh.links.get(peer);
   const attempt = link?.attempts.get(negotiation);
@@ -147,7 +146,7 @@ export function ownCandidate(turn: Turn, peer: string, negotiation: string, cand
   if (attempt.phase !== 'opening') attempt.flushAt ??= turn.env.now + candidateDelay;
 }
 
-/** The dataplane's connection is gone, or was never made. */
+/** The dataplane could not make the connection of an attempt, or has lost it. */
 export function endAttempt(turn: Turn, peer: string, negotiation: string, reason: string): void {
   const link = turn.mesh.links.get(peer);
   const attempt = link?.attempts.get(negotiation);
@@ -155,7 +154,7 @@ export function endAttempt(turn: Turn, peer: string, negotiation: string, reason
   link.attempts.delete(negotiation);
   if (attempt.open) retryNow(turn, link, attempt.route);
   else fail(turn, link, attempt.route, reason);
-  // The peer would wait for an answer until its offer times out, or for an offer without knowing why there is none.
+  // Without this the peer would wait until its offer times out, or would not know why it gets no offer.
   if (attempt.phase === 'opening' && (!link.offerer || attempt.route === 'shared')) {
     const detail = reason.slice(0, maxDetail);
     const about = link.offerer ? {} : { negotiation };
@@ -164,7 +163,7 @@ export function endAttempt(turn: Turn, peer: string, negotiation: string, reason
   tend(turn, link);
 }
 
-/** A new way to signal is there: what could not be told before may be told now. */
+/** Tries links again because there is a new neighbor, through which offers may arrive that did not before. */
 export function retryOutstanding(turn: Turn): void {
   const { mesh, env } = turn;
   for (const link of mesh.links.values()) {
@@ -177,7 +176,7 @@ export function retryOutstanding(turn: Turn): void {
   }
 }
 
-/** Our epoch is another one: peers may have dropped what we said before as older than what they knew of us. */
+/** Makes offers anew because our epoch has changed: peers may have dropped the old ones as outdated. */
 export function startOver(turn: Turn): void {
   for (const link of turn.mesh.links.values()) {
     if (isUp(link) || link.denied) continue;
@@ -189,7 +188,7 @@ export function startOver(turn: Turn): void {
   }
 }
 
-/** What a lost link does: try at once, then back off. */
+/** Lets a lost link be tried at once, after which failures back off. */
 export function retryNow(turn: Turn, link: Link, route: Route): void {
   const at = soonest(turn, link);
   if (route === 'shared') {
@@ -202,13 +201,13 @@ export function retryNow(turn: Turn, link: Link, route: Route): void {
   }
 }
 
-/** When a link that is lost or solicited is tried again: at once, unless that was so often of late. */
+/** When a lost or solicited link is tried again: at once, unless that happened too often of late. */
 function soonest({ mesh, env }: Turn, { peer }: Link): number {
   const atOnce = within(mesh.quotas, `retry ${peer}`, quickRetries, quickWindow, env.now);
   return env.now + (atOnce ? 0 : mesh.config.checkInterval * (1 - env.random() / 2));
 }
 
-/** For the peer to show where the link is down for it, too. */
+/** Why the link is down, which the peer shows as the far end's reason. */
 function whyDown(link: Link): { detail?: string } {
   return isUp(link) || link.reason === '' ? {} : { detail: link.reason.slice(0, maxDetail) };
 }
@@ -222,14 +221,14 @@ export function offer(turn: Turn, link: Link, route: Route): void {
   begin(turn, link, route);
 }
 
-/** The relay of a connection that works ends soon. */
+/** Has a relayed connection replaced, because its TURN credentials end soon. */
 function renew(turn: Turn, link: Link, attempt: Attempt): void {
   attempt.renewAt = turn.env.now + renewPause;
   if (link.offerer) replace(turn, link, attempt);
   else sendBody(turn, link.peer, { kind: 'solicit', replaces: attempt.negotiation });
 }
 
-/** Not one that has just been made: a peer may ask for it as often as it likes. */
+/** Offers a connection that replaces `attempt`, but not before that one's deadline: a peer may ask as often as it likes. */
 function replace(turn: Turn, link: Link, attempt: Attempt | undefined): void {
   if (attempt === undefined || !link.offerer || turn.env.now < attempt.deadline) return;
   if (renewalDue(link, { ...attempt, renewAt: 0 }) === null || isBeingReplaced(link, attempt)) return;
@@ -246,7 +245,8 @@ function begin(turn: Turn, link: Link, route: Route, replaces: string | null = n
   turn.effects.push({ type: 'offer', peer: link.peer, identity, negotiation, route, replaces });
 }
 
-/** Asks all neighbors for a peer that nobody knows to exist, and everyone now and then. */
+/** Asks the peer for an offer: by a wide flood if it exists, and else through all our neighbors, with every fourth try a
+ *  wide one. */
 export function solicit(turn: Turn, link: Link): void {
   const { mesh, env } = turn;
   link.failures++;
@@ -256,7 +256,7 @@ export function solicit(turn: Turn, link: Link): void {
   sendBody(turn, link.peer, { kind: 'solicit', ...whyDown(link) }, isWide ? true : 'near');
 }
 
-/** What an attempt is made with. */
+/** What an attempt is made from. */
 type Making = Pick<Attempt, 'negotiation' | 'route' | 'replaces' | 'identity' | 'wide'>;
 
 export function newAttempt(
@@ -289,7 +289,7 @@ function fail(turn: Turn, link: Link, route: Route, reason: string): void {
     }
     return;
   }
-  // A link that has another connection is in no hurry; one that only its direct path holds up is.
+  // A link that has another connection can wait. One that only its direct path holds up cannot.
   if (isUp(link) && [...link.attempts.values()].some(({ open }) => open)) {
     link.retryAt = env.now + upgradeInterval * (1 - env.random() / 2);
     return;
@@ -308,7 +308,7 @@ function flushCandidates(turn: Turn, link: Link, attempt: Attempt): void {
       turn,
       link.peer,
       { kind: 'candidate', negotiation: attempt.negotiation, candidates },
-      // Of an open connection: it does not answer, and its own signaling may be dead as well.
+      // New candidates of an open connection mean that its path is silent, so its own signaling may be dead as well.
       attempt.wide || attempt.open,
     );
   }
@@ -331,7 +331,7 @@ function receiveOffer(turn: Turn, link: Link, offer: Body & { kind: 'offer' }): 
   if (may !== 'yes') return;
   for (const old of others) {
     link.attempts.delete(old.negotiation);
-    // Whoever offers anew has no use for the old connection: it is no way to signal the peer any more.
+    // The peer has given up the old connection, so its `signal` channel leads nowhere.
     if (link.report?.active === old.negotiation) dropNeighbor(turn, `link:${link.peer}`);
   }
   const attempt = newAttempt(turn, { negotiation, route, replaces, identity, wide });
@@ -349,7 +349,7 @@ function receiveOffer(turn: Turn, link: Link, offer: Body & { kind: 'offer' }): 
   }
 }
 
-/** What works goes on until its replacement does, too. */
+/** The negotiation that the offer replaces, if that is an open relayed connection of this link; else null. */
 function replacedBy(link: Link, { route, replaces = '' }: Body & { kind: 'offer' }): string | null {
   const old = link.attempts.get(replaces);
   return route === 'relay' && old?.route === 'relay' && old.open ? replaces : null;
@@ -408,7 +408,7 @@ function receiveReject(turn: Turn, link: Link, reject: Body & { kind: 'reject' }
   }
 }
 
-/** Whether an offer that the peer says nothing of counts as lost. */
+/** Whether an offer without an answer counts as lost. */
 function isOverdue({ mesh, env }: Turn, attempt: Attempt): boolean {
   return env.now >= overdueAt(mesh, attempt);
 }
@@ -417,14 +417,15 @@ function overdueAt(mesh: Mesh, { deadline }: Attempt): number {
   return deadline - negotiationTimeout + offerLifetime + offerLifetimePerNode * crowdOf(mesh);
 }
 
-/** When to offer by all ways instead: once, to a peer that exists. */
+/** When to replace an unanswered offer by a wide one; infinite if the peer is not known to exist, or if one was unanswered
+ *  already. */
 export function wideAt(mesh: Mesh, link: Link, attempt: Attempt): number {
   const waits = attempt.phase === 'offered' && link.heard && !link.unanswered;
   return waits ? overdueAt(mesh, attempt) : Number.POSITIVE_INFINITY;
 }
 
-/** The peer has no link and no offer: neither have we, whatever we believed, unless this was said before its last
- *  answer, or our offer is still on its way. */
+/** The peer has neither link nor offer. Drops our attempts and offers anew, unless the solicit is older than the peer's
+ *  last answer, or our offer may still be on its way. */
 function receiveSolicit(turn: Turn, link: Link, { counter, detail }: Body & { kind: 'solicit' }): void {
   if (!link.offerer) return;
   link.farReason = detail ?? link.farReason;

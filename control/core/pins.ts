@@ -1,31 +1,31 @@
 /**
- * Which key may speak for an ID: the one place that knows. A key is pinned once its node proved that it has it, never for
- * hearsay; keys are in hexadecimal.
+ * The one place that knows which key may speak for an ID. A key is pinned when its node proves that it has it, never by
+ * hearsay. Keys are in hexadecimal.
  *
  *             proved by a handshake            a link with it is up
  *     free ─────────────────────────► met ───────────────────────────► kept, a line in the state directory
  *      ▲                               │ a day without a link, or others need the room
  *      └───────────────────────────────┘
- *     named    by the operator: nothing else counts for that ID
+ *     named    by the operator: no other key counts for that ID
  *
- * A key has one ID. It takes another one along where the node of the one before is gone: it was renamed.
+ * A key has one ID. It may take another one once the node of the first is gone: then the node was renamed.
  */
 
 /** Keys kept at most, each a line in the state directory. */
 export const maxKept = 65_536;
 
-/** Keys met that are remembered; the one met longest ago gives way. */
+/** Met keys that are remembered. The one met longest ago is dropped first. */
 const maxMet = 4096;
 
-/** Milliseconds that a key is remembered after its last proof, where no link came up. */
+/** Milliseconds for which a met key is remembered after its last proof. */
 const metLifetime = 86_400_000;
 
 export interface Pins {
-  /** By the operator. */
+  /** Named by the operator. */
   readonly named: ReadonlyMap<string, string>;
   kept: Map<string, string>;
   readonly met: Map<string, { readonly key: string; readonly at: number }>;
-  /** ID by key, over all of these. */
+  /** The ID of each of these keys. */
   readonly ids: Map<string, string>;
   /** Keys that the operator has replaced. */
   readonly former: Map<string, string>;
@@ -42,13 +42,13 @@ export function pinOf({ named, kept, met }: Pins, id: string): string | undefine
   return named.get(id) ?? kept.get(id) ?? met.get(id)?.key;
 }
 
-/** By the operator, then as they were linked first. */
+/** IDs named by the operator, then kept ones in the order of their first links. */
 export function* knownIds({ named, kept }: Pins): Generator<string> {
   yield* named.keys();
   yield* kept.keys();
 }
 
-/** `key` proved that it has `id`, for which no other one is pinned. */
+/** `key` was proven for `id`, which has no other pin. */
 export function meet(pins: Pins, id: string, key: string, now: number): void {
   const before = pins.ids.get(key);
   if (before !== undefined && before !== id) drop(pins, before);
@@ -60,7 +60,7 @@ export function meet(pins: Pins, id: string, key: string, now: number): void {
   if (pins.met.size > maxMet) drop(pins, oldest!);
 }
 
-/** True where `key`, which `id` has, is to be kept and was not. Without room for one more it stays met. */
+/** Keeps the key of `id`. True if it was not kept before and so has to be written. Without room it stays met. */
 export function keep(pins: Pins, id: string, key: string): boolean {
   if (pins.named.has(id) || pins.kept.has(id) || pins.kept.size >= maxKept) return false;
   pins.met.delete(id);
@@ -69,7 +69,7 @@ export function keep(pins: Pins, id: string, key: string): boolean {
   return true;
 }
 
-/** The state directory has these: IDs whose pin is another one now, or none. */
+/** Takes what the state directory has. Returns the IDs whose pin is another one now, or none. */
 export function replaceKept(pins: Pins, kept: ReadonlyMap<string, string>): string[] {
   const before = new Map([...pins.kept.keys(), ...kept.keys()].map((id) => [id, pinOf(pins, id)]));
   for (const id of before.keys()) pins.met.delete(id);
@@ -78,7 +78,7 @@ export function replaceKept(pins: Pins, kept: ReadonlyMap<string, string>): stri
   for (const [id, { key }] of pins.met) pins.ids.set(key, id);
   for (const [id, key] of kept) {
     const other = pins.ids.get(key);
-    // Of two lines with one key the last counts: the node was renamed.
+    // Of two lines with one key the last counts, because the node was renamed.
     if (other !== undefined) drop(pins, other);
     pins.kept.set(id, key);
     pins.ids.set(key, id);
@@ -95,7 +95,7 @@ export function isFormer({ former }: Pins, id: string, key: string): boolean {
   return former.get(id) === key;
 }
 
-/** What was met and never linked is over. */
+/** Drops keys that were met too long ago and never linked. */
 export function settlePins(pins: Pins, now: number): void {
   for (const [id, { at }] of pins.met) {
     if (now - at < metLifetime) return;

@@ -2,7 +2,7 @@
 import { matches } from '../../protocol/glob.ts';
 
 export interface Policy {
-  /** Empty: everyone. */
+  /** Empty allows everyone. */
   readonly allow: readonly string[];
   /** Wins over `allow`. */
   readonly deny: readonly string[];

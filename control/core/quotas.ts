@@ -1,11 +1,12 @@
-/** How often something is done that others can cause: so many times in a while, for each key. */
+/** Limits how often something is done that others can cause: for each key, so many times in a span of time. */
 
-/** Keys whose count is kept; the one that began longest ago gives way. */
+/** Keys whose count is kept. The one whose span began longest ago is dropped first. */
 const maxKeys = 4096;
 
 export type Quotas = Map<string, { since: number; count: number }>;
 
-/** True for the first `limit` times of `key` within `milliseconds`, or for as much in larger amounts. */
+/** Adds `amount` to the count of `key`. True while the count is at most `limit`. The count begins anew `milliseconds` after
+ *  its first addition. */
 export function within(
   quotas: Quotas,
   key: string,

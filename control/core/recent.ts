@@ -1,5 +1,5 @@
-/** A bounded set that remembers at least the last `size` keys, in two generations: when the young one is full, it
- *  becomes the old one. */
+/** A bounded set that remembers at least the last `size` keys, in two generations. When the young one is full, it replaces
+ *  the old one. */
 export interface Recent {
   readonly size: number;
   young: Set<string>;

@@ -1,5 +1,5 @@
-/** Accepts each body of a sender once. Floods arrive by many ways and out of order, so a window slides over the
- *  counters (RFC 4303 section 3.4.3) of the sender's newest epoch; an older epoch is never accepted again. */
+/** Accepts each body of a sender once. Floods arrive by many ways and out of order, so a window slides over the counters
+ *  of the sender's newest epoch (RFC 4303 section 3.4.3). Bodies of an older epoch are not accepted. */
 
 const windowSize = 1024;
 
@@ -13,7 +13,7 @@ export function newWindow(): ReplayWindow {
   return { epoch: 0, highest: 0, seen: new Set() };
 }
 
-/** True the first time, and from then on never for this or anything older than the window. */
+/** True for a body that is new. False if it was accepted before, or is older than the window. */
 export function accept(window: ReplayWindow, epoch: number, counter: number): boolean {
   if (epoch < window.epoch) return false;
   if (epoch > window.epoch) {

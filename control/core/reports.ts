@@ -1,4 +1,4 @@
-/** What the dataplane tells of links, and how control follows. */
+/** What the dataplane reports of links, and what control does about it. */
 import type { LinkReport } from '../../protocol/dataplane.ts';
 import { dropNeighbor, welcome } from './gossip.ts';
 import { acceptedBy, prove } from './identity.ts';
@@ -9,8 +9,8 @@ import { permits } from './policy.ts';
 import { isRetired, renewPause } from './renewal.ts';
 import { ensureLink, notice, removeLink, show, type Turn } from './state.ts';
 
-/** A link that the dataplane had before this control started, or while it was away. Connections that were not open
- *  by now are closed: what was said about them is lost. */
+/** Adopts a link that the dataplane had before this control started, or while the two were not connected. Connections that
+ *  are not open are closed, because the state of their negotiations is lost. */
 export function adopt(turn: Turn, report: LinkReport): void {
   const { env } = turn;
   const link = ensureLink(turn, report.peer);
@@ -36,7 +36,7 @@ export function adopt(turn: Turn, report: LinkReport): void {
     notice(turn, 'info', 'link adopted', { peer: report.peer, interface: report.interface?.name });
 }
 
-/** A link changed: its `signal` channel comes and goes with it. */
+/** Takes in the report of a link. The link's `signal` channel comes and goes with its state. */
 export function takeReport(turn: Turn, report: LinkReport): void {
   const { mesh, env } = turn;
   const link = mesh.links.get(report.peer);
@@ -60,7 +60,7 @@ export function takeReport(turn: Turn, report: LinkReport): void {
     const identity = link.attempts.get(report.active ?? '')?.identity ?? null;
     if (identity !== null) prove(turn, report.peer, identity, true);
     acceptedBy(turn, report.peer);
-    // What its direct path alone holds up is still without a connection, and tries in vain may be many.
+    // A link that only its direct path holds up has no connection yet, so its failures still count.
     if (report.active !== null) link.failures = link.relayFailures = 0;
     if (attemptOn(link, 'shared')?.open === true) link.relayAt = null;
     if ([...link.attempts.values()].some((attempt) => isRetired(link, attempt)))
@@ -69,7 +69,7 @@ export function takeReport(turn: Turn, report: LinkReport): void {
     if (report.active === null) dropNeighbor(turn, channel);
     else if (!mesh.neighbors.has(channel)) {
       mesh.neighbors.set(channel, { id: report.peer });
-      // A control that has just started knows nobody; its links tell it.
+      // An unknown peer: this control has just started. The exchange of lists tells it who is there.
       if (!mesh.membership.members.has(report.peer)) welcome(turn, channel);
     }
   } else {
@@ -83,7 +83,7 @@ export function takeReport(turn: Turn, report: LinkReport): void {
   tend(turn, link);
 }
 
-/** The dataplane is gone, and every connection with it. */
+/** Drops all reports and attempts, because the dataplane is gone and its connections with it. */
 export function dropReports(turn: Turn): void {
   for (const link of turn.mesh.links.values()) {
     link.attempts.clear();
@@ -96,7 +96,8 @@ export function dropReports(turn: Turn): void {
   }
 }
 
-/** Members not heard of for `forgetAfter`, and links of no member, are gone unless the link is up. */
+/** Forgets members that were not heard of for `forgetAfter`, and links with nodes that are no members, unless they are
+ *  up. */
 export function forgetSilent(turn: Turn): void {
   const { mesh, env } = turn;
   const { forgetAfter } = mesh.config;

@@ -1,11 +1,12 @@
-/** Looking at a signature takes 0.1 ms, more than all else that a message costs. So one that held is not looked at
+/** Verifying a signature takes 0.1 ms, more than all else that a message costs. So a signature that held is not verified
  *  again. */
 import { refuse, spend } from './costs.ts';
 import { type Environment, hex } from './environment.ts';
 import { remember, remembers } from './recent.ts';
 import type { Turn } from './state.ts';
 
-/** What the handling of a message from `neighbor` is given: remembers what held, and has the neighbor pay for the rest. */
+/** The environment in which a message from `neighbor` is handled. It remembers signatures that held, and charges others to
+ *  the neighbor. */
 export function looking({ mesh, env }: Turn, neighbor: string): Environment {
   return {
     ...env,
@@ -23,7 +24,7 @@ export function looking({ mesh, env }: Turn, neighbor: string): Environment {
   };
 }
 
-/** Key and signature have one length each, so that no two triples make the same bytes. */
+/** Key and signature have fixed lengths, so different triples make different bytes. */
 function join(...parts: readonly Uint8Array[]): Uint8Array {
   const joined = new Uint8Array(parts.reduce((size, { length }) => size + length, 0));
   let at = 0;

@@ -1,4 +1,4 @@
-/** The state that one node keeps of the mesh, and what every part of `step` works on. */
+/** The state that one node keeps of the mesh, and helpers that all parts of `step` use. */
 import type { Refusal } from '../../protocol/handshake.ts';
 import type { NodeRecord } from '../../protocol/signaling.ts';
 import type { Account } from './costs.ts';
@@ -17,70 +17,70 @@ import type { ReplayWindow } from './replay.ts';
 /** All times in milliseconds. */
 export interface MeshConfig {
   readonly policy: Policy;
-  /** Upper bound between two tries. */
+  /** The longest pause between two tries of a link. */
   readonly checkInterval: number;
-  /** A peer not heard of for this long is forgotten. */
+  /** A peer that was not heard of for this long is forgotten. */
   readonly forgetAfter: number;
   readonly aliveInterval: number;
-  /** Keys that the operator named, in hexadecimal by ID: no other one counts for these. */
+  /** Keys that the operator named, in hexadecimal by ID. No other key counts for these IDs. */
   readonly named: ReadonlyMap<string, string>;
-  /** What an operator accepts a key by: the file of keys, and the command that has it read again. */
+  /** How an operator accepts a key: the file of keys, and the command that makes the node read it again. */
   readonly identities: { readonly file: string; readonly reload: string };
-  /** Milliseconds that a relay of ours lasts; undefined: as long as its connection. */
+  /** Milliseconds for which a relay of ours lasts; undefined: as long as its connection. */
   readonly relayLifetime?: number | undefined;
 }
 
 export interface Mesh {
   self: NodeRecord;
   readonly epochs: Epochs;
-  /** When somebody last told of another node with our ID, and of one with our key, too. */
+  /** When we last heard of another node with our ID, and of one that also has our key. */
   twinAt: number | null;
   cloneAt: number | null;
-  /** By ID. */
+  /** By the disputed ID. */
   readonly disputes: Map<string, Dispute>;
-  /** By the node that refuses us, and when it did last. */
+  /** By the node that refuses us; `at` is when it last did. */
   readonly refusals: Map<string, { readonly refusal: Refusal; readonly at: number }>;
   readonly quotas: Quotas;
   readonly config: MeshConfig;
   readonly membership: Membership;
   readonly neighbors: Map<Channel, { readonly id: string }>;
-  /** What each neighbor costs us. */
+  /** What each neighbor has cost us, by its ID. */
   readonly accounts: Map<string, Account>;
   readonly links: Map<string, Link>;
   readonly windows: Map<string, ReplayWindow>;
   /** Signatures that held. */
   readonly proven: Recent;
-  /** By which neighbor to reach a node that is none: the one that brought the last flood, or the news, of it. */
+  /** The next hop to each node that is no neighbor: the neighbor that brought its last flood or the news of it. */
   readonly routes: Map<string, string>;
   /** Counts our bodies. */
   counter: number;
   /** Counts our offers. */
   offerCounter: number;
   dataplaneUp: boolean;
-  /** When there is something to try, and room for it. */
+  /** When there will be something to try and room for it (`tries.ts`). */
   tryAt: number;
   checkAt: number;
   aliveAt: number;
-  /** IDs of nodes to tell the neighbors of, each with the neighbors that know already. */
+  /** IDs of nodes that neighbors will be told of, each with the neighbors that know already. */
   readonly news: Map<string, Set<string>>;
   newsAt: number | null;
   stopped: boolean;
 }
 
-/** One step: everything its parts need. */
+/** What all parts of one step need. */
 export interface Turn {
   readonly mesh: Mesh;
   readonly env: Environment;
   readonly effects: Effect[];
 }
 
-/** A flood comes by several ways, a record in several lists: so many are not verified again. */
+/** Signatures that are remembered, since a flood comes by several ways and a record in several lists. */
 const provenSignatures = 8192;
 
 export function newMesh(
   self: NodeRecord,
   config: MeshConfig,
-  /** Keys of the state directory, in hexadecimal by ID. */
+  /** The keys in the state directory, in hexadecimal by ID. */
   kept: ReadonlyMap<string, string>,
   env: Environment,
 ): Mesh {
@@ -112,8 +112,8 @@ export function newMesh(
   };
 }
 
-/** Nodes that may all describe themselves to each other at this moment. More than so many, who may be made up, are no
- *  reason to wait any longer. */
+/** How many nodes may be making offers to each other at this moment. At most 100 count: more may be invented ones, and are
+ *  no reason to wait longer. */
 export function crowdOf({ membership }: Mesh): number {
   return Math.min(membership.members.size, 100);
 }
@@ -142,7 +142,7 @@ export function closeAttempt(turn: Turn, link: Link, { negotiation }: Attempt): 
   turn.effects.push({ type: 'close', peer: link.peer, negotiation });
 }
 
-/** Notes the moment of a change of state, and tells of the ones a user would notice. */
+/** Notes when the link's state changes, and logs that it is up. */
 export function show(turn: Turn, link: Link): void {
   if (isUp(link)) link.downSince = null;
   else link.downSince ??= turn.env.now;

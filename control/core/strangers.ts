@@ -1,5 +1,5 @@
-/** Nodes whose key is not the one that their ID has here: what they are told, and what happens when the operator accepts
- *  one. */
+/** Nodes whose key is not the one that their ID has here: how they are told so, and what happens when the operator accepts
+ *  their key. */
 import type { Refusal } from '../../protocol/handshake.ts';
 import { parse } from '../../protocol/schema.ts';
 import {
@@ -20,11 +20,11 @@ import { within } from './quotas.ts';
 import { removeLink, type Turn } from './state.ts';
 import { meetClone, meetTwin } from './twin.ts';
 
-/** Milliseconds in which a stranger is told once, and so many of them. */
+/** In so many milliseconds a stranger is told once, and so many strangers are told. */
 const pause = 10_000;
 const maxTold = 16;
 
-/** A node proved itself by a handshake and was refused. */
+/** A node proved itself by a handshake, and we refused it. */
 export function receiveClaim(turn: Turn, id: string, key: Uint8Array): void {
   const { mesh } = turn;
   const pinned = pinOf(mesh.membership.pins, id);
@@ -33,20 +33,20 @@ export function receiveClaim(turn: Turn, id: string, key: Uint8Array): void {
   else if (otherOf(mesh.membership, id, key) !== undefined) refuseSecond(turn, id, id);
 }
 
-/** A node that is proved refused us by a handshake. Where it has our own ID, each of the two refuses the other. */
+/** A proven node refused us in a handshake. A node with our own ID does, as we refuse it. */
 export function receiveRefusal(turn: Turn, by: string, refusal: Refusal): void {
   if (by !== turn.mesh.self.id) refusedBy(turn, by, refusal);
   else if (refusal.key !== undefined) meetOther(turn, refusal.key);
 }
 
-/** A node that proved itself has our ID. */
+/** A proven node has our ID. */
 function meetOther(turn: Turn, key: Uint8Array): void {
   if (hex(key) === hex(turn.mesh.self.key)) meetClone(turn, '');
   else meetTwin(turn, key, '');
 }
 
-/** A node that asks us for a link, by `teller`, in the name of an ID that another key has is told so: it would wait in
- *  vain, and its operator would not know why. */
+/** A node asks us, through `teller`, for a link under an ID that has another key here. Tells it so; otherwise it would wait
+ *  in vain and its operator would not know why. */
 export function rejectStranger(turn: Turn, message: FloodMessage, teller: string): void {
   const { mesh, env } = turn;
   const { sender, from } = message;
@@ -69,8 +69,8 @@ export function rejectStranger(turn: Turn, message: FloodMessage, teller: string
   sendBody(turn, from, { kind: 'reject', reason: 'identity', ...answer }, true, record.epoch);
 }
 
-/** The operator changed the file of keys. One that is accepted counts at once: what we have of the key before goes, and
- *  what was told of this one is taken in. */
+/** The operator changed the file of keys. An accepted key counts at once: all that we have of the key before is dropped,
+ *  and the record that was refused is taken in. */
 export function takePins(turn: Turn, kept: ReadonlyMap<string, string>): void {
   const { mesh, env } = turn;
   const { membership } = mesh;
@@ -79,7 +79,7 @@ export function takePins(turn: Turn, kept: ReadonlyMap<string, string>): void {
     const member = membership.members.get(id);
     const link = mesh.links.get(id);
     const isLinked = link !== undefined && isUp(link);
-    // Where no key is pinned any more, the one that is linked stays; else the next one that comes is taken.
+    // If no key is pinned any more, the linked one stays. Without a link the next key that comes is taken.
     if (pinned === undefined ? !isLinked : member !== undefined && hex(member.record.key) !== pinned) {
       exile(turn, id);
     } else if (pinned !== undefined && member === undefined) removeLink(turn, id);
@@ -92,7 +92,7 @@ export function takePins(turn: Turn, kept: ReadonlyMap<string, string>): void {
   }
 }
 
-/** Its body, where that is signed by that key, of that start, and to us as we are now. */
+/** The body of a flood if it is signed by this key, of this epoch, and to one of our epochs; else undefined. */
 function bodyToUs({ mesh, env }: Turn, message: FloodMessage, { key, epoch }: NodeRecord): Body | undefined {
   if (!env.verify(key, prefixed(domain.body, message.body), message.signature)) return undefined;
   try {

@@ -1,8 +1,8 @@
 /**
- * Whom to try next. What a link waits for, an offer of ours or to be offered one, is tried when it is due and there is
- * room: a bounded number at a time, so that names which somebody made up cost no more than that, however many they are.
- * Peers that were linked go first, then those that are known to exist; of these, and of others, as many of each neighbor
- * that told of them as of any other, and who was tried least.
+ * Whom to try next. A try is an offer or a solicit. It is made when it is due and there is room: only so many are under way
+ * at a time, however many names somebody invents. Peers that were linked go first, then those that are known to exist,
+ * then the others. Among equals, the peer goes first whose introducer has the fewest tries under way, then the one with
+ * the fewest failures.
  *
  *     due ── room ──► tried ── the peer answers, refuses, or the time is over ──► due, after a while
  */
@@ -10,14 +10,14 @@ import { attemptOn, type Link } from './link.ts';
 import { offer, solicit } from './negotiation.ts';
 import { type Mesh, show, type Turn } from './state.ts';
 
-/** Offers at a time that did not lead to a connection yet. */
+/** Offers under way at a time, whose connections are not open yet. */
 const maxOffers = 32;
 
-/** Of these to peers that nobody knows to exist, and as many of them asked for an offer. Half, so that there always is
- *  room for the others. */
+/** Offers under way to peers that are not known to exist, and solicits to such peers. Half of all offers, so that there is
+ *  always room for the others. */
 const maxUnheard = 16;
 
-/** Milliseconds that a peer which was asked for an offer takes up room: as long as an offer does. */
+/** Milliseconds for which a solicit counts as under way: as long as an offer does. */
 const askLifetime = 10_000;
 
 const kinds = ['solicit', 'shared', 'relay'] as const;
@@ -33,13 +33,13 @@ interface Room {
   offers: number;
   unheard: number;
   asks: number;
-  /** Tries under way by introducer, of peers that were never linked. */
+  /** Tries under way of never linked peers, by introducer. */
   readonly by: Map<string, number>;
-  /** When the next of the asks has had its time. */
+  /** When the oldest of the solicits no longer counts. */
   asksUntil: number;
 }
 
-/** Tries what is due, as far as there is room, and notes when there will be something again. */
+/** Makes the tries that are due, as far as there is room, and notes when to come back. */
 export function tryDue(turn: Turn): void {
   const { mesh, env } = turn;
   if (!mesh.dataplaneUp) return;
@@ -62,7 +62,7 @@ export function tryDue(turn: Turn): void {
   mesh.tryAt = nextAt(mesh, roomOf(mesh, env.now));
 }
 
-/** When something will be due for which there is room now, or room to ask again; infinite where nothing is. */
+/** When a try will be due for which there is room, or when a solicit no longer counts; infinite if neither will be. */
 function nextAt(mesh: Mesh, room: Room): number {
   let next = room.asksUntil;
   for (const link of mesh.links.values()) {
@@ -86,7 +86,7 @@ function dueOf(mesh: Mesh, now: number): Try[] {
   return due;
 }
 
-/** Infinite where the link does not want that, or has it. */
+/** When this kind of try is due for a link; infinite if the link does not need it. */
 function dueAt(mesh: Mesh, link: Link, what: What): number {
   if (link.offerer === (what === 'solicit')) return Number.POSITIVE_INFINITY;
   if (what !== 'relay') {

@@ -1,12 +1,13 @@
-/** Another node with our ID, with a key of its own or with ours, of which the mesh tells: a warning for as long as it
- *  does. */
+/** Warnings about another node with our ID: a twin has a key of its own, a clone has ours. They last while the mesh tells
+ *  of it. */
 import { shownKey } from './identity.ts';
 import { notice, type Turn } from './state.ts';
 
-/** Milliseconds without a word of it after which a clone is gone. */
+/** Milliseconds without a sign of it after which a clone counts as gone. */
 const cloneLifetime = 120_000;
 
-/** `key` signed what `teller` told: it exists, and a member may have made it. Without a teller, its node proved itself. */
+/** Another key has our ID. It signed the record that `teller` told, so it exists, though a member may have invented it. An
+ *  empty `teller` means that the node proved itself. */
 export function meetTwin(turn: Turn, key: Uint8Array, teller: string): void {
   const { mesh, env } = turn;
   mesh.twinAt = env.now;
@@ -17,7 +18,7 @@ export function meetTwin(turn: Turn, key: Uint8Array, teller: string): void {
   );
 }
 
-/** Another process has our ID and our key: a machine that was copied, or a state directory. */
+/** Another process has our ID and our key, because a machine or a state directory was copied. */
 export function meetClone(turn: Turn, teller: string): void {
   const { mesh, env } = turn;
   const { id, key } = mesh.self;
@@ -33,7 +34,7 @@ export function meetClone(turn: Turn, teller: string): void {
   );
 }
 
-/** Nobody has told of it for as long as a node is known that is not heard of. */
+/** Ends the warnings once nobody has told of the other node for long enough. */
 export function settleTwin(turn: Turn): void {
   const { mesh, env } = turn;
   const { forgetAfter, aliveInterval } = mesh.config;
