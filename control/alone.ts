@@ -1,13 +1,13 @@
 /**
- * Says where a node is alone by its own configuration: it is told of nobody to join through, and listens where no other
- * machine can come. That is the default, right for a node that only joins; as a warning it lasts until somebody came all
- * the same, by way of a proxy on this machine or of another node here.
+ * Warns where a node's own configuration leaves it alone: it has no server to join through, and listens where no other
+ * machine can reach it, which is the default. The warning ends when another node appears all the same, through a proxy on
+ * this machine or another node on it.
  */
 import type { Warnings } from '../protocol/warnings.ts';
 import type { ControlConfig } from './config.ts';
 import { formatHostPort, isLoopback } from './core/address.ts';
 
-/** Milliseconds that others have to show up first. */
+/** Milliseconds for which other nodes may appear before the warning does. */
 const patience = 5_000;
 
 const subject = 'alone';
@@ -31,7 +31,7 @@ export class AloneWarning {
     this.#timer.unref();
   }
 
-  /** To be called after each event. */
+  /** Ends the warning if another node is known. Call it after each event. */
   look(): void {
     if (this.#timer === undefined || !this.#knowsAnybody()) return;
     this.#warnings.clear(subject);

@@ -3,8 +3,8 @@ import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { CryonetError, reasonOf } from '../protocol/errors.ts';
 
-/** The certificates of a PEM bundle. Throws `bad_config`, whose one line names `source`, where the file cannot be read or
- *  has none. */
+/** The certificates of a PEM bundle. Throws `bad_config`, which names `source`, if the file cannot be read, has none, or
+ *  has one that cannot be used. */
 export function readCertificates(path: string, source: string): string[] {
   const refuse = (reason: string, cause?: unknown) =>
     new CryonetError('bad_config', `${source} takes a file of CA certificates in PEM: ${path} ${reason}`, {

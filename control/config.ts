@@ -1,5 +1,4 @@
-/** The configuration of a node: what each option takes, and what follows from all of them. `sources.ts` has where
- *  they are given. */
+/** The configuration of a node: the value of each option, checked and parsed. `sources.ts` finds where each is given. */
 import { readFileSync } from 'node:fs';
 import { availableParallelism, hostname } from 'node:os';
 import type { IceServer } from '../protocol/dataplane.ts';
@@ -19,14 +18,14 @@ import { readToken } from './token.ts';
 export interface ControlConfig {
   readonly id: string;
   readonly token: string;
-  /** Where the token is from, for whoever is told that it is the wrong one. */
+  /** Where the token is from, for the message that it is the wrong one. */
   readonly tokenSource: string;
   readonly listen: HostPort;
-  /** Who named it. */
+  /** Where `listen` is given, for error messages. */
   readonly listenSource: string;
-  /** CA certificates, PEM, for `wss://` servers; null: the system's. */
+  /** CA certificates in PEM for `wss://` servers; null for the system's. */
   readonly tlsCa: readonly string[] | null;
-  /** Variables that name proxies, for connections to bootstrap servers. */
+  /** The environment variables that name proxies, for connections to bootstrap servers. */
   readonly proxies: Environment;
   readonly tls: { readonly cert: string; readonly key: string } | null;
   readonly wsServers: readonly string[];
@@ -39,51 +38,50 @@ export interface ControlConfig {
   readonly autoInterfaceName: boolean;
   readonly packetInformation: boolean;
   readonly bufSize: number;
-  /** Bytes; with `autoMtu` the upper limit. */
+  /** MTU of the interfaces in bytes; with `autoMtu` the upper limit. */
   readonly mtu: number;
   readonly autoMtu: boolean;
-  /** Null: the default with its fallback. */
+  /** Null: 2333 if it is free, else any port. */
   readonly udpPort: number | null;
-  /** 0: none. */
+  /** SO_MARK; 0 is none. */
   readonly fwmark: number;
-  /** Of the packets of the direct path; 'copy': that of each packet inside. */
+  /** DSCP of the packets of the direct path; 'copy' is that of each packet inside. */
   readonly dscp: number | 'copy';
-  /** Globs over interfaces that links may use; empty: all. */
+  /** Globs over names of the interfaces that links may use; empty for all. */
   readonly interfaces: readonly string[];
   readonly excludeInterfaces: readonly string[];
   readonly direct: boolean;
-  /** Threads each way. */
+  /** Native threads of the direct path for each direction. */
   readonly workers: number;
-  /** Whether records of the direct path may leave together. */
+  /** Whether records of the direct path may be sent together by UDP_SEGMENT. */
   readonly segmentation: boolean;
   readonly allow: readonly string[];
   readonly deny: readonly string[];
-  /** Identity keys that are known ahead, in hexadecimal by ID. */
+  /** Identity keys that the operator named, in hexadecimal by ID. */
   readonly peers: ReadonlyMap<string, string>;
   readonly stateDirectory: string;
   readonly runtimeDirectory: string;
-  /** Where a dataplane runs already; null: start one. */
+  /** The socket of a dataplane that runs already; null to start one. */
   readonly dataplaneSocket: string | null;
   readonly webrtc: WebrtcEngine;
   readonly logLevel: LogLevel;
   readonly logFormat: LogFormat;
-  /** Run by a service manager, which `TokenAwaited` is for. */
+  /** A service manager runs this node. Without a token it then waits for one (`TokenAwaited`). */
   readonly service: boolean;
 }
 
-/** Milliseconds between two tries of something of this machine that is not there. */
+/** Milliseconds of the longest pause between two tries of something that this machine refuses. */
 export function longestPause({ checkInterval }: ControlConfig): number {
   return Math.min(checkInterval, 60_000);
 }
 
 type Tokenless = Omit<ControlConfig, 'token' | 'tokenSource'>;
 
-/** A service that has no token yet: nothing is wrong, it waits. */
+/** A service has no token yet, but the rest of its configuration is good. It waits for the token. */
 export class TokenAwaited extends CryonetError {
-  /** Everything else of the configuration, which is good. */
   readonly config: Tokenless;
 
-  /** Where it is looked for. */
+  /** The file that the token is expected in. */
   readonly file: string;
 
   constructor(config: Tokenless, file: string) {
@@ -93,19 +91,19 @@ export class TokenAwaited extends CryonetError {
   }
 }
 
-/** Threads each way where nothing else is asked for: the other half of the processors is the other way's. */
+/** The default of `workers`: half of the processors for each direction, from 1 to 4. */
 export function defaultWorkers(processors: number): number {
   return Math.min(4, Math.max(1, Math.floor(processors / 2)));
 }
 
-/** Words that people type to tell a program what to do. A node called so has to be meant. */
+/** Words that people type as commands. An ID that is one of these has to stand behind `--`. */
 const commandWords: ReadonlySet<string> = new Set([
   ...['status', 'show', 'list', 'peers', 'help', 'version'],
   ...['up', 'down', 'start', 'stop', 'restart', 'reload'],
 ]);
 
-/** Throws `bad_config` with one line that names the source of the value and what it takes, and `TokenAwaited`. Reads the
- *  files that options name. */
+/** Reads the configuration and the files that its options name. Throws `TokenAwaited`, or `bad_config` with one line that
+ *  names the source of a bad value and what is expected there. */
 export function readConfig(argv: readonly string[], env: Environment, uid: number): ControlConfig {
   return resolve(readSources(argv, env), env, uid);
 }
@@ -208,7 +206,7 @@ function resolve({ given, meant }: Sources, env: Environment, uid: number): Cont
   throw new CryonetError('bad_config', 'the mesh needs a token: give --token, --token-file or TOKEN');
 }
 
-/** Throws `bad_config`, without a word of the credentials, for a server of a kind that is not spoken to. */
+/** A parser of ICE servers. It throws `bad_config` for a kind that cryonet cannot use, without showing the credentials. */
 function iceServer(source: string): (text: string) => IceServer | undefined {
   return (text) => {
     const reason = unservedIceServer(text);
@@ -235,7 +233,7 @@ function webSocketUrl(text: string): string | undefined {
   return /^wss?:$/.test(url.protocol) && url.hash === '' ? url.href : undefined;
 }
 
-/** Undefined where an ID, or a key, stands there twice with another one. */
+/** Keys in hexadecimal by ID. Undefined if an ID has two keys or a key two IDs. */
 function namedPeers(text: string): Map<string, string> | undefined {
   const pairs = list(text, (item) => /^([A-Za-z0-9_-]{1,64})=([\w-]{43})=?$/.exec(item) ?? undefined);
   if (pairs === undefined) return undefined;
@@ -248,7 +246,7 @@ function glob(text: string): string | undefined {
   return /^[A-Za-z0-9_*?-]{1,64}$/.test(text) ? text : undefined;
 }
 
-/** IFNAMSIZ leaves 15 bytes, of which only `/` and space are none of a name (dev_valid_name). */
+/** Globs over interface names. IFNAMSIZ leaves 15 bytes; a name has neither `/` nor spaces (dev_valid_name in Linux). */
 function interfaceGlobs(text: string): string[] | undefined {
   const globs = list(text, (item) => (/^[!-.0-~]{1,15}$/.test(item) ? item : undefined));
   return globs !== undefined && globs.length <= 64 ? globs : undefined;

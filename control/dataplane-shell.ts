@@ -1,6 +1,6 @@
 /**
- * The part of control's shell that has the dataplane: asks it for what the mesh wants, makes events of what it says, and
- * keeps its warnings.
+ * The part of control's shell that talks to the dataplane: it runs effects that are for the dataplane, makes events of
+ * what the dataplane says, and keeps its warnings.
  */
 import { byClock, bySteady } from '../protocol/clock.ts';
 import type { Method, Notification, NotificationParams, Params, Result } from '../protocol/dataplane.ts';
@@ -18,12 +18,12 @@ import { DataplaneConnection } from './io/dataplane-connection.ts';
 import { startOptions } from './io/dataplane-process.ts';
 import type { Local } from './io/handshake.ts';
 
-/** Milliseconds for the dataplane's figures: `cryoc` waits two seconds for all of the status. */
+/** Milliseconds to wait for the dataplane's figures. `cryoc` waits two seconds for the whole status. */
 const statsTimeout = 1000;
 /** Subject of the warning about a dataplane that is connected and does not answer. */
 const stalled = 'dataplane-stalled';
 
-/** What the mesh wants of the dataplane. */
+/** The effects that are for the dataplane. */
 export type DataplaneEffect = Extract<
   Effect,
   { type: 'offer' | 'answer' | 'accept' | 'add-candidate' | 'close' | 'remove' }
@@ -33,22 +33,22 @@ export interface DataplaneShellOptions {
   readonly config: ControlConfig;
   readonly local: Local;
   readonly log: Log;
-  /** A start that is under way already, and the process ID it ends with. */
+  /** The start of a dataplane that is under way already. It resolves with its process ID; undefined if one ran before. */
   readonly early: Promise<number | undefined> | undefined;
   readonly take: (event: MeshEvent) => void;
-  /** The peers with which there was a link ever, the first one first. */
+  /** All peers that were ever linked, in the order of their first links. */
   readonly known: () => Iterable<string>;
-  /** Whether a message of so many bytes is to be looked at. */
+  /** Whether a message of so many bytes may be decoded. */
   readonly admit: (channel: Channel, bytes: number) => boolean;
   readonly warnings: Warnings;
-  /** Told when the dataplane's own warnings are others. */
+  /** Called when the dataplane's own warnings have changed. */
   readonly changed: () => void;
 }
 
 export class DataplaneShell {
   readonly #options: DataplaneShellOptions;
   readonly #connection: DataplaneConnection;
-  /** The dataplane's, as it told them last; since when by our steady clock. */
+  /** The dataplane's warnings as it last told them; `since` is by our steady clock. */
   #warnings: readonly Warning[] = [];
 
   constructor(options: DataplaneShellOptions) {
@@ -79,7 +79,7 @@ export class DataplaneShell {
     );
   }
 
-  /** Opens it, now or, where time may mend what it is refused with, in the background. Else throws that. */
+  /** Connects to the dataplane. If that fails and may pass, it goes on in the background; else throws the failure. */
   async open(): Promise<void> {
     await this.#connection.open((cause) => this.#waitsFor(cause));
   }
@@ -98,7 +98,7 @@ export class DataplaneShell {
     return this.#connection.isUp;
   }
 
-  /** Whether it ends with control. */
+  /** Whether a control started this dataplane, so that it ends with control. */
   get isChild(): boolean {
     return this.#connection.hello?.child === true;
   }
@@ -117,7 +117,7 @@ export class DataplaneShell {
     };
   }
 
-  /** None in time: a dataplane that hangs must not keep control from saying what it knows. */
+  /** The figures of all links. Empty if they do not come in time: a dataplane that hangs must not block the status. */
   async stats(): Promise<Result<'stats'>> {
     const { promise: late, resolve } = Promise.withResolvers<undefined>();
     const timer = setTimeout(resolve, statsTimeout, undefined);
@@ -164,8 +164,8 @@ export class DataplaneShell {
     }
   }
 
-  /** What the dataplane refuses is waited out by a service whatever it is, as long as time may mend it. Who starts a node
-   *  by hand is there to mend what is not a port that another program has, or a disk. */
+  /** Whether to wait for what the dataplane refuses. A service waits for all that may pass. A node started by hand waits
+   *  only for a port that is taken or a full disk, because its user is there to mend the rest. */
   #waitsFor(cause: unknown): boolean {
     const passing = cause instanceof CryonetError && ['port_in_use', 'unavailable'].includes(cause.code);
     return this.#options.config.service ? mayPass(cause) : passing;
@@ -251,13 +251,13 @@ export class DataplaneShell {
   }
 }
 
-/** The peer’s description, and both epochs. */
+/** The peer's description, and the epochs of both nodes. */
 function saidBy({ sdp, keys, epochs }: Extract<Effect, { type: 'answer' | 'accept' }>) {
   return { sdp, keys, epochs };
 }
 
-/** What the dataplane is told of our options. One that an older control configured takes the default for what that did
- *  not have, so defaults of later options are left out. */
+/** The dataplane's part of the configuration. Options that came later are left out where they have their default, so that
+ *  a dataplane which an older control configured sees no difference and keeps its links. */
 function dataplaneConfig(config: ControlConfig, { identity }: Local) {
   const { id, interfacePrefix, autoInterfaceName, packetInformation, mtu, autoMtu } = config;
   const { udpPort, fwmark, dscp, direct, workers, segmentation, interfaces, excludeInterfaces } = config;

@@ -1,6 +1,6 @@
-/** The ID of a node that was given none, from the name of its host. */
+/** The ID of a service that was given none, made from the host name. */
 
-/** What is left of the first dot, with `-` for each character that no ID has, cut to 64. Undefined: nothing is left. */
+/** The host name up to its first dot, cut to 64 characters, with `-` for each that no ID may have. Undefined if empty. */
 export function idOfHost(name: string): string | undefined {
   const id = name
     .split('.', 1)[0]!

@@ -1,4 +1,4 @@
-/** `cryonet`: reads its configuration, runs control until it is told to stop. */
+/** `cryonet`: reads its configuration, and runs control until it is told to stop. */
 import { closeSync, openSync } from 'node:fs';
 import { flushCompileCache } from 'node:module';
 import { CommanderError } from 'commander';
@@ -15,13 +15,13 @@ import type { ControlShell } from './shell.ts';
 /** Milliseconds after which a stop that hangs is cut short. */
 const stopLimit = 1500;
 
-/** Milliseconds after the start to keep compiled code for the next one. */
+/** Milliseconds after the start until compiled code is written to the cache. */
 const cacheDelay = 2000;
 
 process.umask(0o077);
 let shell: ControlShell | undefined;
 const atTerminal = hasTerminal();
-// Before it has read what can be read again there is nothing to do.
+// Until the shell exists there is nothing to reload.
 process.on('SIGHUP', () => {
   if (atTerminal && !hasTerminal()) void stop(exitCode.ok);
   else shell?.reload();
@@ -55,7 +55,7 @@ process.on('uncaughtException', (error) => {
 
 try {
   await lock();
-  // The dataplane starts on another core while this process loads the rest of itself.
+  // The dataplane starts on another processor while this process loads the rest of itself.
   early = config.dataplaneSocket === null ? ensureDataplane(startOptions(config)) : undefined;
   early?.catch(() => {});
   const { ControlShell } = await import('./shell.ts');
@@ -68,18 +68,18 @@ try {
   await shell.start();
   ready = true;
   notify.ready(shell.summary());
-  // Node writes it at a clean exit only; the next start after a kill would be slow.
+  // Node writes the compile cache only at a clean exit. Without this, the next start after a kill would be slow.
   setTimeout(flushCompileCache, cacheDelay).unref();
 } catch (error) {
   const code = error instanceof CryonetError ? error.code : 'internal';
   complain(error);
-  // First, so that the dataplane's end is none that it would mend by starting another.
+  // The shell first, because it would start another dataplane when this one ends.
   await shell?.stop();
   await endEarly();
   await stop(code === 'bad_config' ? exitCode.config : exitCode.failure);
 }
 
-/** Where another cryonet has the state directory, a service waits for its end; a person is told. */
+/** Locks the state directory. If another cryonet has it, a service waits for that to end; a node started by hand fails. */
 async function lock(): Promise<void> {
   const limit = longestPause(config);
   const passes = (cause: unknown) =>
@@ -90,7 +90,8 @@ async function lock(): Promise<void> {
   if (lacking !== undefined) log.warn('the state directory is not locked', { reason: lacking });
 }
 
-/** A start that has to wait is no failure, whatever the service manager gives it for it. */
+/** Tells that the start has to wait. The service manager is told that the service is ready, so that it sets no time limit
+ *  to the wait. */
 function waits(cause: unknown): void {
   const reason = `cannot start yet: ${reasonOf(cause)}`;
   if (reason === waitsFor) return;
@@ -100,7 +101,7 @@ function waits(cause: unknown): void {
   waitsFor = reason;
 }
 
-/** Of a terminal that is gone SIGHUP is the last word; otherwise somebody asks to read files again. */
+/** Whether this process has a terminal. If SIGHUP comes because the terminal is gone, the node stops; else it reloads. */
 function hasTerminal(): boolean {
   try {
     closeSync(openSync('/dev/tty', 'r'));
@@ -110,7 +111,7 @@ function hasTerminal(): boolean {
   }
 }
 
-/** A dataplane that was started for a control that does not start is of no use. */
+/** Ends a dataplane that was started early for a control that does not start. */
 async function endEarly(): Promise<void> {
   try {
     const pid = await early;
@@ -120,7 +121,7 @@ async function endEarly(): Promise<void> {
   }
 }
 
-/** On standard error, and where `systemctl status` shows it. */
+/** Prints an error on standard error, and where `systemctl status` shows it. */
 function complain(error: unknown): void {
   process.stderr.write(`cryonet: ${reasonOf(error)}\n`);
   notify.status(() => reasonOf(error));
@@ -137,7 +138,7 @@ async function configuration(): Promise<ControlConfig> {
   }
 }
 
-/** A service that is not configured yet is no failure. Ends the process: the next start is handed the token. */
+/** Waits for the token of a service, which is no failure. Then ends the process, and the next start gets the token. */
 async function waitForToken({ config, file }: TokenAwaited): Promise<never> {
   const log = introduce(config);
   const waiting = `waiting for a token in ${file}, the same on all nodes`;
@@ -163,7 +164,7 @@ async function waitForToken({ config, file }: TokenAwaited): Promise<never> {
   return end(exitCode.again);
 }
 
-/** Who asks is told what the node waits for. Undefined where the socket cannot be served: there may be another node. */
+/** Serves the control socket, to answer that the node waits. Undefined if it cannot be served; another node may run. */
 async function serveWaiting(folder: string, waiting: string): Promise<{ close(): void } | undefined> {
   const { openControlSocket } = await import('./io/control-socket.ts');
   try {
@@ -175,7 +176,7 @@ async function serveWaiting(folder: string, waiting: string): Promise<{ close():
   }
 }
 
-/** The token may stand on the command line; from here on `ps` shows this instead. */
+/** Opens the log, and sets the process title: the command line, which `ps` showed until now, may have the token. */
 function introduce({ id, logLevel, logFormat }: TokenAwaited['config']): Log {
   process.title = `cryonet ${id}`;
   return openLog('cryonet', logLevel, logFormat);

@@ -1,6 +1,6 @@
 /**
  * The part of control's shell that has the neighbors by WebSocket: the bootstrap server, the bootstrap clients, and a
- * channel `ws:<number>` for each connection that either of them made.
+ * channel `ws:<number>` for each connection of either.
  */
 import type { WebSocket } from 'ws';
 import { CryonetError } from '../protocol/errors.ts';
@@ -23,10 +23,10 @@ import { Outgoing } from './io/outgoing.ts';
 import { type Proxies, readProxies } from './io/proxy.ts';
 import { Trust } from './io/trust.ts';
 
-/** Milliseconds. */
+/** Milliseconds for an older WebSocket to answer a ping. */
 const probeTimeout = 1500;
 
-/** Refusals that are no news, or of which there is a warning. */
+/** Refusals that are logged at debug only: they are usual, or there is a warning about them. */
 const quietly: ReadonlySet<string> = new Set([
   ...['connection_closed', 'bad_message', 'already_connected'],
   ...['id_in_use', 'identity_mismatch', 'key_in_use'],
@@ -36,10 +36,10 @@ export interface NeighborShellOptions {
   readonly config: ControlConfig;
   readonly local: Local;
   readonly log: Log;
-  /** Why a node that proves itself may not be who it says. */
+  /** Decides why a proven node is refused. */
   readonly judge: Judge;
   readonly take: (event: MeshEvent) => void;
-  /** Whether a message of so many bytes is to be looked at. */
+  /** Whether a message of so many bytes may be decoded. */
   readonly admit: (channel: Channel, bytes: number) => boolean;
   readonly warnings: Warnings;
 }
@@ -51,7 +51,7 @@ export class NeighborShell {
   readonly #sockets = new Map<Channel, NeighborSocket>();
   readonly #clients: BootstrapClient[] = [];
   readonly #listening: Listening;
-  /** IDs of clients that are being let in. */
+  /** IDs of clients that are being admitted. */
   readonly #arriving = new Set<string>();
   #socketCounter = 0;
   #closed = false;
@@ -97,12 +97,12 @@ export class NeighborShell {
     this.#listening.close();
   }
 
-  /** Of the bootstrap WebSocket. */
+  /** The address of the bootstrap WebSocket. */
   get address(): HostPort {
     return this.#listening.address;
   }
 
-  /** Which keys may speak for which IDs has changed. */
+  /** Closes connections with nodes that are refused now, because the file of keys has changed, and tries others at once. */
   reload(): void {
     for (const socket of [...this.#sockets.values()]) {
       const refusal = this.#options.judge(socket.peer);
@@ -119,8 +119,8 @@ export class NeighborShell {
     this.#sockets.get(channel)?.send(message);
   }
 
-  /** What a client that proved itself is refused for. One WebSocket that a node opened is enough: another one is taken
-   *  where the first does not answer. */
+  /** Decides why a proven client is refused. One WebSocket that a node opened is enough; another is taken only if the first
+   *  does not answer. */
   async #admit(client: Hello): Promise<Refusal | undefined> {
     const { judge, take } = this.#options;
     const { id, key, epoch } = client;
@@ -134,8 +134,7 @@ export class NeighborShell {
     try {
       for (const socket of this.#sockets.values()) {
         if (socket.peer.id !== id || (socket.epoch === epoch && !socket.opened)) continue;
-        // Which of two starts is the later one only a clock would know, and that may have gone back; which of them lives
-        // can be asked.
+        // Epochs do not tell which of two starts is alive, because a clock may have gone back. A ping does.
         if (await socket.answers(probeTimeout)) {
           if (socket.epoch === epoch) return { code: 'already_connected' };
           take({ type: 'claim', id, key });
@@ -147,7 +146,7 @@ export class NeighborShell {
       }
       return undefined;
     } finally {
-      // By then the connection counts.
+      // By then the new connection is in #sockets.
       setImmediate(() => this.#arriving.delete(id));
     }
   }
@@ -203,7 +202,7 @@ export class NeighborShell {
         const refuser = cause instanceof Refused ? cause.server : undefined;
         if (refuser !== undefined)
           take({ type: 'refused', by: refuser.id, refusal: (cause as Refused).refusal });
-        // There is a warning of it.
+        // These make a warning, which is logged.
         const said = cause instanceof Unwanted || refuser !== undefined;
         const level = said || shown === reason ? 'debug' : 'warn';
         shown = reason;
@@ -215,7 +214,8 @@ export class NeighborShell {
   }
 }
 
-/** A node that takes a later epoch says so by its own record, alone or as the first. Nobody else can say it here. */
+/** The epoch of a neighbor after a message. A node that takes a later epoch sends its own record, alone or as the first of
+ *  a list. Over this sealed connection only the neighbor itself can send it. */
 function latestEpoch({ peer, epoch }: NeighborSocket, message: NeighborMessage): number {
   const [first] = message.type === 'members' ? message.entries : [];
   const record = first && readRecord(first);

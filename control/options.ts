@@ -1,4 +1,4 @@
-/** The command line of `cryonet`: one table, from which parsing, `--help` and the tests of the documentation follow. */
+/** The command line of `cryonet`, as a table from which parsing, `--help` and the tests of the documentation follow. */
 import { Command, Option } from 'commander';
 import { environmentName } from '../protocol/command-line.ts';
 import { logFormats, logLevels } from '../protocol/log.ts';
@@ -7,11 +7,11 @@ import { takenEngine } from '../protocol/webrtc-engine.ts';
 
 interface OptionRow {
   readonly flag: string;
-  /** Placeholder of the value; none for a switch. */
+  /** Placeholder of the value; missing for a switch. */
   readonly value?: string;
   readonly fallback?: string;
   readonly help: string;
-  /** What it takes, for the error message. */
+  /** The values it takes, for error messages. */
   readonly takes: string;
   readonly list?: true;
 }
@@ -261,7 +261,7 @@ See cryonet(1), cryoc(1).`,
     const name = row.value === undefined ? `--${row.flag}` : `--${row.flag} <${row.value}>`;
     const note = row.fallback === undefined ? '' : `; default ${row.fallback}`;
     const option = new Option(name, `${row.help} (env: ${environmentName(row.flag)}${note})`);
-    // A switch called no-… is one like all others: off until it is given.
+    // Commander would treat `--no-direct` as the negation of a switch `--direct`, which does not exist.
     option.negate = false;
     if (row.list) option.argParser((text: string, before: string[] | undefined) => [...(before ?? []), text]);
     program.addOption(option);

@@ -1,6 +1,6 @@
 /**
- * The control process around its core: runs effects, feeds events, keeps one timer. `neighbor-shell.ts` is the part of
- * it that has the neighbors by WebSocket, `dataplane-shell.ts` the one that has the dataplane.
+ * The control process around its core: it feeds events to core, runs the effects and keeps one timer. Two parts of it have
+ * files of their own: `neighbor-shell.ts` for neighbors by WebSocket, `dataplane-shell.ts` for the dataplane.
  */
 import { byClock, steadyNow } from '../protocol/clock.ts';
 import type { Log } from '../protocol/log.ts';
@@ -26,9 +26,9 @@ import { NeighborShell } from './neighbor-shell.ts';
 import { idsOf, neighborStatuses, peerStatuses, summaryOf } from './status.ts';
 import { weaknessOf } from './token.ts';
 
-/** What setTimeout takes: a longer time would be none at all. */
+/** Milliseconds. setTimeout takes any longer time as 1 ms. */
 const longestTimer = 2 ** 31 - 1;
-/** For the goodbye to leave before the sockets close. */
+/** Milliseconds for the goodbye to leave before the sockets close. */
 const goodbyeDelay = 100;
 
 export class ControlShell {
@@ -40,14 +40,14 @@ export class ControlShell {
   readonly #neighbors: NeighborShell;
   readonly #dataplane: DataplaneShell;
   readonly #controlSocket: PatientControlSocket;
-  /** Told after each event. */
+  /** Called after each event, and after each change of the warnings. */
   readonly #changed: () => void;
   readonly #warnings: Warnings;
   #alone: AloneWarning | undefined;
   #timer: NodeJS.Timeout | undefined;
   #stopped = false;
 
-  /** Throws what `openStateDirectory` throws, and has done nothing then. */
+  /** Throws what `openStateDirectory` throws, before anything else was opened. */
   constructor(
     config: ControlConfig,
     log: Log,
@@ -108,8 +108,8 @@ export class ControlShell {
     });
   }
 
-  /** Opens, in order: control socket, dataplane, bootstrap WebSocket, bootstrap clients. A node that can be talked to
-   *  can answer offers. */
+  /** Opens control socket, dataplane, bootstrap WebSocket and bootstrap clients, in this order: once other nodes can reach
+   *  this one, it can answer their offers. */
   async start(): Promise<void> {
     await this.#controlSocket.open();
     await this.#dataplane.open();
@@ -124,8 +124,8 @@ export class ControlShell {
     this.#schedule();
   }
 
-  /** Closes in the reverse order of `start`. A dataplane of its own ends with control, and the mesh is told;
-   *  another one keeps its links. Idempotent, never throws. */
+  /** Closes in the reverse order of `start`. If a control started the dataplane, that ends too and the mesh is told; else
+   *  the dataplane keeps its links. Idempotent, never throws. */
   async stop(): Promise<void> {
     if (this.#stopped) return;
     this.#stopped = true;
@@ -143,7 +143,7 @@ export class ControlShell {
     this.#kept.close();
   }
 
-  /** Reads again what an operator may change while the node runs: the file of known keys. */
+  /** Reads the file of known keys again, which an operator may change while the node runs. */
   reload(): void {
     const pins = this.#kept.readPins();
     this.#log.info('reloaded', { identities: pins?.size });
@@ -242,7 +242,8 @@ export class ControlShell {
   }
 }
 
-/** Milliseconds that the first of our relays' credentials to end last, which are made for each connection. */
+/** The shortest lifetime, in milliseconds, of credentials that are made of TURN servers' secrets; undefined if there are
+ *  none. */
 function relayLifetime({ iceServers }: ControlConfig): number | undefined {
   const seconds = iceServers.flatMap((server) => (server.kind === 'turn' ? (server.lifetime ?? []) : []));
   return seconds.length === 0 ? undefined : Math.min(...seconds) * 1000;

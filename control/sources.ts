@@ -1,6 +1,6 @@
 /**
- * Where the values of options come from: a flag wins over an environment variable, that over the configuration file,
- * that over the default. Each value keeps its source, which every complaint about it names.
+ * Where the values of options come from. A flag wins over an environment variable, that over the configuration file, and
+ * that over the default. Each value keeps its source for error messages.
  */
 import { readFileSync } from 'node:fs';
 import { userInfo } from 'node:os';
@@ -14,28 +14,28 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 
 interface Given {
   readonly text: string;
-  /** As a complaint names it: `--listen`, `the environment variable LISTEN`, `listen in FILE`. */
+  /** For error messages: `--listen`, `the environment variable LISTEN`, `listen in FILE`. */
   readonly source: string;
-  /** 0 a flag, 1 a CRYONET_ variable, 2 a bare one, 3 the file, 4 the default: the least wins. */
+  /** 0 is a flag, 1 a CRYONET_ variable, 2 a bare variable, 3 the file, 4 the default. The lowest wins. */
   readonly rank: number;
 }
 
 export interface Sources {
   /** The value of an option, or of `id`. */
   given(flag: string): Given | undefined;
-  /** Whether the ID stands behind `--`. */
+  /** Whether the ID stands behind `--`, so that it is no mistaken command. */
   readonly meant: boolean;
 }
 
 type Flags = Readonly<Record<string, string | string[] | boolean>>;
 
 interface File {
-  /** With the variable that named it. */
+  /** The path, with the variable that named it, for error messages. */
   readonly shown: string;
   readonly values: Readonly<Record<string, unknown>>;
 }
 
-/** Throws `bad_config`, or what commander throws for --help and --version. */
+/** Throws `bad_config`, or commander's own error for --help and --version. */
 export function readSources(argv: readonly string[], env: Environment): Sources {
   const program = controlProgram();
   program.exitOverride().configureOutput({ writeErr: () => {} });
@@ -95,7 +95,7 @@ function asText(value: unknown): string {
   return Array.isArray(value) ? value.join(',') : String(value);
 }
 
-/** What commander says, on one line and without the value of a misspelt option: it may be the token. */
+/** Commander's message on one line, without the value of a misspelt option, which may be the token. */
 function withoutValue(message: string): string {
   return reasonOf(message.replace(/^error: /, '').replace(/'(--?[^'=]*)=.*'/s, "'$1'"));
 }

@@ -1,4 +1,4 @@
-/** What control knows, as `protocol/status.ts` has it. */
+/** Control's state in the form of `protocol/status.ts`. */
 
 import type * as z from 'zod/mini';
 import type { linkStats } from '../protocol/dataplane.ts';
@@ -11,7 +11,7 @@ import type { Mesh } from './core/state.ts';
 
 export type LinkStats = z.infer<typeof linkStats>;
 
-/** Every node known, and every link, by ID. `clock` tells a time of the mesh as the machine's clock has it now. */
+/** The status of every known node and every link, sorted by ID. `clock` converts a time of core to the machine's clock. */
 export function peerStatuses(
   mesh: Mesh,
   stats: readonly LinkStats[],
@@ -21,7 +21,7 @@ export function peerStatuses(
   return idsOf(mesh).map((id) => peerStatus(mesh, id, statsByPeer.get(id), clock));
 }
 
-/** One line for a user. */
+/** One line for `systemctl status`. */
 export function summaryOf(mesh: Mesh): string {
   const known = idsOf(mesh).length;
   const up = [...mesh.links.values()].filter(isUp).length;
@@ -47,7 +47,7 @@ export function neighborStatuses(mesh: Mesh): StatusReport['neighbors'] {
     });
 }
 
-/** Of every node that it knows, in order. */
+/** The IDs of all members, links and disputed nodes, sorted. */
 export function idsOf(mesh: Mesh): string[] {
   return [
     ...new Set([...mesh.membership.members.keys(), ...mesh.links.keys(), ...mesh.disputes.keys()]),

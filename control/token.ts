@@ -1,27 +1,27 @@
-/** Where the token comes from when it is not given itself. */
+/** Finds the token if it is not given by an option itself, and judges how easy it is to guess. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { CryonetError, reasonOf } from '../protocol/errors.ts';
 
-/** What a unit hands over where there is no file: without it the service would not start. */
+/** The credential that the unit sets if there is no token file, because systemd would not start the service without one. */
 const noToken = 'none';
 
 export interface TokenFile {
-  /** Its path. */
+  /** The path. */
   readonly text: string;
-  /** Who named it, for the error message. */
+  /** Where the path is given, for error messages. */
   readonly source: string;
 }
 
 export interface FoundToken {
   readonly token: string;
-  /** Where it is from, for whoever is told that it is the wrong one. */
+  /** Where the token is from, for the message that it is the wrong one. */
   readonly source: string;
 }
 
-/** The token of its file, else of the systemd credential `token` in `credentials`. `own`: a service's own file, which
- *  is for root: the manager reads it and hands it over as that credential, and a service without one reads it where it
- *  may. Undefined: there is none. Throws `bad_config`. */
+/** The token in `file`, else in the systemd credential `token` of the folder `credentials`. `own` is the token file of a
+ *  service. Only root may read it, so the service manager hands its content over as that credential; a service without
+ *  credentials tries to read the file itself. Undefined if there is no token. Throws `bad_config`. */
 export function readToken(
   file: TokenFile | undefined,
   credentials: string | undefined,
@@ -49,7 +49,7 @@ function contentOf({ text: path, source }: TokenFile): string {
   return content;
 }
 
-/** A service waits for a file that is not there, is empty, or is not for it to read. */
+/** The content of a file; undefined if it is missing, empty or unreadable, since a service then waits for it. */
 function contentOrNone(path: string): string | undefined {
   try {
     return readFileSync(path, 'utf8').trim() || undefined;
@@ -58,15 +58,16 @@ function contentOrNone(path: string): string | undefined {
   }
 }
 
-/** Characters, and different ones, that a token has at least: 16 of 64 kinds are 96 bits, which nobody tries out. */
+/** The fewest characters, and the fewest different ones, of a good token. 16 random characters of base64 are 96 bits, which
+ *  nobody can try out. */
 const leastLength = 16;
 const leastKinds = 8;
 
-/** Up to this long, letters with digits behind them are a word rather than chance. */
+/** Characters. Up to this length, letters followed by digits look like a word. */
 const longestWord = 24;
 
-/** Why somebody who recorded a handshake could find the token by trying, in a few words that tell nothing of it; undefined
- *  where nothing speaks for that. What only looks like chance is not found out. */
+/** Why somebody who recorded a handshake could guess the token, in words that do not reveal it; undefined if there is no
+ *  sign of that. A token that only looks random is not recognized. */
 export function weaknessOf(token: string): string | undefined {
   const characters = [...token];
   if (characters.length < leastLength) return `it has less than ${leastLength} characters`;

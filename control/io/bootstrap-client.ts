@@ -1,4 +1,4 @@
-/** Keeps one WebSocket to a bootstrap server: connects at once, reconnects with jittered backoff for ever. */
+/** Keeps one WebSocket to a bootstrap server. It connects at once, and reconnects for ever with jittered backoff. */
 import { type ClientOptions, WebSocket } from 'ws';
 import { backoff } from '../../protocol/backoff.ts';
 import { CryonetError, reasonOf } from '../../protocol/errors.ts';
@@ -13,36 +13,36 @@ import { Trust, tlsTrouble } from './trust.ts';
 /** Milliseconds to open the WebSocket, names, proxies and TLS included. */
 const openTimeout = 8000;
 
-/** Milliseconds: longest wait where there is nothing to gain for now: the server is this node, or has a connection with it
- *  already. A name may lead elsewhere one day. */
+/** Milliseconds to rest where the server is this node itself, or has a connection with it already. It is tried again,
+ *  because its name may lead elsewhere one day. */
 const longestRest = 60_000;
 
 export interface ClientEvents {
-  /** Why a server may not be who it says. */
+  /** Decides why a proven server is refused. */
   readonly judge?: Judge;
-  /** The server proved itself. The owner calls `lost` once that socket is closed. */
+  /** The server proved itself. The receiver calls `lost` once this socket is closed. */
   neighbor(socket: WebSocket, proven: Proven): void;
   failed(url: string, cause: CryonetError): void;
 }
 
-/** Without a mark or a proxy, and with the usual trust. */
+/** Connections without a mark or a proxy, with the usual CAs. */
 const plainly = new Outgoing({ mark: 0, unmarked: () => {}, trust: new Trust(null), proxies: noProxies });
 
 export class BootstrapClient {
-  /** As it may be shown: without credentials. */
+  /** The URL without credentials, for logs and status. */
   readonly url: string;
   readonly #target: string;
   state: 'connecting' | 'connected' | 'waiting' = 'waiting';
-  /** ID of the server, once it proved itself. */
+  /** ID of the server once it has proved itself. */
   id: string | null = null;
   error: string | null = null;
   readonly #local: Local;
   readonly #events: ClientEvents;
-  /** Milliseconds: longest wait between two tries. */
+  /** Milliseconds of the longest pause between two tries. */
   readonly #limit: number;
   readonly #outgoing: Outgoing;
   readonly #turns = new Turns();
-  /** It waits though nothing is wrong. */
+  /** It waits although nothing is wrong (`isAtRest`). */
   #resting = false;
   #failures = 0;
   #timer: NodeJS.Timeout | undefined;
@@ -59,12 +59,12 @@ export class BootstrapClient {
     this.#connect();
   }
 
-  /** The socket given out by `neighbor` is closed: try again. */
+  /** The socket handed out by `neighbor` is closed, so connect again. */
   lost(): void {
     this.#retry();
   }
 
-  /** What was in the way may be gone: where it waits, it tries at once. */
+  /** Ends a pause and connects at once, because the cause of failures may be gone. */
   hurry(): void {
     if (this.state !== 'waiting' || this.#closed) return;
     clearTimeout(this.#timer);
@@ -72,7 +72,7 @@ export class BootstrapClient {
     this.#connect();
   }
 
-  /** What it rests for may be over. */
+  /** Ends a rest, because its reason may be gone. */
   wake(): void {
     if (this.#resting) this.hurry();
   }
@@ -94,14 +94,14 @@ export class BootstrapClient {
     const socket = new WebSocket(this.#target, subprotocol, {
       maxPayload: maxWebSocketFrame,
       perMessageDeflate: false,
-      // The frame behind the server's proof may come in the same chunk; its listener is set a microtask later.
+      // The frame after the server's proof may come in the same chunk, but its listener is set a microtask later.
       allowSynchronousEvents: false,
-      // ws types it as what it calls by default; it hands on what node:http gives and takes.
+      // ws passes this on to node:http, but declares another type for it.
       createConnection: connect as unknown as NonNullable<ClientOptions['createConnection']>,
     });
     this.#socket = socket;
     let reason: unknown;
-    // Whatever comes bytewise, or not at all: an inactivity would be looked for in vain.
+    // One deadline: a timeout of inactivity would not end a server that sends a byte now and then.
     const timer = setTimeout(() => {
       reason ??= new CryonetError('connection_closed', `no WebSocket within ${openTimeout / 1000} s`);
       socket.terminate();
@@ -166,8 +166,8 @@ export class BootstrapClient {
   }
 }
 
-/** Nothing is wrong: a list of servers that is the same on all nodes names each node itself, too, and several names may be
- *  one server's. */
+/** Whether a failure is no fault. A list of servers that is the same on all nodes also names this node, and several names
+ *  may lead to one server. */
 export function isAtRest(cause: CryonetError): boolean {
   if (cause.code === 'self_connection') return true;
   return cause instanceof Refused && cause.code === 'already_connected' && cause.server !== undefined;
@@ -179,8 +179,8 @@ function asError(thrown: unknown): CryonetError {
     : new CryonetError('connection_closed', refusedReason(thrown) ?? reasonOf(thrown), { cause: thrown });
 }
 
-/** What a refusal mostly means: a node that was not told to listen for others does so on loopback alone. Of a name with
- *  several addresses the error has no text of its own. */
+/** Words for ECONNREFUSED, which mostly means that the other node listens on loopback only, its default. The error of a
+ *  name with several addresses has no text of its own. */
 function refusedReason(thrown: unknown): string | undefined {
   if ((thrown as NodeJS.ErrnoException).code !== 'ECONNREFUSED') return undefined;
   return 'connection refused (ECONNREFUSED): nothing listens there; has that node a --listen that others reach?';

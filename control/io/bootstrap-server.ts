@@ -17,9 +17,9 @@ import { maxWebSocketFrame, shakeHands } from './neighbor-socket.ts';
 import { farEnd, Unproven } from './unproven.ts';
 
 export interface ServerEvents {
-  /** Why a client that proved itself may not be a neighbor, or undefined. */
+  /** Decides why a proven client is refused; undefined if it becomes a neighbor. */
   admit(client: Hello): Promise<Refusal | undefined>;
-  /** A client that proved itself does not take this node for who it is. */
+  /** A proven client refuses this node. */
   unwanted?(client: Hello, refusal: Refusal): void;
   neighbor(socket: WebSocket, proven: Proven): void;
   refused(client: HostPort, cause: CryonetError): void;
@@ -28,13 +28,13 @@ export interface ServerEvents {
 }
 
 export interface BootstrapServer {
-  /** As bound: the port is the real one. */
+  /** The address as bound, with the real port. */
   readonly address: HostPort;
-  /** Idempotent; sockets of neighbors are their owners' to close. */
+  /** Closes the server and every connection. Idempotent. */
   close(): void;
 }
 
-/** Throws `port_in_use`, `unavailable` or `bad_config`. `source`: who named the address, for the error message. */
+/** Throws `port_in_use`, `unavailable` or `bad_config`. `source` says where the address is given, for error messages. */
 export async function openBootstrapServer(
   at: HostPort,
   tls: { readonly cert: string; readonly key: string } | null,
@@ -140,7 +140,7 @@ function listen(server: Server, at: HostPort, source: string): Promise<void> {
 
 const absent: ReadonlyMap<string, string> = new Map([
   ['EADDRNOTAVAIL', 'this machine does not have that address (EADDRNOTAVAIL)'],
-  // What the kernel says of a link-local address whose interface is not there.
+  // The kernel's error for a link-local address whose interface is not there.
   ['EINVAL', 'this machine does not have that address (EINVAL)'],
   ['ENOTFOUND', 'that name has no address (ENOTFOUND)'],
   ['EAI_AGAIN', 'that name cannot be looked up (EAI_AGAIN)'],

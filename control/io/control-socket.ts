@@ -1,4 +1,4 @@
-/** The local control socket: HTTP over `control.sock`, JSON replies. `curl --unix-socket` works. */
+/** The local control socket: HTTP over `control.sock` with JSON replies, so that `curl --unix-socket` works. */
 import { createServer } from 'node:http';
 import { CryonetError, reasonOf } from '../../protocol/errors.ts';
 import { listenUnix } from '../../protocol/listen.ts';
@@ -8,14 +8,14 @@ import type { StatusReport } from '../../protocol/status.ts';
 import type { Warnings } from '../../protocol/warnings.ts';
 import { type ControlConfig, longestPause } from '../config.ts';
 
-/** Milliseconds to send a request, whole. */
+/** Milliseconds for a client to send its whole request. */
 const requestTimeout = 10_000;
 const maxConnections = 64;
 
-/** A client that asks and does not read makes replies wait: so many at most. */
+/** Requests on one connection, which bounds the replies that wait for a client that does not read. */
 const maxRequestsPerConnection = 16;
 
-/** Who may ask is who may enter the folder: in a service, the group `cryonet`. */
+/** The folder decides who may ask: in a service, members of the group `cryonet`. */
 const socketMode = 0o660;
 
 interface ControlSocket {
@@ -23,7 +23,8 @@ interface ControlSocket {
   close(): void;
 }
 
-/** The control socket of a node, served as soon as it can be: a full or read-only runtime directory does not stop a node. */
+/** The control socket of a node, which is served as soon as possible. A full or read-only runtime directory does not stop
+ *  a node. */
 export class PatientControlSocket {
   readonly #retry: Retry;
   #socket: ControlSocket | undefined;
@@ -44,7 +45,7 @@ export class PatientControlSocket {
     });
   }
 
-  /** Throws `socket_in_use` and `bad_config`. What may pass is a warning, and tried again. */
+  /** Throws `socket_in_use` and `bad_config`. Other failures are a warning, and it is tried again. */
   async open(): Promise<void> {
     await this.#retry.start();
   }
@@ -62,7 +63,7 @@ export async function openControlSocket(
   path: string,
   status: () => Promise<StatusReport>,
 ): Promise<ControlSocket> {
-  // Most nodes are asked nothing for days: the router is loaded with the first question (40 ms, 12 MB).
+  // Most nodes get no request for days, so the router (40 ms, 12 MB) is loaded with the first one.
   const server = createServer(
     { requestTimeout, headersTimeout: requestTimeout },
     async (request, response) => {

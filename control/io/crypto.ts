@@ -1,4 +1,4 @@
-/** The cryptography that control needs, all of it node:crypto's. Formats: `protocol/handshake.ts`. */
+/** The cryptography of control, all of it from node:crypto. `protocol/handshake.ts` has the formats. */
 import {
   createCipheriv,
   createDecipheriv,
@@ -16,7 +16,7 @@ import {
 } from 'node:crypto';
 import type { Identity } from './state-directory.ts';
 
-/** About 30 ms of work for each guess at a token. */
+/** The key made of the token. It takes about 30 ms, and so does each guess at a token. */
 export function tokenKey(token: string): Uint8Array {
   return scryptSync(token, 'cryonet.2 token', 32, { N: 16_384, r: 8, p: 1 });
 }
@@ -39,7 +39,7 @@ export function signWith(identity: Identity, message: Uint8Array): Uint8Array {
   return sign(null, message, identity.privateKey);
 }
 
-/** False for a signature that does not hold, and for a key that is none. */
+/** Whether an Ed25519 signature holds; false for bytes that are no key. */
 export function verifyWith(key: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean {
   try {
     return verify(null, message, publicKey('Ed25519', key), signature);
@@ -50,7 +50,7 @@ export function verifyWith(key: Uint8Array, message: Uint8Array, signature: Uint
 
 export interface Ephemeral {
   readonly publicKey: Uint8Array;
-  /** Throws for a key that is no point of use. */
+  /** The X25519 secret with the key of `peer`. Throws for a key of small order. */
   agree(peer: Uint8Array): Uint8Array;
 }
 
@@ -67,7 +67,7 @@ export function expand(secret: Uint8Array, salt: Uint8Array, info: Uint8Array, s
   return new Uint8Array(hkdfSync('sha256', secret, salt, info, size));
 }
 
-/** One direction of sealed frames: AES-256-GCM under a key of its own, the nonce counts. */
+/** One direction of sealed frames: AES-256-GCM under a key of its own, with a counter as nonce. */
 export class FrameCipher {
   readonly #key: Uint8Array;
   #counter = 0n;
@@ -81,7 +81,7 @@ export class FrameCipher {
     return Buffer.concat([cipher.update(plain), cipher.final(), cipher.getAuthTag()]);
   }
 
-  /** Undefined where the frame is not the next one of this key. */
+  /** The content of the next frame; undefined if this is not the next frame sealed with this key. */
   open(sealed: Uint8Array): Uint8Array | undefined {
     if (sealed.length < 16) return undefined;
     const decipher = createDecipheriv('aes-256-gcm', this.#key, this.#nonce());

@@ -1,4 +1,4 @@
-/** Control's side of the dataplane: finds or starts it, says hello, comes back when it is lost. */
+/** Control's connection to the dataplane: finds or starts it, says hello, and reconnects when it is lost. */
 import type { Socket } from 'node:net';
 import { backoff } from '../../protocol/backoff.ts';
 import type {
@@ -16,17 +16,17 @@ import type { Log } from '../../protocol/log.ts';
 import { RpcConnection } from '../../protocol/rpc.ts';
 import { connectDataplane, ensureDataplane, type StartOptions } from './dataplane-process.ts';
 
-/** Milliseconds between two tries where it may be back any moment, and how many of those there are in a row. */
+/** Milliseconds between quick tries while the dataplane may be back any moment, and how many there are in a row. */
 const redialDelay = 250;
 const quickRedials = 20;
 
-/** Milliseconds: the longest pause after that, and where the dataplane is there and refuses. */
+/** Milliseconds of the longest pause after those, and while a dataplane refuses. */
 const longestRedial = 10_000;
 
 export interface DataplaneEvents {
   up(hello: HelloReply): void;
   down(): void;
-  /** It is still not there, and is tried again. */
+  /** It could not be connected and is tried again. */
   failed(cause: unknown): void;
   notification<N extends Notification>(name: N, params: NotificationParams<N>): void;
 }
@@ -35,14 +35,14 @@ export interface DataplaneOptions {
   readonly start: StartOptions;
   /** Whether a dataplane that is not there is started. */
   readonly mayStart: boolean;
-  /** A start that is under way already, and the process ID it ends with. */
+  /** The start of a dataplane that is under way already. It resolves with its process ID; undefined if one ran before. */
   readonly early: Promise<number | undefined> | undefined;
   readonly config: DataplaneConfig;
   readonly log: Log;
 }
 
 export class DataplaneConnection {
-  /** What the dataplane said last; kept while it is away. */
+  /** The dataplane's last reply to hello, kept while it is away. */
   hello: HelloReply | undefined;
   readonly #options: DataplaneOptions;
   readonly #events: DataplaneEvents;
@@ -63,8 +63,8 @@ export class DataplaneConnection {
     return this.#connection !== undefined;
   }
 
-  /** Opens it; where it fails with what `passes`, that goes on in the background. Else throws `no_dataplane`,
-   *  `version_mismatch`, what a dataplane that does not start says, and what it refuses its configuration with. */
+  /** Connects. If the failure `passes`, tries go on in the background. Else throws `no_dataplane`, `version_mismatch`, the
+   *  error of a dataplane that does not start, or the one with which it refuses its configuration. */
   async open(passes: (cause: unknown) => boolean): Promise<void> {
     try {
       await this.#open();
@@ -81,7 +81,7 @@ export class DataplaneConnection {
     const rpc: RpcConnection = new RpcConnection(socket, {
       request: () => Promise.reject(new CryonetError('unknown_method', 'control answers no requests')),
       notification: (name, params) => {
-        // What came in one chunk with the reply to hello waits for the snapshot to be adopted.
+        // Notifications in one chunk with the reply to hello wait until its links are adopted.
         if (this.#connection === rpc) notification(name, params);
         else early.push(() => notification(name, params));
       },
@@ -113,7 +113,7 @@ export class DataplaneConnection {
     this.#connection?.notify(name, params);
   }
 
-  /** Rejects with the dataplane's error, or `connection_closed` where it is away. */
+  /** Rejects with the dataplane's error, or with `connection_closed` while it is away. */
   call<M extends Method>(method: M, params: Params<M>): Promise<Result<M>> {
     return this.#connection?.call(method, params) ?? Promise.reject(new CryonetError('connection_closed'));
   }
@@ -125,7 +125,7 @@ export class DataplaneConnection {
     this.#connection?.close();
   }
 
-  /** `started`: nobody served the socket before. */
+  /** `started`: this call started the dataplane. */
   async #dial(): Promise<{ socket: Socket; started: boolean }> {
     const { start, mayStart } = this.#options;
     const early = this.#early;
@@ -161,14 +161,14 @@ export class DataplaneConnection {
     this.#options.log.debug('dataplane not back yet', { reason: reasonOf(cause) });
     const quick = isAway(cause) && this.#failures < quickRedials;
     this.#failures++;
-    // One that was killed is back sooner than anybody could read of it.
+    // A dataplane that was killed is mostly back within the quick tries, before a warning is of use.
     if (!quick || this.#failures === quickRedials) this.#events.failed(cause);
     const pause = quick ? redialDelay : backoff(this.#failures, longestRedial, Math.random());
     this.#timer = setTimeout(() => this.#redial(), pause);
   }
 }
 
-/** Nobody serves its socket, or who did has just gone. */
+/** Whether nobody serves its socket, or the process that did has just ended. */
 function isAway(cause: unknown): boolean {
   return cause instanceof CryonetError && ['no_dataplane', 'connection_closed'].includes(cause.code);
 }

@@ -1,6 +1,6 @@
 /**
- * Finds the dataplane: the one that serves the socket already, or a child started for it. A child is in a session of
- * its own, so that it outlives a control that dies; it ends by itself when no control comes back.
+ * Finds the dataplane that serves the socket, or starts one as a child. The child has a process session of its own, so that
+ * it outlives a control that dies; it ends by itself when no control comes back.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
@@ -16,10 +16,10 @@ import type { ControlConfig } from '../config.ts';
 /** Milliseconds. */
 const startTimeout = 10_000;
 
-/** Characters of what a child says of its start. */
+/** Characters of the message in which a child says how its start went. */
 const longestWord = 1000;
 
-/** Beside a bundled program, or in the checkout. */
+/** The dataplane's program: beside a bundled control, or in the checkout. */
 const program = ['cryonet-dataplane.mjs', '../../dataplane/main.ts']
   .map((place) => fileURLToPath(new URL(place, import.meta.url)))
   .find((place) => existsSync(place))!;
@@ -40,14 +40,14 @@ export interface StartOptions {
   readonly logFormat: string;
 }
 
-/** Where the dataplane is, and how one is started. */
+/** The socket of the dataplane, and how to start one. */
 export function startOptions(config: ControlConfig): StartOptions {
   const { runtimeDirectory, webrtc, logLevel, logFormat } = config;
   return { socket: config.dataplaneSocket ?? dataplaneSocket(runtimeDirectory), webrtc, logLevel, logFormat };
 }
 
-/** A connection to who serves `path`, or undefined where nobody does. Throws `bad_config` where that may be anybody: a
- *  dataplane is told the credentials of TURN servers, and has all packets. */
+/** A connection to the dataplane at `path`; undefined if nobody serves it. Throws `bad_config` if another user may have
+ *  made the socket: a dataplane is told the credentials of TURN servers and sees all packets. */
 export async function connectDataplane(path: string): Promise<Socket | undefined> {
   refuseForeign(path, 'set XDG_RUNTIME_DIR, or name another --runtime-dir or --dataplane-socket');
   return new Promise((resolve) => {
@@ -60,8 +60,8 @@ export async function connectDataplane(path: string): Promise<Socket | undefined
   });
 }
 
-/** Starts a dataplane unless one serves the socket, and gives the process ID of the one it started. Throws what
- *  `startDataplane` throws. */
+/** Starts a dataplane unless one serves the socket. Resolves with the process ID of the one that it started. Throws as
+ *  `startDataplane` does. */
 export async function ensureDataplane(options: StartOptions): Promise<number | undefined> {
   const running = await connectDataplane(options.socket);
   if (running === undefined) return startDataplane(options);
@@ -69,8 +69,8 @@ export async function ensureDataplane(options: StartOptions): Promise<number | u
   return undefined;
 }
 
-/** Starts a dataplane and waits until it says that it serves its socket. Throws what it says instead, in its own words
- *  and by its own code, or `no_dataplane`. */
+/** Starts a dataplane and waits until it serves its socket. If it reports an error instead, throws that with its code and
+ *  words; else `no_dataplane`. */
 async function startDataplane(options: StartOptions): Promise<number | undefined> {
   const { socket, webrtc, logLevel, logFormat } = options;
   const args = [...process.execArgv, program, '--socket', socket, '--child', '--webrtc', webrtc];
@@ -108,7 +108,7 @@ function firstWord(child: ChildProcess, running: Socket): Promise<void> {
       fail(null);
     }, startTimeout);
     child.once('error', () => fail(null));
-    // Not `exit`: by `close` all that it said has been read.
+    // Not `exit`: only by `close` has everything that it said been read.
     child.once('close', fail);
     running.setEncoding('utf8').on('data', (text: string) => {
       said = (said + text).slice(0, longestWord);
@@ -120,7 +120,7 @@ function firstWord(child: ChildProcess, running: Socket): Promise<void> {
   });
 }
 
-/** What a dataplane is started with. */
+/** The environment of a dataplane. */
 export function inherited(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   return Object.fromEntries(Object.entries(env).filter(([name]) => passing.has(name)));
 }

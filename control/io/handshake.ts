@@ -1,6 +1,6 @@
 /**
- * The two sides of the WebSocket handshake as machines without a socket: bytes in, bytes out. Format and keys:
- * `protocol/handshake.ts`.
+ * The two sides of the WebSocket handshake as machines without a socket: bytes in, bytes out. `protocol/handshake.ts` has
+ * the format and the keys.
  *
  *   client   start ──hello──► hello received ──proof──► proven      (or refused, or refuses)
  *   server   hello received ──hello──► proof received ──proof──► proven   (or refuses, or refused)
@@ -33,20 +33,20 @@ import type { Identity } from './state-directory.ts';
 
 export interface Local {
   readonly id: string;
-  /** Read for each handshake anew: it grows where the mesh knows a later start of ours. */
+  /** Read anew for each handshake, because it grows when the mesh knows a later start of ours. */
   epoch: number;
   readonly identity: Identity;
   readonly tokenKey: Uint8Array;
 }
 
-/** The other side, once it has proved itself, and the ciphers of the frames that follow. */
+/** The other side once it has proved itself, and the ciphers of the frames that follow. */
 export interface Proven {
   readonly peer: Hello;
   readonly outgoing: FrameCipher;
   readonly incoming: FrameCipher;
 }
 
-/** Why the other side may not be who it says, or undefined. */
+/** Decides why the other side is refused; undefined if it is not. */
 export type Judge = (other: Hello) => Refusal | undefined;
 
 export class ClientHandshake {
@@ -66,9 +66,9 @@ export class ClientHandshake {
     return this.#hello;
   }
 
-  /** The next message to send, or the proven server. Throws what the server refused with (`Refused`), or what it is
-   *  refused for (`Unwanted`), `wrong_token` where it cannot prove the token, `self_connection` where it proves to be
-   *  this node, or `bad_message`. */
+  /** Returns the next message to send, or the proven server. Throws `Refused` if the server refuses us, `Unwanted` if we
+   *  refuse the proven server, `wrong_token` if it cannot prove the token, `self_connection` if it is this node, or
+   *  `bad_message`. */
   receive(frame: Uint8Array): { send: Uint8Array } | { proven: Proven } {
     const message = parse(handshakeMessage, frame);
     const [local, server] = [this.#local, this.#server];
@@ -111,8 +111,8 @@ export class ServerHandshake {
     this.#local = local;
   }
 
-  /** The next message to send, or the proven client together with the last one, and with why it refuses us. Throws
-   *  `wrong_token` or `bad_message`; the caller may still refuse a proven client. */
+  /** Returns the next message to send; or the proven client, the last message to send, and why the client refuses us, if
+   *  it does. Throws `wrong_token` or `bad_message`. The caller may still refuse a proven client. */
   receive(
     frame: Uint8Array,
   ): { send: Uint8Array } | { proven: Proven; send: Uint8Array; refusal: Refusal | undefined } {
@@ -138,7 +138,7 @@ export class ServerHandshake {
     };
   }
 
-  /** The last message to a client that is proven and refused. */
+  /** The last message to a proven client that is refused. */
   refuse(refusal: Refusal): Uint8Array {
     const said = refusalBytes(domain.serverRefusal, this.#client!.transcript, refusal);
     return encode({ type: 'refuse', ...refusalFields(refusal), ...proofOf(this.#local, said) });
@@ -148,7 +148,7 @@ export class ServerHandshake {
 /** The server refused this client. */
 export class Refused extends CryonetError {
   readonly refusal: Refusal;
-  /** Undefined where it did not prove itself: whoever is on the way can say that. */
+  /** Undefined if the server did not prove itself; then anybody on the way may have sent the refusal. */
   readonly server: Hello | undefined;
 
   constructor(refusal: Refusal, server: Hello | undefined) {
@@ -158,7 +158,7 @@ export class Refused extends CryonetError {
   }
 }
 
-/** A proven server that this client refused. */
+/** This client refused a proven server. */
 export class Unwanted extends CryonetError {
   readonly server: Hello;
 
@@ -168,12 +168,12 @@ export class Unwanted extends CryonetError {
   }
 }
 
-/** A refusal of a client that has not proved itself. */
+/** The message that refuses a client which has not proved itself. It has no proof. */
 export function refusal(code: Refusal['code']): Uint8Array {
   return encode({ type: 'refuse', code });
 }
 
-/** The very same start of this node. */
+/** Whether the other side is this very process: our key in our epoch. */
 export function isSelf(local: Local, { key, epoch }: Hello): boolean {
   return equal(key, local.identity.publicKey) && epoch === local.epoch;
 }
@@ -216,7 +216,7 @@ function proofOf(local: Local, message: Uint8Array): { mac: Uint8Array; signatur
   return { mac: mac(local.tokenKey, message), signature: signWith(local.identity, message) };
 }
 
-/** What the proof of a refusal covers. */
+/** The bytes that the proof of a refusal covers. */
 function refusalBytes(label: string, transcript: Uint8Array, { code, key }: Refusal): Uint8Array {
   return Buffer.concat([prefixed(label, transcript), Buffer.from(`${code}\0`), key ?? new Uint8Array()]);
 }

@@ -1,32 +1,32 @@
 /**
- * The file of known identities, one line each: ID, space, public key in base64url; of two lines for one ID the last
- * counts. First use decides; who adds a line, or deletes one, accepts another key. Lines are only ever appended here, and
- * those that cannot be read stay.
+ * The file of known identities. A line is an ID, a space and a public key in base64url; of two lines for one ID the last
+ * counts. The node only appends lines, and leaves unreadable ones alone. The operator accepts another key by adding or
+ * deleting a line.
  */
 import { reasonOf } from '../../protocol/errors.ts';
 import { appendLines, readIfThere } from './kept-files.ts';
 import type { KeptWrites, Tell } from './kept-writes.ts';
 
 export class Identities {
-  /** As the file has them, and what is on its way there: public key in hexadecimal by ID. */
+  /** Public keys in hexadecimal by ID: those in the file, and those that are still to be written. */
   pins: Map<string, string>;
   readonly #path: string;
   readonly #writes: KeptWrites;
   readonly #tell: Tell;
-  /** Not written yet. */
+  /** Keys that are not written yet. */
   readonly #waiting = new Map<string, string>();
 
-  /** Throws what the system refuses reading with: without its pins a node would take any key. */
+  /** Throws the system's error if the file cannot be read: without its pins the node would take any key. */
   constructor(path: string, writes: KeptWrites, tell: Tell) {
     this.#path = path;
     this.#writes = writes;
     this.#tell = tell;
     this.pins = this.#read();
-    // So that it is not made by root, who may append to it.
+    // Make the file now, so that an operator who appends to it as root does not become its owner.
     if (this.pins.size === 0) this.#write();
   }
 
-  /** Remembered at once, written when that is possible. */
+  /** Remembers a key at once, and writes it as soon as that is possible. */
   pin(id: string, key: string): void {
     if (this.pins.get(id) === key) return;
     this.pins.set(id, key);
@@ -34,7 +34,7 @@ export class Identities {
     this.#write();
   }
 
-  /** Undefined, with a warning, where the file cannot be read. */
+  /** Reads the file again. Undefined, with a warning, if it cannot be read. */
   reread(): ReadonlyMap<string, string> | undefined {
     try {
       this.pins = new Map([...this.#read(), ...this.#waiting]);

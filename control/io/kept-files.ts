@@ -1,5 +1,5 @@
-/** Files that are whole or not there, whatever is cut short: written beside their place, synced, and put there at once.
- *  Their names beside it are unlike each other: two processes may do it at the same time. */
+/** Files that are whole or missing, whenever a process or the power is cut. A file is written beside its place under a
+ *  unique name, since two processes may do so at the same time, then synced, and put into place by one system call. */
 import { randomBytes } from 'node:crypto';
 import {
   closeSync,
@@ -19,12 +19,12 @@ import {
 } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 
-/** Milliseconds after which a file beside its place is left over from a process that was cut short. */
+/** Milliseconds after which a file beside its place counts as left over by a process that was cut short. */
 const leftOverAge = 60_000;
 
 const leftOver = /\.\d+\.[0-9a-f]{12}\.new$/;
 
-/** Undefined where it is not there. */
+/** The content of a file; undefined if it does not exist. */
 export function readIfThere(path: string): string | undefined {
   try {
     return readFileSync(path, 'utf8');
@@ -34,7 +34,7 @@ export function readIfThere(path: string): string | undefined {
   }
 }
 
-/** Takes the place of what is there. */
+/** Writes a file, replacing one that is there. */
 export function writeWhole(path: string, content: string): void {
   const beside = writeBeside(path, content);
   try {
@@ -46,7 +46,7 @@ export function writeWhole(path: string, content: string): void {
   syncFolder(path);
 }
 
-/** Puts `content` there, unless something is, and gives what is there then: whoever is first decides. */
+/** Writes a file unless there is one, and returns what the file has then. Of two processes the first one wins. */
 export function createWhole(path: string, content: string): string {
   const beside = writeBeside(path, content);
   try {
@@ -54,7 +54,7 @@ export function createWhole(path: string, content: string): string {
     syncFolder(path);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    // File systems without hard links: FAT, some of FUSE. There a start that is cut short may leave half a file.
+    // File systems without hard links, such as FAT and some of FUSE. A cut here may leave half a file.
     if (code === 'EPERM' || code === 'ENOTSUP' || code === 'ENOSYS') createHere(path, content);
     else if (code !== 'EEXIST') throw error;
   } finally {
@@ -63,8 +63,8 @@ export function createWhole(path: string, content: string): string {
   return readFileSync(path, 'utf8');
 }
 
-/** Appends lines to a file that is made where it is not there. A last line that was cut short is left as it is, and the
- *  first of these begins a new one; of an append that fails nothing stays. */
+/** Appends lines to a file, which is made if it does not exist. If its last line was cut short, the first of these begins
+ *  a new line. An append that fails leaves nothing behind. */
 export function appendLines(path: string, lines: readonly string[]): void {
   const descriptor = openSync(path, 'a+', 0o600);
   try {
@@ -85,7 +85,7 @@ export function appendLines(path: string, lines: readonly string[]): void {
   }
 }
 
-/** Removes what processes that were cut short left in `folder`. Never throws. */
+/** Removes files that processes left over in `folder` when they were cut short. Never throws. */
 export function sweep(folder: string, now: number): void {
   try {
     for (const name of readdirSync(folder).filter((each) => leftOver.test(each))) {
@@ -117,13 +117,13 @@ function createHere(path: string, content: string): void {
   }
 }
 
-/** So that the name is on the disk, too: fsync(2). */
+/** Syncs the folder, so that the file's name is on the disk, too (fsync(2)). */
 function syncFolder(path: string): void {
   const descriptor = openSync(dirname(path), 'r');
   try {
     fsyncSync(descriptor);
   } catch {
-    // Some file systems do not sync folders; the file itself is.
+    // Some file systems do not sync folders. The file itself is synced.
   } finally {
     closeSync(descriptor);
   }

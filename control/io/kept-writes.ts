@@ -1,4 +1,5 @@
-/** Writes to a folder that may be full or read-only for a while: what fails is a warning, kept, and done when it can be. */
+/** Writes to a folder that may be full or read-only for a while. A write that fails makes a warning and is repeated until
+ *  it succeeds. */
 import { reasonOf } from '../../protocol/errors.ts';
 import { Retry } from '../../protocol/retry.ts';
 import type { Warnings } from '../../protocol/warnings.ts';
@@ -10,7 +11,7 @@ export class KeptWrites {
   readonly #tell: Tell;
   /** Milliseconds. */
   readonly #limit: number;
-  /** What is not written yet, by its file. */
+  /** The writes that have not succeeded yet, by file. */
   readonly #waiting = new Map<string, () => void>();
   #retry: Retry | undefined;
   #closed = false;
@@ -21,7 +22,7 @@ export class KeptWrites {
     this.#limit = limit;
   }
 
-  /** Calls `act`, which writes all that `file` lacks: now, and again until it does not throw. Never throws. */
+  /** Calls `act`, which writes all that `file` lacks, now and again until it does not throw. Never throws. */
   write(file: string, act: () => void): void {
     this.#waiting.set(file, act);
     if (this.#closed) this.close();
@@ -33,7 +34,7 @@ export class KeptWrites {
       passes: () => true,
     });
     this.#retry = retry;
-    // The first attempt is over when this returns: nothing in it waits.
+    // The first attempt is complete when this returns, since it waits for nothing.
     void retry.start();
   }
 
@@ -44,7 +45,7 @@ export class KeptWrites {
     try {
       this.#writeAll();
     } catch {
-      // It was said.
+      // There is a warning about it already.
     }
   }
 

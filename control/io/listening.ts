@@ -1,4 +1,4 @@
-/** The bootstrap WebSocket of a node, open as soon as it can be: a node goes on without it meanwhile. */
+/** The bootstrap WebSocket of a node, which is opened as soon as possible. The node works without it meanwhile. */
 import { reasonOf } from '../../protocol/errors.ts';
 import { Retry } from '../../protocol/retry.ts';
 import type { Warnings } from '../../protocol/warnings.ts';
@@ -7,8 +7,8 @@ import type { HostPort } from '../core/address.ts';
 import { type BootstrapServer, openBootstrapServer, type ServerEvents } from './bootstrap-server.ts';
 import type { Local } from './handshake.ts';
 
-/** Subject of the warning about connections that had to make room, and milliseconds after the last of them until it is
- *  over. */
+/** Subject of the warning about connections that had to make room, and milliseconds after the last of them until the
+ *  warning ends. */
 const crowded = 'connections';
 const crowdedFor = 60_000;
 
@@ -39,12 +39,12 @@ export class Listening {
     });
   }
 
-  /** Throws `bad_config`. What may pass is a warning, and tried again. */
+  /** Throws `bad_config`. Other failures are a warning, and it is tried again. */
   async open(): Promise<void> {
     await this.#retry.start();
   }
 
-  /** As bound, or as configured while it is not. */
+  /** The address as bound, or as configured while it is not open. */
   get address(): HostPort {
     return this.#server?.address ?? this.#options.config.listen;
   }
@@ -69,7 +69,7 @@ export class Listening {
     warnings.clear('listen');
   }
 
-  /** The first source that is found is named for as long as there are any. */
+  /** Warns of a crowd. The warning names the first source for as long as it lasts. */
   #crowded(source: string): void {
     const { warnings } = this.#options;
     if (this.#crowdedTimer === undefined) {

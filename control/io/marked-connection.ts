@@ -1,14 +1,14 @@
-/** Outgoing TCP connections whose packets carry a mark. */
+/** Outgoing TCP connections with SO_MARK. */
 import { Socket } from 'node:net';
 import { reasonOf } from '../../protocol/errors.ts';
 import type { Log } from '../../protocol/log.ts';
 import { loadServiceAddon } from '../../service/native.ts';
 import type { Turns } from './names.ts';
 
-/** Milliseconds for an address, so that the next one gets its turn. */
+/** Milliseconds for each address but the last, so that the next one gets its turn. */
 const attemptTimeout = 2500;
 
-/** Milliseconds for the last one. */
+/** Milliseconds for the last address. */
 const lastTimeout = 8000;
 
 export interface Target {
@@ -16,7 +16,7 @@ export interface Target {
   readonly port: number;
 }
 
-/** Says once what to do where the kernel marks no socket of ours. */
+/** A callback that logs once what to do if this process may not set SO_MARK. */
 export function unmarkedWarning(log: Log): (cause: unknown) => void {
   let told = false;
   return (cause) => {
@@ -29,8 +29,8 @@ export function unmarkedWarning(log: Log): (cause: unknown) => void {
   };
 }
 
-/** To the first of the host's addresses that answers, in the order of `turns`, until `signal` is aborted. `refused`
- *  is told why the kernel marks no socket of ours; the connection is then made without. */
+/** Connects to the first of the host's addresses that answers, in the order of `turns`, until `signal` is aborted. If the
+ *  kernel refuses the mark, calls `refused` with the cause and connects without it. */
 export async function markedConnection(
   { host, port }: Target,
   mark: number,

@@ -1,14 +1,14 @@
-/** Names of bootstrap servers. */
+/** Looks up the addresses of bootstrap servers, and decides in which order they are tried. */
 import type { LookupAddress } from 'node:dns';
 import { lookup } from 'node:dns/promises';
 
-/** Addresses that failed, of one host, that are remembered. */
+/** Failed addresses of one host that are remembered. */
 const maxFailed = 32;
 
 const pending = new Map<string, Promise<LookupAddress[]>>();
 
-/** In the order of the resolver. A look-up cannot be called off, and a name server that does not answer holds a thread up
- *  for longer than an attempt lasts: of each name one is under way at a time. */
+/** The addresses in the resolver's order. A look-up cannot be cancelled, and a name server that does not answer blocks a
+ *  thread for longer than an attempt lasts. So there is one look-up of each name at a time. */
 function addressesOf(host: string): Promise<LookupAddress[]> {
   const known = pending.get(host);
   if (known !== undefined) return known;
@@ -17,11 +17,11 @@ function addressesOf(host: string): Promise<LookupAddress[]> {
   return found;
 }
 
-/** The addresses of one host in the order in which they are tried: after a failure of whatever kind, the one that it
- *  went to comes last, so that the next one gets its turn. */
+/** The order in which the addresses of one host are tried. After any failure the address in use goes to the end, so that
+ *  the next one gets its turn. */
 export class Turns {
   #used: string | undefined;
-  /** The one that failed longest ago first. */
+  /** Failed addresses, the one that failed longest ago first. */
   #failed: string[] = [];
 
   async of(host: string): Promise<LookupAddress[]> {
@@ -29,12 +29,12 @@ export class Turns {
     return (await addressesOf(host)).toSorted((a, b) => rank(a) - rank(b));
   }
 
-  /** A connection to it is being made. */
+  /** Notes that a connection to `address` is being made. */
   use(address: string): void {
     this.#used = address;
   }
 
-  /** What went to the address in use failed. */
+  /** Notes that the connection to the address in use failed. */
   failed(): void {
     if (this.#used === undefined) return;
     this.#failed = [...this.#failed.filter((each) => each !== this.#used), this.#used].slice(-maxFailed);

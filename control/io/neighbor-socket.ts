@@ -1,4 +1,4 @@
-/** A WebSocket to a neighbor: the handshake first, then sealed frames, each one message between neighbors. */
+/** A WebSocket to a neighbor: first the handshake, then sealed frames, each of which has one message. */
 import type { WebSocket } from 'ws';
 import { CryonetError, reasonOf } from '../../protocol/errors.ts';
 import type { Hello, Refusal } from '../../protocol/handshake.ts';
@@ -11,13 +11,13 @@ import type { Proven } from './handshake.ts';
 const handshakeTimeout = 5000;
 const pingInterval = 10_000;
 
-/** Milliseconds in which nothing is read of a neighbor that sends too much. */
+/** Milliseconds for which nothing is read from a neighbor that sends too much. */
 const restTime = 100;
 
 /** Unsent bytes after which a neighbor counts as gone. */
 const maxBacklog = 8_388_608;
 
-/** Sealed frames are 16 bytes longer. */
+/** Bytes of a sealed frame, which has a 16-byte tag. */
 export const maxWebSocketFrame = maxNeighborFrame + 16;
 
 export interface SocketEvents {
@@ -29,13 +29,13 @@ export interface SocketEvents {
   closed(cause: CryonetError | undefined): void;
 }
 
-/** One side of the handshake; its messages as `ClientHandshake` and `ServerHandshake` make them. */
+/** One side of the handshake, a `ClientHandshake` or a `ServerHandshake`. */
 export interface Handshake {
   receive(frame: Uint8Array): { send?: Uint8Array; proven?: Proven; refusal?: Refusal | undefined };
 }
 
-/** Runs a handshake over a socket that is open. Rejects with what went wrong; the socket is then closed, after
- *  `farewell(cause)` where that gives a last message. */
+/** Runs a handshake over an open socket. If it fails, sends the message that `farewell` makes of the cause, if any, closes
+ *  the socket and rejects with the cause. */
 export function shakeHands(
   socket: WebSocket,
   handshake: Handshake,
@@ -82,9 +82,9 @@ export function shakeHands(
 
 export class NeighborSocket {
   readonly peer: Hello;
-  /** By the other side; else by this one. */
+  /** Whether the other side opened the connection. */
   readonly opened: boolean;
-  /** Of the process at the other end: it may take a later one than it said hello with. */
+  /** The epoch of the other side, which may grow after its hello. */
   epoch: number;
   readonly #socket: WebSocket;
   readonly #proven: Proven;

@@ -1,6 +1,6 @@
 /**
- * Connections to bootstrap servers, for a WebSocket client: with a mark where there is one, through a proxy where the
- * environment has one for the server, and with TLS for `wss://`.
+ * Connections of a WebSocket client to bootstrap servers: with a mark if there is one, through a proxy if the environment
+ * names one for the server, and with TLS for `wss://`.
  */
 import { connect as connectTcp, isIP, type LookupFunction, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
@@ -10,15 +10,15 @@ import { type Proxies, throughProxy } from './proxy.ts';
 import type { Trust } from './trust.ts';
 
 export interface OutgoingOptions {
-  /** SO_MARK; 0: none. */
+  /** SO_MARK; 0 is none. */
   readonly mark: number;
-  /** The kernel does not let a connection carry the mark: it is made without, each time. */
+  /** Called for each connection that is made without the mark, because the kernel refused it. */
   readonly unmarked: (cause: unknown) => void;
   readonly trust: Trust;
   readonly proxies: Proxies;
 }
 
-/** As the `createConnection` of `http.request`: opens a connection and gives it to `done`. */
+/** A `createConnection` for `http.request`: opens a connection and passes it to `done`. */
 export type Connect = (to: unknown, done: (error: Error | null, socket?: Socket) => void) => undefined;
 
 export class Outgoing {
@@ -28,7 +28,7 @@ export class Outgoing {
     this.#options = options;
   }
 
-  /** Whoever aborts `signal` ends what is not given to `done` yet. `turns`: which of the host's addresses comes first. */
+  /** Aborting `signal` ends a connection that was not passed to `done` yet. `turns` orders the host's addresses. */
   connect(url: URL, signal: AbortSignal, turns = new Turns()): Connect {
     return (_to, done) => {
       this.#open(url, signal, turns).then(
@@ -55,7 +55,7 @@ export class Outgoing {
       : markedConnection(to, mark, unmarked, signal, turns);
   }
 
-  /** A host that is an address is nobody's server name (RFC 6066), and the certificate is compared with it all the same. */
+  /** An address is no server name (RFC 6066), but the certificate is still checked against it. */
   #secured(socket: Socket, host: string): Socket {
     const secureContext = this.#options.trust.context();
     return connectTls({ socket, host, servername: isIP(host) ? '' : host, secureContext });
@@ -71,7 +71,7 @@ function unmarkedConnection({ host, port }: Target, signal: AbortSignal, turns: 
   signal.addEventListener('abort', abort);
   socket.once('error', (error) => {
     done();
-    // Where a host has several addresses, the last one's reason: of all of them together there is no text.
+    // With several addresses, the reason of the last one: the error for all together has no text.
     reject(error instanceof AggregateError ? (error.errors.at(-1) ?? error) : error);
   });
   socket.once('connect', () => {

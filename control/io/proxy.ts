@@ -1,7 +1,7 @@
 /**
- * HTTP proxies as the environment has them, by the rules that curl and Go follow: `HTTPS_PROXY` for `wss://`,
- * `HTTP_PROXY` for `ws://`, `ALL_PROXY` for both, `NO_PROXY` for whom they are not; the names may be in lower case, which
- * wins. The connection is made by CONNECT (RFC 9110 9.3.6).
+ * HTTP proxies from the environment, by the rules of curl and Go: `HTTPS_PROXY` for `wss://`, `HTTP_PROXY` for `ws://`,
+ * `ALL_PROXY` for both, and `NO_PROXY` for hosts without a proxy. Names in lower case win. The connection is made by
+ * CONNECT (RFC 9110 section 9.3.6).
  */
 import { request } from 'node:http';
 import { BlockList, isIP, type Socket } from 'node:net';
@@ -9,16 +9,16 @@ import { formatHostPort } from '../core/address.ts';
 import type { Target } from './marked-connection.ts';
 
 export interface Proxy extends Target {
-  /** Of the Proxy-Authorization header. */
+  /** The value of the Proxy-Authorization header. */
   readonly authorization: string | undefined;
-  /** The variable that names it. */
+  /** The variable that names the proxy. */
   readonly variable: string;
 }
 
 export interface Proxies {
-  /** For a `ws://` or `wss://` URL; undefined: none. */
+  /** The proxy for a `ws://` or `wss://` URL; undefined if none. */
   for(url: URL): Proxy | undefined;
-  /** What is in the environment and cannot be used, in words without credentials. */
+  /** Why variables of the environment cannot be used, without credentials. */
   readonly troubles: readonly string[];
 }
 
@@ -41,10 +41,10 @@ export function readProxies(env: ProxyVariables): Proxies {
   };
 }
 
-/** Bytes of the proxy's answer up to its empty line. */
+/** Bytes of the proxy's answer up to the end of its headers. */
 const maxAnswer = 16_384;
 
-/** The connection to `to` that the proxy makes; `open` makes the one to the proxy. */
+/** Has the proxy connect to `to`. `open` makes the connection to the proxy. */
 export async function throughProxy(
   proxy: Proxy,
   to: Target,
@@ -135,8 +135,8 @@ function decoded(text: string): string {
   }
 }
 
-/** Loopback never has a proxy. An exception is `*`, a name, which stands for what is below it too, an address, or a
- *  network in CIDR; each but the first and the last may have a port. */
+/** Whether a URL is reached without a proxy. Loopback always is. An exception is `*`, a name, which includes its
+ *  subdomains, an address, or a network in CIDR notation. Names and addresses may have a port. */
 function isExcepted(url: URL, exceptions: readonly string[]): boolean {
   const host = url.hostname.replace(/^\[(.*)\]$/, '$1').toLowerCase();
   const port = url.port === '' ? (url.protocol === 'wss:' ? '443' : '80') : url.port;

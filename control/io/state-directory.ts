@@ -1,10 +1,10 @@
 /**
- * What a node keeps for good, in a folder of mode 0700:
+ * What a node keeps across restarts, in a folder of mode 0700:
  *
  *   identity.pem   the Ed25519 private key, PKCS #8, mode 0600
- *   epoch          milliseconds of the last start
- *   identities     the key of each node ever met: `identities.ts`
- *   pid            the process that has the folder: `state-lock.ts`
+ *   epoch          the epoch of the last start
+ *   identities     the key of each node that was ever linked: `identities.ts`
+ *   pid            the process that has locked the folder: `state-lock.ts`
  */
 import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { mkdirSync, statSync } from 'node:fs';
@@ -22,16 +22,16 @@ export interface Identity {
 
 export interface KeptState {
   readonly identity: Identity;
-  /** Strictly greater than at any start before whose epoch could be written. */
+  /** Greater than the epoch of every earlier start that could write its own. */
   readonly epoch: number;
-  /** Public key in hexadecimal by ID, as the file had them at the start. */
+  /** Public keys in hexadecimal by ID, as the file had them at the start. */
   readonly pins: ReadonlyMap<string, string>;
   readonly identitiesPath: string;
-  /** As the file has them now, with what is not written yet; undefined, with a warning, where it cannot be read. */
+  /** The keys in the file now, and those not written yet. Undefined, with a warning, if the file cannot be read. */
   readPins(): ReadonlyMap<string, string> | undefined;
-  /** Never throws: what cannot be written is a warning, and written later. */
+  /** Keeps a key, given in hexadecimal. A failed write is a warning and is repeated. Never throws. */
   pin(id: string, key: string): void;
-  /** For the next start to be later than this. Never throws, likewise. */
+  /** Has the next start take a later epoch than this. A failed write is a warning and is repeated. Never throws. */
   keepEpoch(epoch: number): void;
   /** Tries once more to write what is not written yet. Idempotent, never throws. */
   close(): void;
@@ -39,11 +39,12 @@ export interface KeptState {
 
 const silent: Tell = { set: () => {}, clear: () => {} };
 
-/** Milliseconds between two tries to write, unless told otherwise. */
+/** Milliseconds of the longest pause between two tries to write, by default. */
 const usualPause = 10_000;
 
-/** Throws `bad_config` where the folder cannot be used, and `unavailable` where it cannot be used now: it cannot be read,
- *  or there is no identity yet and none can be written. Whatever else cannot be written is a warning. */
+/** Throws `bad_config` if the folder cannot be used, and `unavailable` if that may pass: it cannot be read now, or there is
+ *  no identity yet and none can be written. Other failed writes are warnings. `now` is the machine's clock and `limit` the
+ *  longest pause between two tries to write, both in milliseconds. */
 export function openStateDirectory(
   folder: string,
   now: number,
@@ -111,11 +112,11 @@ function parseKey(path: string, pem: string): KeyObject {
   return key;
 }
 
-/** Milliseconds since the Unix epoch: no clock shows more (ECMA-262, Time Values and Time Range). */
+/** The last time, in milliseconds since the Unix epoch, that a clock can show (ECMA-262, Time Values and Time Range). */
 const lastMoment = 8.64e15;
 
-/** A machine without a clock of its own may start in the past; the epoch grows all the same. What no clock was at is not
- *  of our writing: where the mesh knows a later start, it tells. */
+/** The epoch of this start. It grows even on a machine whose clock starts in the past. A number in the file that no clock
+ *  can show is ignored; if the mesh knows a later start, it will say so. */
 function nextEpoch(path: string, now: number): number {
   const last = Number(readIfThere(path) ?? 0);
   return Math.max(Math.floor(now), (Number.isSafeInteger(last) && last < lastMoment ? last : 0) + 1);

@@ -1,6 +1,6 @@
 /**
- * One node at a time in a state directory. The lock is flock(2) on the folder itself: it needs nothing written, so that a
- * full or a read-only disk has it too, and ends with the process, however that ends.
+ * Locks a state directory for one node at a time, by flock(2) on the folder itself. That writes nothing, so it works on a
+ * full or read-only disk, and the lock ends with the process, however that ends.
  */
 import { closeSync, constants, mkdirSync, openSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
@@ -10,13 +10,14 @@ import { loadServiceAddon } from '../../service/native.ts';
 import { readIfThere, writeWhole } from './kept-files.ts';
 
 export interface StateLock {
-  /** Why the folder is not locked although nobody else has it: its file system has no locks. Undefined: it is. */
+  /** Why the folder could not be locked although no process has the lock: its file system has none. Undefined if it is
+   *  locked. */
   readonly lacking: string | undefined;
-  /** Takes `pid` away, then lets go. Idempotent, never throws. A process that is killed leaves a `pid` that nobody believes. */
+  /** Removes `pid`, then unlocks. Idempotent, never throws. A killed process leaves a `pid`, which alone means nothing. */
   release(): void;
 }
 
-/** Throws `state_in_use` where another process has it, naming that where it is known; and as `openStateDirectory`. */
+/** Throws `state_in_use` if another process has the lock, with its process ID if known; else as `openStateDirectory`. */
 export function lockStateDirectory(folder: string): StateLock {
   let descriptor: number;
   try {
@@ -48,7 +49,7 @@ export function lockStateDirectory(folder: string): StateLock {
   try {
     writeWhole(pid, `${process.pid}\n`);
   } catch {
-    // It only helps to say who has the folder.
+    // The file only helps to say which process has the folder.
   }
   return {
     lacking: undefined,
@@ -64,7 +65,7 @@ export function lockStateDirectory(folder: string): StateLock {
   };
 }
 
-/** The process that wrote that it has the folder, where it is alive. */
+/** The process ID in `pid`, if that process is alive. */
 function holder(folder: string): number | undefined {
   const pid = Number(readIfThere(join(folder, 'pid')));
   if (!Number.isSafeInteger(pid) || pid < 1) return undefined;

@@ -1,29 +1,29 @@
 /**
- * A service that waits for its token. The file is for root alone: the service manager reads it at each start and hands
- * it over as a credential. Control sees that the file is there, and ends to be started again with it.
+ * Waits for the token of a service. Only root may read the file; the service manager reads it at each start and hands it
+ * over as a credential. Control sees that the file appears, and ends so that it is started again with the token.
  */
 import { type Stats, statSync, watch } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 
-/** Milliseconds between two looks, where the folder cannot be watched or is not there yet. */
+/** Milliseconds between two looks at the file, which find it where the folder cannot be watched or does not exist yet. */
 const lookInterval = 2000;
 
-/** Milliseconds that the file has to stay as it is: whoever writes it may need more than one write. */
+/** Milliseconds for which the file must stay unchanged, because writing it may take several writes. */
 const settleTime = 300;
 
 export interface TokenWait {
-  /** Settles when a file with something in it is there that is no older than what this start was handed. */
+  /** Resolves when there is a non-empty file that is not older than the credential this process was given. */
   readonly found: Promise<void>;
   /** Idempotent. */
   close(): void;
 }
 
-/** `credentials`: the folder of what was handed over, if anything was. */
+/** `credentials` is the folder of credentials that this process was given, if any. */
 export function awaitToken(path: string, credentials: string | undefined): TokenWait {
   const { promise: found, resolve } = Promise.withResolvers<void>();
   const handedOver = credentials ? stateOf(join(credentials, 'token'))?.ctimeMs : undefined;
   let seen = stateOf(path);
-  // Written between the manager's look at it and ours. Equal times are one tick of the kernel.
+  // The file may have been written after the manager read it. Equal times count as such: they are one kernel tick.
   let fresh = seen !== undefined && handedOver !== undefined && seen.ctimeMs >= handedOver;
   let settling: NodeJS.Timeout | undefined;
   const look = () => {
@@ -60,7 +60,7 @@ function stateOf(path: string): Stats | undefined {
   }
 }
 
-/** Undefined where it cannot be watched. */
+/** Undefined if the folder cannot be watched. */
 function watchFolder(folder: string, changed: (name: string | null) => void): { close(): void } | undefined {
   try {
     return watch(folder, (_event, name) => changed(name)).on('error', () => {});

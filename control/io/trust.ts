@@ -1,12 +1,12 @@
-/** Which CAs vouch for `wss://` servers, and what it means when none does. */
+/** The CAs that vouch for `wss://` servers, and words for TLS connections that fail. */
 import { createSecureContext, getCACertificates, type SecureContext } from 'node:tls';
 
-/** Made when the first `wss://` server is connected to: a system has hundreds of certificates. */
+/** The CA certificates. They are read for the first `wss://` connection only, because a system has hundreds. */
 export class Trust {
   readonly #certificates: readonly string[] | null;
   #context: SecureContext | undefined;
 
-  /** Null: those of the system, and of `NODE_EXTRA_CA_CERTS`. */
+  /** Certificates in PEM; null for those of the system and of `NODE_EXTRA_CA_CERTS`. */
   constructor(certificates: readonly string[] | null) {
     this.#certificates = certificates;
   }
@@ -17,7 +17,7 @@ export class Trust {
   }
 }
 
-/** A machine without a store of its own, a small container for example, has those that are part of Node. */
+/** The system's certificates, or Node's built-in ones on a system without any, such as a small container. */
 function usualCertificates(): string[] {
   const system = getCACertificates('system');
   const extra = getCACertificates('extra');
@@ -32,8 +32,8 @@ const unknownAuthority: ReadonlySet<string> = new Set([
   'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
 ]);
 
-/** What a failed TLS connection means, for an operator; undefined where it failed for another reason. `now`: of the
- *  clock here, in milliseconds. */
+/** Why a TLS connection failed, in words for an operator; undefined if it failed for another reason. `now` is the machine's
+ *  clock in milliseconds. */
 export function tlsTrouble(thrown: unknown, host: string, now: number): string | undefined {
   const { code, cert } = thrown as { code?: string; cert?: { subjectaltname?: string } };
   if (code === undefined) return undefined;

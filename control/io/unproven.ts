@@ -1,21 +1,21 @@
 /**
- * Connections to the bootstrap WebSocket whose other end has not proved the token yet. Whoever reaches the port can open
- * them, so there is room for few, each source has a share of it, and each has only so long. Where there is no room, the
- * newest one has more to say than the oldest, which said nothing all that time:
+ * Connections to the bootstrap WebSocket that have not proved the token yet. Anybody who reaches the port can open them, so
+ * their number is bounded, each source has a share, and each connection has a time limit. Where there is no room the oldest
+ * is closed, since it had the most time to prove itself:
  *
- *                ┌── its source has its share: that source's oldest is closed
- *   ── add ──────┼── no room at all: the oldest of the source that has most is closed
+ *                ┌── its source has its full share: that source's oldest is closed
+ *   ── add ──────┼── no room at all: the oldest of the source with the most is closed
  *                └── counted ──► closed, proved, or out of time
  */
 import type { Socket } from 'node:net';
 import { ipv6Groups } from '../../protocol/ipv6.ts';
 import { formatHostPort, type HostPort } from '../core/address.ts';
 
-/** Connections at a time: of all, and of one source. */
+/** Connections at a time, of all sources and of one. */
 export const maxUnproven = 512;
 export const maxOfSource = 128;
 
-/** Milliseconds from the connection to the proof: TLS, HTTP and the handshake. */
+/** Milliseconds from the connection to the proof, for TLS, HTTP and the handshake. */
 const timeToProve = 10_000;
 
 interface Entry {
@@ -26,11 +26,11 @@ interface Entry {
 
 export class Unproven {
   readonly #crowded: (source: string) => void;
-  /** By the other end's address and port, the oldest first. */
+  /** By the other end's address and port, oldest first. */
   readonly #entries = new Map<string, Entry>();
   readonly #counts = new Map<string, number>();
 
-  /** `crowded` is told a source one of whose connections had to make room. */
+  /** Calls `crowded` with the source of a connection that had to make room. */
   constructor(crowded: (source: string) => void) {
     this.#crowded = crowded;
   }
@@ -48,7 +48,7 @@ export class Unproven {
     socket.once('close', () => this.#remove(end, socket));
   }
 
-  /** The other end of `socket`, which may be TLS over the one that was added, has proved itself. */
+  /** The other end of `socket` has proved itself. `socket` may be the TLS socket over the one that was added. */
   proved(socket: Socket): void {
     this.#remove(formatHostPort(farEnd(socket)));
   }
@@ -73,7 +73,7 @@ export class Unproven {
     }
   }
 
-  /** `socket`: only if it is that one, as an address and a port may be used again. */
+  /** With `socket`, removes the entry only if it is of that socket, because an address and port may be in use again. */
   #remove(end: string, socket?: Socket): void {
     const entry = this.#entries.get(end);
     if (entry === undefined || (socket !== undefined && entry.socket !== socket)) return;
@@ -85,7 +85,7 @@ export class Unproven {
   }
 }
 
-/** What one party has at the least: an IPv4 address, or a /56 of IPv6, which is what providers hand to one customer
+/** The source that an address belongs to: an IPv4 address, or an IPv6 /56, which providers give to one customer
  *  (RIPE-690). */
 export function sourceOf(address: string): string {
   const plain = address.replace(/^::ffff:(?=\d+\.)/i, '').replace(/%.*/, '');
@@ -95,7 +95,7 @@ export function sourceOf(address: string): string {
   return `${groups.map((group) => group.toString(16)).join(':')}::/56`;
 }
 
-/** The other end of a connection; `?` once that is closed. */
+/** The address and port of a connection's other end; `?` and 0 once it is closed. */
 export function farEnd({ remoteAddress, remotePort }: Socket): HostPort {
   return { host: remoteAddress ?? '?', port: remotePort ?? 0 };
 }
