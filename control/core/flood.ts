@@ -173,7 +173,7 @@ export function channelsByNeighbor(turn: Turn): Map<string, Channel> {
   return channels;
 }
 
-/** The same for one neighbor. */
+/** The channel that `channelsByNeighbor` has for one neighbor. */
 function channelTo(turn: Turn, neighbor: string): Channel | undefined {
   let found: Channel | undefined;
   for (const [channel, { id }] of turn.mesh.neighbors) {

@@ -139,7 +139,7 @@ export function takeRecord(turn: Turn, entry: MemberEntry, teller: string, chann
   }
 }
 
-/** Who was not told yet that a node was installed again goes on telling of its former key. */
+/** Nodes that do not know yet that a node was installed again still tell of its former key. */
 function tellOfOther(turn: Turn, entry: MemberEntry, id: string, teller: string): void {
   const key = hex(readRecord(entry)!.key);
   if (isFormer(turn.mesh.membership.pins, id, key) && teller !== id) return;

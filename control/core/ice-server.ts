@@ -32,7 +32,7 @@ export function parseIceServer(text: string): IceServer | undefined {
     : { kind: 'turn', ...at, user, credential };
 }
 
-/** Seconds; undefined where it is no lifetime. */
+/** The lifetime in seconds; undefined if the text is none, or too short. */
 function lifetimeFrom([text, ...rest]: readonly string[]): number | undefined {
   if (text === undefined) return usualLifetime;
   const seconds = Math.floor((parseDuration(text) ?? 0) / 1000);
@@ -65,7 +65,7 @@ function partsOf(text: string) {
   return { scheme: match[1]!.toLowerCase(), address, transport, user, credential, rest };
 }
 
-/** A name, an IPv4 address, or an IPv6 address, which may have a zone (RFC 4007 11). */
+/** Whether `host` is a name, an IPv4 address, or an IPv6 address, which may have a zone (RFC 4007 section 11). */
 function isHost(host: string): boolean {
   if (host.includes(':')) return URL.canParse(`http://[${host.replace(/%[A-Za-z0-9_.-]{1,15}$/, '')}]/`);
   return host.length <= 253 && /^[\p{L}\p{N}_]([\p{L}\p{N}\p{M}_.-]*[\p{L}\p{N}\p{M}_.])?$/u.test(host);

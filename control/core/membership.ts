@@ -22,7 +22,7 @@ import {
 import { type Environment, hex, prefixed } from './environment.ts';
 import { type Pins, pinOf } from './pins.ts';
 
-/** Nodes kept at most; records of more are refused. */
+/** Members at most, beside this node. `hasRoom` says what happens to more. */
 const maxMembers = 4096;
 
 /** Nodes without a pin on the word of one neighbor, so that a neighbor that invents nodes fills at most half the room. */

@@ -24,8 +24,7 @@ const program = ['cryonet-dataplane.mjs', '../../dataplane/main.ts']
   .map((place) => fileURLToPath(new URL(place, import.meta.url)))
   .find((place) => existsSync(place))!;
 
-/** All that a dataplane has of control's environment. What is not here may be a secret, is control's own, or what a
- *  service manager said to control alone. */
+/** The variables of control's environment that a dataplane gets. Others may be secrets, or are for control alone. */
 const passing: ReadonlySet<string> = new Set([
   ...variablesOf(dataplaneFlags),
   ...['PATH', 'HOME', 'TMPDIR', 'TZ', 'LANG', 'LC_ALL', 'LD_LIBRARY_PATH', 'LD_PRELOAD'],

@@ -21,8 +21,7 @@ const maxBacklog = 8_388_608;
 export const maxWebSocketFrame = maxNeighborFrame + 16;
 
 export interface SocketEvents {
-  /** Whether a message of so many bytes is to be looked at. One that is not is dropped, and no more is read for a
-   *  moment. */
+  /** Whether a message of so many bytes may be decoded. If not, it is dropped, and nothing is read for a moment. */
   admits(bytes: number): boolean;
   message(message: NeighborMessage): void;
   /** Last event. `cause` is undefined where the other side closed in order. */
