@@ -29,7 +29,12 @@ export function residentMegabytes(pids: readonly number[]): number {
   return megabytes(pids, 'status', 'VmRSS');
 }
 
-/** The same, with what several processes share divided among them. */
+/** What of that is pages of files. */
+export function fileMegabytes(pids: readonly number[]): number {
+  return megabytes(pids, 'status', 'RssFile');
+}
+
+/** Resident memory, with what several processes share divided among them. */
 export function proportionalMegabytes(pids: readonly number[]): number {
   return megabytes(pids, 'smaps_rollup', 'Pss');
 }

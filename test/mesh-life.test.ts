@@ -35,14 +35,15 @@ test('a mesh all of whose machines sleep for two minutes is one again within sec
   assert.ok(isFullMesh(simulation));
 });
 
-test('a node has a hundred links, loses them all at once, and has them again within seconds', () => {
+test('a node has three hundred links, loses them all at once, and has them again within seconds', () => {
   const simulation = new Simulation(63);
   const hub = simulation.add('n0');
   const policy = { allow: ['n0'], deny: [] };
-  const spokes = Array.from({ length: 100 }, (_, i) => simulation.add(`m${i}`, { policy }));
+  const spokes = Array.from({ length: 300 }, (_, i) => simulation.add(`m${i}`, { policy }));
   for (const spoke of spokes) simulation.dial(spoke, 'n0');
   const all = () => spokes.every((spoke) => linked(hub, spoke));
-  assert.ok(simulation.until(all, minute) <= 20_000);
+  // Of those that join in the same moment some have to try again after ten seconds (`maxAnswers`).
+  assert.ok(simulation.until(all, minute) <= 30_000);
   for (const spoke of spokes) simulation.loseLink(hub, spoke, 100);
   simulation.pass(200);
   const took = simulation.until(all, minute);

@@ -32,6 +32,7 @@ const longest = [
     'readme',
     'direct-loss',
     'outage',
+    'many-links',
     'direct-rebinding',
     'direct-packets',
     'ospf-mtu',

@@ -10,10 +10,10 @@ const toBoot = ['systemd-nspawn', 'nsenter', 'ping'] as const;
 /** What `run.ts` needs to prepare anything. */
 export const everything: readonly Need[] = [...always, ...toBoot];
 
-export function machineStory(name: string, tools: readonly Need[], tell: (lab: Lab) => Promise<void>): void {
-  story(name, [...everything, ...tools], tell);
+export function machineStory(name: string, needs: readonly Need[], tell: (lab: Lab) => Promise<void>): void {
+  story(name, [...everything, ...needs], tell);
 }
 
-export function packageStory(name: string, tools: readonly Need[], tell: (lab: Lab) => Promise<void>): void {
-  story(name, [...always, ...tools], tell);
+export function packageStory(name: string, needs: readonly Need[], tell: (lab: Lab) => Promise<void>): void {
+  story(name, [...always, ...needs], tell);
 }
