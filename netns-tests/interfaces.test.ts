@@ -16,6 +16,12 @@ interface KernelLink {
   readonly flags: readonly string[];
 }
 
+/** The settings by which packets that come in by a device change addresses and routes of the machine. */
+const configuring = (device: string) => [
+  ...['accept_ra', 'autoconf', 'accept_redirects'].map((each) => `net.ipv6.conf.${device}.${each}`),
+  `net.ipv4.conf.${device}.accept_redirects`,
+];
+
 /*
  *   a  bootstrap ──┐
  *   b → a ─────────┤ switch, IPv6 alone
@@ -40,6 +46,7 @@ story('an underlay of IPv6 alone carries a mesh', ['ping'], async (lab) => {
  */
 story('interfaces are named and set up as asked for', ['ping'], async (lab) => {
   const { hosts } = await lan(lab, ['a', 'b']);
+  for (const host of hosts) await host.$`sysctl -qw ${configuring('default').map((each) => `${each}=1`)}`;
   const a = new CryonetNode(hosts[0]!, { listen: true, options: ['--mtu', '1280'] }).start();
   const b = new CryonetNode(hosts[1]!, { bootstrap: [a], options: ['--auto-interface-name'] }).start();
   const reports = await meshed([a, b], 30_000);
@@ -55,6 +62,14 @@ story('interfaces are named and set up as asked for', ['ping'], async (lab) => {
   assert.equal(fromA.mtu, 1280);
   assert.equal(kernel?.ifindex, fromA.index);
   assert.ok(kernel?.flags.includes('POINTOPOINT') && kernel.flags.includes('LOWER_UP'), `${kernel?.flags}`);
+
+  for (const [node, { name }] of [
+    [a, fromA],
+    [b, fromB],
+  ] as const) {
+    const { stdout } = await node.namespace.$`sysctl -n ${configuring(name)}`;
+    assert.equal(stdout, '0\n0\n0\n0\n');
+  }
 });
 
 /*
