@@ -103,16 +103,21 @@ function withoutValue(message: string): string {
 function readConfigFile(given: Given | undefined): File | undefined {
   if (given === undefined || given.text === '') return undefined;
   const { text: path, source, rank } = given;
-  let values: Record<string, unknown>;
+  const shown = rank === 0 ? path : `${path} (from ${source})`;
   try {
-    values = parseToml(readFileSync(path, 'utf8'));
+    return { shown, values: valuesOf(readFileSync(path, 'utf8'), shown) };
   } catch (cause) {
+    if (cause instanceof CryonetError) throw cause;
     const named = rank === 0 ? `${source} ${path}` : `${path}, from ${source},`;
     throw new CryonetError('bad_config', `${named} cannot be used: ${firstLine(cause)}${hint(cause, rank)}`, {
       cause,
     });
   }
-  const shown = rank === 0 ? path : `${path} (from ${source})`;
+}
+
+/** The values in a configuration file, by option. Throws `bad_config` that names the file, and a TomlError. */
+export function valuesOf(toml: string, shown: string): File['values'] {
+  const values = parseToml(toml);
   const known = new Set(['id', ...optionTable.map((row) => row.flag)]);
   for (const name of Object.keys(values)) {
     if (!known.has(name)) throw new CryonetError('bad_config', `${shown}: no option is called "${name}"`);
@@ -124,7 +129,7 @@ function readConfigFile(given: Given | undefined): File | undefined {
       );
     }
   }
-  return { shown, values };
+  return values;
 }
 
 function hint(cause: unknown, rank: number): string {

@@ -11,6 +11,10 @@ import { mulberry32 } from '../mulberry.ts';
 /** Inputs that were accepted and are changed further, beside the seeds. */
 const keptAtMost = 512;
 
+/** When there are so many, one in so many takes the place of another: where much is accepted, to copy each would cost
+ *  more than to read it. */
+const renewedOneIn = 16;
+
 /** Bytes that begin values of MessagePack, end lines, or are the ends of ranges. */
 const telling = Uint8Array.of(
   ...[0, 1, 0x0a, 0x0d, 0x20, 0x2d, 0x30, 0x3a, 0x3d, 0x7f, 0x80, 0x81, 0x8f, 0x90, 0x9f, 0xa0, 0xbf],
@@ -22,33 +26,28 @@ export class Mutations {
   readonly #seeds: readonly Uint8Array[];
   readonly #kept: Uint8Array[] = [];
   readonly #below: (limit: number) => number;
-  readonly #longest: number;
-  /** Two, since one is written from the other. */
-  #buffer: Uint8Array;
-  #spare: Uint8Array;
+  readonly #buffer: Uint8Array;
 
   constructor(seeds: readonly Uint8Array[], longest = 2048, seed = 1) {
     this.#seeds = seeds;
     const random = mulberry32(seed);
     this.#below = (limit) => random() % limit;
-    this.#longest = longest;
     this.#buffer = new Uint8Array(longest);
-    this.#spare = new Uint8Array(longest);
   }
 
-  /** The caller's to keep. */
+  /** Good until the next one: a copy of each would cost more than all changes. */
   next(): Uint8Array {
     const first = this.#any();
-    let length = Math.min(first.length, this.#longest);
-    this.#buffer.set(first.subarray(0, length));
+    let length = Math.min(first.length, this.#buffer.length);
+    this.#buffer.set(length === first.length ? first : first.subarray(0, length));
     for (let changes = 1 + this.#below(4); changes > 0; changes--) length = this.#change(length);
-    return this.#buffer.slice(0, length);
+    return this.#buffer.subarray(0, length);
   }
 
   /** A decoder took it: it is one to go on from. */
   accepted(input: Uint8Array): void {
-    if (this.#kept.length < keptAtMost) this.#kept.push(input);
-    else this.#kept[this.#below(keptAtMost)] = input;
+    if (this.#kept.length < keptAtMost) this.#kept.push(input.slice());
+    else if (this.#below(renewedOneIn) === 0) this.#kept[this.#below(keptAtMost)] = input.slice();
   }
 
   #any(): Uint8Array {
@@ -56,10 +55,11 @@ export class Mutations {
     return pool[this.#below(pool.length)]!;
   }
 
+  /** The length then. */
   #change(length: number): number {
     const [buffer, below] = [this.#buffer, this.#below];
     const at = length === 0 ? 0 : below(length);
-    switch (length === 0 ? 4 : below(8)) {
+    switch (length === 0 ? 4 : below(9)) {
       case 0:
         buffer[at]! ^= 1 << below(8);
         return length;
@@ -74,28 +74,30 @@ export class Mutations {
         for (let i = at; i < Math.min(at + 4, length); i++) buffer[i] = below(2) * 255;
         return length;
       case 4:
-        return this.#splice(length, at, at, Uint8Array.of(telling[below(telling.length)]!));
+        return this.#splice(length, at, 0, telling, below(telling.length), 1);
       case 5:
-        return this.#splice(length, at, at + 1 + below(Math.min(16, length)), new Uint8Array());
+        return this.#splice(length, at, 1 + below(Math.min(16, length)), telling, 0, 0);
       case 6:
-        return this.#splice(length, at, at, buffer.slice(at, at + 1 + below(Math.min(64, length))));
+        return at;
+      case 7: {
+        const count = Math.min(1 + below(Math.min(64, length)), length - at);
+        return this.#splice(length, at, 0, buffer, at, count);
+      }
       default: {
         const other = this.#any();
         const from = below(other.length + 1);
-        return this.#splice(length, at, at + below(16), other.subarray(from, from + below(64)));
+        return this.#splice(length, at, below(16), other, from, Math.min(below(64), other.length - from));
       }
     }
   }
 
-  /** Puts `part` in the place of what is between `from` and `to`. */
-  #splice(length: number, from: number, to: number, part: Uint8Array): number {
-    const rest = this.#buffer.subarray(Math.min(to, length), length);
-    const whole = Math.min(this.#longest, from + part.length + rest.length);
-    this.#spare.set(this.#buffer.subarray(0, from));
-    this.#spare.set(part.subarray(0, this.#longest - from), from);
-    const end = Math.min(this.#longest, from + part.length);
-    this.#spare.set(rest.subarray(0, whole - end), end);
-    [this.#buffer, this.#spare] = [this.#spare, this.#buffer];
-    return whole;
+  /** Puts `count` bytes of `other`, from `from` on, in the place of `gone` bytes at `at`. */
+  #splice(length: number, at: number, gone: number, other: Uint8Array, from: number, count: number): number {
+    const buffer = this.#buffer;
+    const end = Math.min(at + gone, length);
+    // The buffer's own bytes in front of `end` are not moved.
+    buffer.copyWithin(Math.min(at + count, buffer.length), end, length);
+    for (let i = 0; i < count; i++) buffer[at + i] = other[from + i]!;
+    return Math.min(length - (end - at) + count, buffer.length);
   }
 }
