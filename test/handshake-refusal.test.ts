@@ -1,6 +1,9 @@
 /** What either side of a handshake says that does not take the other for its ID. */
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import type { AddressInfo } from 'node:net';
 import { test } from 'node:test';
+import { WebSocketServer } from 'ws';
 import {
   ClientHandshake,
   type Local,
@@ -9,10 +12,11 @@ import {
   ServerHandshake,
   Unwanted,
 } from '../control/io/handshake.ts';
-import { handshakeMessage, proofMessage } from '../protocol/handshake.ts';
+import { handshakeMessage, proofMessage, refuseCodes } from '../protocol/handshake.ts';
 import { encode } from '../protocol/msgpack.ts';
 import { parse } from '../protocol/schema.ts';
-import { local } from './bootstrap-lab.ts';
+import { dial, local } from './bootstrap-lab.ts';
+import { waitFor } from './native/wait.ts';
 
 /** The frames up to the server's refusal, and what the client makes of it. */
 function refuse(a: Local, b: Local, onTheWay = (frame: Uint8Array) => frame): Refused {
@@ -78,4 +82,24 @@ test('a client that does not take the server for its ID proves itself and says s
       (thrown) => thrown instanceof Unwanted && thrown.server.id === 'b',
     );
   }
+});
+
+test('a server that does not prove itself is tried again after the pause of any failure, whatever it says', async (context) => {
+  const said = [
+    ...refuseCodes.map((code) => ({ code })),
+    ...[1e9, -1, Number.NaN].map((rest) => ({ code: 'already_connected', rest })),
+  ];
+  let count = 0;
+  const server = new WebSocketServer({ host: '127.0.0.1', port: 0 });
+  server.on('connection', (socket) => {
+    socket.send(encode({ type: 'refuse', ...said[count++ % said.length] }));
+  });
+  context.after(() => server.close());
+  await once(server, 'listening');
+  const { failures } = dial(context, `ws://127.0.0.1:${(server.address() as AddressInfo).port}`, local('a'));
+  await waitFor('a try after each', () => failures.length > said.length, 10_000);
+  assert.deepEqual(
+    failures.slice(0, said.length).map(({ code }) => code),
+    said.map(({ code }) => code),
+  );
 });
