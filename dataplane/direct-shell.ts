@@ -3,6 +3,7 @@
  * tells it of connections and interfaces and hands on what comes over `wire`.
  */
 import { isDeepStrictEqual } from 'node:util';
+import { type Bucket, take } from '../protocol/bucket.ts';
 import type { DataplaneConfig, Result } from '../protocol/dataplane.ts';
 import { CryonetError, reasonOf } from '../protocol/errors.ts';
 import type { RenewMessage } from '../protocol/keys.ts';
@@ -20,7 +21,7 @@ import {
 } from './core/direct.ts';
 import { type Joining, newJoining, stepJoining } from './core/joining.ts';
 import { isMissing, quality } from './core/liveness.ts';
-import { type Bucket, newRenewals, take } from './core/peer-budget.ts';
+import { newRenewals } from './core/peer-budget.ts';
 import type { Agreement } from './io/agreement.ts';
 import { type DirectCounters, type DirectLink, type Keypair, recordOverhead } from './io/direct.ts';
 import type { Receiving } from './io/link-keys.ts';

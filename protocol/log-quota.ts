@@ -11,6 +11,7 @@
  *       ├──── of its kind none left ─────► left out, of the kind ◄──┘ ── filled up ──► the last one is said
  *       └──── said
  */
+import { type Bucket, fill, newBucket, take } from './bucket.ts';
 import type { Fields, LogLevel } from './log.ts';
 
 /** Lines at once, of a subject and of a kind. A start, a restart or an outage makes fewer than 10 about one peer, and
@@ -31,9 +32,7 @@ export interface Line {
 }
 
 interface Store {
-  lines: number;
-  /** When `lines` was last refilled; milliseconds, steady. */
-  at: number;
+  readonly lines: Bucket;
   /** Lines left out since one was logged, and the last of them. */
   left: number;
   last: Line | undefined;
@@ -50,70 +49,61 @@ export class LogQuota {
 
   /** Returns the line if it may be logged now, else nothing. `now` in milliseconds, steady. */
   offer(line: Line, now: number): Line[] {
-    const subject = this.#subject(line, now);
-    const kind = this.#kind(line, now);
-    if (subject.lines < 1) return leaveOut(subject, line, 1);
-    if (kind.lines < 1) return leaveOut(kind, line, 1);
-    subject.lines--;
-    kind.lines--;
-    return [said(line, take(subject) + take(kind))];
+    const subject = this.#subject(line);
+    const kind = this.#kind(line);
+    if (fill(subject.lines, now) < 1) return leaveOut(subject, line, 1);
+    if (!take(kind.lines, 1, now)) return leaveOut(kind, line, 1);
+    take(subject.lines, 1, now);
+    return [said(line, settle(subject) + settle(kind))];
   }
 
   /** Returns the left-out lines that may be logged by now. Call it every few seconds while `waits`. */
   due(now: number): Line[] {
     const lines: Line[] = [];
     for (const subject of this.#subjects.values()) {
-      const { last, left } = subject;
-      if (last === undefined || fill(subject, 'subject', now).lines < 1) continue;
-      const kind = this.#kind(last, now);
-      take(subject);
-      if (kind.lines < 1) {
+      const { last } = subject;
+      if (last === undefined || fill(subject.lines, now) < 1) continue;
+      const kind = this.#kind(last);
+      const left = settle(subject);
+      if (!take(kind.lines, 1, now)) {
         leaveOut(kind, last, left);
         continue;
       }
-      subject.lines--;
-      kind.lines--;
+      take(subject.lines, 1, now);
       lines.push(said(last, left - 1));
     }
     for (const kind of this.#kinds.values()) {
       const { last } = kind;
-      if (last === undefined || fill(kind, 'kind', now).lines < 1) continue;
-      kind.lines--;
-      lines.push(said(last, take(kind) - 1));
+      if (last === undefined || !take(kind.lines, 1, now)) continue;
+      lines.push(said(last, settle(kind) - 1));
     }
     return lines;
   }
 
-  #subject(line: Line, now: number): Store {
+  #subject(line: Line): Store {
     const name = `${line.level} ${subjectOf(line)}`;
-    const store = fill(this.#subjects.get(name) ?? newStore('subject', now), 'subject', now);
+    const store = this.#subjects.get(name) ?? newStore('subject');
     this.#subjects.delete(name);
     this.#subjects.set(name, store);
     for (const [oldest, { last, left }] of this.#subjects) {
       if (this.#subjects.size <= maxSubjects) break;
       this.#subjects.delete(oldest);
-      if (last !== undefined) leaveOut(this.#kind(last, now), last, left);
+      if (last !== undefined) leaveOut(this.#kind(last), last, left);
     }
     return store;
   }
 
   /** The number of kinds is bounded by the levels and the messages, which are constants. */
-  #kind(line: Line, now: number): Store {
+  #kind(line: Line): Store {
     const name = `${line.level} ${peerOf(line) === undefined ? line.message : 'of a peer'}`;
-    const store = fill(this.#kinds.get(name) ?? newStore('kind', now), 'kind', now);
+    const store = this.#kinds.get(name) ?? newStore('kind');
     this.#kinds.set(name, store);
     return store;
   }
 }
 
-function newStore(of: keyof typeof burst, now: number): Store {
-  return { lines: burst[of], at: now, left: 0, last: undefined };
-}
-
-function fill(store: Store, of: keyof typeof burst, now: number): Store {
-  store.lines = Math.min(burst[of], store.lines + (now - store.at) / pause);
-  store.at = now;
-  return store;
+function newStore(of: keyof typeof burst): Store {
+  return { lines: newBucket(burst[of], 1000 / pause), left: 0, last: undefined };
 }
 
 function leaveOut(store: Store, last: Line, count: number): [] {
@@ -122,7 +112,8 @@ function leaveOut(store: Store, last: Line, count: number): [] {
   return [];
 }
 
-function take(store: Store): number {
+/** Returns how many lines were left out, and begins to count anew. */
+function settle(store: Store): number {
   const { left } = store;
   store.left = 0;
   store.last = undefined;

@@ -1,13 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import {
-  ControlShare,
-  newBucket,
-  newPeerBudget,
-  PeerBudgets,
-  spend,
-  take,
-} from '../dataplane/core/peer-budget.ts';
+import { ControlShare, newPeerBudget, PeerBudgets, spend } from '../dataplane/core/peer-budget.ts';
+import { newBucket, take } from '../protocol/bucket.ts';
 
 const megabyte = 2 ** 20;
 

@@ -9,6 +9,7 @@
  *   using     what our packets are sealed with, while the path is up
  *   previous  still opened, for what is under way
  */
+import { type Bucket, newBucket, take } from '../../protocol/bucket.ts';
 import { due, type Elsewhere, nextDeadline as elsewhereDeadline, type Place, tell } from './elsewhere.ts';
 import {
   isMissing,
@@ -25,7 +26,6 @@ import {
   type PathMtu,
   step as stepPathMtu,
 } from './path-mtu.ts';
-import { type Bucket, newBucket, take } from './peer-budget.ts';
 import {
   newSegmentation,
   type Segmentation,

@@ -2,28 +2,7 @@
  * What a peer may have this node do: messages, bytes and agreements on keys, each from a bucket that is filled up
  * steadily. More than it holds is what no node sends; the peer is cut off, and finds the bucket as it left it.
  */
-
-export interface Bucket {
-  readonly burst: number;
-  readonly perSecond: number;
-  level: number;
-  /** Milliseconds at which `level` was right. */
-  at: number;
-}
-
-export function newBucket(burst: number, perSecond: number): Bucket {
-  return { burst, perSecond, level: burst, at: Number.NEGATIVE_INFINITY };
-}
-
-/** False, and nothing is taken, where there is less than `amount`. */
-export function take(bucket: Bucket, amount: number, now: number): boolean {
-  const filled = bucket.level + ((now - bucket.at) / 1000) * bucket.perSecond;
-  bucket.level = Math.min(bucket.burst, filled);
-  bucket.at = now;
-  if (bucket.level < amount) return false;
-  bucket.level -= amount;
-  return true;
-}
+import { type Bucket, newBucket, take } from '../../protocol/bucket.ts';
 
 interface Share {
   readonly messages: Bucket;
