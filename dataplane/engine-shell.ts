@@ -90,9 +90,9 @@ export class EngineShell {
     }
   }
 
-  /** Gives ports back that were taken beside the node's own, and that neither a connection has nor `isUsed` names. */
-  sweep(isUsed: (port: number) => boolean): void {
-    this.#engine?.sweep(isUsed);
+  /** Gives ports back that were taken beside the node's own, and that no connection has. */
+  sweep(): void {
+    this.#engine?.sweep();
   }
 
   /** Idempotent. */

@@ -302,7 +302,7 @@ export class DataplaneShell {
     for (const peer of peers) this.#interfaces.probe(peer);
     for (const peer of this.#interfaces.look(performance.now())) this.#tell(peer);
     this.#connections.ping(peers);
-    this.#engine.sweep(() => false);
+    this.#engine.sweep();
   }
 
   #directChanged(peer: string, up: boolean): void {

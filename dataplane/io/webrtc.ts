@@ -114,8 +114,8 @@ export interface Engine {
   connect(options: ConnectionOptions, events: ConnectionEvents): Connection;
   /** The server-reflexive candidates that `udpPort` has at this moment; none where it is not known. Never rejects. */
   reflexive(iceServers: readonly IceServer[]): Promise<readonly string[]>;
-  /** Closes the ports beside `udpPort` that no connection has and that `isUsed` says no of, but for the newest. */
-  sweep(isUsed: (port: number) => boolean): void;
+  /** Closes the ports beside `udpPort` that no connection has, but for the newest. */
+  sweep(): void;
   /** Closes every connection and frees the UDP ports. Idempotent, never throws. */
   close(): void;
 }

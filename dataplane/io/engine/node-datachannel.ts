@@ -150,9 +150,8 @@ class MuxEngine implements Engine {
     return reflexiveCandidates({ ...muxOn(this.udpPort), iceServers: stun });
   }
 
-  sweep(isUsed: (port: number) => boolean): void {
-    const ports = new Set([...this.#connections].map(({ port }) => port));
-    this.#ports.sweep((port) => ports.has(port) || isUsed(port));
+  sweep(): void {
+    this.#ports.sweep(new Set([...this.#connections].map(({ port }) => port)));
   }
 
   async #start({ route, iceServers, narrow, otherPort }: ConnectionOptions): Promise<Start> {

@@ -46,10 +46,10 @@ export class SharedPorts {
     return this.#opening;
   }
 
-  /** Closes the others that `isUsed` says no of. */
-  sweep(isUsed: (port: number) => boolean): void {
+  /** Closes the others that are not in use. */
+  sweep(used: ReadonlySet<number | undefined>): void {
     for (const [i, port] of [...this.#others.entries()].reverse()) {
-      if (performance.now() - port.openedAt < fresh || isUsed(port.number)) continue;
+      if (performance.now() - port.openedAt < fresh || used.has(port.number)) continue;
       this.#others.splice(i, 1);
       closePeer(port.anchor);
     }
