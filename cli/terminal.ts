@@ -6,9 +6,6 @@ export interface Terminal {
   readonly width: number;
 }
 
-/** No terminal. */
-export const plain: Terminal = { color: false, width: Number.POSITIVE_INFINITY };
-
 /** Columns. A narrower terminal is treated as this wide. */
 const leastWidth = 40;
 

@@ -6,7 +6,8 @@
 import { writeFileSync } from 'node:fs';
 import { after, before } from 'node:test';
 import { loadAddon } from '../dataplane/io/native.ts';
-import { nativeTunFactory } from '../dataplane/io/native-tun.ts';
+import { nativeTunsBy } from '../dataplane/io/native-tun.ts';
+import { defaultTunDevice } from '../dataplane/io/tun-refusal.ts';
 import { directConformance } from '../test/direct-conformance.ts';
 import { type Told, tellTo } from '../test/direct-conformance-pair.ts';
 import { boundSocket, DatagramRelay } from '../test/native/datagram-relay.ts';
@@ -14,6 +15,8 @@ import { ip, ready } from '../test/native/interfaces.ts';
 import { inNamespace } from '../test/native/namespace.ts';
 import { PacketSocket } from '../test/native/packet-socket.ts';
 import { ethertype } from '../test/native/packets.ts';
+
+const nativeTuns = nativeTunsBy(defaultTunDevice);
 
 // A sanitizer's library is for the programs that load the addon, and would only slow the others down.
 delete process.env.LD_PRELOAD;
@@ -38,7 +41,7 @@ function define(): void {
     const { port } = ice.address();
     const relay = await DatagramRelay.open(port);
     const lab = {
-      factories: { a: nativeTunFactory, b: nativeTunFactory },
+      factories: { a: nativeTuns, b: nativeTuns },
       port,
       told,
       addressOf: (side: 'a' | 'b') => relay.addressOf(side),
@@ -58,10 +61,10 @@ function define(): void {
       },
       release: () => relay.release(),
       strays: () => loadAddon().directStrays()[0],
-      openDirect: () => nativeTunFactory.openDirect({ port, workers: 2, mark: 0 }, tellTo(told)),
-      closeDirect: () => nativeTunFactory.closeDirect(),
+      openDirect: () => nativeTuns.openDirect({ port, workers: 2, mark: 0 }, tellTo(told)),
+      closeDirect: () => nativeTuns.closeDirect(),
       close() {
-        nativeTunFactory.closeDirect();
+        nativeTuns.closeDirect();
         relay.close();
         ice.close();
       },

@@ -11,8 +11,9 @@ import { once } from 'node:events';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { after, before, type TestContext, test } from 'node:test';
 import { isDeepStrictEqual, promisify } from 'node:util';
-import { nativeTunFactory } from '../dataplane/io/native-tun.ts';
+import { nativeTunsBy } from '../dataplane/io/native-tun.ts';
 import type { PacketSink, Tun, TunOptions } from '../dataplane/io/tun.ts';
+import { defaultTunDevice } from '../dataplane/io/tun-refusal.ts';
 import { addressesOf, devices, ip, ipJson, ready, show } from '../test/native/interfaces.ts';
 import { inNamespace } from '../test/native/namespace.ts';
 import { PacketSocket } from '../test/native/packet-socket.ts';
@@ -20,6 +21,8 @@ import { echo, ethertype, numbered, numberOf } from '../test/native/packets.ts';
 import { tunConformance } from '../test/native/tun-conformance.ts';
 import { openTun, runOpenTun } from '../test/native/tun-process.ts';
 import { waitFor } from '../test/native/wait.ts';
+
+const nativeTuns = nativeTunsBy(defaultTunDevice);
 
 const defaults: TunOptions = {
   name: '',
@@ -42,7 +45,7 @@ function define(): void {
   after(() => kernel.close());
 
   tunConformance('native', () => ({
-    factory: nativeTunFactory,
+    factory: nativeTuns,
     ready,
     toggle(tun) {
       ip('link', 'set', tun.name, 'down');
@@ -133,7 +136,7 @@ function define(): void {
     tun.setCarrier(true);
     await ready(tun);
     const routeInterface = (address: string) => {
-      const route = nativeTunFactory.route(address, 0);
+      const route = nativeTuns.route(address, 0);
       return route !== undefined && 'forbids' in route ? route.forbids : route?.interface;
     };
     ip('address', 'add', '198.51.100.1', 'peer', '198.51.100.2', 'dev', tun.name);
@@ -187,7 +190,7 @@ function define(): void {
     await waitFor('earlier devices to be closed', () => threads('cryonet-close') === 0);
     const before = [descriptors(), threads()];
     for (let n = 0; n < 1000; n++) {
-      nativeTunFactory.open({ ...defaults, name: 'cn-again' }, () => {}).close();
+      nativeTuns.open({ ...defaults, name: 'cn-again' }, () => {}).close();
     }
     assert.equal(threads('cryonet-tun'), 0);
     await waitFor('the kernel to finish', () => isDeepStrictEqual([descriptors(), threads()], before));
@@ -352,13 +355,13 @@ function define(): void {
 
   test('asking whether a device could be opened makes none and keeps nothing open', () => {
     const before = descriptors();
-    nativeTunFactory.try();
+    nativeTuns.try();
     assert.deepEqual([devices(), descriptors()], [[], before]);
   });
 }
 
 function open(t: TestContext, options: Partial<TunOptions> = {}, sink: PacketSink = () => {}): Tun {
-  const tun = nativeTunFactory.open({ ...defaults, ...options }, sink);
+  const tun = nativeTuns.open({ ...defaults, ...options }, sink);
   t.after(() => tun.close());
   return tun;
 }

@@ -2,11 +2,11 @@ import assert from 'node:assert/strict';
 import { connect } from 'node:net';
 import { type TestContext, test } from 'node:test';
 import { renderStatus } from '../cli/render-status.ts';
-import { plain } from '../cli/terminal.ts';
 import { dataplaneVersion, type Method, type Params } from '../protocol/dataplane.ts';
 import { numbersOf, packet } from './dataplane-pair.ts';
 import { waitFor } from './native/wait.ts';
 import { Lab, type LabNode } from './node-lab.ts';
+import { plain } from './status-example.ts';
 
 async function meshOf(context: TestContext, size: number): Promise<{ lab: Lab; nodes: LabNode[] }> {
   const lab = new Lab(context);

@@ -66,7 +66,7 @@ test('a TURN server that gives an allocation works, has the user’s proof, and 
     if (type === stunType.refreshRequest) return [response(request, 0x0104, [])];
     if (request.length < 60) return [error(request, 401, challenge)];
     const relayed = [stunAttribute.xorRelayedAddress, someAddress] as const;
-    return [response(request, stunType.allocateSuccess, [relayed])];
+    return [response(request, 0x0103, [relayed])];
   });
   let opened = 0;
   assert.equal(await check(turnAt(port), { opened: () => opened++ }), undefined);
@@ -108,9 +108,7 @@ test('a STUN server that tells an address works; one that tells none, or refuses
     [[[stunAttribute.mappedAddress, someAddress]], undefined],
     [[], /without telling our address/],
   ] as const) {
-    const { port } = await serving(context, (request) => [
-      response(request, stunType.bindingSuccess, attributes),
-    ]);
+    const { port } = await serving(context, (request) => [response(request, 0x0101, attributes)]);
     const trouble = await check(stunAt(port));
     if (words === undefined) assert.equal(trouble, undefined);
     else assert.match(trouble!, words);

@@ -4,10 +4,10 @@ import fc from 'fast-check';
 import { printableJson } from '../cli/printable.ts';
 import { renderPeer } from '../cli/render-peer.ts';
 import { renderStatus } from '../cli/render-status.ts';
-import { plain, shortened, terminalOf, wrap } from '../cli/terminal.ts';
-import { duration } from '../cli/words.ts';
+import { shortened, terminalOf, wrap } from '../cli/terminal.ts';
 import { check } from '../protocol/schema.ts';
 import { linkStates, type PeerStatus, type StatusReport, statusReport } from '../protocol/status.ts';
+import { plain } from './status-example.ts';
 
 const escapeCharacter = '\u001b';
 const now = 1_764_000_600_000;
@@ -65,26 +65,6 @@ function reportOf(peers: readonly PeerStatus[]): StatusReport {
     ],
     peers: [...peers],
   };
-}
-
-const durations: readonly [milliseconds: number, text: string][] = [
-  [0, '0s'],
-  [-5000, '0s'],
-  [999, '0s'],
-  [1000, '1s'],
-  [59_999, '59s'],
-  [60_000, '1m0s'],
-  [61_500, '1m1s'],
-  [3_599_999, '59m59s'],
-  [3_600_000, '1h0m'],
-  [86_399_999, '23h59m'],
-  [86_400_000, '1d0h'],
-  [90_061_000, '1d1h'],
-  [400 * 86_400_000, '400d0h'],
-];
-
-for (const [milliseconds, text] of durations) {
-  test(`${milliseconds} ms is written ${text}`, () => assert.equal(duration(milliseconds), text));
 }
 
 test('golden: the whole status of a node', () => {

@@ -1,5 +1,9 @@
 /** The status of which README shows what `cryoc` prints. */
+import type { Terminal } from '../cli/terminal.ts';
 import type { PeerStatus, StatusReport } from '../protocol/status.ts';
+
+/** No terminal. */
+export const plain: Terminal = { color: false, width: Number.POSITIVE_INFINITY };
 
 export const exampleTime = 1_795_982_400_000;
 

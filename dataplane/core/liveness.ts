@@ -87,7 +87,6 @@ export type LivenessEffect =
 export interface PathQuality {
   readonly rtt: number | null;
   readonly minimum: number | null;
-  readonly jitter: number | null;
   readonly lossPercent: number | null;
 }
 
@@ -126,14 +125,12 @@ export function isMissing({ probes }: Liveness): boolean {
 }
 
 export function quality(state: Liveness): PathQuality {
-  const { smoothed, variation } = state.roundTrips;
   const answers = state.probes.flatMap(({ answer }) => (typeof answer === 'number' ? [answer] : []));
   const missed = state.probes.filter(({ answer }) => answer === 'missed').length;
   const ended = answers.length + missed;
   return {
-    rtt: smoothed,
+    rtt: state.roundTrips.smoothed,
     minimum: answers.length === 0 ? null : Math.min(...answers),
-    jitter: smoothed === null ? null : variation,
     lossPercent: ended === 0 ? null : (100 * missed) / ended,
   };
 }

@@ -12,7 +12,7 @@ import { loadAddon, type NativeAddon } from './native.ts';
 import { directLink, emitDirectEvents } from './native-direct.ts';
 import { nativeHost } from './native-host.ts';
 import type { PacketSink, Tun, TunFactory, TunOptions } from './tun.ts';
-import { defaultTunDevice, tunRefusal } from './tun-refusal.ts';
+import { tunRefusal } from './tun-refusal.ts';
 
 /** Packets per batch: what a sink that needs 5 µs for each works off in less than a millisecond. */
 const batchPackets = 128;
@@ -49,8 +49,6 @@ const kernel: Omit<TunFactory, 'try' | 'open'> = {
     refuseDirect(() => addon.mark(value));
   },
 };
-
-export const nativeTunFactory = nativeTunsBy(defaultTunDevice);
 
 const open = new Set<NativeTun>();
 let listening = false;

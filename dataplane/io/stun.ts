@@ -8,9 +8,7 @@ import { createHash, createHmac } from 'node:crypto';
 
 export const stunType = {
   bindingRequest: 0x0001,
-  bindingSuccess: 0x0101,
   allocateRequest: 0x0003,
-  allocateSuccess: 0x0103,
   refreshRequest: 0x0004,
 } as const;
 

@@ -75,8 +75,8 @@ test('an addon that lies beside the program is found there', (t) => {
   const built = `dataplane/native/build/linux-${process.arch}/cryonet.node`;
   cpSync(join(root, built), join(folder, 'service/native/cryonet.node'));
   const { stdout } = run(`
-    import { nativeTunFactory } from '${folder}/dataplane/io/native-tun.ts';
-    console.log(nativeTunFactory.route('127.0.0.1', 0).interface);`);
+    import { nativeTunsBy } from '${folder}/dataplane/io/native-tun.ts';
+    console.log(nativeTunsBy('/dev/net/tun').route('127.0.0.1', 0).interface);`);
   assert.equal(stdout, 'lo\n');
 });
 
@@ -118,9 +118,9 @@ test('a compiler that fails leaves the addon of before in place', (t) => {
 test('without the addon everything can be imported, and only opening a device fails', (t) => {
   const { folder } = copy(t);
   const { stdout } = run(`
-    import { nativeTunFactory } from '${folder}/dataplane/io/native-tun.ts';
-    console.log(nativeTunFactory.route('127.0.0.1', 0));
-    try { nativeTunFactory.open({ name: '' }, () => {}); } catch (error) { console.log(error.code, error.message); }`);
+    import { nativeTunsBy } from '${folder}/dataplane/io/native-tun.ts';
+    console.log(nativeTunsBy('/dev/net/tun').route('127.0.0.1', 0));
+    try { nativeTunsBy('/dev/net/tun').open({ name: '' }, () => {}); } catch (error) { console.log(error.code, error.message); }`);
   const message = 'the native addon is not there: run `npm run build` (needs a C compiler)';
   assert.equal(stdout, `undefined\naddon_missing ${message}\n`);
 });
