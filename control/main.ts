@@ -6,6 +6,7 @@ import { CryonetError, exitCode, mayPass, reasonOf } from '../protocol/errors.ts
 import { type Log, openLog } from '../protocol/log.ts';
 import { controlSocket } from '../protocol/paths.ts';
 import { eventually } from '../protocol/retry.ts';
+import { conceal } from '../service/conceal.ts';
 import { Notify } from '../service/notify.ts';
 import { type ControlConfig, longestPause, readConfig, TokenAwaited } from './config.ts';
 import { ensureDataplane, startOptions } from './io/dataplane-process.ts';
@@ -19,6 +20,7 @@ const stopLimit = 1500;
 const cacheDelay = 2000;
 
 process.umask(0o077);
+conceal();
 let shell: ControlShell | undefined;
 const atTerminal = hasTerminal();
 // Until the shell exists there is nothing to reload.

@@ -12,6 +12,7 @@ import { type LogFormat, type LogLevel, openLog } from '../protocol/log.ts';
 import { eventually } from '../protocol/retry.ts';
 import { RpcConnection } from '../protocol/rpc.ts';
 import type { WebrtcEngine } from '../protocol/webrtc-engine.ts';
+import { conceal } from '../service/conceal.ts';
 import { takeListenFds } from '../service/listen-fds.ts';
 import { Notify } from '../service/notify.ts';
 import type { EngineFactory } from './engine-shell.ts';
@@ -42,6 +43,7 @@ interface Options {
 }
 
 process.umask(0o077);
+conceal();
 const notify = new Notify();
 /** The socket that a socket unit opened, if one did. */
 const inherited = takeListenFds().get('dataplane');

@@ -5,7 +5,16 @@ import { waitFor } from '../netns-tests/lab/wait.ts';
 import { dataplaneFlags, environmentName } from '../protocol/command-line.ts';
 import { idleMemory, startTimes } from './lab/figures.ts';
 import { Machine } from './lab/machine.ts';
-import { configure, control, dataplane, giveToken, install } from './lab/pair.ts';
+import {
+  configure,
+  control,
+  dataplane,
+  giveToken,
+  install,
+  netAdmin,
+  noCapability,
+  rights,
+} from './lab/pair.ts';
 import { suites } from './lab/root.ts';
 import { machineStory } from './lab/story.ts';
 
@@ -13,10 +22,6 @@ import { machineStory } from './lab/story.ts';
 const exposure = { [control]: 12, [dataplane]: 17 };
 const memoryMegabytes = 110;
 const installedMegabytes = 120;
-
-/** linux/capability.h: CAP_NET_ADMIN is bit 12. */
-const netAdmin = '0000000000001000';
-const none = '0000000000000000';
 
 /** Variables that systemd gives every service, systemd.exec(5). */
 const ofSystemd =
@@ -51,12 +56,14 @@ for (const suite of suites) {
     [],
     async (lab) => {
       const machine = await running(await Machine.boot(await lab.namespace('berlin'), suite));
-      assert.deepEqual(await rights(machine, control), { user: 'cryonet', effective: none, bounding: none });
-      assert.deepEqual(await rights(machine, dataplane), {
-        user: 'cryonet-dataplane',
-        effective: netAdmin,
-        bounding: netAdmin,
-      });
+      for (const [unit, user, set] of [
+        [control, 'cryonet', noCapability],
+        [dataplane, 'cryonet-dataplane', netAdmin],
+      ] as const) {
+        const expected = { user, environment: 'root', effective: set, bounding: set, core: '0' };
+        assert.deepEqual(await rights(machine, await machine.mainPid(unit)), expected);
+        assert.equal((await machine.show(unit, 'LimitCORE')).LimitCORE, '0');
+      }
       for (const [unit, most] of Object.entries(exposure)) {
         const analysis = await machine.$`systemd-analyze security --no-pager ${unit}`;
         const measured = Number(/Overall exposure level for \S+: ([\d.]+)/.exec(analysis.stdout)?.[1]);
@@ -163,12 +170,4 @@ async function running(machine: Machine): Promise<Machine> {
     ({ dataplane }) => dataplane.connected,
   );
   return machine;
-}
-
-async function rights(machine: Machine, unit: string) {
-  const pid = await machine.mainPid(unit);
-  const { stdout: status } = await machine.$`cat /proc/${pid}/status`;
-  const capabilities = (set: string) => new RegExp(`^Cap${set}:\\s*(\\w+)$`, 'm').exec(status)?.[1];
-  const user = (await machine.$`stat -c %U /proc/${pid}`).stdout.trim();
-  return { user, effective: capabilities('Eff'), bounding: capabilities('Bnd') };
 }

@@ -10,6 +10,8 @@ export interface ServiceAddon {
   markedSocket(family: number, mark: number): number;
   /** Locks exclusively by flock(2) for as long as the descriptor is open. EAGAIN if another process has the lock. */
   lock(descriptor: number): void;
+  /** No core file of this process, and no other one of its user may look into it. Never throws. */
+  conceal(): void;
 }
 
 let loaded: ServiceAddon | undefined;

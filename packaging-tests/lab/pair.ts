@@ -70,6 +70,22 @@ export async function linkedDirectly(machine: Machine, other: Machine, bound = 3
   ))!;
 }
 
+/** linux/capability.h: CAP_NET_ADMIN is bit 12. */
+export const netAdmin = '0000000000001000';
+export const noCapability = '0000000000000000';
+
+/** Whose a process is, what it may do, and who may look into it: root, where it is not dumpable (proc_pid(5)). */
+export async function rights(machine: Machine, pid: number) {
+  const { stdout } = await machine.$`cat /proc/${pid}/status /proc/${pid}/limits`;
+  const field = (name: string) => new RegExp(`^${name}:?\\s+(\\S+)`, 'm').exec(stdout)?.[1];
+  const owners = await machine.$`stat -c %U /proc/${pid} /proc/${pid}/environ`;
+  const [user, environment] = owners.stdout.trim().split('\n');
+  return {
+    ...{ user, environment },
+    ...{ effective: field('CapEff'), bounding: field('CapBnd'), core: field('Max core file size') },
+  };
+}
+
 /** Names of the links' interfaces on a machine. */
 export async function interfacesOf({ namespace }: Machine): Promise<string[]> {
   const links = await namespace.ip<{ ifname: string }>('link', 'show', 'type', 'tun');

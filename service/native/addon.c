@@ -4,6 +4,7 @@
 #include <sys/un.h>
 
 #include "binding.h"
+#include "conceal.h"
 #include "marked.h"
 #include "notify.h"
 
@@ -43,9 +44,18 @@ static napi_value lock(napi_env env, napi_callback_info info) {
   return flock((int)fd, LOCK_EX | LOCK_NB) == 0 ? NULL : binding_throw(env, "locking", errno);
 }
 
+/* conceal() */
+static napi_value conceal_process(napi_env env, napi_callback_info info) {
+  (void)env;
+  (void)info;
+  conceal();
+  return NULL;
+}
+
 NAPI_MODULE_INIT() {
   binding_function(env, exports, "notify", notify, NULL);
   binding_function(env, exports, "markedSocket", new_marked_socket, NULL);
   binding_function(env, exports, "lock", lock, NULL);
+  binding_function(env, exports, "conceal", conceal_process, NULL);
   return exports;
 }
