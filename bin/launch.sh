@@ -11,4 +11,16 @@ shift
 : "${NODE_COMPILE_CACHE:=$root/node_modules/.cache/cryonet}"
 export NODE_COMPILE_CACHE
 # A small young generation and one helper thread: 17 MB less for each node, nothing lost that was measured.
-exec "$node" --disable-warning=ExperimentalWarning --max-semi-space-size=1 --v8-pool-size=1 "$root/$program" "$@"
+set -- "$node" --disable-warning=ExperimentalWarning --max-semi-space-size=1 --v8-pool-size=1 "$root/$program" "$@"
+# Whoever starts them, the two processes of a node have few privileges.
+case $program in
+  control/*) role=control ;;
+  dataplane/*) role=dataplane ;;
+  *) exec "$@" ;;
+esac
+launch=$root/service/launch/build/linux-$arch/launch
+[ -x "$launch" ] || {
+  echo "${self##*/}: what is native is not there: run ./dev build in $root (needs a C compiler)" >&2
+  exit 78
+}
+exec "$launch" "$role" "$@"

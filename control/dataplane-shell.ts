@@ -15,7 +15,7 @@ import type { Warnings } from '../protocol/warnings.ts';
 import type { ControlConfig } from './config.ts';
 import type { Channel, Effect, MeshEvent } from './core/events.ts';
 import { DataplaneConnection } from './io/dataplane-connection.ts';
-import { startOptions } from './io/dataplane-process.ts';
+import { socketOf } from './io/dataplane-process.ts';
 import type { Local } from './io/handshake.ts';
 
 /** Milliseconds to wait for the dataplane's figures. `cryoc` waits two seconds for the whole status. */
@@ -56,7 +56,7 @@ export class DataplaneShell {
     const { config, local, log, early, take, warnings } = options;
     this.#connection = new DataplaneConnection(
       {
-        start: startOptions(config),
+        socket: socketOf(config),
         mayStart: config.dataplaneSocket === null,
         early,
         config: dataplaneConfig(config, local),

@@ -9,7 +9,8 @@ import { eventually } from '../protocol/retry.ts';
 import { conceal } from '../service/conceal.ts';
 import { Notify } from '../service/notify.ts';
 import { type ControlConfig, longestPause, readConfig, TokenAwaited } from './config.ts';
-import { ensureDataplane, startOptions } from './io/dataplane-process.ts';
+import { broker } from './io/broker.ts';
+import { ensureDataplane, planOf, socketOf } from './io/dataplane-process.ts';
 import { lockStateDirectory, type StateLock } from './io/state-lock.ts';
 import type { ControlShell } from './shell.ts';
 
@@ -57,8 +58,10 @@ process.on('uncaughtException', (error) => {
 
 try {
   await lock();
+  // Before anything that another node says is read.
+  broker?.plan(planOf(config));
   // The dataplane starts on another processor while this process loads the rest of itself.
-  early = config.dataplaneSocket === null ? ensureDataplane(startOptions(config)) : undefined;
+  early = config.dataplaneSocket === null ? ensureDataplane(socketOf(config)) : undefined;
   early?.catch(() => {});
   const { ControlShell } = await import('./shell.ts');
   const changed = () => {

@@ -3,10 +3,10 @@
  * that over the default. Each value keeps its source for error messages.
  */
 import { readFileSync } from 'node:fs';
-import { userInfo } from 'node:os';
 import { InvalidArgumentError } from 'commander';
 import { parse as parseToml } from 'smol-toml';
 import { environmentName, givenVariable, scanCommandLine } from '../protocol/command-line.ts';
+import { denialOf } from '../protocol/denial.ts';
 import { CryonetError, reasonOf } from '../protocol/errors.ts';
 import { controlProgram, optionTable } from './options.ts';
 
@@ -133,16 +133,8 @@ export function valuesOf(toml: string, shown: string): File['values'] {
 }
 
 function hint(cause: unknown, rank: number): string {
-  if ((cause as NodeJS.ErrnoException).code === 'EACCES') return `: ${userName()} must be able to read it`;
-  return rank === 2 ? ' (where that variable is another program’s, unset it for cryonet)' : '';
-}
-
-function userName(): string {
-  try {
-    return `user ${userInfo().username}`;
-  } catch {
-    return `user ${process.getuid?.()}`;
-  }
+  const ours = rank === 2 ? ' (where that variable is another program’s, unset it for cryonet)' : '';
+  return denialOf(cause, 'read it') || ours;
 }
 
 function firstLine(thrown: unknown): string {

@@ -1,6 +1,7 @@
 /** Finds the token if it is not given by an option itself, and judges how easy it is to guess. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { denialOf } from '../protocol/denial.ts';
 import { CryonetError, reasonOf } from '../protocol/errors.ts';
 
 /** The credential that the unit sets if there is no token file, because systemd would not start the service without one. */
@@ -43,7 +44,8 @@ function contentOf({ text: path, source }: TokenFile): string {
   try {
     content = readFileSync(path, 'utf8').trim();
   } catch (cause) {
-    throw new CryonetError('bad_config', `${source} cannot be read: ${reasonOf(cause)}`, { cause });
+    const reason = `${reasonOf(cause)}${denialOf(cause, 'read it')}`;
+    throw new CryonetError('bad_config', `${source} cannot be read: ${reason}`, { cause });
   }
   if (content === '') throw new CryonetError('bad_config', `${source}: ${path} is empty`);
   return content;

@@ -18,7 +18,7 @@ for (const arch of architectures) {
     const tree = await unpacked(lab, arch);
     const binaries = globSync('**/*', { cwd: tree }).filter((path) => isBinary(join(tree, path)));
     assert.deepEqual(
-      ['node', 'cryonet.node', 'service.node', 'node_datachannel.node'].filter(
+      ['node', 'launch', 'cryonet.node', 'service.node', 'node_datachannel.node'].filter(
         (name) => !binaries.some((path) => basename(path) === name),
       ),
       [],

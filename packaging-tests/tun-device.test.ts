@@ -7,7 +7,17 @@ import { ping } from '../netns-tests/lab/ping.ts';
 import { lan } from '../netns-tests/lab/topology.ts';
 import { waitFor } from '../netns-tests/lab/wait.ts';
 import { Machine, type MachineOptions, tunModes } from './lab/machine.ts';
-import { configure, control, dataplane, giveToken, install, linkedDirectly } from './lab/pair.ts';
+import {
+  configure,
+  control,
+  dataplane,
+  giveToken,
+  install,
+  linkedDirectly,
+  netAdmin,
+  noCapability,
+  rights,
+} from './lab/pair.ts';
 import { machineStory } from './lab/story.ts';
 
 const device = '/dev/net/tun';
@@ -56,24 +66,29 @@ for (const tunMode of tunModes) {
 
 for (const options of [{}, { ...container, tunMode: '0666' }] as const) {
   const kind = 'without' in options ? 'one that can make no node' : 'one that can make a node';
-  machineStory(`the entry of a container gives its user the TUN device, in ${kind}`, [], async (lab) => {
-    const machine = await Machine.boot(await lab.namespace('berlin'), 'bookworm', options);
-    await install(machine);
-    await machine.$`systemctl disable --now ${control}`;
-    await machine.write('/usr/lib/cryonet/container-entry', readFileSync(entry, 'utf8'), '0755');
-    const environment = {
-      TOKEN: 'packaging-tests',
-      STATE_DIR: '/var/lib/cryonet',
-      RUNTIME_DIR: '/run/cryonet',
-    };
-    const settings = Object.entries(environment).map(([name, value]) => `--setenv=${name}=${value}`);
-    await machine.$`systemd-run --quiet --unit=container ${settings} /usr/lib/cryonet/container-entry berlin`;
-    await running(machine);
-    assert.equal(
-      (await machine.$`stat -c %U /proc/$(systemctl show -P MainPID container)`).stdout,
-      'cryonet\n',
-    );
-  });
+  machineStory(
+    `the entry of a container gives its user the TUN device, and control no capability, in ${kind}`,
+    [],
+    async (lab) => {
+      const machine = await Machine.boot(await lab.namespace('berlin'), 'bookworm', options);
+      await install(machine);
+      await machine.$`systemctl disable --now ${control}`;
+      await machine.write('/usr/lib/cryonet/container-entry', readFileSync(entry, 'utf8'), '0755');
+      const environment = {
+        TOKEN: 'packaging-tests',
+        STATE_DIR: '/var/lib/cryonet',
+        RUNTIME_DIR: '/run/cryonet',
+      };
+      const settings = Object.entries(environment).map(([name, value]) => `--setenv=${name}=${value}`);
+      await machine.$`systemd-run --quiet --unit=container ${settings} /usr/lib/cryonet/container-entry berlin`;
+      await running(machine);
+      const of = { user: 'cryonet', environment: 'root', bounding: netAdmin, core: '0' };
+      const main = await machine.mainPid('container');
+      assert.deepEqual(await rights(machine, main), { ...of, effective: noCapability });
+      const { dataplane: started } = await machine.status();
+      assert.deepEqual(await rights(machine, started.pid!), { ...of, effective: netAdmin });
+    },
+  );
 }
 
 machineStory(`without ${device} the dataplane has one of its own all the same`, [], async (lab) => {

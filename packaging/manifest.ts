@@ -119,6 +119,7 @@ function contents(format: Format, parts: Parts): Content[] {
     ...Object.entries(parts.bundles).map(([name, text]) => ({ ...file(`${lib}/${name}.mjs`), text })),
     { ...file(`${lib}/native/cryonet.node`), src: join(parts.addons, 'cryonet.node') },
     { ...file(`${lib}/native/service.node`), src: join(parts.addons, 'service.node') },
+    { ...file(`${lib}/launch`, 0o755), src: join(parts.addons, 'launch') },
     { ...file(`${addon}/node_datachannel.node`), src: parts.nodeDatachannel },
     { ...file(`${addon}/package.json`), text: `${platform}\n` },
     { ...file(`${lib}/dataplane.sum`), text: `${parts.dataplaneSum}\n` },
@@ -194,8 +195,11 @@ function manual(program: string): Content {
   return { ...file(`/usr/share/man/man1/${program}.1.gz`), text };
 }
 
+/** The same as bin/launch.sh of a checkout. */
 function launcher(program: string): string {
-  const command = ['/usr/lib/cryonet/bin/node', ...nodeFlags, `/usr/lib/cryonet/${program}.mjs`];
+  const role = program === 'cryonet' ? 'control' : 'dataplane';
+  const launch = program === 'cryoc' ? [] : ['/usr/lib/cryonet/launch', role];
+  const command = [...launch, '/usr/lib/cryonet/bin/node', ...nodeFlags, `/usr/lib/cryonet/${program}.mjs`];
   return `#!/bin/sh\nexec ${command.join(' ')} "$@"\n`;
 }
 

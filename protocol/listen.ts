@@ -2,6 +2,7 @@
 import { chmodSync, lstatSync, mkdirSync, unlinkSync } from 'node:fs';
 import { connect, type Server } from 'node:net';
 import { dirname } from 'node:path';
+import { denialOf } from './denial.ts';
 import { CryonetError, reasonOf, systemError } from './errors.ts';
 import { refuseForeign } from './own-folder.ts';
 
@@ -14,7 +15,8 @@ export async function listenUnix(server: Server, path: string, mode = 0o600): Pr
   try {
     mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   } catch (cause) {
-    throw systemError(`cannot make ${dirname(path)}: ${reasonOf(cause)}`, cause);
+    const reason = `${reasonOf(cause)}${denialOf(cause, 'make it')}`;
+    throw systemError(`cannot make ${dirname(path)}: ${reason}`, cause);
   }
   refuseForeign(path, 'set XDG_RUNTIME_DIR, or give it a --runtime-dir of its own');
   const failure = await tryListen(server, path);
@@ -37,7 +39,7 @@ export async function listenUnix(server: Server, path: string, mode = 0o600): Pr
 }
 
 function refused(path: string, cause: Error): CryonetError {
-  return systemError(`cannot listen on ${path}: ${cause.message}`, cause);
+  return systemError(`cannot listen on ${path}: ${cause.message}${denialOf(cause, 'write there')}`, cause);
 }
 
 function tryListen(server: Server, path: string): Promise<NodeJS.ErrnoException | undefined> {

@@ -1,7 +1,7 @@
-/** What is in the memory of a process, keys and the token, is for nobody else of its user, and for no core file. */
+/** Keeps the keys and the token in the memory of a process from core files, and from other processes of its user. */
 import { loadServiceAddon } from './native.ts';
 
-/** To be called first. Never throws: without the addon there is no node either, which says so itself. */
+/** The first thing that a main does. Never throws: without the addon the node does not start, and says why. */
 export function conceal(): void {
   try {
     loadServiceAddon().conceal();

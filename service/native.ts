@@ -10,8 +10,11 @@ export interface ServiceAddon {
   markedSocket(family: number, mark: number): number;
   /** Locks exclusively by flock(2) for as long as the descriptor is open. EAGAIN if another process has the lock. */
   lock(descriptor: number): void;
-  /** No core file of this process, and no other one of its user may look into it. Never throws. */
+  /** From here on this process leaves no core file, and no other process of its user may look into it. Never throws. */
   conceal(): void;
+  /** The answer to one request of `native/broker.h`; `pid` and `descriptor` are 0 if it has none. EPIPE and ECONNRESET:
+   *  the broker has ended. EAGAIN: it did not answer in ten seconds. */
+  askBroker(channel: number, request: Buffer): { readonly pid: number; readonly descriptor: number };
 }
 
 let loaded: ServiceAddon | undefined;

@@ -54,19 +54,20 @@ beforeEach(() => {
     cpSync(join(root, name), join(checkout, name), { recursive: true });
   for (const file of ['netns-tests/demo.ts', 'test/run.ts', 'dataplane/native/build.mjs'])
     write(join(checkout, file), 'console.log("ran", process.argv.slice(1).join(" "));\n');
-  for (const folder of ['dataplane/native/src', 'service/native']) write(join(checkout, folder, 'one.c'), '');
+  for (const folder of ['dataplane/native/src', 'service/launch']) write(join(checkout, folder, 'one.c'), '');
   program('id', 'echo 1000');
   program('npm', 'mkdir -p node_modules && cp -R "$HOME/installed/." node_modules');
   for (const name of ['cc', 'ip', 'ping', 'iperf3', 'sudo']) program(name);
-  // What `npm ci` leaves: a Node, and the addons.
+  // What `npm ci` leaves: a Node, and what is native.
   const node = join(place, 'home/installed', `node-linux-${process.arch}/bin/node`);
   mkdirSync(dirname(node), { recursive: true });
   symlinkSync(process.execPath, node);
-  for (const [folder, addon] of [
-    ['dataplane/native', 'cryonet'],
-    ['service/native', 'service'],
+  for (const [folder, result] of [
+    ['dataplane/native', 'cryonet.node'],
+    ['service/native', 'service.node'],
+    ['service/launch', 'launch'],
   ] as const)
-    write(join(checkout, folder, `build/linux-${process.arch}/${addon}.node`), '');
+    write(join(checkout, folder, `build/linux-${process.arch}/${result}`), '');
 });
 
 afterEach(() => rmSync(place, { recursive: true, force: true }));
@@ -111,8 +112,8 @@ suite('a checkout', () => {
   test('compiles the addons where their sources are newer', () => {
     dev('test');
     const later = Date.now() / 1000 + 10;
-    utimesSync(join(checkout, 'service/native/one.c'), later, later);
-    assert.match(dev('test').output, /compiling the addons/);
+    utimesSync(join(checkout, 'service/launch/one.c'), later, later);
+    assert.match(dev('test').output, /compiling what is native/);
   });
 
   test('gives the arguments to the task', () => {

@@ -26,7 +26,7 @@ const each = (['deb', 'rpm'] as const).flatMap((format) =>
 );
 
 function parts(arch: Parts['arch']): Parts {
-  for (const name of ['node', 'node_datachannel.node', 'cryonet.node', 'service.node'])
+  for (const name of ['node', 'node_datachannel.node', 'cryonet.node', 'service.node', 'launch'])
     writeFileSync(join(folder, name), name);
   return {
     ...{ version: '1.2.3', arch, epoch: 1_700_000_000, addons: folder },
@@ -110,14 +110,20 @@ suite('the manifest', () => {
         assert.equal(byPath.get(program!)!.mode, 0o755, program);
         for (const path of rest.filter((word) => word.startsWith('/')))
           assert.equal(byPath.get(path)?.type, 'file', path);
-        if (program!.endsWith('/node')) assert.deepEqual(rest.slice(0, nodeFlags.length), nodeFlags);
+        const node = command.findIndex((word) => word.endsWith('/node'));
+        if (node >= 0) assert.deepEqual(command.slice(node + 1).slice(0, nodeFlags.length), nodeFlags);
       }
     }
   });
 
-  test('runs Node with the flags of the launchers of a checkout', () => {
-    const launch = /^exec .*$/m.exec(readFileSync(join(root, 'bin/launch.sh'), 'utf8'))![0];
-    for (const flag of nodeFlags) assert.ok(launch.includes(` ${flag} `), flag);
+  test('runs Node with the flags of the launchers of a checkout, and both processes with few rights', () => {
+    const node = /^set -- "\$node" .*$/m.exec(readFileSync(join(root, 'bin/launch.sh'), 'utf8'))![0];
+    for (const flag of nodeFlags) assert.ok(node.includes(` ${flag} `), flag);
+    const started = new Map(contentsOf('deb', 'x64').map((content) => [content.dst, commandsOf(content)[0]]));
+    const first = (program: string) => started.get(`/usr/bin/${program}`)!.slice(0, 2);
+    assert.deepEqual(first('cryonet'), ['/usr/lib/cryonet/launch', 'control']);
+    assert.deepEqual(first('cryonet-dataplane'), ['/usr/lib/cryonet/launch', 'dataplane']);
+    assert.equal(first('cryoc')[0], '/usr/lib/cryonet/bin/node');
   });
 
   test('is staged with the modes and the time that it says, whatever the umask', () => {

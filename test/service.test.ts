@@ -310,7 +310,7 @@ test('a configuration file that may not be read is refused by a line that says w
     assert.throws(() => readConfig(['--config', path, '--token', 't'], {}, 0), {
       code: 'bad_config',
       message: new RegExp(
-        `^--config ${path} cannot be used: EACCES.*: user ${username} must be able to read it$`,
+        `^--config ${path} cannot be used: EACCES.*: user ${username} must be able to read it`,
       ),
     });
   } finally {

@@ -1,9 +1,11 @@
 /** Which WebRTC engine a node may be told to use. */
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { connectDataplane, ensureDataplane } from '../control/io/dataplane-process.ts';
+import { readConfig } from '../control/config.ts';
+import { connectDataplane, planOf, socketOf } from '../control/io/dataplane-process.ts';
 import { dataplaneVersion } from '../protocol/dataplane.ts';
 import { exitCode } from '../protocol/errors.ts';
 import { RpcConnection } from '../protocol/rpc.ts';
@@ -37,10 +39,15 @@ for (const [program, argv, line] of [
 test('werift is used where a test says that it knows all its peers, by the dataplane that is started, too', async (context) => {
   process.env.CRYONET_UNVERIFIED_DTLS = '1';
   context.after(() => delete process.env.CRYONET_UNVERIFIED_DTLS);
-  const socket = join(temporaryFolder(context), 'dataplane.sock');
-  const pid = await ensureDataplane({ socket, webrtc: 'werift', logLevel: 'error', logFormat: 'text' });
-  context.after(() => process.kill(pid!, 'SIGKILL'));
-  const rpc = new RpcConnection((await connectDataplane(socket))!, {
+  const folder = temporaryFolder(context);
+  const args = ['--token', 's', '--webrtc', 'werift', '--runtime-dir', folder, '--log-level', 'error', 'a'];
+  const config = readConfig(args, process.env, process.getuid!());
+  const { command, environment } = planOf(config);
+  const [program, ...rest] = command as [string, ...string[]];
+  const started = spawn(program, rest, { env: environment, stdio: ['ignore', 'ignore', 'inherit', 'pipe'] });
+  context.after(() => started.kill('SIGKILL'));
+  assert.equal(String((await once(started.stdio[3]!, 'data'))[0]), 'running\n');
+  const rpc = new RpcConnection((await connectDataplane(socketOf(config)))!, {
     request: () => Promise.reject(new Error('nobody asks')),
     notification: () => {},
     closed: () => {},

@@ -1,4 +1,5 @@
 /** The WebSocket that other nodes bootstrap through. */
+import { lookup } from 'node:dns/promises';
 import { createServer, type Server } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import { type WebSocket, WebSocketServer } from 'ws';
@@ -11,6 +12,7 @@ import {
   subprotocol,
 } from '../../protocol/handshake.ts';
 import { formatHostPort, type HostPort } from '../core/address.ts';
+import { broker } from './broker.ts';
 import type { Proven } from './handshake.ts';
 import { isSelf, type Local, refusal, ServerHandshake } from './handshake.ts';
 import { maxWebSocketFrame, shakeHands } from './neighbor-socket.ts';
@@ -122,17 +124,35 @@ function makeServer(tls: { readonly cert: string; readonly key: string } | null)
   }
 }
 
-function listen(server: Server, at: HostPort, source: string): Promise<void> {
+async function listen(server: Server, at: HostPort, source: string): Promise<void> {
+  try {
+    await listenAt(server, at.host === '' ? '::' : at.host, at.port);
+  } catch (cause) {
+    const where = `${source} ${formatHostPort(at)}`;
+    const { code = '' } = cause as NodeJS.ErrnoException;
+    if (code === 'EADDRINUSE')
+      throw new CryonetError('port_in_use', `${where}: another program has that port`, { cause });
+    throw systemError(`${where}: ${absent.get(code) ?? reasonOf(cause)}`, cause);
+  }
+  server.on('error', () => {});
+}
+
+/** The kernel lets control bind no port below 1024: it asks its broker, if it has one. */
+async function listenAt(server: Server, host: string, port: number): Promise<void> {
+  try {
+    await listening(server, { host, port });
+  } catch (cause) {
+    if (broker === undefined || (cause as NodeJS.ErrnoException).code !== 'EACCES') throw cause;
+    const { address } = await lookup(host);
+    await listening(server, { fd: broker.boundSocket(address) });
+  }
+}
+
+function listening(server: Server, where: { host: string; port: number } | { fd: number }): Promise<void> {
   return new Promise((resolve, reject) => {
-    server.once('error', (error: NodeJS.ErrnoException) => {
-      const where = `${source} ${formatHostPort(at)}`;
-      if (error.code === 'EADDRINUSE')
-        reject(new CryonetError('port_in_use', `${where}: another program has that port`, { cause: error }));
-      else reject(systemError(`${where}: ${absent.get(error.code ?? '') ?? error.message}`, error));
-    });
-    server.listen(at.port, at.host === '' ? '::' : at.host, () => {
-      server.removeAllListeners('error');
-      server.on('error', () => {});
+    server.once('error', reject);
+    server.listen(where, () => {
+      server.removeListener('error', reject);
       resolve();
     });
   });

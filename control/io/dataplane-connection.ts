@@ -14,7 +14,7 @@ import { dataplaneVersion } from '../../protocol/dataplane.ts';
 import { CryonetError, reasonOf } from '../../protocol/errors.ts';
 import type { Log } from '../../protocol/log.ts';
 import { RpcConnection } from '../../protocol/rpc.ts';
-import { connectDataplane, ensureDataplane, type StartOptions } from './dataplane-process.ts';
+import { connectDataplane, ensureDataplane } from './dataplane-process.ts';
 
 /** Milliseconds between quick tries while the dataplane may be back any moment, and how many there are in a row. */
 const redialDelay = 250;
@@ -32,7 +32,7 @@ export interface DataplaneEvents {
 }
 
 export interface DataplaneOptions {
-  readonly start: StartOptions;
+  readonly socket: string;
   /** Whether a dataplane that is not there is started. */
   readonly mayStart: boolean;
   /** The start of a dataplane that is under way already. It resolves with its process ID; undefined if one ran before. */
@@ -127,12 +127,12 @@ export class DataplaneConnection {
 
   /** `started`: this call started the dataplane. */
   async #dial(): Promise<{ socket: Socket; started: boolean }> {
-    const { start, mayStart } = this.#options;
+    const { socket: path, mayStart } = this.#options;
     const early = this.#early;
     this.#early = undefined;
-    const pid = mayStart ? await (early ?? ensureDataplane(start)) : undefined;
-    const socket = await connectDataplane(start.socket);
-    if (socket === undefined) throw new CryonetError('no_dataplane', `no dataplane serves ${start.socket}`);
+    const pid = mayStart ? await (early ?? ensureDataplane(path)) : undefined;
+    const socket = await connectDataplane(path);
+    if (socket === undefined) throw new CryonetError('no_dataplane', `no dataplane serves ${path}`);
     return { socket, started: pid !== undefined };
   }
 

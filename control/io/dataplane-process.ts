@@ -1,17 +1,17 @@
 /**
- * Finds the dataplane that serves the socket, or starts one as a child. The child has a process session of its own, so that
- * it outlives a control that dies; it ends by itself when no control comes back.
+ * Finds the dataplane that serves the socket, or has the broker start one. That one has a process session of its own, so
+ * that it outlives a control that dies; it ends by itself when no control comes back.
  */
-import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { connect, type Socket } from 'node:net';
+import { connect, Socket } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { dataplaneFlags, variablesOf } from '../../protocol/command-line.ts';
 import { CryonetError, type ErrorCode, errorCodes } from '../../protocol/errors.ts';
 import { refuseForeign } from '../../protocol/own-folder.ts';
 import { dataplaneSocket } from '../../protocol/paths.ts';
-import type { WebrtcEngine } from '../../protocol/webrtc-engine.ts';
+import { loadServiceAddon } from '../../service/native.ts';
 import type { ControlConfig } from '../config.ts';
+import { broker, type Plan, type Started } from './broker.ts';
 
 /** Milliseconds. */
 const startTimeout = 10_000;
@@ -32,17 +32,23 @@ const passing: ReadonlySet<string> = new Set([
   ...['CRYONET_ADDON', 'CRYONET_UNVERIFIED_DTLS'],
 ]);
 
-export interface StartOptions {
-  readonly socket: string;
-  readonly webrtc: WebrtcEngine;
-  readonly logLevel: string;
-  readonly logFormat: string;
+/** Where control reaches its dataplane. */
+export function socketOf({ dataplaneSocket: given, runtimeDirectory }: ControlConfig): string {
+  return given ?? dataplaneSocket(runtimeDirectory);
 }
 
-/** The socket of the dataplane, and how to start one. */
-export function startOptions(config: ControlConfig): StartOptions {
-  const { runtimeDirectory, webrtc, logLevel, logFormat } = config;
-  return { socket: config.dataplaneSocket ?? dataplaneSocket(runtimeDirectory), webrtc, logLevel, logFormat };
+/** What this node will need of the broker. */
+export function planOf(config: ControlConfig): Plan {
+  const { webrtc, logLevel, logFormat } = config;
+  const args = ['--socket', socketOf(config), '--child', '--webrtc', webrtc];
+  const levels = ['--log-level', logLevel, '--log-format', logFormat];
+  const command = [process.execPath, ...process.execArgv, program, ...args, ...levels];
+  return {
+    command: config.dataplaneSocket === null ? command : [],
+    environment: inherited(process.env),
+    mark: config.fwmark,
+    port: config.listen.port,
+  };
 }
 
 /** A connection to the dataplane at `path`; undefined if nobody serves it. Throws `bad_config` if another user may have
@@ -59,61 +65,76 @@ export async function connectDataplane(path: string): Promise<Socket | undefined
   });
 }
 
-/** Starts a dataplane unless one serves the socket. Resolves with the process ID of the one that it started. Throws as
+/** Starts a dataplane unless one serves `socket`. Resolves with the process ID of the one that it started. Throws as
  *  `startDataplane` does. */
-export async function ensureDataplane(options: StartOptions): Promise<number | undefined> {
-  const running = await connectDataplane(options.socket);
-  if (running === undefined) return startDataplane(options);
+export async function ensureDataplane(socket: string): Promise<number | undefined> {
+  const running = await connectDataplane(socket);
+  if (running === undefined) return startDataplane();
   running.destroy();
   return undefined;
 }
 
-/** Starts a dataplane and waits until it serves its socket. If it reports an error instead, throws that with its code and
- *  words; else `no_dataplane`. */
-async function startDataplane(options: StartOptions): Promise<number | undefined> {
-  const { socket, webrtc, logLevel, logFormat } = options;
-  const args = [...process.execArgv, program, '--socket', socket, '--child', '--webrtc', webrtc];
-  const child = spawn(process.execPath, [...args, '--log-level', logLevel, '--log-format', logFormat], {
-    detached: true,
-    stdio: ['ignore', 'ignore', 'inherit', 'pipe'],
-    env: inherited(process.env),
-  });
-  const running = child.stdio[3] as Socket;
+/** Has the broker start a dataplane and waits until it serves its socket. If it reports an error instead, throws that with
+ *  its code and words; else `addon_missing` or `no_dataplane`. */
+async function startDataplane(): Promise<number> {
+  const { pid, words } = startByBroker();
+  const running = new Socket({ fd: words });
   running.on('error', () => {});
   try {
-    await firstWord(child, running);
+    await firstWord(pid, running);
   } finally {
     running.destroy();
   }
-  child.unref();
-  return child.pid;
+  return pid;
 }
 
-/** Resolves when the child says `running`. */
-function firstWord(child: ChildProcess, running: Socket): Promise<void> {
+function startByBroker(): Started {
+  if (broker === undefined) {
+    loadServiceAddon();
+    throw new CryonetError(
+      'no_dataplane',
+      'only bin/cryonet starts a dataplane: run that, or give --dataplane-socket',
+    );
+  }
+  try {
+    return broker.startDataplane();
+  } catch (cause) {
+    const { code = '' } = cause as NodeJS.ErrnoException;
+    const gone = ['EPIPE', 'ECONNRESET'].includes(code);
+    const reason = gone
+      ? 'the broker, which starts it, has ended: start this node anew'
+      : `${code} from its start`;
+    throw new CryonetError('no_dataplane', reason, { cause });
+  }
+}
+
+/** Resolves when the dataplane says `running`. */
+function firstWord(pid: number, running: Socket): Promise<void> {
   return new Promise((resolve, reject) => {
     let said = '';
-    const fail = (code: number | null) => {
+    const fail = () => {
       clearTimeout(timer);
       const [, name, reason] = /^failed (\w+) (.*)\n$/.exec(said) ?? [];
       reject(
         name !== undefined && Object.hasOwn(errorCodes, name)
           ? new CryonetError(name as ErrorCode, reason)
-          : new CryonetError('no_dataplane', `the dataplane did not start (exit code ${code ?? 'none'})`),
+          : new CryonetError('no_dataplane', 'the dataplane did not start'),
       );
     };
     const timer = setTimeout(() => {
-      child.kill('SIGKILL');
-      fail(null);
+      try {
+        process.kill(pid, 'SIGKILL');
+      } catch {
+        // It has ended by itself.
+      }
+      fail();
     }, startTimeout);
-    child.once('error', () => fail(null));
-    // Not `exit`: only by `close` has everything that it said been read.
-    child.once('close', fail);
+    running.once('close', fail);
     running.setEncoding('utf8').on('data', (text: string) => {
       said = (said + text).slice(0, longestWord);
       if (said !== 'running\n') return;
       clearTimeout(timer);
-      child.removeListener('close', fail);
+      running.removeListener('close', fail);
       resolve();
     });
   });

@@ -3,6 +3,7 @@ import { Socket } from 'node:net';
 import { reasonOf } from '../../protocol/errors.ts';
 import type { Log } from '../../protocol/log.ts';
 import { loadServiceAddon } from '../../service/native.ts';
+import { broker } from './broker.ts';
 import type { Turns } from './names.ts';
 
 /** Milliseconds for each address but the last, so that the next one gets its turn. */
@@ -55,7 +56,7 @@ export async function markedConnection(
 
 function newSocket(family: number, mark: number, refused: (cause: unknown) => void): Socket {
   try {
-    return new Socket({ fd: loadServiceAddon().markedSocket(family, mark) });
+    return new Socket({ fd: broker?.markedSocket(family) ?? loadServiceAddon().markedSocket(family, mark) });
   } catch (cause) {
     const { code } = cause as { code?: string };
     if (code !== 'EPERM' && code !== 'addon_missing') throw cause;

@@ -9,6 +9,7 @@
 import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { mkdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { denialOf } from '../../protocol/denial.ts';
 import { CryonetError, reasonOf, systemError } from '../../protocol/errors.ts';
 import { Identities } from './identities.ts';
 import { createWhole, readIfThere, sweep, writeWhole } from './kept-files.ts';
@@ -73,7 +74,8 @@ export function openStateDirectory(
     };
   } catch (cause) {
     if (cause instanceof CryonetError) throw cause;
-    throw systemError(`--state-dir ${folder} cannot be used: ${reasonOf(cause)}`, cause);
+    const reason = `${reasonOf(cause)}${denialOf(cause, 'write there')}`;
+    throw systemError(`--state-dir ${folder} cannot be used: ${reason}`, cause);
   }
 }
 

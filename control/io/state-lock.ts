@@ -4,6 +4,7 @@
  */
 import { closeSync, constants, mkdirSync, openSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { denialOf } from '../../protocol/denial.ts';
 import { CryonetError, reasonOf, systemError } from '../../protocol/errors.ts';
 import { refuseForeign } from '../../protocol/own-folder.ts';
 import { loadServiceAddon } from '../../service/native.ts';
@@ -26,7 +27,8 @@ export function lockStateDirectory(folder: string): StateLock {
     descriptor = openSync(folder, constants.O_RDONLY | constants.O_DIRECTORY);
   } catch (cause) {
     if (cause instanceof CryonetError) throw cause;
-    throw systemError(`--state-dir ${folder} cannot be used: ${reasonOf(cause)}`, cause);
+    const reason = `${reasonOf(cause)}${denialOf(cause, 'write there')}`;
+    throw systemError(`--state-dir ${folder} cannot be used: ${reason}`, cause);
   }
   let open = true;
   const release = () => {

@@ -1,12 +1,13 @@
 /**
- * Compiles the two addons with the C compiler alone: `cryonet.node`, the dataplane's, and `service.node`, what both
- * processes need of the kernel. `node build.mjs [--optional] [--sanitize] [--arch x64|arm64] [--out DIR]`.
+ * Compiles what is native with the C compiler alone: the addons `cryonet.node`, the dataplane's, and `service.node`, what
+ * both processes need of the kernel; and `launch`, the program that starts them.
+ * `node build.mjs [--optional] [--sanitize] [--arch x64|arm64] [--out DIR]`.
  *
- * --optional: the root package's install script. Without a compiler it prints one line and exits 0: everything but
- *             the opening of a TUN device works without the addons.
- * --sanitize: second addons with AddressSanitizer and UndefinedBehaviorSanitizer, for the tests.
+ * --optional: the root package's install script. Without a compiler it prints one line and exits 0: `cryoc` and the
+ *             tests of what is not native work.
+ * --sanitize: the same once more with AddressSanitizer and UndefinedBehaviorSanitizer, for the tests.
  * --arch:     for another processor than this one, by a cross compiler.
- * --out:      puts both there, in place of the checkout's build folders.
+ * --out:      puts all of it there, in place of the checkout's build folders.
  *
  * CC names another compiler. The results are the same bytes wherever the sources lie. Each is renamed into place, so
  * that a process that has the old one mapped, or another build at the same time, is not disturbed.
@@ -34,14 +35,31 @@ const native = dirname(fileURLToPath(import.meta.url));
 const root = join(native, '../..');
 const compiler = process.env.CC || (arch === process.arch ? 'cc' : crossCompilers[arch]);
 
+const addon = ['-fPIC', '-shared', '-fvisibility=hidden'];
+const executable = ['-fPIE', '-pie'];
+
 /** `sources`: the folder that the compiler runs in; `shared`: further sources, as seen from there. */
-const addons = [
-  { name: 'cryonet', sources: join(native, 'src'), results: join(native, 'build'), shared: [] },
+const targets = [
   {
-    name: 'service',
+    name: 'cryonet.node',
+    kind: addon,
+    sources: join(native, 'src'),
+    results: join(native, 'build'),
+    shared: [],
+  },
+  {
+    name: 'service.node',
+    kind: addon,
     sources: join(root, 'service/native'),
     results: join(root, 'service/native/build'),
     shared: ['../../dataplane/native/src/binding.c'],
+  },
+  {
+    name: 'launch',
+    kind: executable,
+    sources: join(root, 'service/launch'),
+    results: join(root, 'service/launch/build'),
+    shared: ['../native/conceal.c', '../native/marked.c'],
   },
 ];
 
@@ -77,18 +95,18 @@ const sanitized = [
   '-fno-omit-frame-pointer',
 ];
 
-/** Returns why there is no addon, in one line, or undefined. */
-function build({ name, sources, results, shared }, headers) {
+/** Returns why it was not built, in one line, or undefined. */
+function build({ name, kind, sources, results, shared }, headers) {
   const target = options.out
     ? resolve(options.out)
     : join(results, `linux-${arch}${sanitize ? '-sanitize' : ''}`);
   mkdirSync(target, { recursive: true });
-  const output = join(target, `.${name}-${process.pid}.node`);
+  const output = join(target, `.${name}-${process.pid}`);
   const files = readdirSync(sources)
     .filter((file) => file.endsWith('.c'))
     .sort();
   const flags = [
-    ...['-std=c17', '-D_GNU_SOURCE', '-fPIC', '-shared', '-pthread', '-fvisibility=hidden'],
+    ...['-std=c17', '-D_GNU_SOURCE', '-pthread', ...kind],
     ...['-Wall', '-Wextra', `-ffile-prefix-map=${root}=.`],
     // A warning that a newer compiler invents must not take the addon from who only installs.
     ...(optional ? [] : ['-Werror']),
@@ -102,7 +120,7 @@ function build({ name, sources, results, shared }, headers) {
   if (error !== undefined)
     return `${compiler}: ${error.code === 'ENOENT' ? 'no such compiler' : error.message}`;
   if (status === 0) {
-    renameSync(output, join(target, `${name}.node`));
+    renameSync(output, join(target, name));
     return undefined;
   }
   rmSync(output, { force: true });
@@ -117,8 +135,8 @@ function buildAll() {
   if (compiler === undefined) return `no compiler known for ${arch}`;
   const headers = findHeaders();
   if (headers === undefined) return 'the headers of Node are not there';
-  for (const addon of addons) {
-    const reason = build(addon, headers);
+  for (const target of targets) {
+    const reason = build(target, headers);
     if (reason !== undefined) return reason;
   }
   return undefined;
@@ -126,7 +144,7 @@ function buildAll() {
 
 const reason = buildAll();
 if (reason !== undefined) {
-  const consequence = optional ? ': TUN devices cannot be opened until `npm run build` succeeds' : '';
+  const consequence = optional ? ': no node can be started until `npm run build` succeeds' : '';
   console.error(`cryonet: the native addon was not built (${reason})${consequence}`);
   process.exit(optional ? 0 : 1);
 }

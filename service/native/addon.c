@@ -4,6 +4,7 @@
 #include <sys/un.h>
 
 #include "binding.h"
+#include "broker.h"
 #include "conceal.h"
 #include "marked.h"
 #include "notify.h"
@@ -52,10 +53,34 @@ static napi_value conceal_process(napi_env env, napi_callback_info info) {
   return NULL;
 }
 
+/* askBroker(channel, request): { pid, descriptor }, 0 for what did not come */
+static napi_value ask_broker(napi_env env, napi_callback_info info) {
+  napi_value values[2];
+  uint32_t channel;
+  void *request;
+  size_t length;
+  int32_t pid;
+  int descriptor;
+  if (!binding_arguments(env, info, 2, values, NULL) || !binding_u32(env, values[0], &channel)) return NULL;
+  if (napi_get_buffer_info(env, values[1], &request, &length) != napi_ok) {
+    napi_throw_type_error(env, NULL, "not a buffer");
+    return NULL;
+  }
+  if (!broker_ask((int)channel, request, length, &pid, &descriptor)) {
+    return binding_throw(env, "asking the broker", errno);
+  }
+  napi_value answer;
+  napi_create_object(env, &answer);
+  napi_set_named_property(env, answer, "pid", binding_new_u32(env, (uint32_t)pid));
+  napi_set_named_property(env, answer, "descriptor", binding_new_u32(env, descriptor < 0 ? 0 : (uint32_t)descriptor));
+  return answer;
+}
+
 NAPI_MODULE_INIT() {
   binding_function(env, exports, "notify", notify, NULL);
   binding_function(env, exports, "markedSocket", new_marked_socket, NULL);
   binding_function(env, exports, "lock", lock, NULL);
   binding_function(env, exports, "conceal", conceal_process, NULL);
+  binding_function(env, exports, "askBroker", ask_broker, NULL);
   return exports;
 }

@@ -2,8 +2,8 @@
 #ifndef CRYONET_CONCEAL_H
 #define CRYONET_CONCEAL_H
 
-/* No core file, and no other process of this user may look into this one or trace it: keys and the token are in its
- * memory. Until execve(2); never fails. */
+/* From here on until execve(2) this process leaves no core file, and no other process of its user may read its memory or
+ * trace it, ptrace(2). Keys and the token are there. */
 void conceal(void);
 
 #endif

@@ -17,21 +17,20 @@ import { type TestContext, test } from 'node:test';
 
 const root = join(import.meta.dirname, '../..');
 
-const names = ['cryonet.node', 'service.node'];
+const names = ['cryonet.node', 'launch', 'service.node'];
 
-/** The newest version of glibc that the addon may need: Debian 12, Ubuntu 22.04 and RHEL 9 have it. */
+/** The newest version of glibc that any of them may need: Debian 12, Ubuntu 22.04 and RHEL 9 have it. */
 const newestGlibc = [2, 34];
 
-test('the build leaves two addons that load and need no glibc newer than 2.34', (t) => {
-  const { build, addons } = copy(t);
+test('the build leaves two addons that load and a program that runs, and none needs a glibc newer than 2.34', (t) => {
+  const { build, addons, launch } = copy(t);
   assert.deepEqual(build(), { status: 0, lines: [] });
-  for (const addon of addons) {
-    assert.doesNotThrow(() => process.dlopen({ exports: {} }, addon));
-    needsOldGlibc(addon);
-  }
+  for (const addon of addons) assert.doesNotThrow(() => process.dlopen({ exports: {} }, addon));
+  assert.match(spawnSync(launch, { encoding: 'utf8' }).stderr, /^usage: launch /);
+  for (const result of [...addons, launch]) needsOldGlibc(result);
 });
 
-test('the addons are the same bytes, whatever the folder and the umask, and leave nothing else in it', (t) => {
+test('the results are the same bytes, whatever the folder and the umask, and leave nothing else in it', (t) => {
   const outcomes = [0o022, 0o077].map((mask) => {
     const { folder, build } = copy(t);
     const out = join(folder, 'some/where');
@@ -50,7 +49,7 @@ test('the addons are the same bytes, whatever the folder and the umask, and leav
 const foreign = { arch: 'arm64', compiler: 'aarch64-linux-gnu-gcc', machine: 183 };
 const noCross = spawnSync(foreign.compiler, ['--version']).status !== 0 && 'needs aarch64-linux-gnu-gcc';
 
-test('the addons of another processor are made by a cross compiler', { skip: noCross }, (t) => {
+test('those of another processor are made by a cross compiler', { skip: noCross }, (t) => {
   const { folder, build } = copy(t);
   const out = join(folder, 'out');
   assert.deepEqual(build({ CC: '' }, '--arch', foreign.arch, '--out', out), { status: 0, lines: [] });
@@ -99,7 +98,7 @@ test('without a compiler an installation goes on after one line, a build fails',
   const optional = build({ CC: '/nowhere/cc' }, '--optional');
   assert.deepEqual(optional, {
     status: 0,
-    lines: [`${missing}: TUN devices cannot be opened until \`npm run build\` succeeds`],
+    lines: [`${missing}: no node can be started until \`npm run build\` succeeds`],
   });
   assert.deepEqual(build({ CC: '/nowhere/cc' }), { status: 1, lines: [missing] });
   assert(!addons.some((addon) => existsSync(addon)));
@@ -134,15 +133,15 @@ function run(script: string) {
   return spawnSync(process.execPath, ['--input-type=module', '--eval', script], { encoding: 'utf8' });
 }
 
-function needsOldGlibc(addon: string): void {
-  const { stdout } = spawnSync('objdump', ['-T', addon], { encoding: 'utf8' });
+function needsOldGlibc(result: string): void {
+  const { stdout } = spawnSync('objdump', ['-T', result], { encoding: 'utf8' });
   const versions = [...stdout.matchAll(/GLIBC_(\d+)\.(\d+)/g)].map(([, major, minor]) => [
     Number(major),
     Number(minor),
   ]);
-  assert(versions.length > 0, addon);
+  assert(versions.length > 0, result);
   for (const [major = 0, minor = 0] of versions) {
-    assert(major === newestGlibc[0] && minor <= newestGlibc[1]!, `${addon} needs glibc ${major}.${minor}`);
+    assert(major === newestGlibc[0] && minor <= newestGlibc[1]!, `${result} needs glibc ${major}.${minor}`);
   }
 }
 
@@ -180,5 +179,6 @@ function copy(t: TestContext) {
     );
     return { status, lines: stderr.split('\n').filter((line) => line !== '') };
   };
-  return { folder, addons, build };
+  const launch = join(folder, `service/launch/build/linux-${process.arch}/launch`);
+  return { folder, addons, launch, build };
 }
