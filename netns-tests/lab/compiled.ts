@@ -9,7 +9,18 @@ export async function buildTool(
   name: 'frame' | 'gso' | 'hop' | 'no-ipv6' | 'refuse',
 ): Promise<string> {
   const tool = join(lab.directory, name);
-  const source = join(import.meta.dirname, `${name}.c`);
-  await shell`cc -std=c17 -D_GNU_SOURCE -O1 -Wall -Wextra -Werror -o ${tool} ${source}`;
+  await compile(name, tool);
   return tool;
+}
+
+/** The same for a library, `<name>.so` of the folder. */
+export async function buildLibrary(name: 'clock', folder: string): Promise<string> {
+  const library = join(folder, `${name}.so`);
+  await compile(name, library, '-shared', '-fPIC');
+  return library;
+}
+
+async function compile(name: string, result: string, ...options: readonly string[]): Promise<void> {
+  const source = join(import.meta.dirname, `${name}.c`);
+  await shell`cc -std=c17 -D_GNU_SOURCE -O1 -Wall -Wextra -Werror ${options} -o ${result} ${source}`;
 }
