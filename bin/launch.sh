@@ -11,7 +11,7 @@ shift
 : "${NODE_COMPILE_CACHE:=$root/node_modules/.cache/cryonet}"
 export NODE_COMPILE_CACHE
 # A small young generation and one helper thread: 17 MB less for each node, nothing lost that was measured.
-set -- "$node" --disable-warning=ExperimentalWarning --max-semi-space-size=1 --v8-pool-size=1 "$root/$program" "$@"
+set -- "$node" --disable-warning=ExperimentalWarning --max-semi-space-size=1 --max-old-space-size=512 --v8-pool-size=1 "$root/$program" "$@"
 # Whoever starts them, the two processes of a node have few privileges.
 case $program in
   control/*) role=control ;;

@@ -41,6 +41,8 @@ export interface NeighborShellOptions {
   readonly take: (event: MeshEvent) => void;
   /** Whether a message of so many bytes may be decoded. */
   readonly admit: (channel: Channel, bytes: number) => boolean;
+  /** Somebody who is no neighbor was refused; the cause is one of few words. */
+  readonly refused: (cause: string) => void;
   readonly warnings: Warnings;
 }
 
@@ -72,7 +74,10 @@ export class NeighborShell {
         admit: (client) => this.#admit(client),
         unwanted: ({ id }, refusal) => options.take({ type: 'refused', by: id, refusal }),
         neighbor: (socket, proven) => this.#neighborUp(socket, proven, undefined),
+        crowded: () => options.refused('connections'),
         refused: ({ host: address, port }, cause) => {
+          const misdeed = misdeedOf(cause);
+          if (misdeed !== undefined) options.refused(misdeed);
           const level = quietly.has(cause.code) ? 'debug' : 'warn';
           log[level]('neighbor refused', { address, port, reason: this.#explain(cause) });
         },
@@ -187,7 +192,7 @@ export class NeighborShell {
   #newClient(target: string): BootstrapClient {
     let shown: string | undefined;
     const { checkInterval } = this.#options.config;
-    const { judge, take, log } = this.#options;
+    const { judge, take, log, refused } = this.#options;
     const events: ClientEvents = {
       judge,
       neighbor: (socket, proven) => {
@@ -199,6 +204,8 @@ export class NeighborShell {
         client.error = reason;
         if (isAtRest(cause)) return;
         if (cause instanceof Unwanted) take({ type: 'claim', id: cause.server.id, key: cause.server.key });
+        const misdeed = misdeedOf(cause);
+        if (misdeed !== undefined) refused(misdeed);
         const refuser = cause instanceof Refused ? cause.server : undefined;
         if (refuser !== undefined)
           take({ type: 'refused', by: refuser.id, refusal: (cause as Refused).refusal });
@@ -212,6 +219,13 @@ export class NeighborShell {
     const client = new BootstrapClient(target, this.#options.local, checkInterval, events, this.#outgoing);
     return client;
   }
+}
+
+/** What the other side of a handshake is refused for; undefined where it only went away, or refused us as nodes do. */
+function misdeedOf(cause: CryonetError): string | undefined {
+  if (!(cause instanceof Refused)) return cause.code === 'connection_closed' ? undefined : cause.code;
+  // A node says nothing but this one without a proof.
+  return cause.server === undefined && cause.code !== 'wrong_token' ? 'unproven' : undefined;
 }
 
 /** The epoch of a neighbor after a message. A node that takes a later epoch sends its own record, alone or as the first of

@@ -4,6 +4,7 @@
  */
 import { byClock, steadyNow } from '../protocol/clock.ts';
 import type { Log } from '../protocol/log.ts';
+import { Refusals } from '../protocol/refusals.ts';
 import type { StatusReport, Warning } from '../protocol/status.ts';
 import { version } from '../protocol/version.ts';
 import { inOrder, Warnings } from '../protocol/warnings.ts';
@@ -43,6 +44,7 @@ export class ControlShell {
   /** Called after each event, and after each change of the warnings. */
   readonly #changed: () => void;
   readonly #warnings: Warnings;
+  readonly #refused = new Refusals();
   #alone: AloneWarning | undefined;
   #timer: NodeJS.Timeout | undefined;
   #stopped = false;
@@ -104,6 +106,7 @@ export class ControlShell {
       admit: (channel, bytes) => this.#admit(channel, bytes),
       judge: ({ id, key }) => judge(this.#mesh, id, key),
       take: (event) => this.#take(event),
+      refused: (cause) => this.#refused.count(cause),
       warnings: this.#warnings,
     });
   }
@@ -167,7 +170,7 @@ export class ControlShell {
       bootstrap: this.#neighbors.bootstrap,
       neighbors: neighborStatuses(this.#mesh),
       peers: peerStatuses(this.#mesh, stats.links, (at) => byClock(at - performance.timeOrigin)),
-      refused: stats.refused ?? {},
+      refused: { ...this.#refused.list(), ...stats.refused },
       warnings: this.#allWarnings(),
     };
   }

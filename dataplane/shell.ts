@@ -15,6 +15,7 @@ import type {
 import { dataplaneVersion } from '../protocol/dataplane.ts';
 import { CryonetError } from '../protocol/errors.ts';
 import type { Log } from '../protocol/log.ts';
+import { Refusals } from '../protocol/refusals.ts';
 import { Warnings } from '../protocol/warnings.ts';
 import { ConnectionShell } from './connection-shell.ts';
 import { leastMtu } from './core/agreed-mtu.ts';
@@ -27,7 +28,6 @@ import {
   nextDeadline,
   step,
 } from './core/link.ts';
-import { Refusals } from './core/refusals.ts';
 import { isRelayed, pairOf, reportOf } from './core/report.ts';
 import { DirectShell } from './direct-shell.ts';
 import { type EngineFactory, EngineShell, interfaceMtu } from './engine-shell.ts';
@@ -94,9 +94,15 @@ export class DataplaneShell {
     });
     this.#tunWatch = new TunWatch(options.tuns, this.#warnings);
     this.#detours = new Detours(this.#warnings);
-    this.#interfaces = new Interfaces(options.tuns, options.log, this.#warnings, (peer, reason) => {
-      this.#direct.forget(peer);
-      this.#take({ type: 'interface-failed', peer, reason });
+    this.#interfaces = new Interfaces({
+      tuns: options.tuns,
+      log: options.log,
+      warnings: this.#warnings,
+      lost: (peer, reason) => {
+        this.#direct.forget(peer);
+        this.#take({ type: 'interface-failed', peer, reason });
+      },
+      refused: (cause) => this.#refused.count(cause),
     });
     this.#engine = new EngineShell({
       open: options.openEngine,

@@ -1,16 +1,14 @@
 /** Who sends to a node's port without being a peer. */
 import assert from 'node:assert/strict';
-import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Capture } from './lab/capture.ts';
 import { dropsOfPath, onPath } from './lab/direct.ts';
 import type { Lab } from './lab/lab.ts';
 import { farEnd } from './lab/mesh.ts';
-import type { Namespace } from './lab/namespace.ts';
 import { CryonetNode } from './lab/node.ts';
 import { ping } from './lab/ping.ts';
 import { story } from './lab/story.ts';
-import { datagramsTo } from './lab/stranger.ts';
+import { datagramsTo, resend } from './lab/stranger.ts';
 import { lan } from './lab/topology.ts';
 import { Train } from './lab/train.ts';
 import { waitFor } from './lab/wait.ts';
@@ -30,16 +28,6 @@ async function withStranger(lab: Lab) {
   return { a, b, m: hosts[2]!, there: farEnd(link) };
 }
 
-async function resend(
-  from: Namespace,
-  to: CryonetNode,
-  file: string,
-  datagrams: readonly Buffer[],
-): Promise<void> {
-  writeFileSync(file, JSON.stringify(datagrams.map((datagram) => datagram.toString('hex'))));
-  await from.$`${[...stranger, 'resend', to.namespace.address, '2333', file]}`;
-}
-
 story(
   'records that are sent again, or changed, are counted and change nothing',
   ['tcpdump', 'ping'],
@@ -49,8 +37,8 @@ story(
     const { received } = await ping(a.namespace, there, { count: 110, interval: 0.01, size: 200 });
     assert.equal(received, 110);
     const end = Buffer.from('ff the last to be captured');
-    const file = join(lab.directory, 'datagrams.json');
-    await resend(m, b, file, [end]);
+    const port = [b.namespace.address, 2333] as const;
+    await resend(m, port, [end]);
     await capture.holds(end);
     const records = datagramsTo(b.namespace.address, 2333, await capture.stop()).filter(
       (datagram) => datagram[0]! >= 192 && datagram.length > 200,
@@ -76,7 +64,7 @@ story(
     const before = await b.peer('a');
     const train = Train.start(a.namespace, there);
     await train.arrives();
-    await resend(m, b, file, [...records, ...forged, ...unknown, ...short]);
+    await resend(m, port, [...records, ...forged, ...unknown, ...short]);
     const after = await waitFor(
       'what was sent to be counted',
       5_000,

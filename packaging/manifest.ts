@@ -57,7 +57,7 @@ export interface Parts {
 const files = join(import.meta.dirname, 'files');
 
 /** The same in bin/launch.sh. */
-export const nodeFlags = ['--max-semi-space-size=1', '--v8-pool-size=1'];
+export const nodeFlags = ['--max-semi-space-size=1', '--max-old-space-size=512', '--v8-pool-size=1'];
 
 export const archNames = {
   deb: { x64: 'amd64', arm64: 'arm64' },

@@ -129,7 +129,7 @@ export const statusReport = z.object({
     }),
   ),
   peers: z.array(peerStatus),
-  /** What the dataplane refused. */
+  /** What control refused of others than neighbors, and what the dataplane refused of peers. */
   refused: z.optional(refusedCounts),
   /** Of control and of the dataplane. */
   warnings: z.optional(z.array(warning)),

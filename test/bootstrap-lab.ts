@@ -1,6 +1,5 @@
 /** A bootstrap server on loopback, and clients of all kinds. */
 import assert from 'node:assert/strict';
-import { generateKeyPairSync } from 'node:crypto';
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import type { TestContext } from 'node:test';
@@ -18,16 +17,14 @@ import type { Outgoing } from '../control/io/outgoing.ts';
 import type { CryonetError } from '../protocol/errors.ts';
 import { subprotocol } from '../protocol/handshake.ts';
 import type { NeighborMessage } from '../protocol/signaling.ts';
+import { newIdentity } from './identity.ts';
 import { waitFor } from './native/wait.ts';
 
 const keys = new Map(['token', 'another'].map((each) => [each, tokenKey(each)]));
 export const alive = { type: 'alive', digest: new Uint8Array(8), ask: [] } satisfies NeighborMessage;
 
 export function local(id: string, token = 'token'): Local {
-  const { privateKey, publicKey } = generateKeyPairSync('ed25519');
-  const x = publicKey.export({ format: 'jwk' }).x!;
-  const identity = { privateKey, publicKey: new Uint8Array(Buffer.from(x, 'base64url')) };
-  return { id, epoch: 1_764_000_000_000, identity, tokenKey: keys.get(token)! };
+  return { id, epoch: 1_764_000_000_000, identity: newIdentity(), tokenKey: keys.get(token)! };
 }
 
 export interface Served {

@@ -4,6 +4,7 @@ import { Duplex } from 'node:stream';
 import { type TestContext, test } from 'node:test';
 import { WebSocket } from 'ws';
 import { openBootstrapServer } from '../control/io/bootstrap-server.ts';
+import { Guesses } from '../control/io/guesses.ts';
 import type { Proven } from '../control/io/handshake.ts';
 import { maxWebSocketFrame, NeighborSocket } from '../control/io/neighbor-socket.ts';
 import { maxOfSource, maxUnproven, sourceOf, Unproven } from '../control/io/unproven.ts';
@@ -274,6 +275,25 @@ test('a neighbor that does not read is dropped, with a bounded backlog', async (
   for (; ends.length === 0 && sent < 2000; sent++) neighbor.send(big);
   assert.match(ends[0]?.message ?? '', /does not read/);
   assert.ok(sent * 32_768 < 12 * 1024 * 1024, `${sent} messages`);
+});
+
+test('who guesses the token is paced by source, and others of the same address are let in, a little later', async (context) => {
+  const guesses = new Guesses();
+  assert.equal(guesses.pauseOf('a', 0), 0);
+  guesses.wrong('a', 0);
+  assert.deepEqual([guesses.pauseOf('a', 9999), guesses.pauseOf('b', 1)], [500, 0]);
+  assert.equal(guesses.pauseOf('a', 10_000), 0);
+  for (let i = 0; i < 1024; i++) guesses.wrong(`source ${i}`, 1);
+  assert.equal(guesses.pauseOf('a', 2), 0, 'as many sources are remembered as there is room for');
+
+  const served = await serve(context);
+  await assert.rejects(join(context, served, local('guesser', 'another')), { code: 'wrong_token' });
+  const start = performance.now();
+  await join(context, served);
+  assert.ok(performance.now() - start >= 1000, 'both messages wait');
+  const elsewhere = performance.now();
+  await join(context, served, local('other'), '127.0.0.2');
+  assert.ok(performance.now() - elsewhere < 500);
 });
 
 test('three hundred neighbors at one server: only those in the middle of a handshake are counted', async (context) => {

@@ -125,6 +125,7 @@ test('an ID chosen for the name of another node’s interface does not get it: n
   await pairs.link(a, victim);
   await pairs.link(a, twin);
   assert.deepEqual([nameOf(a, victim), nameOf(a, twin)], [first, ofTwin]);
+  assert.deepEqual((await a.shell.request('stats', {})).refused, { name: 1 });
   for (const { id } of [victim, twin]) await a.shell.request('remove', { peer: id });
   await pairs.link(a, twin);
   assert.equal(nameOf(a, twin), ofTwin, 'the victim is away, its name is not given away');
@@ -134,6 +135,7 @@ test('an ID chosen for the name of another node’s interface does not get it: n
   pairs.displaced.add(twin.id);
   await pairs.link(late, twin);
   assert.equal(nameOf(late, twin), ofTwin, 'control remembers whose the name is');
+  assert.deepEqual((await late.shell.request('stats', {})).refused, { name: 1 });
   pairs.displaced.delete(twin.id);
   await late.shell.request('remove', { peer: twin.id });
   await pairs.link(late, twin);

@@ -3,7 +3,6 @@ import {
   createHash,
   createHmac,
   createPublicKey,
-  generateKeyPairSync,
   hkdfSync,
   randomBytes,
   scryptSync,
@@ -25,17 +24,10 @@ import { CryonetError } from '../protocol/errors.ts';
 import { type Hello, helloMessage, proofMessage, refuseCodes } from '../protocol/handshake.ts';
 import { encode } from '../protocol/msgpack.ts';
 import { parse } from '../protocol/schema.ts';
+import { newIdentity } from './identity.ts';
 
 const token = 'correct horse battery staple';
 const keys = new Map([token, 'another token', ''].map((each) => [each, tokenKey(each)]));
-
-function newIdentity(): Identity {
-  const { privateKey, publicKey } = generateKeyPairSync('ed25519');
-  return {
-    privateKey,
-    publicKey: new Uint8Array(Buffer.from(publicKey.export({ format: 'jwk' }).x!, 'base64url')),
-  };
-}
 
 function local(id: string, secret = token): Local {
   return { id, epoch: 1_764_000_000_000, identity: newIdentity(), tokenKey: keys.get(secret)! };

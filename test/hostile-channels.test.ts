@@ -28,7 +28,7 @@ test('a datachannel that nobody asked for ends its connection, and nobody else n
   t.after(() => clearInterval(honest));
   for (let round = 0; round < 3; round++) {
     const peers = await Promise.all(Array.from({ length: 6 }, () => linkTo(victim)));
-    for (const peer of peers) for (let i = 0; i < 6; i++) flood(peer, i);
+    for (const peer of peers) peer.floodInBand();
     await waitFor('the end of every hostile connection', () => peers.every((peer) => peer.isOver), 10_000);
     for (const peer of peers) peer.close();
   }
@@ -44,16 +44,6 @@ async function linkTo(victim: RemoteEngine): Promise<HostilePeer> {
   await peer.offerTo(victim.connect({ route: 'shared', iceServers: [] }, eventsFor(peer)));
   await waitFor('a hostile connection', () => peer.isOpen, 10_000);
   return peer;
-}
-
-/** More messages than the library's queue takes; most of them long. */
-function flood(peer: HostilePeer, i: number): void {
-  const channel = peer.openInBand(`unexpected ${i}`);
-  const [length, count] = i % 2 === 0 ? [60_000, 100] : [1, 1500];
-  const bytes = new Uint8Array(length);
-  channel?.onOpen(() => {
-    for (let i = 0; i < count; i++) if (!peer.send(channel, bytes)) return;
-  });
 }
 
 function rssOf(pid: number): number {

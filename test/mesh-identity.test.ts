@@ -39,6 +39,9 @@ function accept(simulation: Simulation, node: SimulatedNode, id: string): void {
   simulation.happen(node, { type: 'pins', kept: node.pins });
 }
 
+const refusedBy = ({ mesh }: SimulatedNode, neighbor: string) =>
+  Object.fromEntries(mesh.accounts.get(neighbor)?.refused ?? []);
+
 const isLinked = (a: SimulatedNode, b: SimulatedNode) => () => linked(a, b);
 
 suite('a node that was installed again', () => {
@@ -209,6 +212,7 @@ suite('one ID for a key', () => {
     );
     const said = node.notices.filter((line) => line.startsWith('warn node refused'));
     assert.equal(said.length, 1);
+    assert.deepEqual(refusedBy(node, 'n2'), { key_in_use: 1999 });
     simulation.pass(minute);
     const [line] = hand(simulation, node, 'n2', entryOf('x9', 'thief', 2 ** 50));
     assert.ok(line?.type === 'notice' && line.fields.leftOut === 1998, JSON.stringify(line));
@@ -258,6 +262,7 @@ test('who makes keys for the IDs of others without end is said in eight warnings
   }
   assert.equal([...node.warnings.keys()].filter((key) => key.startsWith('identity')).length, 8);
   assert.equal(notices().length, 1);
+  assert.deepEqual(refusedBy(node, 'n2'), { identity_mismatch: 50 * 11 });
   simulation.happen(node, { type: 'claim', id: 'n11', key: keyOf('installed again') });
   assert.ok(node.warnings.has('identity n11'), 'what was proved counts more than what was told');
   assert.equal(node.mesh.disputes.size, 8);
@@ -271,4 +276,7 @@ test('records of our own ID without a signature that holds are nothing to say a 
   const node = nodeOf(simulation, 'n1');
   const forged = { ...entryOf('n1', 'thief'), signature: new Uint8Array(64) };
   for (let i = 0; i < 100; i++) assert.deepEqual(hand(simulation, node, 'n2', forged), []);
+  assert.deepEqual(refusedBy(node, 'n2'), { forged: 100 });
+  hand(simulation, node, 'n2', entryOf('n1', 'thief'));
+  assert.deepEqual(refusedBy(node, 'n2'), { forged: 100, id_in_use: 1 });
 });

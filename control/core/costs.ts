@@ -6,6 +6,7 @@
  * When 300 nodes join at once through one neighbor, a node hears from it 600 floods, 300 records and as many again in
  * lists, within seconds. The bounds are several times that.
  */
+import type { RefuseCode } from '../../protocol/handshake.ts';
 import type { Channel } from './events.ts';
 import { type Quotas, within } from './quotas.ts';
 import type { Mesh, Turn } from './state.ts';
@@ -44,8 +45,15 @@ const budgets = {
 type Kind = keyof typeof budgets;
 
 /** And what is refused for another reason: a signature that does not hold, starts of one node that follow too soon, offers
- *  of one peer (`answers.ts`). */
-type Cause = Kind | 'forged' | 'starts' | 'offers';
+ *  of one peer (`answers.ts`); a record of an ID that another key has, of a key that has another ID, of our own ID by
+ *  another key, and of one node more than there is room for. The words are those of a handshake where that has one. */
+type Cause =
+  | Kind
+  | 'forged'
+  | 'starts'
+  | 'offers'
+  | Extract<RefuseCode, 'identity_mismatch' | 'key_in_use' | 'id_in_use'>
+  | 'nodes';
 
 export interface Account {
   readonly spent: Quotas;

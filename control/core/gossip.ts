@@ -79,15 +79,16 @@ export function receiveMembers(
 export function takeRecord(turn: Turn, entry: MemberEntry, teller: string, channel: Channel): void {
   const { mesh, env } = turn;
   const { outcome, id, apart = 0 } = learn(mesh.membership, entry, entry.age, env, teller);
+  const payer = mesh.neighbors.get(channel)?.id ?? teller;
   switch (outcome) {
     case 'new':
     case 'newer': {
       const isTooSoon = !within(mesh.quotas, `starts ${id}`, startsAtOnce, startsWindow, env.now);
-      if (isTooSoon) refuse(mesh, mesh.neighbors.get(channel)?.id ?? teller, 'starts', env.now);
+      if (isTooSoon) refuse(mesh, payer, 'starts', env.now);
       const member = mesh.membership.members.get(id)!;
       const link = ensureLink(turn, id);
       if (link !== undefined) {
-        if (outcome === 'new') link.introducer = mesh.neighbors.get(channel)?.id ?? teller;
+        if (outcome === 'new') link.introducer = payer;
         link.failures = 0;
         link.denied = false;
         for (const attempt of [...link.attempts.values()]) {
@@ -125,24 +126,30 @@ export function takeRecord(turn: Turn, entry: MemberEntry, teller: string, chann
       mesh.news.get(id)?.add(teller);
       return;
     case 'conflict':
-      if (id === mesh.self.id) meetTwin(turn, readRecord(entry)!.key, teller);
-      else if (givesWay(turn, id)) {
+      if (id === mesh.self.id) {
+        refuse(mesh, payer, 'id_in_use', env.now);
+        meetTwin(turn, readRecord(entry)!.key, teller);
+      } else if (givesWay(turn, id)) {
         exile(turn, id);
         takeRecord(turn, entry, teller, channel);
-      } else tellOfOther(turn, entry, id, teller);
+      } else tellOfOther(turn, entry, id, teller, payer);
       return;
     case 'second':
+      refuse(mesh, payer, 'key_in_use', env.now);
       refuseSecond(turn, id, teller);
       return;
     case 'full':
+      refuse(mesh, payer, 'nodes', env.now);
       limitedNotice(turn, 'too many nodes: one more was not taken in', { peer: id, by: teller });
   }
 }
 
 /** Nodes that do not know yet that a node was installed again still tell of its former key. */
-function tellOfOther(turn: Turn, entry: MemberEntry, id: string, teller: string): void {
+function tellOfOther(turn: Turn, entry: MemberEntry, id: string, teller: string, payer: string): void {
+  const { mesh, env } = turn;
   const key = hex(readRecord(entry)!.key);
-  if (isFormer(turn.mesh.membership.pins, id, key) && teller !== id) return;
+  if (isFormer(mesh.membership.pins, id, key) && teller !== id) return;
+  refuse(mesh, payer, 'identity_mismatch', env.now);
   dispute(turn, id, key, teller, entry, entry.age);
 }
 

@@ -13,10 +13,11 @@ import {
 } from '../../protocol/handshake.ts';
 import { formatHostPort, type HostPort } from '../core/address.ts';
 import { broker } from './broker.ts';
+import { Guesses } from './guesses.ts';
 import type { Proven } from './handshake.ts';
 import { isSelf, type Local, refusal, ServerHandshake } from './handshake.ts';
 import { maxWebSocketFrame, shakeHands } from './neighbor-socket.ts';
-import { farEnd, Unproven } from './unproven.ts';
+import { farEnd, sourceOf, Unproven } from './unproven.ts';
 
 export interface ServerEvents {
   /** Decides why a proven client is refused; undefined if it becomes a neighbor. */
@@ -52,6 +53,7 @@ export async function openBootstrapServer(
     handleProtocols: (offered) => (offered.has(subprotocol) ? subprotocol : false),
   });
   const unproven = new Unproven((source) => events.crowded?.(source));
+  const guesses = new Guesses();
   server.on('connection', (socket) => unproven.add(socket));
   server.on('request', (_request, response) => {
     response.writeHead(426, { Upgrade: 'websocket', 'Content-Type': 'text/plain' });
@@ -66,15 +68,15 @@ export async function openBootstrapServer(
       return;
     }
     const from = farEnd(request.socket);
+    const source = sourceOf(from.host);
     sockets.handleUpgrade(request, socket, head, (client) => {
       client.on('error', () => client.terminate());
-      greet(client, local, events).then(
+      greet(client, local, events, () => guesses.pauseOf(source, performance.now())).then(
         () => unproven.proved(request.socket),
         (error: unknown) => {
-          events.refused(
-            from,
-            error instanceof CryonetError ? error : new CryonetError('internal', reasonOf(error)),
-          );
+          const cause = error instanceof CryonetError ? error : new CryonetError('internal', reasonOf(error));
+          if (cause.code === 'wrong_token') guesses.wrong(source, performance.now());
+          events.refused(from, cause);
         },
       );
     });
@@ -91,11 +93,17 @@ export async function openBootstrapServer(
   };
 }
 
-async function greet(client: WebSocket, local: Local, events: ServerEvents): Promise<void> {
+async function greet(
+  client: WebSocket,
+  local: Local,
+  events: ServerEvents,
+  pause: () => number,
+): Promise<void> {
   const farewell = ({ code }: CryonetError) =>
     refuseCodes.some((known) => known === code) ? refusal(code as RefuseCode) : undefined;
   const handshake = new ServerHandshake(local);
-  const { proven, last, refusal: unwanted } = await shakeHands(client, handshake, undefined, farewell);
+  const reception = { farewell, pause };
+  const { proven, last, refusal: unwanted } = await shakeHands(client, handshake, undefined, reception);
   if (isSelf(local, proven.peer) || unwanted !== undefined) {
     client.send(last!);
     client.close(4003, unwanted?.code ?? 'self_connection');

@@ -59,7 +59,11 @@ export class Listening {
 
   async #listen(): Promise<void> {
     const { config, local, warnings } = this.#options;
-    const events = { ...this.#options.events, crowded: (source: string) => this.#crowded(source) };
+    const crowded = (source: string) => {
+      this.#options.events.crowded?.(source);
+      this.#crowded(source);
+    };
+    const events = { ...this.#options.events, crowded };
     const server = await openBootstrapServer(config.listen, config.tls, local, events, config.listenSource);
     if (this.#closed) {
       server.close();

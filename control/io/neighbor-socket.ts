@@ -33,16 +33,26 @@ export interface Handshake {
   receive(frame: Uint8Array): { send?: Uint8Array; proven?: Proven; refusal?: Refusal | undefined };
 }
 
-/** Runs a handshake over an open socket. If it fails, sends the message that `farewell` makes of the cause, if any, closes
- *  the socket and rejects with the cause. */
+/** How a server receives clients. */
+export interface Reception {
+  /** The last message to a client whose handshake fails for that cause, if any. */
+  farewell(cause: CryonetError): Uint8Array | undefined;
+  /** Milliseconds that a message waits until it is looked at. */
+  pause(): number;
+}
+
+/** Runs a handshake over an open socket. If it fails, closes the socket, after the last message of a server, and rejects
+ *  with the cause. */
 export function shakeHands(
   socket: WebSocket,
   handshake: Handshake,
   first: Uint8Array | undefined,
-  farewell?: (cause: CryonetError) => Uint8Array | undefined,
+  reception?: Reception,
 ): Promise<{ proven: Proven; last: Uint8Array | undefined; refusal: Refusal | undefined }> {
   return new Promise((resolve, reject) => {
+    let isOver = false;
     const finish = (settle: () => void) => {
+      isOver = true;
       clearTimeout(timer);
       socket.removeAllListeners('message');
       socket.removeListener('close', onClose);
@@ -53,7 +63,7 @@ export function shakeHands(
         thrown instanceof CryonetError
           ? thrown
           : new CryonetError('bad_message', reasonOf(thrown), { cause: thrown });
-      const last = farewell?.(cause);
+      const last = reception?.farewell(cause);
       if (last !== undefined) socket.send(last);
       socket.close(4003, cause.code);
       finish(() => reject(cause));
@@ -65,7 +75,8 @@ export function shakeHands(
       handshakeTimeout,
     );
     socket.on('close', onClose);
-    socket.on('message', (received: Buffer, isBinary: boolean) => {
+    const take = (received: Buffer, isBinary: boolean) => {
+      if (isOver) return;
       try {
         if (!isBinary) throw new CryonetError('bad_message', 'a text message');
         const { send, proven, refusal } = handshake.receive(received);
@@ -74,6 +85,11 @@ export function shakeHands(
       } catch (error) {
         fail(error);
       }
+    };
+    socket.on('message', (received: Buffer, isBinary: boolean) => {
+      const wait = reception?.pause() ?? 0;
+      if (wait === 0) take(received, isBinary);
+      else setTimeout(take, wait, received, isBinary);
     });
     if (first !== undefined) socket.send(first);
   });

@@ -14,13 +14,23 @@ import { type Seen, Upkeep } from './upkeep.ts';
 /** Names remembered of peers that are gone. */
 const maxRemembered = 4096;
 
+export interface InterfacesOptions {
+  readonly tuns: TunFactory;
+  readonly log: Log;
+  readonly warnings: Warnings;
+  /** An interface could not be opened, or somebody deleted it. */
+  readonly lost: (peer: string, reason: string) => void;
+  /** A peer did not get what its ID asks for; the cause is one of few words. */
+  readonly refused: (cause: string) => void;
+}
+
 export class Interfaces {
   /** Names of all of them. */
   readonly names = new Set<string>();
   readonly #tuns: TunFactory;
   readonly #log: Log;
-  /** An interface could not be opened, or somebody deleted it. */
-  readonly #lost: (peer: string, reason: string) => void;
+  readonly #lost: InterfacesOptions['lost'];
+  readonly #refused: InterfacesOptions['refused'];
   readonly #warnings: Warnings;
   readonly #devices = new Map<string, Device>();
   /** Of each of them. */
@@ -31,11 +41,12 @@ export class Interfaces {
   /** Whose first name is for another, that came before. */
   readonly #displaced = new Set<string>();
 
-  constructor(tuns: TunFactory, log: Log, warnings: Warnings, lost: (peer: string, reason: string) => void) {
+  constructor({ tuns, log, warnings, lost, refused }: InterfacesOptions) {
     this.#tuns = tuns;
     this.#log = log;
     this.#warnings = warnings;
     this.#lost = lost;
+    this.#refused = refused;
   }
 
   /** Whether the first name of the peer’s next interface is another peer’s, which had it before this process. */
@@ -50,7 +61,9 @@ export class Interfaces {
     const outer = new OuterPackets(udpPort);
     const start = config.packetInformation ? packetInformationSize : 0;
     const wanted = config.autoInterfaceName ? [''] : interfaceNames(config.interfacePrefix, peer);
-    const names = this.#displaced.has(peer) && wanted.length > 1 ? wanted.slice(1) : wanted;
+    const isDisplaced = this.#displaced.has(peer) && wanted.length > 1;
+    if (isDisplaced) this.#refused('name');
+    const names = isDisplaced ? wanted.slice(1) : wanted;
     const options = {
       alias: peer,
       mtu,
@@ -81,8 +94,10 @@ export class Interfaces {
     const [name = '', ...others] = names;
     try {
       const owner = this.#owners.get(name);
-      if (owner !== undefined && owner !== peer)
+      if (owner !== undefined && owner !== peer) {
+        this.#refused('name');
         throw new CryonetError('tun_exists', `${name} is the interface of ${owner}`);
+      }
       const tun = this.#tuns.open({ ...options, name }, sink);
       if (others.length > 0) this.#remember(name, peer);
       return tun;

@@ -46,6 +46,11 @@ export class Capture {
     );
   }
 
+  /** What is in the file by now; the last packet may be cut short. */
+  soFar(): Buffer {
+    return readFileSync(this.#file);
+  }
+
   /** Ends the capture; its bytes are the packets between pcap's own headers. What the kernel has not handed over
    *  yet is lost: see `holds`. */
   async stop(): Promise<Buffer> {

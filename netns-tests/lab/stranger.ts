@@ -7,7 +7,9 @@
 import { randomBytes, randomInt } from 'node:crypto';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Namespace } from './namespace.ts';
 
 const longest = 1400;
 const together = 64;
@@ -53,6 +55,19 @@ export function datagramsTo(address: string, port: number, pcap: Buffer): Buffer
   }
   return found;
 }
+
+/** Has somebody send these datagrams to a port; done once he has. */
+export async function resend(
+  from: Namespace,
+  [address, port]: readonly [string, number],
+  datagrams: readonly Uint8Array[],
+): Promise<void> {
+  const file = join(from.lab.directory, `datagrams-${files++}.json`);
+  writeFileSync(file, JSON.stringify(datagrams.map((datagram) => Buffer.from(datagram).toString('hex'))));
+  await from.$`${[process.execPath, import.meta.filename, 'resend', address, `${port}`, file]}`;
+}
+
+let files = 0;
 
 if (import.meta.main) {
   const [verb, address, port, what] = process.argv.slice(2);

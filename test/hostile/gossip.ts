@@ -2,20 +2,12 @@
  * A member that speaks the real messages between neighbors, and says in them what it likes. In the simulated mesh it is a
  * node like any other, with links and neighbors, until a test makes it say something else.
  */
-import { prefixed } from '../../control/core/environment.ts';
-import { encode } from '../../protocol/msgpack.ts';
-import { check } from '../../protocol/schema.ts';
-import {
-  domain,
-  type FloodMessage,
-  floodMessage,
-  type NeighborMessage,
-  type SignedRecord,
-} from '../../protocol/signaling.ts';
+import type { FloodMessage, NeighborMessage, SignedRecord } from '../../protocol/signaling.ts';
 import { keyOf, testEnvironment } from '../environment.ts';
 import { nodeOf } from '../mesh-view.ts';
 import type { SimulatedNode } from '../simulated-node.ts';
 import type { Simulation } from '../simulation.ts';
+import { type Sign, signedFlood, signedRecord } from './forgery.ts';
 
 export interface FloodDraft {
   readonly from: string;
@@ -52,28 +44,14 @@ export class Hostile {
 
   /** A record of any node, signed by the key of that name: its own is easily made up. */
   record(id: string, epoch = this.#epochOf(id), signer = id): SignedRecord {
-    const record = encode({ id, key: keyOf(signer), epoch, turn: false });
-    return { record, signature: this.#sign(signer, prefixed(domain.record, record)) };
+    return signedRecord({ id, key: keyOf(signer), epoch, turn: false }, this.#signer(signer));
   }
 
   flood({ from, to, signer, sender, body }: FloodDraft): FloodMessage {
-    const content = encode({
-      from,
-      to,
-      epoch: this.#epochOf(from),
-      toEpoch: this.#epochOf(to),
-      counter: this.#counter++,
-      ...body,
-    });
-    return check(floodMessage, {
-      type: 'flood',
-      from,
-      to,
-      ttl: 32,
-      body: content,
-      signature:
-        signer === undefined ? new Uint8Array(64) : this.#sign(signer, prefixed(domain.body, content)),
-      ...(sender === undefined ? {} : { sender }),
+    return signedFlood({
+      ...{ from, to, sender },
+      sign: signer === undefined ? undefined : this.#signer(signer),
+      body: { epoch: this.#epochOf(from), toEpoch: this.#epochOf(to), counter: this.#counter++, ...body },
     });
   }
 
@@ -113,7 +91,7 @@ export class Hostile {
     return this.#simulation.nodes.get(id)?.mesh.self.epoch ?? Math.round(this.#simulation.now);
   }
 
-  #sign(signer: string, message: Uint8Array): Uint8Array {
-    return testEnvironment(keyOf(signer), this.#simulation.now).sign(message);
+  #signer(name: string): Sign {
+    return testEnvironment(keyOf(name), this.#simulation.now).sign;
   }
 }

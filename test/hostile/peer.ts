@@ -1,11 +1,14 @@
 /**
  * A peer that speaks the real protocol and misbehaves: one peer connection of node-datachannel, below this project's
- * engine, so that nothing holds it back. Its other end is an engine under test.
+ * engine, so that nothing holds it back. Its other end is an engine under test, or a real program.
  */
 import { type DataChannel, type DescriptionType, PeerConnection } from 'node-datachannel';
 import type { Connection, ConnectionEvents } from '../../dataplane/io/webrtc.ts';
 import { type ChannelName, channelStream } from '../../dataplane/io/webrtc.ts';
 import { encode } from '../../protocol/msgpack.ts';
+import { parse } from '../../protocol/schema.ts';
+import { type WireMessage, wireMessage, wireVersion } from '../../protocol/wire.ts';
+import { waitFor } from '../native/wait.ts';
 
 /** Wrappers that the garbage collector takes before the library is done with them crash the process. */
 const retained: unknown[] = [];
@@ -17,6 +20,7 @@ export class HostilePeer {
   readonly #opened: DataChannel[] = [];
   readonly #candidates: string[] = [];
   #tell: (candidate: string) => void = (candidate) => this.#candidates.push(candidate);
+  #hear: (message: WireMessage) => void = () => {};
   /** Of the other end, until its description is there. */
   #early: string[] | undefined = [];
   #state = 'new';
@@ -30,9 +34,13 @@ export class HostilePeer {
     this.#peer.onLocalCandidate((line) => this.#tell(line.replace(/^a=/, '')));
     const open = (name: ChannelName) => {
       const reliability = name === 'data' ? { unordered: true, maxRetransmits: 0 } : {};
-      return this.#keep(
-        this.#peer.createDataChannel(name, { negotiated: true, id: channelStream[name], ...reliability }),
-      );
+      const options = { negotiated: true, id: channelStream[name], ...reliability };
+      const channel = this.#keep(this.#peer.createDataChannel(name, options));
+      // Read, or the library's queue fills.
+      channel.onMessage((message) => {
+        if (name === 'wire') this.#hear(parse(wireMessage, message as Buffer));
+      });
+      return channel;
     };
     this.#channels = { signal: open('signal'), wire: open('wire'), data: open('data') };
   }
@@ -46,15 +54,42 @@ export class HostilePeer {
     return this.#state === 'connected' && this.#channels.data.isOpen();
   }
 
+  /** The description of its end, without candidates. */
+  get offer(): string {
+    return this.#peer.localDescription()!.sdp.replace(/^a=(candidate|end-of-candidates).*\r\n/gm, '');
+  }
+
   /** Makes the offer to the connection of an engine under test. Candidates that it tells are for `candidate`. */
   async offerTo(connection: Connection): Promise<void> {
-    const answer = await connection.answer(this.#peer.localDescription()!.sdp);
-    for (const line of this.#candidates.splice(0)) connection.addCandidate(line);
-    this.#tell = (line) => connection.addCandidate(line);
+    const answer = await connection.answer(this.offer);
+    this.tellCandidates((line) => connection.addCandidate(line));
+    this.accept(answer);
+  }
+
+  accept(answer: string): void {
     this.#peer.setRemoteDescription(answer, 'answer' as DescriptionType);
     const early = this.#early ?? [];
     this.#early = undefined;
     for (const line of early) this.candidate(line);
+  }
+
+  /** `tell` is given those of this end, those that there are and the later ones. */
+  tellCandidates(tell: (candidate: string) => void): void {
+    for (const line of this.#candidates.splice(0)) tell(line);
+    this.#tell = tell;
+  }
+
+  /** Says on `wire` what makes an open connection a link, and from then on answers pings, so that it stays one. */
+  async becomeLink(packetInformation: boolean): Promise<void> {
+    let isReady = false;
+    this.#hear = (message) => {
+      if (message.type === 'ready') isReady = true;
+      if (message.type === 'ping') this.say({ type: 'pong', number: message.number });
+    };
+    const about = { packetInformation, mtu: 1500, saysReady: true };
+    this.say({ type: 'hello', version: wireVersion, ...about });
+    this.say({ type: 'ready' });
+    await waitFor('the other end to be ready', () => isReady || this.isOver);
   }
 
   /** What the other end tells of itself. */
@@ -63,12 +98,16 @@ export class HostilePeer {
     else if (!this.isOver) this.#peer.addRemoteCandidate(line, '0');
   }
 
-  /** A datachannel that nobody asked for; undefined once the connection is over. */
-  openInBand(label: string): DataChannel | undefined {
-    try {
-      return this.#keep(this.#peer.createDataChannel(label));
-    } catch {
-      return undefined;
+  /** Opens datachannels that nobody asked for. On every other one it sends more messages than the library's queue takes, on
+   *  the rest long ones. */
+  floodInBand(): void {
+    for (let i = 0; i < 6; i++) {
+      const channel = this.#openInBand(`unexpected ${i}`);
+      const [length, count] = i % 2 === 0 ? [60_000, 100] : [1, 1500];
+      const bytes = new Uint8Array(length);
+      channel?.onOpen(() => {
+        for (let sent = 0; sent < count && this.send(channel, bytes); sent++);
+      });
     }
   }
 
@@ -95,6 +134,15 @@ export class HostilePeer {
   close(): void {
     for (const channel of this.#opened) channel.close();
     this.#peer.close();
+  }
+
+  /** Undefined once the connection is over. */
+  #openInBand(label: string): DataChannel | undefined {
+    try {
+      return this.#keep(this.#peer.createDataChannel(label));
+    } catch {
+      return undefined;
+    }
   }
 
   #keep(channel: DataChannel): DataChannel {

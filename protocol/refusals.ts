@@ -1,4 +1,5 @@
-/** How often this process refused what no node does, by cause: a word each, one of few. */
+/** How often a process refused what others did, by cause: a word each, one of few. Each of the two processes of a node
+ *  has its own; the status report has them together. */
 export class Refusals {
   readonly #counts = new Map<string, number>();
 
