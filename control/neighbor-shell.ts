@@ -75,10 +75,10 @@ export class NeighborShell {
         unwanted: ({ id }, refusal) => options.take({ type: 'refused', by: id, refusal }),
         neighbor: (socket, proven) => this.#neighborUp(socket, proven, undefined),
         crowded: () => options.refused('connections'),
-        refused: ({ host: address, port }, cause) => {
+        refused: ({ host: address, port }, cause, isPaced) => {
           const misdeed = misdeedOf(cause);
           if (misdeed !== undefined) options.refused(misdeed);
-          const level = quietly.has(cause.code) ? 'debug' : 'warn';
+          const level = quietly.has(cause.code) || isPaced ? 'debug' : 'warn';
           log[level]('neighbor refused', { address, port, reason: this.#explain(cause) });
         },
       },

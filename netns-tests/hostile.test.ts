@@ -29,9 +29,11 @@ import { timed, waitFor } from './lab/wait.ts';
 const mostMegabytes = 20;
 /** Of each node, while an attack goes on, which is less than a minute. */
 const mostLines = 10;
-/** Milliseconds of the longest attack, and until what was refused is in the status. */
+/** Milliseconds of the longest attack, and for a status that has it; between two looks, since that of a thousand peers is
+ *  long. */
 const longest = 40_000;
-const countedWithin = 60_000;
+const patience = 60_000;
+const pause = 500;
 /** Milliseconds until a link that was interrupted is back, on a machine that is busy with other stories: half of it in
  *  virtual time (`test/mesh-floods.test.ts`). */
 const longestReturn = 10_000;
@@ -81,7 +83,7 @@ interface Seen {
 }
 
 async function seen(node: CryonetNode): Promise<Seen> {
-  const report = await node.ready();
+  const report = await node.ready(patience);
   const routes = await node.namespace.ip('-6', 'route', 'show', 'default');
   return { report, pids: [report.node.pid, report.dataplane.pid!], routes };
 }
@@ -126,9 +128,10 @@ async function damageOf(lab: Lab, { nodes }: Mesh, { what, counter, run, undo }:
   const words = await run();
   const count = await waitFor(
     `${counter.join('.')} of ${what}`,
-    countedWithin,
+    patience,
     async () => sum((await reportsOf(nodes)).map((report) => countOf(report, counter))),
     (counted) => counted > earlier,
+    pause,
   );
   const after = await Promise.all(nodes.map(seen));
   const journeys = await Promise.all(trains.map((train) => train.stop()));
@@ -137,9 +140,10 @@ async function damageOf(lab: Lab, { nodes }: Mesh, { what, counter, run, undo }:
   await undo();
   await waitFor(
     'no neighbor but honest ones',
-    10_000,
+    patience,
     async () => (await reportsOf(nodes)).flatMap(({ neighbors }) => neighbors),
     (neighbors) => neighbors.every(({ id }) => nodes.some((node) => node.id === id)),
+    pause,
   );
 
   const lost = sum(journeys.map((journey) => journey.lost.length));

@@ -31,10 +31,14 @@ test('a client that is refused is counted by what for', async (context) => {
   await waitFor('the member', async () => (await n0.peer('m')) !== undefined);
   await assert.rejects(member.join(n0.url, { id: 'again' }), { code: 'key_in_use' });
   await assert.rejects(member.join(n0.url), { code: 'already_connected' });
-  await assert.rejects(new Member('g', 'a guess').join(n0.url), { code: 'wrong_token' });
+  for (const token of ['a guess', 'another guess']) {
+    await assert.rejects(new Member('g', token).join(n0.url), { code: 'wrong_token' });
+  }
   assert.deepEqual(await refusedBy(n0), {
-    ...{ identity_mismatch: 1, id_in_use: 1, key_in_use: 1, already_connected: 1, wrong_token: 1 },
+    ...{ identity_mismatch: 1, id_in_use: 1, key_in_use: 1, already_connected: 1, wrong_token: 2 },
   });
+  const shown = n0.logged('neighbor refused').filter(({ level }) => level !== 'debug');
+  assert.equal(shown.length, 1, 'the first guess is said, not each of them');
 });
 
 test('connections that make room are counted', async (context) => {

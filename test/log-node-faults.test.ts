@@ -84,7 +84,7 @@ test('control: whoever calls, is called or dies over and over, a node has at mos
     await pause(250);
     await killed.replaceDataplane();
   }
-  few('wrong token, at the server', n0.lines, from, 1, 0.05);
+  few('wrong token, at the server', n0.lines, from, 1);
   few('wrong token, at the client', wrong.lines, from, 1);
   few('ID taken', twin.lines, from, 1);
   few('ID taken, at who has it', n1.lines, from, 1);

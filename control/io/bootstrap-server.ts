@@ -25,7 +25,8 @@ export interface ServerEvents {
   /** A proven client refuses this node. */
   unwanted?(client: Hello, refusal: Refusal): void;
   neighbor(socket: WebSocket, proven: Proven): void;
-  refused(client: HostPort, cause: CryonetError): void;
+  /** `isPaced`: its source had a wrong token just before, too. */
+  refused(client: HostPort, cause: CryonetError, isPaced: boolean): void;
   /** A connection of `source` had to make room before it proved anything. */
   crowded?(source: string): void;
 }
@@ -75,8 +76,9 @@ export async function openBootstrapServer(
         () => unproven.proved(request.socket),
         (error: unknown) => {
           const cause = error instanceof CryonetError ? error : new CryonetError('internal', reasonOf(error));
-          if (cause.code === 'wrong_token') guesses.wrong(source, performance.now());
-          events.refused(from, cause);
+          const now = performance.now();
+          events.refused(from, cause, guesses.pauseOf(source, now) > 0);
+          if (cause.code === 'wrong_token') guesses.wrong(source, now);
         },
       );
     });

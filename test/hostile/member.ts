@@ -2,11 +2,14 @@
  * A member that misbehaves, in a process of its own against real programs: it has the token and an identity, joins by the
  * real handshake over WebSockets, and makes links whose other end is a `HostilePeer`. What it says is up to who has it.
  */
+
+import { randomInt } from 'node:crypto';
 import { setTimeout as pause, setImmediate as turn } from 'node:timers/promises';
 import { WebSocket } from 'ws';
 import { signWith, tokenKey } from '../../control/io/crypto.ts';
 import { ClientHandshake } from '../../control/io/handshake.ts';
 import { maxWebSocketFrame, NeighborSocket, shakeHands } from '../../control/io/neighbor-socket.ts';
+import { newOfferKeys } from '../../dataplane/io/link-keys.ts';
 import { type Hello, subprotocol } from '../../protocol/handshake.ts';
 import { parse } from '../../protocol/schema.ts';
 import {
@@ -119,7 +122,8 @@ export class Member {
         peer.tellCandidates((line) => say({ kind: 'candidate', candidates: [line] }));
       } else if (body.kind === 'candidate') for (const line of body.candidates) peer.candidate(line);
     });
-    say({ kind: 'offer', route: 'shared', sdp: peer.offer });
+    const { keys } = newOfferKeys({ index: randomInt(1, 2 ** 32), udp: true });
+    say({ kind: 'offer', route: 'shared', sdp: peer.offer, keys });
   }
 }
 

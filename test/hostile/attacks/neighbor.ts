@@ -2,6 +2,9 @@
 import { randomBytes } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import { signWith } from '../../../control/io/crypto.ts';
+import { newOfferKeys } from '../../../dataplane/io/link-keys.ts';
+import type { Hello } from '../../../protocol/handshake.ts';
+import type { LinkKeys } from '../../../protocol/keys.ts';
 import { everyone, type NeighborMessage, type SignedRecord } from '../../../protocol/signaling.ts';
 import { newIdentity } from '../../identity.ts';
 import { signedFlood, signedRecord } from '../forgery.ts';
@@ -142,10 +145,11 @@ export const neighbors: readonly Attack[] = [
   byNeighbor(
     'a thousand invented nodes, hundreds of which offer links',
     ['neighbors', 'answers'],
-    async ({ site, way }) => {
+    async ({ way }) => {
       const peer = new HostilePeer();
+      const { keys } = newOfferKeys({ index: 1, udp: true });
       for (let i = 0; i < invented; i++) {
-        const [record, offer] = introduced(`invented-${i}`, site.victim.id, way.node.epoch, peer.offer);
+        const [record, offer] = introduced(`invented-${i}`, way.node, { sdp: peer.offer, keys });
         way.say(record);
         if (i < offering) way.say(offer);
         if (i % 16 === 0) await pause(1);
@@ -158,15 +162,14 @@ export const neighbors: readonly Attack[] = [
 /** A node that nobody runs: its record, and an offer of a link that is as good as any. */
 function introduced(
   id: string,
-  to: string,
-  toEpoch: number,
-  sdp: string,
+  { id: to, epoch: toEpoch }: Hello,
+  description: { readonly sdp: string; readonly keys: LinkKeys },
 ): [NeighborMessage, NeighborMessage] {
   const identity = newIdentity();
   const sign = (message: Uint8Array) => signWith(identity, message);
   const epoch = Date.now();
   const sender = signedRecord({ id, key: identity.publicKey, epoch, turn: false }, sign);
-  const offer = { kind: 'offer', negotiation: 'x', route: 'shared', sdp };
+  const offer = { kind: 'offer', negotiation: 'x', route: 'shared', ...description };
   const body = { epoch, toEpoch, counter: 1, ...offer };
   return [membersOf(sender), signedFlood({ from: id, to, sign, sender, body })];
 }

@@ -1,7 +1,6 @@
 /** By a member that has a link with the victim. */
 import { setTimeout as pause } from 'node:timers/promises';
 import { newEphemeral } from '../../../control/io/crypto.ts';
-import { directVersion } from '../../../protocol/direct.ts';
 import { encode } from '../../../protocol/msgpack.ts';
 import { type ChannelName, fullPacket } from '../../../protocol/wire.ts';
 import { configuring, withInformation } from '../../admission-packets.ts';
@@ -59,10 +58,8 @@ export const peers: readonly Attack[] = [
   byFlood('pings without end', ['refused', 'wire'], 'wire', () => encode({ type: 'ping', number: 1 })),
   byFlood('full packets, each of which is answered', ['refused', 'wire'], 'data', () => fullPacket(1, 1280)),
   byPeer('new keys without end', ['refused', 'renewal'], async ({ peer }) => {
-    for (let generation = 0; generation < 50; generation++) {
-      const key = newEphemeral().publicKey;
-      const about = { version: directVersion, generation, index: generation + 1, ciphers: ['aes-256-gcm'] };
-      peer.say({ type: 'direct', key, ...about });
+    for (let generation = 1; generation < 50; generation++) {
+      peer.say({ type: 'renew', generation, index: generation, x25519: newEphemeral().publicKey });
       await pause(20);
     }
   }),
