@@ -9,9 +9,9 @@ import type { Attempt, Link } from './link.ts';
 import { within } from './quotas.ts';
 import { closeAttempt, type Mesh, type Turn } from './state.ts';
 
-/** Connections with peers that were never linked, of 150 kB each. A hundred nodes that join at once make a hundred, each
- *  for less than a second. */
-const maxAnswers = 100;
+/** Connections with peers that were never linked, of 150 kB each. A hundred nodes that join at once find room, since each
+ *  takes it for less than a second. */
+const maxAnswers = 80;
 
 /** Offers of one peer, on both routes, that are answered in so many milliseconds. A peer that fails for long tries each
  *  route every ten seconds. */
