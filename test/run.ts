@@ -5,6 +5,7 @@
  *   unit tests ─────────────────────────┬── stories of namespaces and packages
  *   root trees, packages ───────────────┘
  *   stories of bare systems, which are long and wait for downloads and disks ──────►
+ *   patient unit tests, in what time the others leave of the processors ───────────►
  *
  * Stories need root, TUN devices and a few Debian packages; where one is missing they are skipped, each with its
  * reason. With CI=true a test skipped there is a failure.
@@ -12,12 +13,13 @@
 import { existsSync, globSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { forgetPackages, prepare } from '../packaging-tests/lab/prepare.ts';
-import { atOnce, Runner } from './runner.ts';
+import { atOnce, isPatient, Runner } from './runner.ts';
 
 const root = dirname(import.meta.dirname);
 
-/** Milliseconds that one unit test may take. */
+/** Milliseconds that one unit test may take, and a patient one, which gets little done in them. */
 const testTimeout = 300_000;
+const patientTimeout = 900_000;
 
 const folders = ['test', 'netns-tests', 'packaging-tests'] as const;
 type Folder = (typeof folders)[number];
@@ -29,19 +31,24 @@ if (strange.length > 0) {
   process.exit(1);
 }
 
-const units = filesOf('test');
+const patient = filesOf('test').filter(isPatient);
+const units = filesOf('test').filter((file) => !isPatient(file));
 const stories = filesOf('netns-tests');
 const bare = filesOf('packaging-tests').filter((file) => file.endsWith('/bare.test.ts'));
 const ofPackages = filesOf('packaging-tests').filter((file) => !bare.includes(file));
 
 const runner = new Runner(root);
-const aside = units.length + stories.length + ofPackages.length > 0;
+const aside = [patient, units, stories, bare, ofPackages].filter(({ length }) => length > 0).length > 1;
 const bareStories = runner.run(bare, { concurrency: 1, aside });
+const patientUnits = runner.run(patient, {
+  ...{ concurrency: atOnce.patient, timeout: patientTimeout },
+  ...{ aside, yielding: aside },
+});
 const prepared = ofPackages.length > 0 && prepare(runner.interrupted).then(() => true, unprepared);
 await runner.run(units, { concurrency: atOnce.units, timeout: testTimeout });
 const ready = (await prepared) ? ofPackages : [];
 await runner.run([...stories, ...ready], { concurrency: atOnce.stories });
-await bareStories;
+await Promise.all([bareStories, patientUnits]);
 forgetPackages();
 runner.end();
 

@@ -2,48 +2,23 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { test } from 'node:test';
+import { type TestContext, test } from 'node:test';
 import { temporaryFolder } from './socket-pair.ts';
 
 const runner = join(import.meta.dirname, 'runner.ts');
 
 test('a run says what was skipped, the files that took longest with the slowest of each, and how many', (t) => {
-  const folder = temporaryFolder(t);
-  const file = (name: string, text: string) => {
-    const path = join(folder, 'test', `${name}.test.mjs`);
-    writeFileSync(
-      path,
-      `import { setTimeout } from 'node:timers/promises';\nimport { test } from 'node:test';\n${text}`,
-    );
-    return path;
-  };
-  mkdirSync(join(folder, 'test'));
+  const { file, runs } = project(t);
   const quick = Array.from({ length: 9 }, (_, n) => file(`quick${n}`, "test('quick', () => {});"));
-  const files = [
-    ...quick,
-    file('slow', "test('a little', () => setTimeout(300)); test('most', () => setTimeout(700));"),
-    file(
-      'mixed',
-      "test('left out', { skip: 'no such thing' }); test('fails', () => { throw new Error('so'); });",
-    ),
-  ];
-  const script = join(folder, 'run.mjs');
-  writeFileSync(
-    script,
-    `
-    import { Runner } from ${JSON.stringify(runner)};
-    const runner = new Runner(${JSON.stringify(folder)});
-    const [first, ...rest] = ${JSON.stringify(files)};
-    const aside = runner.run([first], { concurrency: 1, aside: true });
-    await runner.run(rest, { concurrency: 4 });
-    await aside;
-    runner.end();`,
+  const first = file('slow', "test('a little', () => setTimeout(300)); test('most', () => setTimeout(700));");
+  const mixed = file(
+    'mixed',
+    "test('left out', { skip: 'no such thing' }); test('fails', () => { throw new Error('so'); });",
   );
-  const { NODE_TEST_CONTEXT: _, CI: __, ...env } = process.env;
-  const { status, stdout, stderr } = spawnSync(process.execPath, [script], {
-    env,
-    encoding: 'utf8',
-  });
+  const { status, stdout, stderr } = runs(`
+    const aside = runner.run(${JSON.stringify([first])}, { concurrency: 1, aside: true });
+    await runner.run(${JSON.stringify([...quick, mixed])}, { concurrency: 4 });
+    await aside;`);
   assert.equal(status, 1, stderr);
   assert.match(stderr, /^skipped: left out: no such thing$/m);
   const lines = stdout.trimEnd().split('\n').slice(-11);
@@ -51,3 +26,53 @@ test('a run says what was skipped, the files that took longest with the slowest 
   assert.equal(lines.slice(0, 10).filter((line) => /^\d\.\d s test\/\w+\.test\.mjs: /.test(line)).length, 10);
   assert.equal(lines[10], '11 passed, 1 failed, 1 skipped');
 });
+
+test('a file that yields has a lower priority, and so has what it starts', (t) => {
+  const { file, runs } = project(t);
+  const priority = file(
+    'priority',
+    `import { spawnSync } from 'node:child_process';
+     import { getPriority } from 'node:os';
+     const child = spawnSync(process.execPath, ['-p', 'os.getPriority()'], { encoding: 'utf8' });
+     test('at ' + getPriority() + ' and ' + child.stdout.trim(), () => {});`,
+  );
+  const { stdout } = runs(`
+    for (const yielding of [false, true])
+      await runner.run(${JSON.stringify([priority])}, { concurrency: 1, yielding });`);
+  const [usual, low] = [...stdout.matchAll(/^✔ at (-?\d+) and (-?\d+) /gm)].map((each) =>
+    each.slice(1).map(Number),
+  );
+  assert.ok(usual !== undefined && low !== undefined, stdout);
+  assert.equal(usual[0], usual[1]);
+  assert.deepEqual(
+    low,
+    usual.map((priority) => Math.min(priority + 10, 19)),
+  );
+});
+
+/** A project in a folder of its own. */
+function project(context: TestContext) {
+  const folder = temporaryFolder(context);
+  mkdirSync(join(folder, 'test'));
+  /** Path of a test file with this text. */
+  const file = (name: string, text: string): string => {
+    const path = join(folder, 'test', `${name}.test.mjs`);
+    const imports = "import { setTimeout } from 'node:timers/promises';\nimport { test } from 'node:test';\n";
+    writeFileSync(path, `${imports}${text}`);
+    return path;
+  };
+  /** Runs a script that has a runner. */
+  const runs = (script: string) => {
+    const path = join(folder, 'run.mjs');
+    const lines = [
+      `import { Runner } from ${JSON.stringify(runner)};`,
+      `const runner = new Runner(${JSON.stringify(folder)});`,
+      script,
+      'runner.end();',
+    ];
+    writeFileSync(path, lines.join('\n'));
+    const { NODE_TEST_CONTEXT: _, CI: __, ...env } = process.env;
+    return spawnSync(process.execPath, [path], { env, encoding: 'utf8' });
+  };
+  return { file, runs };
+}

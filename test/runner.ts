@@ -12,7 +12,17 @@ import { spec } from 'node:test/reporters';
 export const atOnce = {
   units: availableParallelism(),
   stories: Math.min(availableParallelism() + 1, 8),
+  patient: availableParallelism(),
 };
+
+/** Unit tests that keep a processor busy for long, and in which nothing has to happen soon. */
+const patient = [
+  ...['decoders', 'dev', 'native/build', 'native/segment', 'native/coalesce', 'native/record'],
+  ...['segment', 'coalesce', 'record'].map((name) => `native/${name}-fuzz`),
+  ...['native/admission', 'native/ecn'],
+];
+
+export const isPatient = (file: string) => patient.some((name) => file.endsWith(`test/${name}.test.ts`));
 
 /** What takes longest goes first, so that nothing long is left alone at the end: the last run says what that is. */
 const longest = [
@@ -52,6 +62,19 @@ interface Taken {
   slowest: { name: string; milliseconds: number };
 }
 
+export interface RunOptions {
+  /** Files at a time. */
+  readonly concurrency: number;
+  /** Milliseconds, of a test that has none of its own. */
+  readonly timeout?: number;
+  /** Whether the report comes in one piece at the end. */
+  readonly aside?: boolean;
+  /** Whether the files, and what they start, leave the processors to whoever else wants them. */
+  readonly yielding?: boolean;
+}
+
+const lowPriority = join(import.meta.dirname, 'low-priority.ts');
+
 export class Runner {
   readonly #root: string;
   readonly #interruption = new AbortController();
@@ -80,14 +103,14 @@ export class Runner {
     return this.#interruption.signal;
   }
 
-  /** Runs files, `concurrency` at a time; `timeout` in milliseconds is that of a test that has none of its own. What
-   *  failed is in the exit code. With `aside` its report comes in one piece at its end. */
-  async run(
-    files: readonly string[],
-    { concurrency, timeout, aside = false }: { concurrency: number; timeout?: number; aside?: boolean },
-  ): Promise<void> {
+  /** Runs files. What failed is in the exit code. */
+  async run(files: readonly string[], options: RunOptions): Promise<void> {
     if (files.length === 0 || this.interrupted.aborted) return;
-    const tests = run({ files: ordered(files), concurrency, timeout, signal: this.interrupted });
+    const { concurrency, timeout, aside = false, yielding = false } = options;
+    const tests = run({
+      ...{ files: ordered(files), concurrency, timeout, signal: this.interrupted },
+      execArgv: yielding ? ['--import', lowPriority] : [],
+    });
     tests.on('test:pass', (event) => {
       if (event.skip) this.#skipped.push(`${event.name}: ${event.skip}`);
       else if (event.details.type !== 'suite') this.#passed++;
