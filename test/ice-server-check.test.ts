@@ -61,7 +61,7 @@ const turnAt = (port: number, host = '127.0.0.1'): IceServer => ({
 });
 
 test('a TURN server that gives an allocation works, has the user’s proof, and gets the allocation back', async (context) => {
-  const { port, requests } = await serving(context, (request) => {
+  const { port, requests: sent } = await serving(context, (request) => {
     const type = request.readUInt16BE(0);
     if (type === stunType.refreshRequest) return [response(request, 0x0104, [])];
     if (request.length < 60) return [error(request, 401, challenge)];
@@ -71,6 +71,8 @@ test('a TURN server that gives an allocation works, has the user’s proof, and 
   let opened = 0;
   assert.equal(await check(turnAt(port), { opened: () => opened++ }), undefined);
   assert.equal(opened, 1);
+  // On a busy machine some are sent again before they are answered.
+  const requests = [...new Map(sent.map((each) => [each.toString('hex', 8, 20), each])).values()];
   assert.equal(requests.length, 3);
   // RFC 8489 14.5: over all that stands before, the length with the 24 bytes of this attribute.
   const proven = requests[1]!;

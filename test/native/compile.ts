@@ -32,6 +32,6 @@ function runCompiler(words: readonly string[], flags: readonly string[], cwd: st
   execFileSync(compiler, [...common, ...flags, '-I', nativeSources, ...words], {
     cwd,
     stdio: ['ignore', 'inherit', 'inherit'],
-    timeout: 60_000,
+    timeout: 180_000,
   });
 }

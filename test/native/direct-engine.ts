@@ -44,7 +44,7 @@ export function buildEngine(name: string, sanitizer?: (typeof sanitizers)[number
 export function runEngine(program: string, ...words: readonly (string | number)[]): string {
   const { status, signal, stdout, stderr } = spawnSync(program, words.map(String), {
     encoding: 'utf8',
-    timeout: 60_000,
+    timeout: 180_000,
   });
   assert.deepEqual([status, signal, stderr], [0, null, ''], `${words.join(' ')}: ${stderr}`);
   return stdout;

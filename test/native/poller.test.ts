@@ -15,7 +15,7 @@ for (const sanitizer of sanitizers) {
   test(`the reader thread loses, mixes and alters no packet (-fsanitize=${sanitizer})`, () => {
     const flags = [`-fsanitize=${sanitizer}`, '-fno-sanitize-recover=all'];
     const program = compile('poller-stress', ['poller-stress.c', ...sources], flags);
-    const { status, signal, stdout, stderr } = spawnSync(program, { encoding: 'utf8', timeout: 60_000 });
+    const { status, signal, stdout, stderr } = spawnSync(program, { encoding: 'utf8', timeout: 180_000 });
     assert.deepEqual([status, signal, stderr], [0, null, '']);
     assert.equal(stdout, '12000 packets of each of 5 devices\n');
   });

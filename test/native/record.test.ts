@@ -41,7 +41,7 @@ function run(program: string, args: readonly string[], input: Buffer = Buffer.al
   const { status, signal, stdout, stderr } = spawnSync(program, args, {
     encoding: 'utf8',
     input,
-    timeout: 60_000,
+    timeout: 180_000,
   });
   assert.deepEqual([status, signal, stderr], [0, null, '']);
   return stdout;

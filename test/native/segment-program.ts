@@ -20,7 +20,7 @@ export function runCutter(command: readonly string[], packets: readonly WrittenP
   const { status, signal, stdout, stderr } = spawnSync(program, words, {
     input: Buffer.concat(input),
     maxBuffer: 2 ** 30,
-    timeout: 60_000,
+    timeout: 180_000,
   });
   assert.deepEqual([status, signal, stderr.toString()], [0, null, '']);
   let at = 0;
