@@ -8,6 +8,8 @@ export interface ServiceAddon {
   notify(address: string, text: string): void;
   /** Descriptor of a new TCP socket with SO_MARK, not connected. `family` is 4 or 6. EPERM without CAP_NET_ADMIN. */
   markedSocket(family: number, mark: number): number;
+  /** Bytes of the longest segment, both ways, of connections that this listening TCP socket accepts (TCP_MAXSEG, tcp(7)). */
+  limitSegments(descriptor: number, bytes: number): void;
   /** Locks exclusively by flock(2) for as long as the descriptor is open. EAGAIN if another process has the lock. */
   lock(descriptor: number): void;
   /** From here on this process leaves no core file, and no other process of its user may look into it. Never throws. */

@@ -11,6 +11,7 @@ import {
   refuseCodes,
   subprotocol,
 } from '../../protocol/handshake.ts';
+import { loadServiceAddon } from '../../service/native.ts';
 import { formatHostPort, type HostPort } from '../core/address.ts';
 import { broker } from './broker.ts';
 import { Guesses } from './guesses.ts';
@@ -18,6 +19,9 @@ import type { Proven } from './handshake.ts';
 import { isSelf, type Local, refusal, ServerHandshake } from './handshake.ts';
 import { maxWebSocketFrame, shakeHands } from './neighbor-socket.ts';
 import { farEnd, sourceOf, Unproven } from './unproven.ts';
+
+/** Bytes: with all headers below the 1280 that every path of IPv6 carries, and some paths of IPv4 do not. */
+const longestSegment = 1024;
 
 export interface ServerEvents {
   /** Decides why a proven client is refused; undefined if it becomes a neighbor. */
@@ -145,6 +149,18 @@ async function listen(server: Server, at: HostPort, source: string): Promise<voi
     throw systemError(`${where}: ${absent.get(code) ?? reasonOf(cause)}`, cause);
   }
   server.on('error', () => {});
+  limitSegments(server);
+}
+
+/** Where a path drops longer packets and the message that says so, TCP waits without end for what never arrives. Signaling is
+ *  short, and so may be its segments. */
+function limitSegments(server: Server): void {
+  const { _handle: handle } = server as unknown as { _handle?: { readonly fd: number } };
+  try {
+    if (handle !== undefined) loadServiceAddon().limitSegments(handle.fd, longestSegment);
+  } catch {
+    // By most paths they arrive at any length.
+  }
 }
 
 /** The kernel lets control bind no port below 1024: it asks its broker, if it has one. */

@@ -1,6 +1,9 @@
 /* The addon of both processes for JavaScript; service/native.ts describes the functions. */
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/file.h>
+#include <sys/socket.h>
 #include <sys/un.h>
 
 #include "binding.h"
@@ -35,6 +38,19 @@ static napi_value new_marked_socket(napi_env env, napi_callback_info info) {
   }
   int fd = marked_socket(family, mark);
   return fd < 0 ? binding_throw(env, "marking a socket", errno) : binding_new_u32(env, (uint32_t)fd);
+}
+
+/* limitSegments(descriptor, bytes) */
+static napi_value limit_segments(napi_env env, napi_callback_info info) {
+  napi_value values[2];
+  uint32_t fd;
+  uint32_t bytes;
+  if (!binding_arguments(env, info, 2, values, NULL) || !binding_u32(env, values[0], &fd) ||
+      !binding_u32(env, values[1], &bytes)) {
+    return NULL;
+  }
+  bool limited = setsockopt((int)fd, IPPROTO_TCP, TCP_MAXSEG, &bytes, sizeof bytes) == 0;
+  return limited ? NULL : binding_throw(env, "limiting segments", errno);
 }
 
 /* lock(descriptor): EAGAIN if another process has the lock */
@@ -79,6 +95,7 @@ static napi_value ask_broker(napi_env env, napi_callback_info info) {
 NAPI_MODULE_INIT() {
   binding_function(env, exports, "notify", notify, NULL);
   binding_function(env, exports, "markedSocket", new_marked_socket, NULL);
+  binding_function(env, exports, "limitSegments", limit_segments, NULL);
   binding_function(env, exports, "lock", lock, NULL);
   binding_function(env, exports, "conceal", conceal_process, NULL);
   binding_function(env, exports, "askBroker", ask_broker, NULL);
