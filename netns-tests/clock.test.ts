@@ -59,7 +59,12 @@ suite('both mostly wait', { concurrency: true }, () => {
         lab.figures.push(`${lost.length} of ${sent} pings lost`);
         assert.deepEqual(lost, []);
         const after = await a.peer('b');
-        assert.deepEqual([after?.path, after?.since], [before?.path, before?.since]);
+        assert.equal(after?.path, path);
+        // It is worked out anew each time, from a steady clock and that of the system.
+        assert.ok(
+          Math.abs(after.since - before!.since) < 1000,
+          `since ${before!.since}, then ${after.since}`,
+        );
         assert.doesNotMatch(b.program.output, /link lost|peer left|neighbor gone/);
       },
     );

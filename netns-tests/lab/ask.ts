@@ -6,7 +6,9 @@ const requestMilliseconds = 2_000;
 /** One GET. */
 export async function ask(socketPath: string, path: string): Promise<{ status: number; body: string }> {
   const { promise, resolve, reject } = Promise.withResolvers<{ status: number; body: string }>();
-  const call = request({ socketPath, path, timeout: requestMilliseconds }, (response) => {
+  // By a connection of its own: the server may close one that is kept in the moment that it is used again.
+  const options = { socketPath, path, timeout: requestMilliseconds, agent: false };
+  const call = request(options, (response) => {
     let body = '';
     response.setEncoding('utf8');
     response.on('data', (text: string) => {
