@@ -88,8 +88,16 @@ export function shakeHands(
     };
     socket.on('message', (received: Buffer, isBinary: boolean) => {
       const wait = reception?.pause() ?? 0;
-      if (wait === 0) take(received, isBinary);
-      else setTimeout(take, wait, received, isBinary);
+      if (wait === 0) {
+        take(received, isBinary);
+        return;
+      }
+      // Nothing more is read meanwhile: what waits takes memory, and nobody has proved anything yet.
+      socket.pause();
+      setTimeout(() => {
+        socket.resume();
+        take(received, isBinary);
+      }, wait);
     });
     if (first !== undefined) socket.send(first);
   });
