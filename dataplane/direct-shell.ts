@@ -142,7 +142,10 @@ export class DirectShell {
     if (path.link.setEndpoint(pair.remote.address, pair.remote.port)) {
       path.way = this.#wayTo(path);
       this.#install(peer, path, keypair, 0);
-    } else path.direct.reason = 'unreachable address';
+    } else {
+      wipe(keypair);
+      path.direct.reason = 'unreachable address';
+    }
   }
 
   /** The link goes by a connection that records cannot follow. While they do not pass none is sent, not even to see whether
@@ -294,10 +297,9 @@ export class DirectShell {
 
   #install(peer: string, path: Path, keypair: Keypair, generation: number): void {
     const { negotiation } = path.carrier!;
-    const { index, cipher, sendKey, receiveKey } = keypair;
+    const { index, cipher } = keypair;
     const isNew = path.link.add(keypair);
-    sendKey.fill(0);
-    receiveKey.fill(0);
+    wipe(keypair);
     if (!isNew) return;
     this.#indices.set(index, peer);
     this.#options.log.debug('keys of a link', { peer, generation, cipher });
@@ -425,4 +427,9 @@ export class DirectShell {
     if (next === 'join') link.join();
     if (next === 'tell' || next === 'over') this.#options.joined(peer, next === 'over');
   }
+}
+
+function wipe({ sendKey, receiveKey }: Keypair): void {
+  sendKey.fill(0);
+  receiveKey.fill(0);
 }

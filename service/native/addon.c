@@ -27,28 +27,27 @@ static napi_value notify(napi_env env, napi_callback_info info) {
   return notify_send(address, text) ? NULL : binding_throw(env, "telling the service manager", errno);
 }
 
+/* The arguments of a function that takes two numbers. */
+static bool two_numbers(napi_env env, napi_callback_info info, uint32_t *first, uint32_t *second) {
+  napi_value values[2];
+  return binding_arguments(env, info, 2, values, NULL) && binding_u32(env, values[0], first) &&
+         binding_u32(env, values[1], second);
+}
+
 /* markedSocket(family, mark): a descriptor */
 static napi_value new_marked_socket(napi_env env, napi_callback_info info) {
-  napi_value values[2];
   uint32_t family;
   uint32_t mark;
-  if (!binding_arguments(env, info, 2, values, NULL) || !binding_u32(env, values[0], &family) ||
-      !binding_u32(env, values[1], &mark)) {
-    return NULL;
-  }
+  if (!two_numbers(env, info, &family, &mark)) return NULL;
   int fd = marked_socket(family, mark);
   return fd < 0 ? binding_throw(env, "marking a socket", errno) : binding_new_u32(env, (uint32_t)fd);
 }
 
 /* limitSegments(descriptor, bytes) */
 static napi_value limit_segments(napi_env env, napi_callback_info info) {
-  napi_value values[2];
   uint32_t fd;
   uint32_t bytes;
-  if (!binding_arguments(env, info, 2, values, NULL) || !binding_u32(env, values[0], &fd) ||
-      !binding_u32(env, values[1], &bytes)) {
-    return NULL;
-  }
+  if (!two_numbers(env, info, &fd, &bytes)) return NULL;
   bool limited = setsockopt((int)fd, IPPROTO_TCP, TCP_MAXSEG, &bytes, sizeof bytes) == 0;
   return limited ? NULL : binding_throw(env, "limiting segments", errno);
 }
