@@ -17,7 +17,8 @@ const timeout = 2_400_000;
 /** The Debian releases' own Node, too old to run this project. */
 const oldNode = { bookworm: 18, trixie: 20 };
 
-suite('a bare Debian', { concurrency: true }, () => {
+// One after the other, which is still shorter than a whole run: both at once would slow down everything beside them.
+suite('a bare Debian', () => {
   for (const release of suites) {
     const tools = ['unshare', 'mmdebstrap', 'git'] as const;
     story(`on a bare ${release} ./dev demo shows a mesh`, tools, (lab) => demo(lab, release), timeout);
@@ -32,7 +33,7 @@ async function demo(lab: Lab, release: Suite): Promise<void> {
     release,
     `./dev demo
      echo "this is Node $(node --version)"
-     npm run --silent build && echo "npm's scripts run"
+     npm test --silent -- test/options.test.ts && echo "npm's scripts run"
      ${nobody} ./dev test test/options.test.ts`,
   );
   /** Seconds from the start until the output matches. */
@@ -62,7 +63,7 @@ async function demo(lab: Lab, release: Suite): Promise<void> {
   assert.match(shown, new RegExp(`^this is Node v${oldNode[release]}\\.`, 'm'));
   assert.match(shown, /^npm's scripts run$/m);
   assert.match(shown, /sudo apt-get install --no-install-recommends .*clang/);
-  assert.match(shown, /^ℹ fail 0$/m);
+  assert.equal(shown.match(/^ℹ fail 0$/gm)?.length, 2, "npm's test and that of nobody");
 }
 
 function shownBy(program: Program): string {
