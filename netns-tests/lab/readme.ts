@@ -6,7 +6,7 @@ import { join, resolve } from 'node:path';
 import { $ } from 'zx';
 import type { Namespace } from './namespace.ts';
 import type { Program } from './program.ts';
-import type { Shell } from './shell.ts';
+import { bounded, type Shell } from './shell.ts';
 
 const checkout = resolve(import.meta.dirname, '../..');
 const text = readFileSync(join(checkout, 'README.md'), 'utf8');
@@ -34,7 +34,7 @@ export class Machinelike {
     this.#holder = holder;
     const inside = (command: string, _arguments: unknown, options: object) =>
       spawn('nsenter', [...this.#enter, 'bash', '-c', command], { ...options, shell: false });
-    this.$ = $({ quiet: true, timeout: '60s', stdio: 'pipe', spawn: inside as typeof spawn }) as Shell;
+    this.$ = $({ ...bounded, spawn: inside as typeof spawn }) as Shell;
   }
 
   /** `names`: what /etc/hosts says there. */

@@ -6,7 +6,7 @@ import { $ } from 'zx';
 import { ask } from '../../netns-tests/lab/ask.ts';
 import type { Namespace } from '../../netns-tests/lab/namespace.ts';
 import type { Program } from '../../netns-tests/lab/program.ts';
-import type { Shell } from '../../netns-tests/lab/shell.ts';
+import { bounded, type Shell } from '../../netns-tests/lab/shell.ts';
 import { waitFor } from '../../netns-tests/lab/wait.ts';
 import { type StatusReport, statusReport } from '../../protocol/status.ts';
 import { packagesDirectory } from './packages.ts';
@@ -162,7 +162,7 @@ export class Machine {
         { ...spawnOptions, shell: false },
       );
     };
-    return $({ quiet: true, timeout: '60s', stdio: 'pipe', spawn: inside as typeof spawn }) as Shell;
+    return $({ ...bounded, spawn: inside as typeof spawn }) as Shell;
   }
 }
 

@@ -17,7 +17,6 @@ export const architectures = ['x64', 'arm64'] as const;
 export type Architecture = (typeof architectures)[number];
 
 const checkout = resolve(import.meta.dirname, '../..');
-const buildTime = '300s';
 
 /** What dpkg and rpm call an architecture. */
 const names = {
@@ -72,7 +71,7 @@ export async function buildEdition(edition: Edition, signal: AbortSignal): Promi
     await buildElsewhere(out, options, { prepare, signal });
   } else {
     const command = buildCommand(out, edition === 'first' ? [] : options);
-    await shell({ cwd: checkout, timeout: buildTime, signal })`${command}`;
+    await shell({ cwd: checkout, signal })`${command}`;
   }
 }
 
@@ -97,7 +96,7 @@ export async function buildElsewhere(
     ${prepare}
     exec "$@"`;
   const env = { ...process.env, ...environment };
-  const elsewhere = shell({ timeout: buildTime, env, signal });
+  const elsewhere = shell({ env, signal });
   await elsewhere`unshare --mount --propagation private sh -euc ${script} build ${buildCommand(out, options)}`;
 }
 
