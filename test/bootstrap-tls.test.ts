@@ -82,17 +82,18 @@ suite('a bootstrap server with TLS', { skip: lacksOpenssl }, () => {
     });
   }
 
-  test('without --tls-ca the CAs of the system count', async (context) => {
+  test('the CAs of the system count, unless --tls-ca names others', async (context) => {
     const authority = new Authority(temporaryFolder(context));
     const tls = createTlsServer(authority.sign('127.0.0.1'), (socket) => socket.on('error', () => {}).end());
     const { port } = new URL(await listening(context, tls));
-    const client = `
+    const other = new Authority(temporaryFolder(context));
+    const client = (certificates: readonly string[] | null) => `
       import { Trust } from '${new URL('../control/io/trust.ts', import.meta.url)}';
       import { connect } from 'node:tls';
-      const secureContext = new Trust(null).context();
+      const secureContext = new Trust(${JSON.stringify(certificates)}).context();
       const socket = connect({ port: ${port}, host: '127.0.0.1', servername: '', secureContext });
       socket.on('secureConnect', () => process.exit(0)).on('error', ({ code }) => console.log(code));`;
-    const run = (store: string) =>
+    const run = (store: string, certificates: readonly string[] | null) =>
       new Promise<string>((resolve) => {
         const env = {
           ...process.env,
@@ -100,13 +101,16 @@ suite('a bootstrap server with TLS', { skip: lacksOpenssl }, () => {
           SSL_CERT_DIR: '/nonexistent',
           NODE_EXTRA_CA_CERTS: '',
         };
-        execFile(process.execPath, ['--input-type=module', '-e', client], { env }, (error, stdout, stderr) =>
-          resolve(error === null ? stdout.trim() : stderr),
+        execFile(
+          process.execPath,
+          ['--input-type=module', '-e', client(certificates)],
+          { env },
+          (error, stdout, stderr) => resolve(error === null ? stdout.trim() : stderr),
         );
       });
-    assert.equal(await run(authority.file), '');
-    const other = new Authority(temporaryFolder(context));
-    assert.match(await run(other.file), /UNABLE_TO|SELF_SIGNED/);
+    assert.equal(await run(authority.file, null), '');
+    assert.match(await run(other.file, null), /UNABLE_TO|SELF_SIGNED/);
+    assert.match(await run(authority.file, [other.certificate]), /UNABLE_TO|SELF_SIGNED/);
   });
 
   test('CAs are read from a bundle, whatever else is in it', (context) => {

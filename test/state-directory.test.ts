@@ -16,6 +16,7 @@ import { syncBuiltinESMExports } from 'node:module';
 import { basename, join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { signWith, verifyWith } from '../control/io/crypto.ts';
+import { appendLines } from '../control/io/kept-files.ts';
 import { openStateDirectory } from '../control/io/state-directory.ts';
 import { lockStateDirectory } from '../control/io/state-lock.ts';
 import { waitFor } from './native/wait.ts';
@@ -195,6 +196,26 @@ function fullDisk(context: TestContext, code: string): { mend(): void } {
   context.after(mend);
   return { mend };
 }
+
+test('a disk that is full in the middle of a line keeps nothing of it', async (context) => {
+  const path = join(temporaryFolder(context), 'identities');
+  appendLines(path, ['berlin key']);
+  const { writeSync } = fs;
+  let room = 7;
+  const { mock } = context.mock.method(fs, 'writeSync', (descriptor: number, bytes: Uint8Array) => {
+    if (room === 0) throw Object.assign(new Error('ENOSPC: no space'), { code: 'ENOSPC' });
+    const written = writeSync(descriptor, bytes, 0, room);
+    room = 0;
+    return written;
+  });
+  context.after(() => {
+    mock.restore();
+    syncBuiltinESMExports();
+  });
+  syncBuiltinESMExports();
+  assert.throws(() => appendLines(path, ['ams key']), { code: 'ENOSPC' });
+  assert.equal(readFileSync(path, 'utf8'), 'berlin key\n');
+});
 
 for (const code of ['ENOSPC', 'EROFS', 'EDQUOT', 'EIO']) {
   test(`a disk that refuses with ${code}: a node with its identity starts later than before, and all is written in the end`, async (context) => {

@@ -17,6 +17,8 @@ test('the token comes from the strongest source; of one source, the token itself
   writeFileSync(path, '  in a file \n');
   const config = tomlFile(context, 'token = "in the configuration"\n');
   const tokenOf = (argv: readonly string[], env: Variables = {}) => readConfig([...argv, 'n'], env, 0).token;
+  const sourceOf = (argv: readonly string[], env: Variables = {}) =>
+    readConfig([...argv, 'n'], env, 0).tokenSource;
   assert.equal(tokenOf(['--token', 'flag']), 'flag');
   assert.equal(tokenOf(['--token', 'flag'], { TOKEN: 'variable' }), 'flag');
   assert.equal(tokenOf([], { TOKEN: 'variable' }), 'variable');
@@ -29,6 +31,12 @@ test('the token comes from the strongest source; of one source, the token itself
   assert.equal(tokenOf(['--token-file', path], { TOKEN: 'variable' }), 'in a file');
   assert.equal(tokenOf(['--token-file', path, '--config', config]), 'in a file');
   assert.equal(tokenOf(['--config', config], { TOKEN_FILE: path }), 'in a file');
+  assert.equal(sourceOf(['--token', 'flag']), '--token');
+  assert.equal(sourceOf([], { TOKEN: 'variable' }), 'the environment variable TOKEN');
+  assert.equal(sourceOf(['--token-file', path]), `${path}, named by --token-file`);
+  assert.equal(sourceOf([], { TOKEN_FILE: path }), `${path}, named by the environment variable TOKEN_FILE`);
+  assert.equal(sourceOf(['--config', config]), `token in ${config}`);
+  assert.equal(sourceOf([], { CREDENTIALS_DIRECTORY: folder }), 'the credential token');
 });
 
 test('a token that cannot be had is refused by one line with the reason', (context) => {
