@@ -312,7 +312,13 @@ suite('at 80 columns', () => {
         counters: { ...up.counters!, rxBytes: 1_098_437_885_951, txBytes: 1_098_437_885_951 },
       }),
     );
-    for (const line of linesOf(peers)) assert.ok(line.length <= 80, line);
+    const report: StatusReport = {
+      ...reportOf(peers),
+      bootstrap: [{ url: `ws://${'u'.repeat(200)}/`, state: 'waiting', id: null, error: 'e '.repeat(100) }],
+      warnings: [{ subject: 'listen', peer: null, message: 'm '.repeat(100), since: 0 }],
+    };
+    const shown = [renderStatus(report, narrow, now), renderPeer(peers[0]!, report, narrow, now)];
+    for (const line of shown.join('\n').split('\n')) assert.ok(line.length <= 80, line);
   });
 
   test('where the whole table fits it is printed, and where nobody looks it is never cut', () => {
