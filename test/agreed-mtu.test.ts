@@ -209,7 +209,8 @@ test('however messages are delayed and lost with their connections, both ends co
           }
         };
         let connectedAt = ends.now;
-        const connectedLong = () => ends.now - connectedAt > ends.delay + 5;
+        // A connection carries once each end has said hello and is ready: two messages, one after the other.
+        const connectedLong = () => ends.now - connectedAt > 2 * ends.delay + 5;
         for (const [each, wait] of happenings) {
           const route = 'relay' in each && each.relay ? 'relay' : 'shared';
           if (each.what === 'fits') {
