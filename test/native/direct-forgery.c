@@ -154,9 +154,12 @@ static void take_packet(const uint8_t *packet, size_t length) {
   expect("another packet", memcmp(bytes + sizeof(struct virtio_net_hdr), packet, length) != 0, 0);
 }
 
+static bool takes_event(void *event) { return events_take(&lab.node.direct->events, event); }
+
+/* An event follows the count of its record. */
 static void take_event(enum event_type type, uint32_t index, uint32_t number) {
   struct event event;
-  if (!events_take(&lab.node.direct->events, &event)) fail("events", 0, 1);
+  await("an event", takes_event, &event);
   expect("type of event", event.type, type);
   expect("index of event", event.index, index);
   expect("number of event", event.number, number);
