@@ -55,6 +55,7 @@ story('a late joiner reaches everyone through any member', ['ping'], async (lab)
   const before = await meshed([a, b, c], 30_000);
 
   const d = new CryonetNode(hosts[3]!, { bootstrap: [b] }).start();
+  await d.ready(30_000);
   const { milliseconds } = await timed(() => meshed([a, b, c, d], 30_000));
   lab.figures.push(`joined after ${milliseconds} ms`);
   assert.ok(milliseconds < 8_000, lab.figures.at(-1));
