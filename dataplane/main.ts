@@ -7,7 +7,7 @@ import { networkInterfaces } from 'node:os';
 import { CommanderError } from 'commander';
 import { scanCommandLine } from '../protocol/command-line.ts';
 import { CryonetError, exitCode, reasonOf } from '../protocol/errors.ts';
-import { listenUnix } from '../protocol/listen.ts';
+import { keepRoom, listenUnix } from '../protocol/listen.ts';
 import { type LogFormat, type LogLevel, openLog } from '../protocol/log.ts';
 import { eventually } from '../protocol/retry.ts';
 import { RpcConnection } from '../protocol/rpc.ts';
@@ -26,6 +26,9 @@ const lingerTime = 300_000;
 
 /** Milliseconds after the start to keep compiled code for the next one: Node writes it at a clean exit only. */
 const cacheDelay = 2000;
+
+/** Connections at a time: control's, and those that have not said hello. */
+const maxConnections = 16;
 
 /** Milliseconds between two tries to serve the socket. */
 const longestPause = 10_000;
@@ -66,6 +69,8 @@ const openEngine: EngineFactory = async (udpPort, fixed, interfaceMtu, hostAddre
 };
 
 let current: RpcConnection | undefined;
+/** The socket of `current`. */
+let controlSocket: Socket | undefined;
 const status = () => shell.trouble ?? (current === undefined ? withoutControl : 'driven by control');
 const shell = new DataplaneShell({
   log,
@@ -75,6 +80,7 @@ const shell = new DataplaneShell({
   changed: () => notify.status(status),
 });
 const server = createServer((socket) => serve(socket));
+keepRoom(server, maxConnections, (socket) => socket === controlSocket);
 let linger: NodeJS.Timeout | undefined;
 let stopping = false;
 
@@ -152,6 +158,7 @@ function serve(socket: Socket): void {
       if (method === 'hello') {
         if (current !== connection) current?.close();
         current = connection;
+        controlSocket = socket;
         clearTimeout(linger);
         notify.status(status);
       } else if (current !== connection) {
@@ -168,7 +175,7 @@ function serve(socket: Socket): void {
     closed: (cause) => {
       if (cause !== undefined) log.warn('control connection closed', { reason: cause.message });
       if (current !== connection) return;
-      current = undefined;
+      current = controlSocket = undefined;
       shell.attach(undefined);
       notify.status(status);
       awaitControl();

@@ -1,6 +1,6 @@
 /** Listening on a Unix socket that only its owner may use, and its group if the mode says so. */
 import { chmodSync, lstatSync, mkdirSync, unlinkSync } from 'node:fs';
-import { connect, type Server } from 'node:net';
+import { connect, type Server, type Socket } from 'node:net';
 import { dirname } from 'node:path';
 import { denialOf } from './denial.ts';
 import { CryonetError, reasonOf, systemError } from './errors.ts';
@@ -36,6 +36,26 @@ export async function listenUnix(server: Server, path: string, mode = 0o600): Pr
     throw refused(path, failure);
   }
   chmodSync(path, mode);
+}
+
+/** Has a server keep `limit` connections at most: one more closes the oldest that is not in use, since that had the most
+ *  time to say what it wants. */
+export function keepRoom(
+  server: Server,
+  limit: number,
+  isInUse: (socket: Socket) => boolean = () => false,
+): void {
+  const connections = new Set<Socket>();
+  server.on('connection', (socket) => {
+    connections.add(socket);
+    socket.once('close', () => connections.delete(socket));
+    if (connections.size <= limit) return;
+    for (const oldest of connections) {
+      if (isInUse(oldest)) continue;
+      oldest.destroy();
+      return;
+    }
+  });
 }
 
 function refused(path: string, cause: Error): CryonetError {

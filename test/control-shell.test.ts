@@ -306,6 +306,18 @@ test('whatever is said to the control socket gets an answer or is closed, and th
   }
 });
 
+test('who connects to the control socket and never says all of a request keeps nobody from asking', async (context) => {
+  const lab = new Lab(context);
+  const node = await lab.add('n0');
+  const sockets = Array.from({ length: 200 }, () => connect(node.controlSocket).on('error', () => {}));
+  context.after(() => {
+    for (const socket of sockets) socket.destroy();
+  });
+  for (const socket of sockets) socket.write('GET /status HTTP/1.1\r\nX: ');
+  await waitFor('all to be there', () => sockets.filter(({ closed }) => closed).length === 200 - 64);
+  assert.equal((await node.status()).node.id, 'n0');
+});
+
 test('garbage to the dataplane’s socket closes that connection; control and its links do not notice', async (context) => {
   const { nodes } = await meshOf(context, 2);
   const [n0, n1] = nodes as [LabNode, LabNode];

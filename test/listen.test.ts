@@ -2,12 +2,13 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import fs, { existsSync, statSync, writeFileSync } from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
-import { createServer } from 'node:net';
+import { connect, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { CryonetError, errorCodes, reasonOf } from '../protocol/errors.ts';
-import { listenUnix } from '../protocol/listen.ts';
+import { keepRoom, listenUnix } from '../protocol/listen.ts';
 import { type LogFormat, type LogLevel, openLog } from '../protocol/log.ts';
+import { waitFor } from './native/wait.ts';
 import { temporaryFolder } from './socket-pair.ts';
 
 function newServer(context: TestContext) {
@@ -21,6 +22,37 @@ test('a socket is made with its folder, for its owner alone', async (context) =>
   await listenUnix(newServer(context), path);
   assert.equal(statSync(path).mode & 0o777, 0o600);
   assert.equal(statSync(join(path, '..')).mode & 0o777, 0o700);
+});
+
+test('one connection more than there is room for closes the oldest that is not in use', async (context) => {
+  const path = join(temporaryFolder(context), 'x.sock');
+  const accepted: Socket[] = [];
+  const server = createServer((socket) => void accepted.push(socket.on('error', () => {})));
+  context.after(() => void server.close());
+  keepRoom(server, 3, (socket) => socket === accepted[0]);
+  await listenUnix(server, path);
+  const clients: Socket[] = [];
+  for (let i = 1; i <= 5; i++) {
+    const client = connect(path)
+      .on('error', () => {})
+      .resume();
+    context.after(() => void client.destroy());
+    clients.push(client);
+    await waitFor('the connection', () => accepted.length === i);
+  }
+  await waitFor('two of them to be closed', () => clients.filter(({ closed }) => closed).length === 2);
+  assert.deepEqual(
+    clients.map(({ closed }) => closed),
+    [false, true, true, false, false],
+  );
+  clients[4]!.destroy();
+  await waitFor('the end', () => accepted[4]!.closed);
+  const last = connect(path)
+    .on('error', () => {})
+    .resume();
+  context.after(() => void last.destroy());
+  await waitFor('one more', () => accepted.length === 6);
+  assert.deepEqual([clients[3]!.closed, last.closed], [false, false], 'room that was left is room');
 });
 
 test('a socket may be for its group too, in a folder that is the owner’s', async (context) => {

@@ -1,7 +1,7 @@
 /** The local control socket: HTTP over `control.sock` with JSON replies, so that `curl --unix-socket` works. */
 import { createServer } from 'node:http';
 import { CryonetError, reasonOf } from '../../protocol/errors.ts';
-import { listenUnix } from '../../protocol/listen.ts';
+import { keepRoom, listenUnix } from '../../protocol/listen.ts';
 import { controlSocket } from '../../protocol/paths.ts';
 import { Retry } from '../../protocol/retry.ts';
 import type { StatusReport } from '../../protocol/status.ts';
@@ -73,7 +73,7 @@ export async function openControlSocket(
       await listener(request, response);
     },
   );
-  server.maxConnections = maxConnections;
+  keepRoom(server, maxConnections);
   server.maxRequestsPerSocket = maxRequestsPerConnection;
   server.on('clientError', (_error, socket) => {
     if (socket.writable) socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n');
