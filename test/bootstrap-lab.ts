@@ -139,23 +139,49 @@ export function dial(context: TestContext, url: string, own: Local, outgoing?: O
   return { client, proven, failures };
 }
 
-/** Who says nothing is closed ten seconds after it connected; who has proved itself is not. */
+/** Sends bytes over TCP; resolves with what came back once the server closed. */
+export function rawExchange(
+  context: TestContext,
+  { port }: Served,
+  bytes: string | Uint8Array,
+): Promise<string> {
+  return new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1');
+    const chunks: Buffer[] = [];
+    socket.on('data', (chunk) => chunks.push(chunk));
+    socket.on('error', () => {});
+    socket.on('close', () => resolve(Buffer.concat(chunks).toString('latin1')));
+    context.after(() => socket.destroy());
+    socket.write(bytes);
+  });
+}
+
+/** Who says nothing, or a byte now and then, is closed ten seconds after it connected; who has proved itself is not. */
 export async function outlastsProof(context: TestContext, tls: ServeOptions['tls']): Promise<void> {
   context.mock.timers.enable({ apis: ['setTimeout'] });
   const served = await serve(context, { tls });
-  const idle = connect(served.port, '127.0.0.1').on('error', () => {});
-  context.after(() => idle.destroy());
-  await once(idle, 'connect');
+  const [idle, slow] = [0, 1].map(() => connect(served.port, '127.0.0.1').on('error', () => {}));
+  for (const socket of [idle!, slow!]) {
+    context.after(() => socket.destroy());
+    await once(socket, 'connect');
+  }
+  // The beginning of a request, or of a ClientHello (RFC 8446, section 4.1.2).
+  const beginning = tls === null ? Buffer.from('GET / HTT') : Buffer.of(22, 3, 1, 2, 0, 1, 0, 1, 252);
   const socket = new WebSocket(served.url, subprotocol, { rejectUnauthorized: false });
   context.after(() => socket.terminate());
   await once(socket, 'open');
   const handshake = new ClientHandshake(local('client'));
   await shakeHands(socket, handshake, handshake.start());
-  context.mock.timers.tick(9_999);
+  for (const byte of beginning) {
+    context.mock.timers.tick(1000);
+    slow!.write(Buffer.of(byte));
+    await inTurns();
+  }
+  context.mock.timers.tick(9_999 - 1000 * beginning.length);
   await inTurns();
-  assert.equal(idle.closed, false);
+  assert.deepEqual([idle!.closed, slow!.closed], [false, false]);
   context.mock.timers.tick(2);
-  await once(idle, 'close');
+  await Promise.all([once(idle!, 'close'), once(slow!, 'close')]);
   await inTurns();
   assert.equal(socket.readyState, socket.OPEN);
   assert.deepEqual(served.neighbors[0]!.ends, []);

@@ -1,15 +1,16 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
+import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { suite, type TestContext, test } from 'node:test';
-import { createServer as createTlsServer } from 'node:tls';
+import { connect as connectTls, createServer as createTlsServer } from 'node:tls';
 import { readCertificates } from '../control/certificates.ts';
 import { Outgoing } from '../control/io/outgoing.ts';
 import { noProxies } from '../control/io/proxy.ts';
 import { Trust, tlsTrouble } from '../control/io/trust.ts';
-import { dial, local, outlastsProof, serve } from './bootstrap-lab.ts';
+import { dial, join as joinNode, local, outlastsProof, rawExchange, serve } from './bootstrap-lab.ts';
 import { Authority, lacksOpenssl } from './certificates-lab.ts';
 import { waitFor } from './native/wait.ts';
 import { temporaryFolder } from './socket-pair.ts';
@@ -41,6 +42,39 @@ suite('a bootstrap server with TLS', { skip: lacksOpenssl }, () => {
       /^its certificate is from a CA that is not known here: .*--tls-ca$/,
     );
     assert.equal(unknown.proven.length, 0);
+  });
+
+  // Records as in RFC 8446, section 5.1: 22 is a handshake, in which 1 is a ClientHello, and 21 is an alert.
+  const strangers: readonly [what: string, bytes: string | Uint8Array][] = [
+    ['random bytes', Uint8Array.from({ length: 5000 }, (_, i) => (i * 37 + 11) & 255)],
+    ['zeros', new Uint8Array(5000)],
+    ['a request without TLS', 'GET / HTTP/1.1\r\nHost: x\r\n\r\n'],
+    ['a ClientHello of one byte', Buffer.of(22, 3, 1, 0, 5, 1, 0, 0, 1, 3)],
+    ['a record longer than any', Buffer.concat([Buffer.of(22, 3, 1, 255, 255), Buffer.alloc(65_535)])],
+    ['an alert', Buffer.of(21, 3, 3, 0, 2, 2, 40)],
+  ];
+
+  for (const [what, bytes] of strangers) {
+    test(`closes a connection that says ${what}, and serves the next`, async (context) => {
+      const authority = new Authority(temporaryFolder(context));
+      const served = await serve(context, { tls: authority.sign('127.0.0.1') });
+      assert.doesNotMatch(await rawExchange(context, served, bytes), /HTTP/);
+      await joinNode(context, served);
+      await waitFor('the neighbor', () => served.neighbors.length === 1);
+    });
+  }
+
+  test('closes a connection that says what is no HTTP, within TLS', async (context) => {
+    const authority = new Authority(temporaryFolder(context));
+    const served = await serve(context, { tls: authority.sign('127.0.0.1') });
+    const socket = connectTls({ host: '127.0.0.1', port: served.port, rejectUnauthorized: false });
+    socket.on('error', () => {}).resume();
+    context.after(() => void socket.destroy());
+    await once(socket, 'secureConnect');
+    socket.write(Uint8Array.from({ length: 5000 }, (_, i) => (i * 37 + 11) & 255));
+    await once(socket, 'close');
+    await joinNode(context, served);
+    await waitFor('the neighbor', () => served.neighbors.length === 1);
   });
 
   const refusals: readonly [

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { connect, createServer, type Socket } from 'node:net';
 import { Duplex } from 'node:stream';
-import { type TestContext, test } from 'node:test';
+import { test } from 'node:test';
 import { WebSocket } from 'ws';
 import { openBootstrapServer } from '../control/io/bootstrap-server.ts';
 import { Guesses } from '../control/io/guesses.ts';
@@ -11,7 +11,17 @@ import { maxOfSource, maxUnproven, sourceOf, Unproven } from '../control/io/unpr
 import { type RefuseCode, refuseCodes, subprotocol } from '../protocol/handshake.ts';
 import { encode } from '../protocol/msgpack.ts';
 import type { NeighborMessage } from '../protocol/signaling.ts';
-import { alive, dial, join, local, open, outlastsProof, type Served, serve } from './bootstrap-lab.ts';
+import {
+  alive,
+  dial,
+  join,
+  local,
+  open,
+  outlastsProof,
+  rawExchange,
+  type Served,
+  serve,
+} from './bootstrap-lab.ts';
 import { waitFor } from './native/wait.ts';
 
 // Those with virtual time first: a timer of an earlier test that they see cleared would not be.
@@ -123,19 +133,6 @@ test('a server that is none of ours is tried again, with its fault as the error'
   await waitFor('two tries', () => failures.length >= 2);
   assert.match(failures[0]!.message, /Unexpected server response: 200/);
 });
-
-/** Sends bytes over TCP; resolves with what came back once the server closed. */
-function rawExchange(context: TestContext, { port }: Served, bytes: string | Uint8Array): Promise<string> {
-  return new Promise((resolve) => {
-    const socket = connect(port, '127.0.0.1');
-    const chunks: Buffer[] = [];
-    socket.on('data', (chunk) => chunks.push(chunk));
-    socket.on('error', () => {});
-    socket.on('close', () => resolve(Buffer.concat(chunks).toString('latin1')));
-    context.after(() => socket.destroy());
-    socket.write(bytes);
-  });
-}
 
 const upgrade = (protocol: string) =>
   `GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n${protocol}\r\n`;
