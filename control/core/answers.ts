@@ -2,16 +2,20 @@
  * Which offers are answered. An answer makes the dataplane open a connection and send to addresses that the peer chose.
  * So there are three bounds: offers of one peer in a minute; answers, in ten seconds, to never linked peers that one
  * neighbor told of; and connections with never linked peers at a time. Where the last bound is reached, a new connection
- * takes the place of the oldest one of the neighbor that told of most of them.
+ * takes the place of the oldest one of the neighbor that told of most of them. If it is of such a neighbor itself, the oldest
+ * must have had its time: honest nodes that join in the same moment do not end each other's connections.
  */
 import { refuse, spend } from './costs.ts';
-import type { Attempt, Link } from './link.ts';
+import { type Attempt, type Link, negotiationTimeout } from './link.ts';
 import { within } from './quotas.ts';
 import { closeAttempt, type Mesh, type Turn } from './state.ts';
 
 /** Connections with peers that were never linked, of 150 kB each. A hundred nodes that join at once find room, since each
  *  takes it for less than a second. */
 const maxAnswers = 80;
+
+/** Milliseconds in which a connection opens if no packet is lost, and once DTLS has retransmitted what was. */
+const usualTime = 2000;
 
 /** Offers of one peer, on both routes, that are answered in so many milliseconds. A peer that fails for long tries each
  *  route every ten seconds. */
@@ -27,8 +31,9 @@ export function mayAnswer(turn: Turn, link: Link): 'yes' | 'busy' | 'no' {
   }
   if (link.everUp) return 'yes';
   if (!spend(mesh, link.introducer, 'answers', env.now)) return 'busy';
-  makeRoom(turn);
-  return 'yes';
+  if (makeRoom(turn, link.introducer)) return 'yes';
+  refuse(mesh, link.introducer, 'answers', env.now);
+  return 'busy';
 }
 
 /** The candidates among these that the peer may still have tried. */
@@ -43,7 +48,8 @@ function payerOf(mesh: Mesh, { peer, introducer }: Link): string {
   return mesh.accounts.has(peer) ? peer : introducer;
 }
 
-function makeRoom(turn: Turn): void {
+/** Makes room for a connection with a peer that `introducer` told of. False if there is none to be had. */
+function makeRoom(turn: Turn, introducer: string): boolean {
   const byIntroducer = new Map<string, { link: Link; attempt: Attempt }[]>();
   let count = 0;
   for (const link of turn.mesh.links.values()) {
@@ -55,8 +61,16 @@ function makeRoom(turn: Turn): void {
       count++;
     }
   }
-  if (count < maxAnswers) return;
-  const most = [...byIntroducer.values()].reduce((a, b) => (b.length > a.length ? b : a));
-  const oldest = most.reduce((a, b) => (b.attempt.deadline < a.attempt.deadline ? b : a));
-  closeAttempt(turn, oldest.link, oldest.attempt);
+  if (count < maxAnswers) return true;
+  const lists = [...byIntroducer.values()];
+  const most = Math.max(...lists.map(({ length }) => length));
+  const { link, attempt } = lists
+    .filter(({ length }) => length === most)
+    .flat()
+    .reduce((a, b) => (b.attempt.deadline < a.attempt.deadline ? b : a));
+  const hasFewer = (byIntroducer.get(introducer)?.length ?? 0) + 1 < most;
+  const hadItsTime = turn.env.now >= attempt.deadline - negotiationTimeout + usualTime;
+  if (!hasFewer && !hadItsTime) return false;
+  closeAttempt(turn, link, attempt);
+  return true;
 }

@@ -16,6 +16,10 @@ import type { Route } from '../../protocol/signaling.ts';
 import type { PeerStatus } from '../../protocol/status.ts';
 import { offers } from './offerer.ts';
 
+/** Milliseconds from the first description to an open connection. ICE sends checks 50 ms apart (RFC 8445 section 14.2)
+ *  and DTLS retransmits after 1 s, so a path that works at all works by then. */
+export const negotiationTimeout = 10_000;
+
 export interface Attempt {
   readonly negotiation: string;
   readonly route: Route;

@@ -10,15 +10,11 @@ import { affordable, mayAnswer } from './answers.ts';
 import { sendBody } from './flood.ts';
 import { dropNeighbor } from './gossip.ts';
 import { refusedBy } from './identity.ts';
-import { type Attempt, isUp, type Link } from './link.ts';
+import { type Attempt, isUp, type Link, negotiationTimeout } from './link.ts';
 import { permits } from './policy.ts';
 import { within } from './quotas.ts';
 import { isBeingReplaced, renewalDue, renewalTime, renewPause, retire } from './renewal.ts';
 import { closeAttempt, crowdOf, ensureLink, type Mesh, notice, show, type Turn } from './state.ts';
-
-/** Milliseconds from the first description to an open connection. ICE sends checks 50 ms apart (RFC 8445 section 14.2)
- *  and DTLS retransmits after 1 s, so a path that works at all works by then. */
-const negotiationTimeout = 10_000;
 
 /** Milliseconds after which an offer without an answer counts as lost, and is made again as a wide flood. */
 const offerLifetime = 1000;
