@@ -36,8 +36,8 @@ export class Simulation {
   readonly direct = new Set<string>();
   /** Pairs between which WebSockets cannot be dialed. */
   readonly cut = new Set<string>();
-  /** True where a node keeps to itself what its mesh would send. */
-  swallows: ((node: SimulatedNode, message: NeighborMessage) => boolean) | undefined;
+  /** True where a node keeps to itself what its mesh would send to the neighbor `to`. */
+  swallows: ((node: SimulatedNode, message: NeighborMessage, to: string) => boolean) | undefined;
   /** Sees every step of every node. */
   watch: ((node: SimulatedNode, event: MeshEvent, effects: readonly Effect[]) => void) | undefined;
   readonly #queue = new EventQueue();
@@ -254,7 +254,7 @@ export class Simulation {
   #run(node: SimulatedNode, effect: Effect): void {
     switch (effect.type) {
       case 'send':
-        if (this.swallows?.(node, effect.message)) return;
+        if (this.swallows?.(node, effect.message, node.mesh.neighbors.get(effect.channel)?.id ?? '')) return;
         node.sent[effect.message.type]++;
         this.#transmit(node, effect.channel, effect.message);
         return;

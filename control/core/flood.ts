@@ -18,10 +18,10 @@ import {
   everyone,
   type FloodMessage,
 } from '../../protocol/signaling.ts';
-import { spend } from './costs.ts';
+import { refuse, spend } from './costs.ts';
 import { prefixed } from './environment.ts';
 import type { Channel } from './events.ts';
-import { isSigned, type Membership, readRecord, speaksFor } from './membership.ts';
+import { isSigned, type Membership, mismatchOf, readRecord } from './membership.ts';
 import { accept, newWindow } from './replay.ts';
 import type { Turn } from './state.ts';
 
@@ -87,7 +87,7 @@ export function arrive(turn: Turn, teller: string, message: FloodMessage): Body 
   }
   const sender = mesh.membership.members.has(message.from) ? message.from : '';
   if (sender !== teller && !spend(mesh, teller, 'floods', env.now, 1, sender)) return undefined;
-  const body = open(turn, message);
+  const body = open(turn, message, teller);
   if (body === undefined) return undefined;
   learnRoute(turn, message.from, teller);
   if (!isOurs && message.ttl > 0) forward(turn, teller, onward, body.wide === true);
@@ -99,13 +99,17 @@ export function arrive(turn: Turn, teller: string, message: FloodMessage): Body 
  * also name one of our epochs. A sender that we do not know, or know by an earlier start, is known by the record that it
  * sends along. The caller takes that record in only if the body is returned, and so is not a repeated one.
  */
-function open(turn: Turn, message: FloodMessage): Body | undefined {
+function open(turn: Turn, message: FloodMessage, teller: string): Body | undefined {
   const { mesh, env } = turn;
   const known = mesh.membership.members.get(message.from)?.record;
   const introduced = message.sender === undefined ? undefined : readRecord(message.sender);
   const sender = introduced ?? known;
   if (sender === undefined || sender.id !== message.from) return undefined;
-  if (!speaksFor(mesh.membership, sender)) return undefined;
+  const mismatch = mismatchOf(mesh.membership, sender);
+  if (mismatch !== undefined) {
+    refuse(mesh, teller, mismatch, env.now);
+    return undefined;
+  }
   if (!env.verify(sender.key, prefixed(domain.body, message.body), message.signature)) return undefined;
   const body = tryParse(message.body);
   if (body === undefined || body.from !== message.from || body.to !== message.to) return undefined;

@@ -174,10 +174,14 @@ export function otherOf(membership: Membership, id: string, key: Uint8Array): st
   return told !== undefined && told !== id ? told : undefined;
 }
 
-/** Whether the ID is free or has this key, and no other node has the key. */
-export function speaksFor(membership: Membership, { id, key }: NodeRecord): boolean {
+/** Why this key may not speak for this ID: the ID has another key, or another node has the key. Undefined if it may. */
+export function mismatchOf(
+  membership: Membership,
+  { id, key }: NodeRecord,
+): 'identity_mismatch' | 'key_in_use' | undefined {
   const holder = holderOf(membership, id);
-  return (holder === undefined || holder === hex(key)) && otherOf(membership, id, key) === undefined;
+  if (holder !== undefined && holder !== hex(key)) return 'identity_mismatch';
+  return otherOf(membership, id, key) === undefined ? undefined : 'key_in_use';
 }
 
 /** A node said goodbye; it is gone until it starts again. False if that is no news. */

@@ -42,6 +42,17 @@ export class Hostile {
       node === this.node && message.type === 'flood' && message.from !== this.id;
   }
 
+  /** Passes on what `change` makes of what others say of themselves, in floods and records: what is to be said to `to`
+   *  instead. */
+  standBetween(change: (message: NeighborMessage, to: string) => readonly NeighborMessage[]): void {
+    this.#simulation.swallows = (node, message, to) => {
+      if (node !== this.node || message.type === 'alive') return false;
+      if (message.type === 'flood' && message.from === this.id) return false;
+      for (const each of change(message, to)) this.say(nodeOf(this.#simulation, to), each);
+      return true;
+    };
+  }
+
   /** A record of any node, signed by the key of that name: its own is easily made up. */
   record(id: string, epoch = this.#epochOf(id), signer = id): SignedRecord {
     return signedRecord({ id, key: keyOf(signer), epoch, turn: false }, this.#signer(signer));
