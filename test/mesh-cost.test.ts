@@ -7,16 +7,23 @@
  *   a newcomer     4 floods for each of its links; each node tells each neighbor of it at most once
  *   a lost link    4 floods, and up to 2 by which the side that does not offer asks
  *   signatures     while n nodes form: at most three verified and two made for each link, also by the bootstrap node that
- *                  passes everything on (0.12 ms and 0.04 ms each: 0.05 s of work while 100 nodes join at once)
+ *                  passes everything on
  *   steady state   for each node and interval one `alive` to each neighbor; no flood, no list
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Effect } from '../control/core/events.ts';
+import { signWith, verifyWith } from '../control/io/crypto.ts';
 import type { FloodMessage } from '../protocol/signaling.ts';
+import { newIdentity } from './identity.ts';
 import { formed, isFullMesh, nodeOf, star } from './mesh-view.ts';
 import type { SimulatedNode } from './simulated-node.ts';
 import type { Simulation } from './simulation.ts';
+
+/** Milliseconds of signatures, at most, for any node while a hundred join at once. */
+const mostWork = 500;
+/** Bytes of the body of an offer, about: a description, and keys of 1,216 bytes. */
+const offerBytes = 2048;
 
 const aliveInterval = 20_000;
 /** Announcements come up to a tenth early. */
@@ -75,6 +82,23 @@ function countSignatures(simulation: Simulation): Map<string, { made: number; ve
   return counts;
 }
 
+/** Milliseconds of processor time that one signature of an offer takes this machine to make, and to verify. */
+function signatureTimes(): { make: number; verify: number } {
+  const identity = newIdentity();
+  const message = new Uint8Array(offerBytes).fill(7);
+  const signature = signWith(identity, message);
+  const timeOf = (work: () => unknown) => {
+    const before = process.cpuUsage();
+    for (let i = 0; i < 1000; i++) work();
+    const { user, system } = process.cpuUsage(before);
+    return (user + system) / 1_000_000;
+  };
+  return {
+    make: timeOf(() => signWith(identity, message)),
+    verify: timeOf(() => verifyWith(identity.publicKey, message, signature)),
+  };
+}
+
 function sum(simulation: Simulation, kind: 'alive' | 'members' | 'flood'): number {
   return [...simulation.nodes.values()].reduce((total, { sent }) => total + sent[kind], 0);
 }
@@ -112,6 +136,28 @@ for (const n of [2, 5, 10, 20, 30]) {
     }
   });
 }
+
+test('while a hundred nodes join at once, none has half a second of signatures to make and verify', (context) => {
+  const n = 100;
+  const simulation = star(64, 0);
+  const signatures = countSignatures(simulation);
+  simulation.add('n0');
+  for (let i = 1; i < n; i++) simulation.dial(simulation.add(`n${i}`), 'n0');
+  const took = simulation.until(() => isFullMesh(simulation), 60_000);
+  simulation.pass(1000);
+  const { make, verify } = signatureTimes();
+  const work = [...signatures].map(([id, { made, verified }]) => ({
+    ...{ id, made, verified },
+    milliseconds: made * make + verified * verify,
+  }));
+  const busiest = work.reduce((a, b) => (b.milliseconds > a.milliseconds ? b : a));
+  const [making, verifying] = [make, verify].map((ms) => ms.toFixed(3));
+  context.diagnostic(
+    `linked after ${took.toFixed(0)} ms of virtual time; ${busiest.id} makes ${busiest.made} signatures of ${making} ms ` +
+      `and verifies ${busiest.verified} of ${verifying} ms: ${busiest.milliseconds.toFixed(0)} ms`,
+  );
+  assert.ok(busiest.milliseconds <= mostWork, JSON.stringify(busiest));
+});
 
 test('a node that joins a mesh of twenty costs four floods for each link, and one list from each node to each neighbor', () => {
   const simulation = formed(61, 20);
