@@ -17,13 +17,30 @@ const guessesAtOnce = 100;
 /** Milliseconds in which an honest node is in, whatever others do. */
 const joinLimit = 2000;
 
-/** A connection that says nothing, or a byte of a request now and then. */
-async function idleConnection({ victim, own }: Site, dribbles: boolean): Promise<Socket> {
+/** What connections begin with that never prove anything: nothing, half a request, and all of one, after which the
+ *  server waits for the handshake. */
+const beginnings = [
+  '',
+  'GET / HTTP/1.1\r\nX: ',
+  [
+    ...[
+      'GET / HTTP/1.1',
+      'Host: x',
+      'Connection: Upgrade',
+      'Upgrade: websocket',
+      'Sec-WebSocket-Version: 13',
+    ],
+    ...['Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==', `Sec-WebSocket-Protocol: ${subprotocol}`, '', ''],
+  ].join('\r\n'),
+] as const;
+
+/** A connection that begins so. Of half a request a byte more comes now and then. */
+async function idleConnection({ victim, own }: Site, beginning: string): Promise<Socket> {
   const socket = connect({ host: victim.host, port: victim.port, localAddress: own[0] });
-  socket.on('error', () => {});
+  socket.on('error', () => {}).resume();
   await once(socket, 'connect');
-  if (!dribbles) return socket;
-  socket.write('GET / HTTP/1.1\r\nX: ');
+  socket.write(beginning);
+  if (beginning !== beginnings[1]) return socket;
   const timer = setInterval(() => socket.write('x'), 500);
   socket.once('close', () => clearInterval(timer));
   return socket;
@@ -64,7 +81,7 @@ export const outsiders: readonly Attack[] = [
     counter: ['refused', 'connections'],
     async run(site, after) {
       for (let i = 0; i < idle; i++) {
-        const socket = await idleConnection(site, i % 2 === 0);
+        const socket = await idleConnection(site, beginnings[i % beginnings.length]!);
         after(() => socket.destroy());
       }
       const [other, same] = [
