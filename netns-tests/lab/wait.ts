@@ -4,6 +4,11 @@ import { inspect } from 'node:util';
 
 const pollMilliseconds = 50;
 
+/** What looks for long also rests for long, so that who waits leaves the processors to what is waited for: so many times
+ *  as long as the look, and no more than this many milliseconds. */
+const restFactor = 3;
+const longestRest = 300;
+
 /** Thrown by what is observed where waiting any longer is of no use. */
 export class Hopeless extends Error {}
 
@@ -20,22 +25,27 @@ export async function waitFor<T>(
   every = pollMilliseconds,
 ): Promise<T> {
   const start = performance.now();
-  let last = 'nothing yet';
+  let last: unknown = 'nothing yet';
   for (;;) {
+    const looked = performance.now();
     try {
       const seen = await observe();
       if (holds(seen)) return seen;
-      last = typeof seen === 'string' ? seen.slice(-2000) : inspect(seen, { depth: 6, breakLength: 110 });
+      last = seen;
     } catch (error) {
       if (error instanceof Hopeless) throw error;
       last = String(error);
     }
-    const elapsed = performance.now() - start;
-    if (elapsed >= bound) {
-      throw new Error(`waited ${bound} ms in vain for: ${what}\nlast seen: ${last}`);
-    }
-    await pause(Math.min(every, bound - elapsed));
+    const now = performance.now();
+    const left = start + bound - now;
+    if (left <= 0) throw new Error(`waited ${bound} ms in vain for: ${what}\nlast seen: ${shown(last)}`);
+    const rest = Math.min(restFactor * (now - looked), longestRest);
+    await pause(Math.min(Math.max(every, rest), left));
   }
+}
+
+function shown(seen: unknown): string {
+  return typeof seen === 'string' ? seen.slice(-2000) : inspect(seen, { depth: 6, breakLength: 110 });
 }
 
 /** Milliseconds that `act` took, and its value. */

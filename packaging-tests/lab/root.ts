@@ -21,6 +21,11 @@ type Kind = keyof typeof packages;
 /** Where this machine says which mirrors it uses; without it mmdebstrap uses Debian's. */
 const sources = '/etc/apt/sources.list.d/debian.sources';
 
+/** As in the images that containers are made of: what is there to be read is left out. */
+const bareOptions = ['doc', 'man', 'locale', 'info'].map(
+  (name) => `--dpkgopt=path-exclude=/usr/share/${name}/*`,
+);
+
 const toBoot = [
   `--include=${packages.machine.join(',')}`,
   // A console login would write to the console, where the journal is shown.
@@ -47,7 +52,7 @@ export async function makeRoot(suite: Suite, signal: AbortSignal, kind: Kind = '
   try {
     const options = [
       ...['--quiet', '--mode=root', '--variant=minbase', '--format=directory'],
-      ...['--dpkgopt=force-unsafe-io', ...(kind === 'machine' ? toBoot : [])],
+      ...['--dpkgopt=force-unsafe-io', ...(kind === 'machine' ? toBoot : bareOptions)],
     ];
     const mirrors = await mirrorsFor(suite, work);
     await shell({ timeout: '600s', signal })`mmdebstrap ${options} ${suite} ${tree} ${mirrors}`;
@@ -60,7 +65,7 @@ export async function makeRoot(suite: Suite, signal: AbortSignal, kind: Kind = '
 }
 
 function pathOf(suite: Suite, kind: Kind): string {
-  const key = createHash('sha256').update(`${packages[kind].join()} 1`).digest('hex').slice(0, 12);
+  const key = createHash('sha256').update(`${packages[kind].join()} 2`).digest('hex').slice(0, 12);
   return join(cache, `${suite}-${key}`);
 }
 
