@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import { defaultWorkers } from '../control/config.ts';
+import { defaultWorkers } from '../control/config/options.ts';
 import type { Namespace } from '../netns-tests/lab/namespace.ts';
 import { programs } from '../netns-tests/lab/node.ts';
 import type { Program } from '../netns-tests/lab/program.ts';

@@ -4,8 +4,8 @@
  * this machine or another node on it.
  */
 import type { Warnings } from '../protocol/warnings.ts';
-import type { ControlConfig } from './config.ts';
-import { formatHostPort, isLoopback } from './core/address.ts';
+import { formatHostPort, isLoopback } from './config/address.ts';
+import type { ControlConfig } from './config/config.ts';
 
 /** Milliseconds for which other nodes may appear before the warning does. */
 const patience = 5_000;

@@ -12,7 +12,7 @@ import { parse } from '../protocol/schema.ts';
 import { type NeighborMessage, neighborMessage } from '../protocol/signaling.ts';
 import type { StatusReport, Warning } from '../protocol/status.ts';
 import type { Warnings } from '../protocol/warnings.ts';
-import type { ControlConfig } from './config.ts';
+import type { ControlConfig } from './config/config.ts';
 import type { Channel, Effect, MeshEvent } from './core/events.ts';
 import { DataplaneConnection } from './io/dataplane-connection.ts';
 import { socketOf } from './io/dataplane-process.ts';

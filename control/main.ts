@@ -8,7 +8,7 @@ import { controlSocket } from '../protocol/paths.ts';
 import { eventually } from '../protocol/retry.ts';
 import { conceal } from '../service/conceal.ts';
 import { Notify } from '../service/notify.ts';
-import { type ControlConfig, longestPause, readConfig, TokenAwaited } from './config.ts';
+import { type ControlConfig, longestPause, readConfig, TokenAwaited } from './config/config.ts';
 import { broker } from './io/broker.ts';
 import { ensureDataplane, planOf, socketOf } from './io/dataplane-process.ts';
 import { lockStateDirectory, type StateLock } from './io/state-lock.ts';

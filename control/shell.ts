@@ -9,8 +9,9 @@ import type { StatusReport, Warning } from '../protocol/status.ts';
 import { version } from '../protocol/version.ts';
 import { inOrder, Warnings } from '../protocol/warnings.ts';
 import { AloneWarning } from './alone.ts';
-import { type ControlConfig, longestPause } from './config.ts';
-import { formatHostPort } from './core/address.ts';
+import { formatHostPort } from './config/address.ts';
+import { type ControlConfig, longestPause } from './config/config.ts';
+import { weaknessOf } from './config/token.ts';
 import { admit } from './core/costs.ts';
 import type { Environment } from './core/environment.ts';
 import type { Channel, Effect, MeshEvent } from './core/events.ts';
@@ -25,7 +26,6 @@ import type { Local } from './io/handshake.ts';
 import { type KeptState, openStateDirectory } from './io/state-directory.ts';
 import { NeighborShell } from './neighbor-shell.ts';
 import { idsOf, neighborStatuses, peerStatuses, summaryOf } from './status.ts';
-import { weaknessOf } from './token.ts';
 
 /** Milliseconds. setTimeout takes any longer time as 1 ms. */
 const longestTimer = 2 ** 31 - 1;

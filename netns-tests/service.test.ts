@@ -1,7 +1,7 @@
 /** A node that a service manager started by hand, with a dataplane of its own. */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
-import { optionTable } from '../control/options.ts';
+import { optionTable } from '../control/config/options.ts';
 import { dataplaneFlags, variablesOf } from '../protocol/command-line.ts';
 import { CryonetNode } from './lab/node.ts';
 import { story } from './lab/story.ts';

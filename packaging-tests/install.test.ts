@@ -1,6 +1,6 @@
 /** A fresh machine gets the package. */
 import assert from 'node:assert/strict';
-import { optionTable } from '../control/options.ts';
+import { optionTable } from '../control/config/options.ts';
 import { waitFor } from '../netns-tests/lab/wait.ts';
 import { dataplaneFlags, environmentName } from '../protocol/command-line.ts';
 import { idleMemory, startTimes } from './lab/figures.ts';

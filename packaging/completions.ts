@@ -1,7 +1,8 @@
 /** Completions for bash, zsh and fish, made from the programs' own command lines. */
 import type { Command, Option } from 'commander';
 import { cryocProgram } from '../cli/options.ts';
-import { controlProgram, optionTable } from '../control/options.ts';
+import { optionTable } from '../control/config/options.ts';
+import { controlProgram } from '../control/config/program.ts';
 import { dataplaneProgram } from '../dataplane/options.ts';
 import { bashScript } from './completions/bash.ts';
 import { fishScript } from './completions/fish.ts';

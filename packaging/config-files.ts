@@ -1,5 +1,5 @@
 /** `/etc/cryonet/config.toml` and `/etc/default/cryonet`: the option table, commented out. */
-import { optionTable } from '../control/options.ts';
+import { optionTable } from '../control/config/options.ts';
 import { environmentName } from '../protocol/command-line.ts';
 
 const width = 100;

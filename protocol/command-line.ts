@@ -1,7 +1,6 @@
 /** What the command lines of the three programs share and commander does not do. */
 import type { Command } from 'commander';
-
-type Environment = Readonly<Record<string, string | undefined>>;
+import type { Environment } from './paths.ts';
 
 /** The environment variable of an option: `LISTEN` for `--listen`. */
 export function environmentName(flag: string): string {

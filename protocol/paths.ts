@@ -3,7 +3,8 @@
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 
-type Environment = Readonly<Record<string, string | undefined>>;
+/** The environment of a process. */
+export type Environment = Readonly<Record<string, string | undefined>>;
 
 export function defaultRuntimeDirectory(env: Environment, uid: number): string {
   const systemd = env.RUNTIME_DIRECTORY?.split(':')[0];

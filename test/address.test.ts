@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { formatHostPort, type HostPort, isLoopback, parseHostPort } from '../control/core/address.ts';
-import { parseDuration } from '../control/core/duration.ts';
-import { parseIceServer, unservedIceServer } from '../control/core/ice-server.ts';
+import { formatHostPort, type HostPort, isLoopback, parseHostPort } from '../control/config/address.ts';
+import { parseDuration } from '../control/config/duration.ts';
+import { parseIceServer, unservedIceServer } from '../control/config/ice-server.ts';
 import type { IceServer } from '../protocol/dataplane.ts';
 
 const addresses: readonly [text: string, parsed: HostPort | undefined][] = [

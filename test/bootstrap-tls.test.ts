@@ -6,7 +6,7 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { suite, type TestContext, test } from 'node:test';
 import { connect as connectTls, createServer as createTlsServer } from 'node:tls';
-import { readCertificates } from '../control/certificates.ts';
+import { readCertificates } from '../control/config/certificates.ts';
 import { Outgoing } from '../control/io/outgoing.ts';
 import { noProxies } from '../control/io/proxy.ts';
 import { Trust, tlsTrouble } from '../control/io/trust.ts';

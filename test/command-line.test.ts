@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { readConfig } from '../control/config.ts';
-import { optionTable } from '../control/options.ts';
+import { readConfig } from '../control/config/config.ts';
+import { optionTable } from '../control/config/options.ts';
 import { exitCode } from '../protocol/errors.ts';
 import { refusal, tomlFile, type Variables } from './refusal.ts';
 

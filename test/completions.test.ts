@@ -4,7 +4,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, suite, test } from 'node:test';
-import { optionTable } from '../control/options.ts';
+import { optionTable } from '../control/config/options.ts';
 import { completions } from '../packaging/completions.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'cryonet-completions-'));

@@ -4,7 +4,7 @@ import fs from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
 import { createServer } from 'node:net';
 import { type TestContext, test } from 'node:test';
-import { readConfig } from '../control/config.ts';
+import { readConfig } from '../control/config/config.ts';
 import { CryonetError } from '../protocol/errors.ts';
 import { waitFor } from './native/wait.ts';
 import { Lab, LabNode } from './node-lab.ts';

@@ -11,13 +11,13 @@ import { setImmediate } from 'node:timers/promises';
 import { CommanderError } from 'commander';
 import { TomlError } from 'smol-toml';
 import * as ws from 'ws';
-import { readConfig } from '../control/config.ts';
-import { isLoopback, parseHostPort } from '../control/core/address.ts';
-import { parseDuration } from '../control/core/duration.ts';
-import { parseIceServer, unservedIceServer } from '../control/core/ice-server.ts';
+import { isLoopback, parseHostPort } from '../control/config/address.ts';
+import { readConfig } from '../control/config/config.ts';
+import { parseDuration } from '../control/config/duration.ts';
+import { parseIceServer, unservedIceServer } from '../control/config/ice-server.ts';
+import { controlProgram } from '../control/config/program.ts';
+import { valuesOf } from '../control/config/sources.ts';
 import { FrameCipher } from '../control/io/crypto.ts';
-import { controlProgram } from '../control/options.ts';
-import { valuesOf } from '../control/sources.ts';
 import {
   fingerprintOf,
   parseCandidate,

@@ -7,7 +7,7 @@ import { suite, test } from 'node:test';
 import { parse as parseToml } from 'smol-toml';
 import { renderPeer } from '../cli/render-peer.ts';
 import { renderStatus } from '../cli/render-status.ts';
-import { optionTable } from '../control/options.ts';
+import { optionTable } from '../control/config/options.ts';
 import { environmentName } from '../protocol/command-line.ts';
 import { errorCodes, exitCode } from '../protocol/errors.ts';
 import { exampleReport, exampleTime } from './status-example.ts';

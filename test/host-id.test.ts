@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { hostname } from 'node:os';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { readConfig, TokenAwaited } from '../control/config.ts';
-import { idOfHost } from '../control/host-id.ts';
+import { readConfig, TokenAwaited } from '../control/config/config.ts';
+import { idOfHost } from '../control/config/host-id.ts';
 
 test('the ID of a host is its name without the domain', () => {
   assert.equal(idOfHost('berlin'), 'berlin');

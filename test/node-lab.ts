@@ -3,7 +3,7 @@ import { createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { getJson } from '../cli/control-client.ts';
-import { readConfig } from '../control/config.ts';
+import { readConfig } from '../control/config/config.ts';
 import { ControlShell } from '../control/shell.ts';
 import type { OpenEngine } from '../dataplane/engine-shell.ts';
 import { FakeNetwork } from '../dataplane/io/engine/fake.ts';

@@ -1,6 +1,7 @@
 /** The options that hold values: what they take, what they mean, what they refuse. */
 import { availableParallelism } from 'node:os';
-import { type ControlConfig, defaultWorkers } from '../control/config.ts';
+import type { ControlConfig } from '../control/config/config.ts';
+import { defaultWorkers } from '../control/config/options.ts';
 
 type Given = readonly [text: string, value: unknown];
 

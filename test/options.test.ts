@@ -4,9 +4,11 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { CommanderError } from 'commander';
 import fc from 'fast-check';
-import { type ControlConfig, defaultWorkers, readConfig } from '../control/config.ts';
-import { controlProgram, optionTable } from '../control/options.ts';
+import { type ControlConfig, readConfig } from '../control/config/config.ts';
+import { defaultWorkers, options, optionTable } from '../control/config/options.ts';
+import { controlProgram } from '../control/config/program.ts';
 import { environmentName } from '../protocol/command-line.ts';
+import { requests } from '../protocol/dataplane.ts';
 import { CryonetError, reasonOf } from '../protocol/errors.ts';
 import { rows, switches } from './option-rows.ts';
 import { refusal, tomlFile, type Variables } from './refusal.ts';
@@ -22,6 +24,15 @@ function configOf(argv: readonly string[], env: Variables = {}, uid = 0): Contro
 test('every option has a row in these tests', () => {
   const tested = [...rows, ...switches].map(({ flag }) => flag).concat(files);
   assert.deepEqual(tested.sort(), optionTable.map(({ flag }) => flag).sort());
+});
+
+test('no running node can change what its dataplane is told at the start, but for the MTU', () => {
+  const told = new Set(Object.keys(requests.hello.params.shape.config.shape));
+  const live = Object.entries(options).filter(([, { changes }]) => changes === 'live');
+  assert.deepEqual(
+    live.map(([field]) => field).filter((field) => told.has(field)),
+    ['mtu'],
+  );
 });
 
 test('help shows every option with its variable and its default', () => {

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
-import { readConfig } from '../control/config.ts';
+import { readConfig } from '../control/config/config.ts';
 import { CryonetError } from '../protocol/errors.ts';
 import { temporaryFolder } from './socket-pair.ts';
 

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { readConfig } from '../control/config.ts';
-import { weaknessOf } from '../control/token.ts';
+import { readConfig } from '../control/config/config.ts';
+import { weaknessOf } from '../control/config/token.ts';
 import { refusal, tomlFile, type Variables } from './refusal.ts';
 import { temporaryFolder } from './socket-pair.ts';
 

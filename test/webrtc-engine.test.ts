@@ -4,7 +4,7 @@ import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { readConfig } from '../control/config.ts';
+import { readConfig } from '../control/config/config.ts';
 import { connectDataplane, planOf, socketOf } from '../control/io/dataplane-process.ts';
 import { dataplaneVersion } from '../protocol/dataplane.ts';
 import { exitCode } from '../protocol/errors.ts';

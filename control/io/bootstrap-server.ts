@@ -12,7 +12,7 @@ import {
   subprotocol,
 } from '../../protocol/handshake.ts';
 import { loadServiceAddon } from '../../service/native.ts';
-import { formatHostPort, type HostPort } from '../core/address.ts';
+import { formatHostPort, type HostPort } from '../config/address.ts';
 import { broker } from './broker.ts';
 import { Guesses } from './guesses.ts';
 import type { Proven } from './handshake.ts';

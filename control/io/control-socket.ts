@@ -6,7 +6,7 @@ import { controlSocket } from '../../protocol/paths.ts';
 import { Retry } from '../../protocol/retry.ts';
 import type { StatusReport } from '../../protocol/status.ts';
 import type { Warnings } from '../../protocol/warnings.ts';
-import { type ControlConfig, longestPause } from '../config.ts';
+import { type ControlConfig, longestPause } from '../config/config.ts';
 
 /** Milliseconds for a client to send its whole request. */
 const requestTimeout = 10_000;

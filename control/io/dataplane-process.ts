@@ -10,7 +10,7 @@ import { CryonetError, type ErrorCode, errorCodes } from '../../protocol/errors.
 import { refuseForeign } from '../../protocol/own-folder.ts';
 import { dataplaneSocket } from '../../protocol/paths.ts';
 import { loadServiceAddon } from '../../service/native.ts';
-import type { ControlConfig } from '../config.ts';
+import type { ControlConfig } from '../config/config.ts';
 import { broker, type Plan, type Started } from './broker.ts';
 
 /** Milliseconds. */

@@ -2,8 +2,8 @@
 import { reasonOf } from '../../protocol/errors.ts';
 import { Retry } from '../../protocol/retry.ts';
 import type { Warnings } from '../../protocol/warnings.ts';
-import { type ControlConfig, longestPause } from '../config.ts';
-import type { HostPort } from '../core/address.ts';
+import type { HostPort } from '../config/address.ts';
+import { type ControlConfig, longestPause } from '../config/config.ts';
 import { type BootstrapServer, openBootstrapServer, type ServerEvents } from './bootstrap-server.ts';
 import type { Local } from './handshake.ts';
 

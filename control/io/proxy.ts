@@ -5,7 +5,7 @@
  */
 import { request } from 'node:http';
 import { BlockList, isIP, type Socket } from 'node:net';
-import { formatHostPort } from '../core/address.ts';
+import { formatHostPort } from '../config/address.ts';
 import type { Target } from './marked-connection.ts';
 
 export interface Proxy extends Target {

@@ -9,7 +9,7 @@
  */
 import type { Socket } from 'node:net';
 import { ipv6Groups } from '../../protocol/ipv6.ts';
-import { formatHostPort, type HostPort } from '../core/address.ts';
+import { formatHostPort, type HostPort } from '../config/address.ts';
 
 /** Connections at a time, of all sources and of one. */
 export const maxUnproven = 512;

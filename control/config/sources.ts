@@ -5,14 +5,14 @@
 import { readFileSync } from 'node:fs';
 import { InvalidArgumentError } from 'commander';
 import { parse as parseToml } from 'smol-toml';
-import { environmentName, givenVariable, scanCommandLine } from '../protocol/command-line.ts';
-import { denialOf } from '../protocol/denial.ts';
-import { CryonetError, reasonOf } from '../protocol/errors.ts';
-import { controlProgram, optionTable } from './options.ts';
+import { environmentName, givenVariable, scanCommandLine } from '../../protocol/command-line.ts';
+import { denialOf } from '../../protocol/denial.ts';
+import { CryonetError, reasonOf } from '../../protocol/errors.ts';
+import type { Environment } from '../../protocol/paths.ts';
+import { argument, type OptionRow, options, optionTable } from './options.ts';
+import { controlProgram } from './program.ts';
 
-export type Environment = Readonly<Record<string, string | undefined>>;
-
-interface Given {
+export interface Given {
   readonly text: string;
   /** For error messages: `--listen`, `the environment variable LISTEN`, `listen in FILE`. */
   readonly source: string;
@@ -21,8 +21,8 @@ interface Given {
 }
 
 export interface Sources {
-  /** The value of an option, or of `id`. */
-  given(flag: string): Given | undefined;
+  /** The text that is given for an option, or its default. */
+  given(row: OptionRow): Given | undefined;
   /** Whether the ID stands behind `--`, so that it is no mistaken command. */
   readonly meant: boolean;
 }
@@ -50,17 +50,13 @@ export function readSources(argv: readonly string[], env: Environment): Sources 
     throw new CryonetError('bad_config', withoutValue(message), { cause });
   }
   const flags = program.opts<Flags>();
-  const file = readConfigFile(fromFlags(flags, 'config') ?? fromVariables(env, 'config'));
   const id = program.args[0];
-  return {
-    meant,
-    given: (flag) =>
-      (flag === 'id' && id !== undefined ? { text: id, source: '<ID>', rank: 0 } : undefined) ??
-      fromFlags(flags, flag) ??
-      fromVariables(env, flag) ??
-      fromFile(file, flag) ??
-      fromTable(flag),
-  };
+  const typed = ({ flag }: OptionRow) =>
+    flag === argument.flag && id !== undefined
+      ? { text: id, source: '<ID>', rank: 0 }
+      : (fromFlags(flags, flag) ?? fromVariables(env, flag));
+  const file = readConfigFile(typed(options.config));
+  return { meant, given: (row) => typed(row) ?? fromFile(file, row) ?? fromTable(row) };
 }
 
 function fromFlags(flags: Flags, flag: string): Given | undefined {
@@ -75,15 +71,14 @@ function fromVariables(env: Environment, flag: string): Given | undefined {
   return { text: env[name]!, source: `the environment variable ${name}`, rank };
 }
 
-function fromFile(file: File | undefined, flag: string): Given | undefined {
+function fromFile(file: File | undefined, { flag }: OptionRow): Given | undefined {
   const value = file?.values[flag];
   return value === undefined
     ? undefined
     : { text: asText(value), source: `${flag} in ${file!.shown}`, rank: 3 };
 }
 
-function fromTable(flag: string): Given | undefined {
-  const fallback = optionTable.find((row) => row.flag === flag)?.fallback;
+function fromTable({ flag, fallback }: OptionRow): Given | undefined {
   return fallback === undefined ? undefined : { text: fallback, source: `--${flag}`, rank: 4 };
 }
 
@@ -118,7 +113,7 @@ function readConfigFile(given: Given | undefined): File | undefined {
 /** The values in a configuration file, by option. Throws `bad_config` that names the file, and a TomlError. */
 export function valuesOf(toml: string, shown: string): File['values'] {
   const values = parseToml(toml);
-  const known = new Set(['id', ...optionTable.map((row) => row.flag)]);
+  const known = new Set([argument, ...optionTable].map(({ flag }) => flag));
   for (const name of Object.keys(values)) {
     if (!known.has(name)) throw new CryonetError('bad_config', `${shown}: no option is called "${name}"`);
     const value = values[name];

@@ -1,18 +1,15 @@
 /** Finds the token if it is not given by an option itself, and judges how easy it is to guess. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { denialOf } from '../protocol/denial.ts';
-import { CryonetError, reasonOf } from '../protocol/errors.ts';
+import { denialOf } from '../../protocol/denial.ts';
+import { CryonetError, reasonOf } from '../../protocol/errors.ts';
+import type { Given } from './sources.ts';
 
 /** The credential that the unit sets if there is no token file, because systemd would not start the service without one. */
 const noToken = 'none';
 
-export interface TokenFile {
-  /** The path. */
-  readonly text: string;
-  /** Where the path is given, for error messages. */
-  readonly source: string;
-}
+/** The path of a token file, and where that is given. */
+type TokenFile = Pick<Given, 'text' | 'source'>;
 
 export interface FoundToken {
   readonly token: string;

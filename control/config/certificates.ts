@@ -1,7 +1,7 @@
 /** Bundles of CA certificates. */
 import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { CryonetError, reasonOf } from '../protocol/errors.ts';
+import { CryonetError, reasonOf } from '../../protocol/errors.ts';
 
 /** The certificates of a PEM bundle. Throws `bad_config`, which names `source`, if the file cannot be read, has none, or
  *  has one that cannot be used. */

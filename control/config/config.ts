@@ -1,0 +1,138 @@
+/** The configuration of a node: the value of each option, and what follows from several of them. */
+import { hostname } from 'node:os';
+import { CryonetError } from '../../protocol/errors.ts';
+import { type Environment, serviceTokenFile } from '../../protocol/paths.ts';
+import { idOfHost } from './host-id.ts';
+import { argument, type OptionRow, type OptionValues, options } from './options.ts';
+import { type Given, readSources, type Sources } from './sources.ts';
+import { type FoundToken, readToken } from './token.ts';
+
+export interface ControlConfig
+  extends Omit<OptionValues, 'token' | 'tokenFile' | 'mtu' | 'tlsCert' | 'tlsKey' | 'config'> {
+  readonly id: string;
+  readonly token: string;
+  /** Where the token is from, for the message that it is the wrong one. */
+  readonly tokenSource: string;
+  /** Where `listen` is given, for error messages. */
+  readonly listenSource: string;
+  /** MTU of the interfaces in bytes; with `autoMtu` the upper limit. */
+  readonly mtu: number;
+  readonly autoMtu: boolean;
+  readonly tls: { readonly cert: string; readonly key: string } | null;
+  /** The environment variables that name proxies, for connections to bootstrap servers. */
+  readonly proxies: Environment;
+}
+
+/** Milliseconds of the longest pause between two tries of something that this machine refuses. */
+export function longestPause({ checkInterval }: ControlConfig): number {
+  return Math.min(checkInterval, 60_000);
+}
+
+type Tokenless = Omit<ControlConfig, 'token' | 'tokenSource'>;
+
+/** A service has no token yet, but the rest of its configuration is good. It waits for the token. */
+export class TokenAwaited extends CryonetError {
+  readonly config: Tokenless;
+
+  /** The file that the token is expected in. */
+  readonly file: string;
+
+  constructor(config: Tokenless, file: string) {
+    super('bad_config', `the mesh needs a token: put it into ${file}`);
+    this.config = config;
+    this.file = file;
+  }
+}
+
+/** Words that people type as commands. An ID that is one of these has to stand behind `--`. */
+const commandWords: ReadonlySet<string> = new Set([
+  ...['status', 'show', 'list', 'peers', 'help', 'version'],
+  ...['up', 'down', 'start', 'stop', 'restart', 'reload'],
+]);
+
+/** Bytes of the packet information, which `buf-size` includes and the MTU does not. */
+const packetInformation = 4;
+
+/** Reads the configuration and the files that its options name. Throws `TokenAwaited`, or `bad_config` with one line that
+ *  names the source of a bad value and what is expected there. */
+export function readConfig(argv: readonly string[], env: Environment, uid: number): ControlConfig {
+  const sources = readSources(argv, env);
+  const { given } = sources;
+  const read = <T>(row: OptionRow<T>): T => {
+    const value = given(row);
+    if (value === undefined) return row.byDefault?.(env, uid) ?? row.absent!;
+    return row.parse(value.text, { source: value.source, env }) ?? refuse(row, value);
+  };
+  const id = nodeId(sources, read);
+  const {
+    token: _token,
+    tokenFile: _file,
+    config: _config,
+    mtu,
+    tlsCert,
+    tlsKey,
+    ...values
+  } = valuesBy(read);
+  const mostMtu = values.bufSize - packetInformation;
+  if (mtu !== 'auto' && mtu > mostMtu) refuse(options.mtu, given(options.mtu)!);
+  if ((tlsCert === null) !== (tlsKey === null)) {
+    const alone = given(options.tlsCert) ?? given(options.tlsKey);
+    throw new CryonetError(
+      'bad_config',
+      `--tls-cert and --tls-key go together, and there is only ${alone!.source}`,
+    );
+  }
+  const config: Tokenless = {
+    ...values,
+    id,
+    listenSource: given(options.listen)!.source,
+    mtu: mtu === 'auto' ? mostMtu : mtu,
+    autoMtu: mtu === 'auto',
+    tls: tlsCert === null ? null : { cert: tlsCert, key: tlsKey! },
+    proxies: Object.fromEntries(
+      Object.entries(env).filter(([name]) => /^(https?|all|no)_proxy$/i.test(name)),
+    ),
+  };
+  const own = values.service ? serviceTokenFile(env) : undefined;
+  const found = tokenFrom(sources, env, own);
+  if (found !== undefined) return { ...config, token: found.token, tokenSource: found.source };
+  if (own !== undefined) throw new TokenAwaited(config, own);
+  throw new CryonetError('bad_config', 'the mesh needs a token: give --token, --token-file or TOKEN');
+}
+
+type Read = <T>(row: OptionRow<T>) => T;
+
+function valuesBy(read: Read): OptionValues {
+  const values = Object.entries(options).map(([field, row]) => [field, read<unknown>(row)]);
+  return Object.fromEntries(values);
+}
+
+/** The ID that is given, else for a service that of the host. */
+function nodeId({ given, meant }: Sources, read: Read): string {
+  const service = read(options.service);
+  const typed = given(argument);
+  if (typed?.rank === 0 && !meant && !service && commandWords.has(typed.text)) {
+    throw new CryonetError(
+      'bad_config',
+      `cryonet takes no command "${typed.text}": cryoc status asks a running node; a node of that ID: cryonet … -- ${typed.text}`,
+    );
+  }
+  const id = read(argument) ?? (service ? idOfHost(hostname()) : undefined);
+  if (id !== undefined) return id;
+  const hint = service ? 'the host has no name to take: set ID' : 'cryonet --token <TOKEN> <ID>, or set ID';
+  throw new CryonetError('bad_config', `the node needs an ID: ${hint}`);
+}
+
+/** The token itself wins over its file where both are given in the same way. */
+function tokenFrom({ given }: Sources, env: Environment, own: string | undefined): FoundToken | undefined {
+  const [token, file] = [given(options.token), given(options.tokenFile)];
+  if (token === undefined || (file !== undefined && file.rank < token.rank))
+    return readToken(file, env.CREDENTIALS_DIRECTORY, own);
+  if (token.text === '') refuse(options.token, token);
+  return { token: token.text, source: token.source };
+}
+
+function refuse({ takes, secret }: OptionRow, { source, text }: Given): never {
+  const shown = secret ? 'this value' : JSON.stringify(text);
+  throw new CryonetError('bad_config', `${source} takes ${takes}, not ${shown}`);
+}
