@@ -2,9 +2,9 @@
 import { readFileSync, statSync } from 'node:fs';
 import { request } from 'node:http';
 import { dirname } from 'node:path';
+import { type ControlPath, type Reply, replies } from '../protocol/control.ts';
 import { CryonetError, type ErrorCode, errorCodes } from '../protocol/errors.ts';
 import { check } from '../protocol/schema.ts';
-import { type StatusReport, statusReport } from '../protocol/status.ts';
 
 /** Milliseconds for the whole reply, and bytes of the largest one. */
 const replyTimeout = 2000;
@@ -12,11 +12,11 @@ const maxReply = 67_108_864;
 
 /** Throws `no_control` if nothing runs there, this user may not ask, or no reply comes within `timeout` milliseconds;
  *  `no_token` if the node waits for its token; `bad_message` if the reply does not have the schema. */
-export async function getJson(
+export async function getJson<Path extends ControlPath>(
   socketPath: string,
-  path: '/status',
+  path: Path,
   timeout = replyTimeout,
-): Promise<StatusReport> {
+): Promise<Reply<Path>> {
   const { status, body } = await get(socketPath, path, timeout);
   let reply: unknown;
   try {
@@ -29,7 +29,7 @@ export async function getJson(
     const code = Object.hasOwn(errorCodes, String(error?.code)) ? (error!.code as ErrorCode) : 'internal';
     throw new CryonetError(code, typeof error?.message === 'string' ? error.message : `status ${status}`);
   }
-  return check(statusReport, reply);
+  return check(replies[path], reply);
 }
 
 /** Whether the error says that nobody serves the socket, and not that somebody does who cannot be asked. */

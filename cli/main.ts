@@ -1,48 +1,33 @@
 /** `cryoc`: asks a running node about itself. */
 import { CommanderError } from 'commander';
 import { scanCommandLine } from '../protocol/command-line.ts';
+import type { ControlPath, Reply } from '../protocol/control.ts';
 import { CryonetError, exitCode, reasonOf } from '../protocol/errors.ts';
 import { refuseForeign } from '../protocol/own-folder.ts';
 import { controlSocket, defaultRuntimeDirectory } from '../protocol/paths.ts';
-import type { StatusReport } from '../protocol/status.ts';
 import { getJson, isNobody } from './control-client.ts';
-import { cryocProgram } from './options.ts';
 import { printable, printableJson } from './printable.ts';
-import { renderPeer } from './render-peer.ts';
-import { renderStatus } from './render-status.ts';
+import { type Asked, cryocProgram } from './program.ts';
 import { terminalOf } from './terminal.ts';
 
-const { program, status } = cryocProgram();
-
-status.action(async (id: string | undefined, options: { json?: true }) => {
-  const report = await ask();
-  const terminal = terminalOf(process.stdout, process.env);
-  if (id === undefined) {
-    process.stdout.write(options.json ? printableJson(report) : renderStatus(report, terminal));
-    return;
-  }
-  const peer = report.peers.find((each) => each.id === id);
-  if (peer === undefined) {
-    const known = report.peers.map((each) => each.id).join(' ');
-    throw new CryonetError('bad_config', `no peer is called ${id}; known are: ${known || 'none'}`);
-  }
-  process.stdout.write(options.json ? printableJson(peer) : renderPeer(peer, report, terminal));
+const program = cryocProgram(async (command, { args, json }, node) => {
+  const { json: value, text } = command.show(await ask(command.path, node), args);
+  process.stdout.write(json ? printableJson(value) : text(terminalOf(process.stdout, process.env)));
 });
 
-/** The report of this user's own node or, if there is none, of the service, which members of its group may ask. */
-async function ask(): Promise<StatusReport> {
-  const { socket, runtimeDir } = program.opts<{ socket?: string; runtimeDir?: string }>();
-  if (socket !== undefined) return getJson(socket, '/status');
-  if (runtimeDir !== undefined) return getJson(controlSocket(runtimeDir), '/status');
+/** The reply of this user's own node or, if there is none, of the service, which members of its group may ask. */
+async function ask<P extends ControlPath>(path: P, { socket, runtimeDir }: Asked): Promise<Reply<P>> {
+  if (socket !== undefined) return getJson(socket, path);
+  if (runtimeDir !== undefined) return getJson(controlSocket(runtimeDir), path);
   const own = controlSocket(defaultRuntimeDirectory(process.env, process.getuid?.() ?? 0));
   const service = controlSocket(defaultRuntimeDirectory({}, 0));
   refuseForeign(own, 'set XDG_RUNTIME_DIR, or name the node by --runtime-dir');
   try {
-    return await getJson(own, '/status');
+    return await getJson(own, path);
   } catch (error) {
     if (own === service || !isNobody(error)) throw error;
   }
-  return getJson(service, '/status');
+  return getJson(service, path);
 }
 
 try {

@@ -1,6 +1,6 @@
 /** Completions for bash, zsh and fish, made from the programs' own command lines. */
 import type { Command, Option } from 'commander';
-import { cryocProgram } from '../cli/options.ts';
+import { cryocProgram } from '../cli/program.ts';
 import { optionTable } from '../control/config/options.ts';
 import { controlProgram } from '../control/config/program.ts';
 import { dataplaneProgram } from '../dataplane/options.ts';
@@ -27,7 +27,7 @@ export function completions(format: 'deb' | 'rpm'): CompletionFile[] {
 }
 
 function programs(): Completed[] {
-  const commands = [controlProgram(), dataplaneProgram(), cryocProgram().program];
+  const commands = [controlProgram(), dataplaneProgram(), cryocProgram(async () => {})];
   // An option means the same in every program that has it, and so do its choices.
   const choices = new Map(
     commands.flatMap(({ options }) =>

@@ -5,6 +5,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { suite, test } from 'node:test';
 import { parse as parseToml } from 'smol-toml';
+import { commands } from '../cli/commands.ts';
 import { renderPeer } from '../cli/render-peer.ts';
 import { renderStatus } from '../cli/render-status.ts';
 import { optionTable } from '../control/config/options.ts';
@@ -79,6 +80,16 @@ suite('options', () => {
       assert.deepEqual(flags.sort(), shown.sort());
     });
   }
+
+  test('cryoc(1) has an item for each command, with its arguments, and no other', () => {
+    const taken = (name: string) => `${name.startsWith('[') ? ' Op' : ''} Ar ${name.slice(1, -1)}`;
+    assert.deepEqual(
+      [...itemsOf(read('man/cryoc.1'), 'COMMANDS').keys()].filter((item) => item.includes('Fl -json')),
+      commands.map(
+        (each) => `.It Cm ${each.name} Oo Fl -json Oc${Object.keys(each.arguments).map(taken).join('')}`,
+      ),
+    );
+  });
 
   test('every cryonet command line and configuration file in the examples has options that exist', () => {
     const flags = new Set(optionTable.map(({ flag }) => flag));

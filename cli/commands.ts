@@ -1,0 +1,5 @@
+/** The commands of `cryoc`, one row each. Parsing, help and completions are made from this table. */
+import type { Command } from './command.ts';
+import { status } from './commands/status.ts';
+
+export const commands: readonly Command[] = [status];

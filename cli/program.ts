@@ -1,0 +1,49 @@
+/** The command line of `cryoc`, made from the table of its commands. */
+import { Option, Command as Program } from 'commander';
+import { givenVariable } from '../protocol/command-line.ts';
+import { version } from '../protocol/version.ts';
+import type { Command } from './command.ts';
+import { commands } from './commands.ts';
+
+/** Which node is asked, if the command line or a variable says so. */
+export interface Asked {
+  readonly socket?: string;
+  readonly runtimeDir?: string;
+}
+
+/** What follows the name of a command. */
+interface Given {
+  readonly args: readonly string[];
+  readonly json?: true;
+}
+
+/** `run` does what a command is for. */
+export function cryocProgram(run: (command: Command, given: Given, node: Asked) => Promise<void>): Program {
+  const program = new Program('cryoc')
+    .description('Asks a running cryonet node about itself.')
+    .version(version, '-V, --version')
+    .addOption(
+      new Option('--socket <SOCKET>', 'control socket (default: control.sock in the runtime folder)').env(
+        'CRYONET_SOCKET',
+      ),
+    )
+    .addOption(
+      new Option('--runtime-dir <DIR>', 'runtime folder of the node').env(
+        givenVariable('runtime-dir', process.env) ?? 'RUNTIME_DIR',
+      ),
+    )
+    .exitOverride()
+    .configureOutput({ writeErr: () => {} })
+    .addHelpText(
+      'after',
+      '\nThe same over HTTP: curl --unix-socket /run/cryonet/control.sock http://cryonet/status\nSee cryoc(1).',
+    );
+  for (const command of commands) {
+    const parsed = program.command(command.name).description(command.help);
+    for (const [placeholder, help] of Object.entries(command.arguments)) parsed.argument(placeholder, help);
+    parsed
+      .option('--json', 'as JSON, the shape of which only grows')
+      .action(() => run(command, { args: parsed.args, ...parsed.opts<{ json?: true }>() }, program.opts()));
+  }
+  return program;
+}
