@@ -1,7 +1,8 @@
 /** The command line of `cryonet-dataplane`, made from the table of its options. */
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { dataplaneFlags, environmentName, givenVariable } from '../protocol/command-line.ts';
-import { logFormats, logLevels } from '../protocol/log.ts';
+import { logFormats } from '../protocol/log.ts';
+import { logLevels } from '../protocol/log-level.ts';
 import { dataplaneSocket, defaultRuntimeDirectory } from '../protocol/paths.ts';
 import { version } from '../protocol/version.ts';
 import { readWebrtcEngine, takenEngine, type WebrtcEngine } from '../protocol/webrtc-engine.ts';

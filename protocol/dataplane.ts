@@ -11,7 +11,7 @@
  */
 import * as z from 'zod/mini';
 import { answerKeys, offerKeys } from './keys.ts';
-import { bytes, candidateLine, epoch, negotiationId, nodeId, route, sdp } from './schema.ts';
+import { bytes, candidateLine, epoch, mtu, negotiationId, nodeId, route, sdp } from './schema.ts';
 import {
   candidatePair,
   counters,
@@ -57,7 +57,7 @@ const dataplaneConfig = z.object({
   /** Of this node. */
   identity,
   /** MTU of the interfaces in bytes, packet information not included; with `autoMtu` the upper limit. */
-  mtu: z.int().check(z.minimum(1280), z.maximum(65_531)),
+  mtu,
   /** The MTU starts at 1280 and follows what the path carries. */
   autoMtu: z.boolean(),
   /** Null: 2333 if it is free, else any port. */

@@ -12,7 +12,8 @@
  *       └──── said
  */
 import { type Bucket, fill, newBucket, take } from './bucket.ts';
-import type { Fields, LogLevel } from './log.ts';
+import type { Fields } from './log.ts';
+import type { LogLevel } from './log-level.ts';
 
 /** Lines at once, of a subject and of a kind. A start, a restart or an outage makes fewer than 10 about one peer, and
  *  nobody reads lines about more than 64 peers. */

@@ -5,10 +5,11 @@
  */
 import { writeSync } from 'node:fs';
 import { steadyNow } from './clock.ts';
+import { type LogLevel, logLevels } from './log-level.ts';
 import { type Line, LogQuota } from './log-quota.ts';
 
-export const logLevels = ['debug', 'info', 'warn', 'error'] as const;
-export type LogLevel = (typeof logLevels)[number];
+export type { LogLevel };
+
 export const logFormats = ['auto', 'text', 'json'] as const;
 export type LogFormat = (typeof logFormats)[number];
 

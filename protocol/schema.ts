@@ -2,6 +2,7 @@
 import * as z from 'zod/mini';
 import { CryonetError } from './errors.ts';
 import { decode } from './msgpack.ts';
+import { greatestMtu, leastMtu } from './mtu.ts';
 
 /** Node ID: 1 to 64 letters, digits, `-`, `_`. */
 export const nodeId = z.string().check(z.regex(/^[A-Za-z0-9_-]{1,64}$/));
@@ -27,6 +28,9 @@ export const candidateLine = z.string().check(z.minLength(1), z.maxLength(512));
 
 /** Names one negotiation. The offerer makes it; it is unique between the two nodes. */
 export const negotiationId = z.string().check(z.regex(/^[a-z0-9-]{1,32}$/));
+
+/** MTU of an interface in bytes. */
+export const mtu = z.int().check(z.minimum(leastMtu), z.maximum(greatestMtu));
 
 export const route = z.enum(['shared', 'relay']);
 

@@ -2,9 +2,8 @@
  *  packet, the one message on `data` that is no packet. */
 import * as z from 'zod/mini';
 import { renewMessage } from './keys.ts';
-import { bytes } from './schema.ts';
-
-const packetBytes = z.int().check(z.minimum(1280), z.maximum(65_531));
+import { leastMtu } from './mtu.ts';
+import { bytes, mtu } from './schema.ts';
 
 export const wireMessage = z.discriminatedUnion('type', [
   /** The first message on every connection, both ways. The link is up once both hellos agree and both ends are ready. */
@@ -15,18 +14,18 @@ export const wireMessage = z.discriminatedUnion('type', [
     /** The sender's end of this connection is at a TURN server. The receiver may see another address. */
     relayed: z.optional(z.boolean()),
     /** The largest MTU, in bytes, that the sender's interface may ever have. */
-    mtu: packetBytes,
+    mtu,
     /** The sender says `ready` once its interface is open, and expects `ready` of a receiver that says it, too. */
     saysReady: z.optional(z.boolean()),
     /** The MTU in bytes that the sender offers until it sends `mtu`; missing if it never offers one. */
-    carries: z.optional(packetBytes),
+    carries: z.optional(mtu),
     /** The sender answers full packets. */
     full: z.optional(z.boolean()),
   }),
   /** Both hellos agree and the sender's interface is open. Sent only if both hellos had `saysReady`. */
   z.object({ type: z.literal('ready') }),
   /** The MTU in bytes that the sender offers from now on. Both interfaces get the lower of the two offers. */
-  z.object({ type: z.literal('mtu'), bytes: packetBytes }),
+  z.object({ type: z.literal('mtu'), bytes: mtu }),
   z.object({
     type: z.literal('ping'),
     number: z.int(),
@@ -48,23 +47,21 @@ export const wireVersion = 1;
 /** Bytes. A longer message closes the connection. */
 export const maxWireFrame = 16_384;
 
-/** Bytes of the shortest full packet. So an answer is never longer than the packet that it answers. */
-const leastFull = 1280;
-
 /**
  * A full packet: a message on `data` that asks whether messages of its length arrive. Bytes 0 to 3 are zeros, bytes 4 to
  * 7 the number in big-endian, and the rest zeros. No packet begins with four zeros, neither by its IP version nor by the
- * protocol in its packet information; a kernel that is given a full packet as a packet refuses it.
+ * protocol in its packet information; a kernel that is given a full packet as a packet refuses it. A full packet has
+ * `leastMtu` bytes at least, so an answer is never longer than the packet that it answers.
  */
 export function fullPacket(number: number, length: number): Uint8Array {
-  const bytes = new Uint8Array(Math.max(length, leastFull));
+  const bytes = new Uint8Array(Math.max(length, leastMtu));
   new DataView(bytes.buffer).setUint32(4, number);
   return bytes;
 }
 
 /** The number of a full packet; undefined for any other message on `data`. */
 export function fullPacketNumber(bytes: Uint8Array): number | undefined {
-  if (bytes[0] !== 0 || bytes.length < leastFull) return undefined;
+  if (bytes[0] !== 0 || bytes.length < leastMtu) return undefined;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   return view.getUint32(0) === 0 ? view.getUint32(4) : undefined;
 }

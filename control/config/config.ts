@@ -1,6 +1,7 @@
 /** The configuration of a node: the value of each option, and what follows from several of them. */
 import { hostname } from 'node:os';
 import { CryonetError } from '../../protocol/errors.ts';
+import { packetInformationBytes } from '../../protocol/mtu.ts';
 import { type Environment, serviceTokenFile } from '../../protocol/paths.ts';
 import { idOfHost } from './host-id.ts';
 import { argument, type OptionRow, type OptionValues, options } from './options.ts';
@@ -50,9 +51,6 @@ const commandWords: ReadonlySet<string> = new Set([
   ...['up', 'down', 'start', 'stop', 'restart', 'reload'],
 ]);
 
-/** Bytes of the packet information, which `buf-size` includes and the MTU does not. */
-const packetInformation = 4;
-
 /** Reads the configuration and the files that its options name. Throws `TokenAwaited`, or `bad_config` with one line that
  *  names the source of a bad value and what is expected there. */
 export function readConfig(argv: readonly string[], env: Environment, uid: number): ControlConfig {
@@ -73,7 +71,7 @@ export function readConfig(argv: readonly string[], env: Environment, uid: numbe
     tlsKey,
     ...values
   } = valuesBy(read);
-  const mostMtu = values.bufSize - packetInformation;
+  const mostMtu = values.bufSize - packetInformationBytes;
   if (mtu !== 'auto' && mtu > mostMtu) refuse(options.mtu, given(options.mtu)!);
   if ((tlsCert === null) !== (tlsKey === null)) {
     const alone = given(options.tlsCert) ?? given(options.tlsKey);

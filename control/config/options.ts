@@ -4,7 +4,9 @@
  * the field of the configuration that has the value.
  */
 import { availableParallelism } from 'node:os';
-import { logFormats, logLevels } from '../../protocol/log.ts';
+import { logFormats } from '../../protocol/log.ts';
+import { logLevels } from '../../protocol/log-level.ts';
+import { greatestMtu, leastMtu, packetInformationBytes } from '../../protocol/mtu.ts';
 import { defaultRuntimeDirectory, defaultStateDirectory, type Environment } from '../../protocol/paths.ts';
 import * as codec from './codecs.ts';
 
@@ -39,6 +41,9 @@ const fixed = rowsThat('at restart');
 export function defaultWorkers(processors: number): number {
   return Math.min(4, Math.max(1, Math.floor(processors / 2)));
 }
+
+/** Bytes of the largest packet, with its packet information: bounds of `buf-size`. */
+const bufSizes = [leastMtu + packetInformationBytes, greatestMtu + packetInformationBytes] as const;
 
 /** The ID of the node: an argument, and otherwise like an option. */
 export const argument = fixed(
@@ -85,7 +90,7 @@ export const options = {
   packetInformation: fixed('enable-packet-information', codec.toggle(), {
     help: 'carry the 4-byte packet information header end to end (for MPLS)',
   }),
-  bufSize: fixed('buf-size <BYTES>', codec.integer('a number of bytes', 1284, 65_535), {
+  bufSize: fixed('buf-size <BYTES>', codec.integer('a number of bytes', ...bufSizes), {
     fallback: '1504',
     help: 'largest packet, packet information included',
   }),
@@ -93,7 +98,7 @@ export const options = {
     'mtu <BYTES>',
     codec.either(
       codec.word('auto', 'auto'),
-      codec.integer('a number of bytes', 1280, 65_531, '1280 to buf-size − 4'),
+      codec.integer('a number of bytes', leastMtu, greatestMtu, `${leastMtu} to buf-size − 4`),
     ),
     {
       fallback: 'auto',

@@ -2,6 +2,7 @@
  *  comes back as an event. */
 import type { LinkReport } from '../../protocol/dataplane.ts';
 import type { Refusal } from '../../protocol/handshake.ts';
+import type { LogLevel } from '../../protocol/log-level.ts';
 import type { Description, NeighborMessage, Route } from '../../protocol/signaling.ts';
 
 /** A way to a neighbor: `ws:<number>` or `link:<peer>`. */
@@ -46,8 +47,6 @@ interface Epochs {
   readonly ours: number;
   readonly theirs: number;
 }
-
-export type Level = 'debug' | 'info' | 'warn' | 'error';
 
 export type Effect =
   | { readonly type: 'send'; readonly channel: Channel; readonly message: NeighborMessage }
@@ -98,7 +97,7 @@ export type Effect =
     }
   | {
       readonly type: 'notice';
-      readonly level: Level;
+      readonly level: LogLevel;
       readonly message: string;
       readonly fields: Readonly<Record<string, unknown>>;
     };

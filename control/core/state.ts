@@ -1,10 +1,11 @@
 /** The state that one node keeps of the mesh, and helpers that all parts of `step` use. */
 import type { Refusal } from '../../protocol/handshake.ts';
+import type { LogLevel } from '../../protocol/log-level.ts';
 import type { NodeRecord } from '../../protocol/signaling.ts';
 import type { Account } from './costs.ts';
 import type { Environment } from './environment.ts';
 import { type Epochs, newEpochs } from './epoch.ts';
-import type { Channel, Effect, Level } from './events.ts';
+import type { Channel, Effect } from './events.ts';
 import type { Dispute } from './identity.ts';
 import { type Attempt, isUp, type Link, newLink, stateOf } from './link.ts';
 import { type Membership, newMembership } from './membership.ts';
@@ -118,7 +119,7 @@ export function crowdOf({ membership }: Mesh): number {
   return Math.min(membership.members.size, 100);
 }
 
-export function notice(turn: Turn, level: Level, message: string, fields: Record<string, unknown>): void {
+export function notice(turn: Turn, level: LogLevel, message: string, fields: Record<string, unknown>): void {
   turn.effects.push({ type: 'notice', level, message, fields });
 }
 
