@@ -23,6 +23,7 @@ import {
   serve,
 } from './bootstrap-lab.ts';
 import { waitFor } from './native/wait.ts';
+import { upgradeRequest } from './upgrade-request.ts';
 
 // Those with virtual time first: a timer of an earlier test that they see cleared would not be.
 test('a client that says nothing for five seconds is closed', async (context) => {
@@ -134,22 +135,11 @@ test('a server that is none of ours is tried again, with its fault as the error'
   assert.match(failures[0]!.message, /Unexpected server response: 200/);
 });
 
-const upgrade = (protocol: string) =>
-  `GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n${protocol}\r\n`;
-
 const strangers: readonly [what: string, bytes: string | Uint8Array, answer: RegExp][] = [
   ['a browser', 'GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n', /^HTTP\/1\.1 426 .*cryonet/s],
-  ['a WebSocket without our subprotocol', upgrade(''), /^HTTP\/1\.1 400 /],
-  [
-    'a WebSocket with another subprotocol',
-    upgrade('Sec-WebSocket-Protocol: chat, cryonet.1\r\n'),
-    /^HTTP\/1\.1 400 /,
-  ],
-  [
-    'a WebSocket with a bad key',
-    upgrade('Sec-WebSocket-Protocol: cryonet.2\r\n').replace('AAAA', '*'),
-    /^HTTP\/1\.1 400 /,
-  ],
+  ['a WebSocket without our subprotocol', upgradeRequest(''), /^HTTP\/1\.1 400 /],
+  ['a WebSocket with another subprotocol', upgradeRequest('chat, cryonet.1'), /^HTTP\/1\.1 400 /],
+  ['a WebSocket with a bad key', upgradeRequest(subprotocol).replace('AAAA', '*'), /^HTTP\/1\.1 400 /],
   ['no HTTP', 'SSH-2.0-OpenSSH_9.2\r\n', /^$/],
   ['bytes', Uint8Array.from({ length: 5000 }, (_, i) => (i * 37) & 255), /^$/],
   ['endless headers', `GET / HTTP/1.1\r\n${'X: y\r\n'.repeat(20_000)}`, /^$/],
@@ -304,7 +294,7 @@ test('three hundred neighbors at one server: only those in the middle of a hands
 test('who opens connections and proves nothing has a share of the room: others join, and it itself', async (context) => {
   const crowded: string[] = [];
   const served = await serve(context, { events: { crowded: (source) => void crowded.push(source) } });
-  const beginnings = ['', 'GET / HT', upgrade('Sec-WebSocket-Protocol: cryonet.2\r\n')];
+  const beginnings = ['', 'GET / HT', upgradeRequest(subprotocol)];
   const idle = Array.from({ length: 400 }, (_, i) => {
     const socket = connect(served.port, '127.0.0.1')
       .on('error', () => {})

@@ -5,7 +5,7 @@ import { CryonetError, reasonOf } from '../../protocol/errors.ts';
 import { subprotocol } from '../../protocol/handshake.ts';
 import { ClientHandshake, type Judge, type Local, type Proven, Refused } from './handshake.ts';
 import { Turns } from './names.ts';
-import { maxWebSocketFrame, shakeHands } from './neighbor-socket.ts';
+import { messageLimits, shakeHands } from './neighbor-socket.ts';
 import { Outgoing } from './outgoing.ts';
 import { noProxies } from './proxy.ts';
 import { Trust, tlsTrouble } from './trust.ts';
@@ -92,8 +92,7 @@ export class BootstrapClient {
     const end = new AbortController();
     const connect = this.#outgoing.connect(new URL(this.#target), end.signal, this.#turns);
     const socket = new WebSocket(this.#target, subprotocol, {
-      maxPayload: maxWebSocketFrame,
-      perMessageDeflate: false,
+      ...messageLimits,
       // The frame after the server's proof may come in the same chunk, but its listener is set a microtask later.
       allowSynchronousEvents: false,
       // ws passes this on to node:http, but declares another type for it.

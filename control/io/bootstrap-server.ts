@@ -17,8 +17,11 @@ import { broker } from './broker.ts';
 import { Guesses } from './guesses.ts';
 import type { Proven } from './handshake.ts';
 import { isSelf, type Local, refusal, ServerHandshake } from './handshake.ts';
-import { maxWebSocketFrame, shakeHands } from './neighbor-socket.ts';
+import { messageLimits, shakeHands } from './neighbor-socket.ts';
 import { farEnd, sourceOf, Unproven } from './unproven.ts';
+
+/** Bytes of a client before it is proven, pings and all: ten times the two messages that it has to send. */
+const maxUnprovenBytes = 8192;
 
 /** Bytes: with all headers below the 1280 that every path of IPv6 carries, and some paths of IPv4 do not. */
 const longestSegment = 1024;
@@ -53,8 +56,7 @@ export async function openBootstrapServer(
   const server = makeServer(tls);
   const sockets = new WebSocketServer({
     noServer: true,
-    maxPayload: maxWebSocketFrame,
-    perMessageDeflate: false,
+    ...messageLimits,
     handleProtocols: (offered) => (offered.has(subprotocol) ? subprotocol : false),
   });
   const unproven = new Unproven((source) => events.crowded?.(source));
@@ -76,8 +78,17 @@ export async function openBootstrapServer(
     const source = sourceOf(from.host);
     sockets.handleUpgrade(request, socket, head, (client) => {
       client.on('error', () => client.terminate());
+      let received = 0;
+      const count = (chunk: Buffer) => {
+        received += chunk.length;
+        if (received > maxUnprovenBytes) client.terminate();
+      };
+      socket.on('data', count);
       greet(client, local, events, () => guesses.pauseOf(source, performance.now())).then(
-        () => unproven.proved(request.socket),
+        () => {
+          socket.removeListener('data', count);
+          unproven.proved(request.socket);
+        },
         (error: unknown) => {
           const cause = error instanceof CryonetError ? error : new CryonetError('internal', reasonOf(error));
           const now = performance.now();

@@ -20,6 +20,15 @@ const maxBacklog = 8_388_608;
 /** Bytes of a sealed frame, which has a 16-byte tag. */
 export const maxWebSocketFrame = maxNeighborFrame + 16;
 
+/** What a WebSocket, of either side, keeps of a message that is not whole. We send no fragments, but a proxy might. Each
+ *  holds the chunk that it came in, of up to 64 KiB. A chunk is what the kernel had at a time: mostly whole segments. */
+export const messageLimits = {
+  maxPayload: maxWebSocketFrame,
+  maxFragments: 64,
+  maxBufferedChunks: 4096,
+  perMessageDeflate: false,
+} as const;
+
 export interface SocketEvents {
   /** Whether a message of so many bytes may be decoded. If not, it is dropped, and nothing is read for a moment. */
   admits(bytes: number): boolean;

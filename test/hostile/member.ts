@@ -8,7 +8,7 @@ import { setTimeout as pause, setImmediate as turn } from 'node:timers/promises'
 import { WebSocket } from 'ws';
 import { signWith, tokenKey } from '../../control/io/crypto.ts';
 import { ClientHandshake } from '../../control/io/handshake.ts';
-import { maxWebSocketFrame, NeighborSocket, shakeHands } from '../../control/io/neighbor-socket.ts';
+import { messageLimits, NeighborSocket, shakeHands } from '../../control/io/neighbor-socket.ts';
 import { newOfferKeys } from '../../dataplane/io/link-keys.ts';
 import { type Hello, subprotocol } from '../../protocol/handshake.ts';
 import { parse } from '../../protocol/schema.ts';
@@ -65,7 +65,7 @@ export class Member {
     { id = this.id, epoch = this.epoch, localAddress }: JoinOptions = {},
   ): Promise<Way> {
     const socket = new WebSocket(url, subprotocol, {
-      ...{ maxPayload: maxWebSocketFrame, perMessageDeflate: false, allowSynchronousEvents: false },
+      ...{ ...messageLimits, allowSynchronousEvents: false },
       ...(localAddress === undefined ? {} : { localAddress }),
     });
     await new Promise((resolve, reject) => {

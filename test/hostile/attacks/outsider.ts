@@ -5,6 +5,7 @@ import { WebSocketServer } from 'ws';
 import { subprotocol } from '../../../protocol/handshake.ts';
 import { encode } from '../../../protocol/msgpack.ts';
 import { waitFor } from '../../native/wait.ts';
+import { upgradeRequest } from '../../upgrade-request.ts';
 import { Member } from '../member.ts';
 import { type Attack, type Site, urlOf } from './attack.ts';
 
@@ -17,25 +18,21 @@ const guessesAtOnce = 100;
 /** Milliseconds in which an honest node is in, whatever others do. */
 const joinLimit = 2000;
 
-/** What connections begin with that never prove anything: nothing, half a request, and all of one, after which the
- *  server waits for the handshake. */
-const beginnings = [
+/** What connections begin with that never prove anything: nothing; half a request; a whole one, after which the server
+ *  waits for the handshake; and the beginning of a long message after it (RFC 6455, section 5.2). */
+const beginnings: readonly (string | Uint8Array)[] = [
   '',
   'GET / HTTP/1.1\r\nX: ',
-  [
-    ...[
-      'GET / HTTP/1.1',
-      'Host: x',
-      'Connection: Upgrade',
-      'Upgrade: websocket',
-      'Sec-WebSocket-Version: 13',
-    ],
-    ...['Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==', `Sec-WebSocket-Protocol: ${subprotocol}`, '', ''],
-  ].join('\r\n'),
-] as const;
+  upgradeRequest(subprotocol),
+  Buffer.concat([
+    Buffer.from(upgradeRequest(subprotocol)),
+    Buffer.from('82ff000000000004000000000000', 'hex'),
+    new Uint8Array(250_000),
+  ]),
+];
 
 /** A connection that begins so. Of half a request a byte more comes now and then. */
-async function idleConnection({ victim, own }: Site, beginning: string): Promise<Socket> {
+async function idleConnection({ victim, own }: Site, beginning: string | Uint8Array): Promise<Socket> {
   const socket = connect({ host: victim.host, port: victim.port, localAddress: own[0] });
   socket.on('error', () => {}).resume();
   await once(socket, 'connect');
