@@ -6,18 +6,20 @@ export interface Contender {
   readonly name: string;
   /** Debian package that its program comes from; undefined where it is part of this project. */
   readonly package?: string;
+  /** Its hosts find each other; otherwise each is configured with all others' keys and addresses. */
+  readonly discovers: boolean;
   /** Writes keys and configuration for an overlay of these hosts, of which the first is known to all others from the
    *  start. Starts nothing. */
   prepare(hosts: readonly Namespace[], options?: OverlayOptions): Promise<Overlay>;
 }
 
 export interface OverlayOptions {
-  /** STUN servers, as `--ice-servers` takes them; only cryonet asks any. */
-  readonly iceServers?: string;
+  /** Of cryonet's command line; the others take none. */
+  readonly options?: readonly string[];
+  /** More of them, for all but the first. */
+  readonly policy?: readonly string[];
   /** An empty cache for what the program compiles; only cryonet has one. */
   readonly cold?: boolean;
-  /** False: over datachannels only; only cryonet has any. */
-  readonly direct?: boolean;
 }
 
 export interface Overlay {

@@ -5,11 +5,7 @@ import { createInterface } from 'node:readline';
 
 export interface Stream {
   readonly sent: number;
-  /** Not accepted by the kernel, as while an interface is missing. */
-  readonly refused: number;
   readonly received: number;
-  /** Between two answers. */
-  readonly longestGapMs: number;
   /** Round-trip times that half, and 99 of 100, of those sent did not exceed; one without an answer counts as `grace`. */
   readonly rttP50Ms: number;
   readonly rttP99Ms: number;
@@ -35,15 +31,12 @@ export class Pinger {
     targets: readonly string[],
     { interval, limit }: { readonly interval: number; readonly limit: number },
   ): Promise<{ readonly started: bigint; readonly all: Promise<bigint> }> {
-    const { started, lines } = await this.#run(['reach', `${interval}`, `${limit}`], targets);
-    const all = (async () => {
-      for await (const line of lines) {
-        const [word, value] = line.split(' ');
-        if (word === 'all') return BigInt(value!);
-        if (word === 'missing') throw new Error(`${value} pairs did not answer within ${limit} ms`);
-      }
-      throw new Error('the pinger ended early');
-    })();
+    const { started, last } = await this.#run(['reach', `${interval}`, `${limit}`], targets);
+    const all = last.then((line) => {
+      const [word, value] = line.split(' ');
+      if (word === 'all') return BigInt(value!);
+      throw new Error(`${value} pairs did not answer within ${limit} ms`);
+    });
     all.catch(() => {}); // Whoever awaits it sees the rejection.
     return { started, all };
   }
@@ -53,11 +46,8 @@ export class Pinger {
     target: string,
     { interval, count, grace }: { readonly interval: number; readonly count: number; readonly grace: number },
   ): Promise<{ readonly result: Promise<Stream> }> {
-    const { lines } = await this.#run(['stream', `${interval}`, `${count}`, `${grace}`], [target]);
-    const result = (async () => {
-      for await (const line of lines) return JSON.parse(line) as Stream;
-      throw new Error('the pinger ended early');
-    })();
+    const { last } = await this.#run(['stream', `${interval}`, `${count}`, `${grace}`], [target]);
+    const result = last.then((line) => JSON.parse(line) as Stream);
     result.catch(() => {});
     return { result };
   }
@@ -70,7 +60,7 @@ export class Pinger {
   async #run(
     options: readonly string[],
     targets: readonly string[],
-  ): Promise<{ readonly started: bigint; readonly lines: AsyncIterable<string> }> {
+  ): Promise<{ readonly started: bigint; readonly last: Promise<string> }> {
     const child = spawn(this.#program, options, { stdio: ['pipe', 'pipe', 'inherit'] });
     this.#running.add(child);
     child.once('exit', () => this.#running.delete(child));
@@ -80,6 +70,10 @@ export class Pinger {
     const first = await lines.next();
     const [word, time] = String(first.value).split(' ');
     if (word !== 'ready') throw new Error('the pinger did not start');
-    return { started: BigInt(time!), lines: { [Symbol.asyncIterator]: () => lines } };
+    const last = lines.next().then(({ value, done }) => {
+      if (done) throw new Error('the pinger ended early');
+      return value;
+    });
+    return { started: BigInt(time!), last };
   }
 }

@@ -15,6 +15,11 @@ export function cpuSeconds(pids: readonly number[]): number {
   return sum(ticks) / ticksPerSecond;
 }
 
+/** Whether it is a node's dataplane: it names itself so (comm, proc(5), has 15 bytes of that). */
+export function isDataplane(pid: number): boolean {
+  return readFileSync(`/proc/${pid}/comm`, 'utf8').startsWith('cryonet-data');
+}
+
 /** How often their main threads, which run the JavaScript, have left a processor, of themselves or not: at least as often as
  *  they were woken. */
 export function mainThreadSwitches(pids: readonly number[]): number {

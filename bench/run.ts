@@ -1,123 +1,69 @@
-/**
- * ./dev bench: the project's figures, and those of its peers, measured in turns on one machine.
- *
- *   --runs N      takes of each figure, default 5; --quick means 1, with shorter windows
- *   --only NAME   one measurement (repeatable): startup, mesh-10, mesh-30, first-packet, throughput, udp, round-trip, fan,
- *                 idle, links, restart
- *   --with NAME   one subject (repeatable): cryonet, wireguard-go, nebula, tinc, cable, bare node-datachannel
- *   --json FILE   every value, for other programs
- *
- * Prints a Markdown table and what was reached and missed. Exit code 1 where a take broke, not where a figure
- * is missed.
- */
+/** ./dev bench: the project's figures, and those of its peers, measured in turns on one machine. choice.ts has its help. */
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { cpus, loadavg, release, tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { parseArgs } from 'node:util';
-import { Lab } from '../netns-tests/lab/lab.ts';
+import { existsSync, writeFileSync } from 'node:fs';
+import { cpus, loadavg, release } from 'node:os';
+import { join, resolve } from 'node:path';
 import { lacks } from '../netns-tests/lab/needs.ts';
+import { type Choice, choose, help } from './choice.ts';
 import type { Contender } from './contender.ts';
-import { cryonet } from './contenders/cryonet.ts';
+import { cryonetOf } from './contenders/cryonet.ts';
 import { nebula } from './contenders/nebula.ts';
 import { tinc } from './contenders/tinc.ts';
 import { wireguardGo } from './contenders/wireguard-go.ts';
-import { fan } from './measure/fan.ts';
-import { firstPacket } from './measure/first-packet.ts';
-import { idle } from './measure/idle.ts';
-import { links } from './measure/links.ts';
-import { mesh } from './measure/mesh.ts';
-import { restart } from './measure/restart.ts';
-import { roundTrip } from './measure/round-trip.ts';
-import { startup } from './measure/startup.ts';
-import { bare, bareWide, cable, throughput } from './measure/throughput.ts';
-import { udpRate } from './measure/udp.ts';
-import type { Measurement, Readings, Subject } from './measurement.ts';
-import { Pinger } from './pinger.ts';
-import { addTargetRatios, addThroughputRatios, record, type Table } from './ratios.ts';
-import { type Column, markdown, shown, summaryOf, verdicts } from './report.ts';
+import { measures } from './measures.ts';
+import { addRatios, type Column, markdown, old, own, shown, verdicts } from './report.ts';
+import { Results } from './results.ts';
+import { inTurns } from './turns.ts';
 
-const defaultRuns = 5;
-
-interface Choice {
-  readonly runs: number;
-  readonly quick: boolean;
-  readonly only: readonly string[];
-  readonly with: readonly string[];
-  readonly json: string | undefined;
-}
-
-interface Failure {
-  readonly measurement: string;
-  readonly subject: string;
-  readonly run: number;
-  readonly message: string;
-}
+const others = [wireguardGo, nebula, tinc];
+const baselines = measures.flatMap((measure) => Object.keys(measure.baselines ?? {}));
 
 async function main(): Promise<number> {
-  const choice = choose();
-  const missing = lacks(['nft', 'iperf3', 'cc']);
-  if (missing.length > 0) {
-    for (const { what, remedy } of missing) console.error(`bench needs ${what}: ${remedy}`);
-    return 1;
+  const names = [own, old, ...others.map(({ name }) => name), ...baselines];
+  const choice = choose(process.argv.slice(2), measures, names);
+  if (choice.help) {
+    process.stdout.write(help(measures, names));
+    return 0;
   }
-  const columns = [cryonet, wireguardGo, nebula, tinc].map((contender) => columnOf(contender));
-  const present = [cryonet, wireguardGo, nebula, tinc].filter((_, index) => columns[index] !== undefined);
-  const discovering = present.filter((contender) => contender !== wireguardGo);
-  const all: Measurement[] = [
-    startup(present, cryonet),
-    mesh(discovering, 10),
-    mesh(discovering, 30),
-    firstPacket(present),
-    throughput(present, cryonet),
-    udpRate(present, cryonet),
-    roundTrip(present),
-    fan(present),
-    idle(present),
-    links(cryonet),
-    restart(present),
-  ];
-  const chosen = all.filter(({ name }) => choice.only.length === 0 || choice.only.includes(name));
-  const directory = mkdtempSync(join(tmpdir(), 'cryonet-bench-'));
-  const pinger = new Pinger(directory);
-  process.on('exit', () => {
-    pinger.close();
-    rmSync(directory, { recursive: true, force: true });
-  });
+  const missing = lacks(['nft', 'iperf3', 'cc']);
+  for (const { what, remedy } of missing) console.error(`bench needs ${what}: ${remedy}`);
+  if (missing.length > 0) return 1;
+
+  const present = new Map<Contender, Column>();
+  for (const contender of contendersOf(choice)) {
+    const column = columnOf(contender);
+    if (column) present.set(contender, column);
+  }
+  const chosen = measures.filter(({ name }) => choice.only.includes(name));
+  const figures = chosen.flatMap((measure) => measure.figures);
   const started = machine();
-  const { results, failures } = await measure(chosen, choice, pinger);
-  addThroughputRatios(results, 'tcp-ratio', bare);
-  addThroughputRatios(results, 'tcp-ratio-wide', bareWide);
-  addTargetRatios(results, cryonet.name);
+  const results = new Results();
+  const failures = await inTurns(chosen, [...present.keys()], choice, results);
+  for (const { derive } of chosen) derive?.(results);
+  addRatios(results, figures);
+
   const takes = choice.runs === 1 ? 'one take' : `medians of ${choice.runs}, in turns`;
-  console.log(`${started}; ${takes}\n`);
-  const shownColumns = columns.filter((column) => column !== undefined);
-  print(results, shownColumns, failures);
+  const columns = [...present.values()];
+  console.log(`${started}; ${takes}\n\n${markdown(results, figures, columns)}`);
+  for (const { key, unit, digits } of figures) {
+    for (const name of baselines) {
+      const summary = results.has(key) ? results.summary(key, name) : undefined;
+      if (summary) console.log(`\n${name}: ${shown(summary, digits)} ${unit} in the same runs`);
+    }
+  }
+  console.log(`\n${[...verdicts(results, figures, columns), ...failures].join('\n')}`);
   if (choice.json) {
-    const values = Object.fromEntries(
-      [...results].map(([key, subjects]) => [key, Object.fromEntries(subjects)]),
-    );
-    writeFileSync(
-      choice.json,
-      `${JSON.stringify({ started, ended: machine(), values, failures }, undefined, 2)}\n`,
-    );
+    const all = { started, ended: machine(), values: results, failures };
+    writeFileSync(choice.json, `${JSON.stringify(all, undefined, 2)}\n`);
   }
   return failures.length > 0 ? 1 : 0;
 }
 
-function choose(): Choice {
-  const { values } = parseArgs({
-    options: {
-      runs: { type: 'string' },
-      quick: { type: 'boolean', default: false },
-      only: { type: 'string', multiple: true, default: [] },
-      with: { type: 'string', multiple: true, default: [] },
-      json: { type: 'string' },
-    },
-  });
-  const runs = Number(values.runs ?? (values.quick ? 1 : defaultRuns));
-  if (!Number.isInteger(runs) || runs < 1) throw new Error('--runs takes a number from 1');
-  return { ...values, runs, json: values.json };
+function contendersOf({ with: names, old: folder }: Choice): Contender[] {
+  if (folder !== undefined && !existsSync(join(folder, 'service/launch/build')))
+    throw new Error(`--old takes the folder of a checkout in which ./dev build has run: not ${folder}`);
+  const before = folder === undefined ? [] : [cryonetOf(old, join(resolve(folder), 'bin'))];
+  return [cryonetOf(own), ...before, ...others].filter(({ name }) => names.includes(name));
 }
 
 /** Undefined where its program is not installed. */
@@ -135,75 +81,15 @@ function columnOf({ name, package: debian }: Contender): Column | undefined {
   }
 }
 
-/** Subjects take turns within each run, so that what else the machine does falls on all alike. */
-async function measure(
-  measurements: readonly Measurement[],
-  { runs, quick, with: names }: Choice,
-  pinger: Pinger,
-): Promise<{ results: Table; failures: Failure[] }> {
-  const results: Table = new Map();
-  const failures: Failure[] = [];
-  for (const measurement of measurements) {
-    const subjects = measurement.subjects.filter(({ name }) => names.length === 0 || names.includes(name));
-    for (let run = 0; run < runs; run++) {
-      for (const subject of subjects) {
-        const what = `${measurement.name} ${run + 1}/${runs} ${subject.name}`;
-        try {
-          const readings = await take(measurement, subject, pinger, quick);
-          console.error(`${what}: ${JSON.stringify(readings)}`);
-          for (const [key, value] of Object.entries(readings)) record(results, key, subject.name, run, value);
-        } catch (error) {
-          const message = error instanceof Error ? error.message : String(error);
-          console.error(`${what}: FAILED: ${message}`);
-          failures.push({ measurement: measurement.name, subject: subject.name, run: run + 1, message });
-        }
-      }
-    }
-  }
-  return { results, failures };
-}
-
-async function take(
-  measurement: Measurement,
-  subject: Subject,
-  pinger: Pinger,
-  quick: boolean,
-): Promise<Readings> {
-  await using lab = new Lab();
-  const { limit } = measurement;
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`not done within ${limit / 1000} s`)), limit);
-  });
-  try {
-    return await Promise.race([subject.take({ lab, pinger, quick }), late]);
-  } catch (error) {
-    const log = join(tmpdir(), `cryonet-bench-${measurement.name}-${subject.name}.log`);
-    writeFileSync(log, lab.logTails(1000));
-    console.error(`what its programs said: ${log}`);
-    throw error;
-  } finally {
-    clearTimeout(timer);
-    pinger.close();
-  }
-}
-
-function print(results: Table, columns: readonly Column[], failures: readonly Failure[]): void {
-  console.log(markdown(results, columns, cryonet.name));
-  for (const name of [cable, bare, bareWide]) {
-    const summary = summaryOf(results, { key: 'tcp' }, name);
-    if (summary) console.log(`\n${name}: ${shown(summary, { digits: 0 })} Mbit/s in the same runs`);
-  }
-  console.log(`\n${verdicts(results, cryonet.name).join('\n')}`);
-  for (const { measurement, subject, run, message } of failures) {
-    console.log(`broke    ${measurement} of ${subject}, take ${run}: ${message}`);
-  }
-}
-
 function machine(): string {
   const processors = cpus();
   const load = loadavg()[0]!.toFixed(1);
   return `${processors.length} × ${processors[0]?.model.trim()}, Linux ${release()}, Node ${process.version}, load ${load}`;
 }
 
-process.exitCode = await main();
+try {
+  process.exitCode = await main();
+} catch (error) {
+  console.error(`bench: ${error instanceof Error ? error.message : error}`);
+  process.exitCode = 1;
+}

@@ -1,117 +1,69 @@
-/** This project's own programs, with their defaults. */
-import { execFileSync } from 'node:child_process';
+/** This project's own programs, with their defaults: of this checkout, or of another one to compare with. */
 import { join } from 'node:path';
-import type { Namespace } from '../../netns-tests/lab/namespace.ts';
+import { setTimeout as pause } from 'node:timers/promises';
+import { onPath } from '../../netns-tests/lab/direct.ts';
 import { CryonetNode, programs } from '../../netns-tests/lab/node.ts';
-import { waitFor } from '../../netns-tests/lab/wait.ts';
-import type { PeerStatus } from '../../protocol/status.ts';
-import { type Contender, innerAddress, monotonic, type Overlay, type OverlayOptions } from '../contender.ts';
+import { type Contender, innerAddress, monotonic } from '../contender.ts';
 
 const joinMilliseconds = 20_000;
 const upMilliseconds = 20_000;
-/** For the path to be the one that lasts, and its MTU to be found. */
-const steadyMilliseconds = 1_500;
-const noDirect = '--no-direct';
-let help: string | undefined;
+/** Once the path is the one that lasts, for its MTU to be found. */
+const steadyMilliseconds = 2_000;
 
-/** Whether this checkout has another path than datachannels. */
-function knowsDirect(): boolean {
-  help ??= execFileSync(join(programs, 'cryonet'), ['--help'], { encoding: 'utf8' });
-  return help.includes(noDirect);
-}
-
-class Cryonet implements Overlay {
-  readonly hosts: readonly Namespace[];
-  readonly listening = { protocol: 'tcp', port: 2333 } as const;
-  readonly #nodes: readonly CryonetNode[];
-  readonly #direct: boolean;
-
-  constructor(hosts: readonly Namespace[], { iceServers, cold, direct = true }: OverlayOptions) {
-    this.hosts = hosts;
-    this.#direct = direct;
-    const { lab } = hosts[0]!;
-    const cache = ['env', `NODE_COMPILE_CACHE=${join(lab.directory, 'compile-cache')}`];
-    const options = {
-      listen: true,
-      options: [
-        ...['--log-level', 'info'],
-        ...(iceServers ? ['--ice-servers', iceServers] : []),
-        ...(direct || !knowsDirect() ? [] : [noDirect]),
-      ],
-      through: cold ? cache : [],
-    };
-    const first = new CryonetNode(hosts[0]!, options);
-    const others = hosts.slice(1).map((host) => new CryonetNode(host, { ...options, bootstrap: [first] }));
-    this.#nodes = [first, ...others];
-  }
-
-  async start(host: number): Promise<bigint> {
-    const before = monotonic();
-    this.#nodes[host]!.start();
-    return before;
-  }
-
-  async kill(host: number): Promise<void> {
-    const { program } = this.#nodes[host]!;
-    program.signal('SIGKILL');
-    await program.exited;
-  }
-
-  targets(from: number, to: readonly number[]): string[] {
-    const path = `/run/netns/${this.hosts[from]!.name}`;
-    const [only] = to;
-    return [to.length === 1 ? `${path} link cn${this.#nodes[only!]!.id} 1` : `${path} link cn ${to.length}`];
-  }
-
-  async joined(host: number): Promise<bigint> {
-    let before = monotonic();
-    const end = before + BigInt(joinMilliseconds) * 1_000_000n;
-    for (;;) {
-      const now = monotonic();
-      const report = await this.#nodes[host]!.status().catch(() => undefined);
-      if (report?.bootstrap[0]?.state === 'connected') return before;
-      if (now > end) throw new Error(`${this.#nodes[host]!.id} did not join`);
-      before = now;
-      await new Promise((resolve) => setTimeout(resolve, 2));
+/** `folder` has the programs. */
+export function cryonetOf(name: string, folder = programs): Contender {
+  const prepare: Contender['prepare'] = async (hosts, { options = [], policy = [], cold } = {}) => {
+    const nodes: CryonetNode[] = [];
+    for (const [index, host] of hosts.entries()) {
+      const cache = ['env', `NODE_COMPILE_CACHE=${join(host.lab.directory, 'compile-cache')}`];
+      const node = new CryonetNode(host, {
+        ...{ listen: true, programs: folder, bootstrap: nodes.slice(0, 1) },
+        options: ['--log-level', 'info', ...options, ...(index === 0 ? [] : policy)],
+        through: cold ? cache : [],
+      });
+      nodes.push(node);
     }
-  }
-
-  /** The interfaces have link-local addresses only: gives this pair IPv4 addresses as an operator would. */
-  async address(from: number, to: number): Promise<string> {
-    await Promise.all([this.#assign(from, to), this.#assign(to, from)]);
-    return innerAddress(to);
-  }
-
-  async #assign(host: number, peer: number): Promise<void> {
-    const [node, other] = [this.#nodes[host]!, this.#nodes[peer]!];
-    let seen = '';
-    let since = 0;
-    const { device } = await waitFor(
-      `a link from ${node.id} to ${other.id} that stays as it is`,
-      upMilliseconds,
-      async () => {
-        const found = await node.peer(other.id);
-        const now = `${found?.path} ${found?.interface?.name} ${found?.interface?.mtu}`;
-        if (now !== seen) since = performance.now();
-        seen = now;
-        return { found, device: found?.interface?.name, steady: performance.now() - since };
+    const path = options.includes('--no-direct') ? 'datachannel' : 'direct';
+    return {
+      hosts,
+      listening: { protocol: 'tcp', port: 2333 },
+      async start(host) {
+        const before = monotonic();
+        nodes[host]!.start();
+        return before;
       },
-      ({ found, steady }) => steady >= steadyMilliseconds && this.#isWhole(found),
-    );
-    await this.hosts[host]!.configure(
-      `addr replace ${innerAddress(host)} peer ${innerAddress(peer)} dev ${device}`,
-    );
-  }
-
-  #isWhole(peer: PeerStatus | undefined): boolean {
-    if (peer?.state !== 'up' || peer.interface === null) return false;
-    return this.#direct ? (peer.direct?.state ?? 'up') === 'up' : peer.path === 'datachannel';
-  }
+      kill: (host) => nodes[host]!.killControl(),
+      targets(from, to) {
+        const netns = `/run/netns/${hosts[from]!.name}`;
+        return [to.length === 1 ? `${netns} link cn${nodes[to[0]!]!.id} 1` : `${netns} link cn ${to.length}`];
+      },
+      joined: (host) => joined(nodes[host]!),
+      /** The interfaces have link-local addresses only: gives this pair IPv4 addresses as an operator would. */
+      async address(from, to) {
+        const pair = [nodes[from]!, nodes[to]!];
+        await onPath(path, pair, upMilliseconds);
+        await pause(steadyMilliseconds);
+        const assign = (host: number, peer: number) =>
+          hosts[host]!.configure(
+            `addr replace ${innerAddress(host)} peer ${innerAddress(peer)} dev cn${nodes[peer]!.id}`,
+          );
+        await Promise.all([assign(from, to), assign(to, from)]);
+        return innerAddress(to);
+      },
+    };
+  };
+  return { name, discovers: true, prepare };
 }
 
-export const cryonet: Contender = {
-  name: 'cryonet',
-  async prepare(hosts, options = {}) {
-    return new Cryonet(hosts, options);
-  },
-};
+async function joined(node: CryonetNode): Promise<bigint> {
+  let before = monotonic();
+  const end = before + BigInt(joinMilliseconds) * 1_000_000n;
+  for (;;) {
+    const now = monotonic();
+    const report = await node.status().catch(() => undefined);
+    if (report?.bootstrap[0]?.state === 'connected') return before;
+    if (now > end) throw new Error(`${node.id} did not join`);
+    before = now;
+    await pause(2);
+  }
+}

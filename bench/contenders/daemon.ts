@@ -4,49 +4,52 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Namespace } from '../../netns-tests/lab/namespace.ts';
 import type { Program } from '../../netns-tests/lab/program.ts';
-import { innerAddress, type Listening, monotonic, type Overlay } from '../contender.ts';
+import { type Contender, innerAddress, type Listening, monotonic } from '../contender.ts';
 
-export abstract class DaemonOverlay implements Overlay {
-  readonly hosts: readonly Namespace[];
-  abstract readonly listening: Listening;
-  readonly #programs = new Map<number, Program>();
+export interface Host {
+  readonly namespace: Namespace;
+  /** Inside the overlay. */
+  readonly inner: string;
+  /** Its own folder, for keys and configuration. */
+  readonly home: string;
+}
 
-  constructor(hosts: readonly Namespace[]) {
-    this.hosts = hosts;
-  }
-
-  protected abstract command(host: number): readonly string[];
-
+interface Daemon {
+  readonly command: readonly string[];
   /** What has to be done by hand once the program has been started. */
-  protected async configure(_host: number): Promise<void> {}
+  configure?(): Promise<void>;
+}
 
-  async start(host: number): Promise<bigint> {
-    const before = monotonic();
-    const [program, ...rest] = this.command(host);
-    this.#programs.set(host, this.hosts[host]!.start(program!, [program!, ...rest]));
-    await this.configure(host);
-    return before;
-  }
-
-  async kill(host: number): Promise<void> {
-    const program = this.#programs.get(host)!;
-    program.signal('SIGKILL');
-    await program.exited;
-  }
-
-  targets(from: number, to: readonly number[]): string[] {
-    return to.map((host) => `/run/netns/${this.hosts[from]!.name} ${innerAddress(host)}`);
-  }
-
-  async address(_from: number, to: number): Promise<string> {
-    return innerAddress(to);
-  }
-
-  /** The host's own folder for keys and configuration. */
-  protected home(host: number): string {
-    const { lab, label } = this.hosts[host]!;
-    const path = join(lab.directory, `${label}.home`);
-    mkdirSync(path, { recursive: true, mode: 0o700 });
-    return path;
-  }
+/** `setUp` writes keys and configuration, and resolves with what runs on each host. The Debian package has the name. */
+export function daemons(
+  { name, discovers, ...listening }: Pick<Contender, 'name' | 'discovers'> & Listening,
+  setUp: (hosts: readonly Host[]) => Promise<readonly Daemon[]>,
+): Contender {
+  const prepare: Contender['prepare'] = async (hosts) => {
+    const all = hosts.map((namespace, index) => {
+      const home = join(namespace.lab.directory, `${namespace.label}.home`);
+      mkdirSync(home, { mode: 0o700 });
+      return { namespace, home, inner: innerAddress(index) };
+    });
+    const daemons = await setUp(all);
+    const programs = new Map<number, Program>();
+    return {
+      ...{ hosts, listening },
+      async start(host) {
+        const before = monotonic();
+        const { command, configure } = daemons[host]!;
+        programs.set(host, hosts[host]!.start(name, command));
+        await configure?.();
+        return before;
+      },
+      async kill(host) {
+        const program = programs.get(host)!;
+        program.signal('SIGKILL');
+        await program.exited;
+      },
+      targets: (from, to) => to.map((host) => `/run/netns/${hosts[from]!.name} ${innerAddress(host)}`),
+      address: async (_from, to) => innerAddress(to),
+    };
+  };
+  return { name, package: name, discovers, prepare };
 }

@@ -1,11 +1,9 @@
 /** tinc 1.0: every host connects to the first. */
 import { generateKeyPair } from 'node:crypto';
-import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import type { Namespace } from '../../netns-tests/lab/namespace.ts';
-import { type Contender, innerAddress } from '../contender.ts';
-import { DaemonOverlay } from './daemon.ts';
+import { daemons } from './daemon.ts';
 
 const port = 655;
 
@@ -26,54 +24,24 @@ function keys(host: number): Promise<Keys> {
   return keyring[host];
 }
 
-class Tinc extends DaemonOverlay {
-  readonly listening = { protocol: 'tcp', port } as const;
-
-  async introduce(): Promise<void> {
-    const pairs = await Promise.all(this.hosts.map((_, host) => keys(host)));
-    for (const [host] of this.hosts.entries()) {
-      const home = this.home(host);
-      const file = (name: string, lines: readonly string[], mode = 0o600) => {
-        writeFileSync(join(home, name), `${lines.join('\n')}\n`, { mode });
-        chmodSync(join(home, name), mode);
-      };
-      mkdirSync(join(home, 'hosts'), { recursive: true });
-      file('tinc.conf', [
-        `Name = ${name(host)}`,
-        'Interface = tinc0',
-        'AddressFamily = ipv4',
-        ...(host === 0 ? [] : [`ConnectTo = ${name(0)}`]),
+export const tinc = daemons({ name: 'tinc', discovers: true, protocol: 'tcp', port }, async (hosts) => {
+  const pairs = await Promise.all(hosts.map((_, host) => keys(host)));
+  for (const [host, { home, inner }] of hosts.entries()) {
+    const file = (name: string, lines: readonly string[], mode = 0o600) =>
+      writeFileSync(join(home, name), `${lines.join('\n')}\n`, { mode });
+    mkdirSync(join(home, 'hosts'));
+    const upstream = host === 0 ? [] : ['ConnectTo = host0'];
+    file('tinc.conf', [`Name = host${host}`, 'Interface = tinc0', 'AddressFamily = ipv4', ...upstream]);
+    file('rsa_key.priv', [pairs[host]!.privateKey]);
+    const setUp = `addr add ${inner}/24 dev tinc0\\nlink set tinc0 up\\n`;
+    file('tinc-up', ['#!/bin/sh', `printf '${setUp}' | ip -batch -`], 0o700);
+    for (const [other, { namespace, inner: subnet }] of hosts.entries())
+      file(`hosts/host${other}`, [
+        ...[`Address = ${namespace.address}`, `Port = ${port}`, `Subnet = ${subnet}/32`],
+        pairs[other]!.publicKey,
       ]);
-      file('rsa_key.priv', [pairs[host]!.privateKey]);
-      const setUp = `addr add ${innerAddress(host)}/24 dev tinc0\\nlink set tinc0 up\\n`;
-      file('tinc-up', ['#!/bin/sh', `printf '${setUp}' | ip -batch -`], 0o700);
-      for (const [other, { address }] of this.hosts.entries()) {
-        file(`hosts/${name(other)}`, [
-          `Address = ${address}`,
-          `Port = ${port}`,
-          `Subnet = ${innerAddress(other)}/32`,
-          pairs[other]!.publicKey,
-        ]);
-      }
-    }
   }
-
-  protected command(host: number): string[] {
-    const home = this.home(host);
-    return ['tincd', '-D', '-c', home, `--pidfile=${join(home, 'pid')}`];
-  }
-}
-
-function name(host: number): string {
-  return `host${host}`;
-}
-
-export const tinc: Contender = {
-  name: 'tinc',
-  package: 'tinc',
-  async prepare(hosts: readonly Namespace[]) {
-    const overlay = new Tinc(hosts);
-    await overlay.introduce();
-    return overlay;
-  },
-};
+  return hosts.map(({ home }) => ({
+    command: ['tincd', '-D', '-c', home, `--pidfile=${join(home, 'pid')}`],
+  }));
+});

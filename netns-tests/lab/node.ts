@@ -8,6 +8,7 @@ import type { Exit, Program } from './program.ts';
 import { endpoint } from './topology.ts';
 import { Hopeless, waitFor } from './wait.ts';
 
+/** The folder of this checkout's programs. */
 export const programs = join(import.meta.dirname, '..', '..', 'bin');
 const port = 2333;
 
@@ -21,6 +22,8 @@ export interface NodeOptions {
   readonly listen?: boolean | number;
   /** Further options, as on the command line. */
   readonly options?: readonly string[];
+  /** Folder of the program, if not this checkout's. */
+  readonly programs?: string;
   /** A command that runs the program given to it as its last arguments. */
   readonly through?: readonly string[];
 }
@@ -73,11 +76,11 @@ export class CryonetNode {
   }
 
   get commandLine(): string[] {
-    const { bootstrap = [], options = [], through = [] } = this.#options;
+    const { bootstrap = [], options = [], through = [], programs: folder = programs } = this.#options;
     const servers = bootstrap.map(({ url }) => url).join(',');
     return [
       ...through,
-      join(programs, 'cryonet'),
+      join(folder, 'cryonet'),
       ...(this.listen ? ['--listen', this.listen] : []),
       ...(servers ? ['--ws-servers', servers] : []),
       ...['--token-file', this.tokenFile],

@@ -1,32 +1,34 @@
 /** How long a program takes from its start to the socket it serves others on. */
 import { readFileSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
-import type { Lab } from '../../netns-tests/lab/lab.ts';
-import { Lab as Laboratory } from '../../netns-tests/lab/lab.ts';
-import { lan } from '../../netns-tests/lab/topology.ts';
 import { type Contender, type Listening, monotonic, type OverlayOptions } from '../contender.ts';
-import { type Measurement, milliseconds, subjects } from '../measurement.ts';
+import { figure, isOwn, type Measure, ofOthers } from '../measure.ts';
+import { type Scene, secondsBetween } from '../scene.ts';
 
 const limit = 20_000;
 /** States of /proc/net/tcp and /proc/net/udp: TCP_LISTEN, and TCP_CLOSE for a UDP socket that is not connected. */
 const listening = { tcp: '0A', udp: '07' };
 
-export function startup(contenders: readonly Contender[], cached: Contender): Measurement {
-  return {
-    name: 'startup',
-    limit: 4 * limit,
-    subjects: subjects(contenders, async (contender, { lab }) => {
-      const readings = { startup: await once(contender, lab, {}) };
-      if (contender !== cached) return readings;
-      await using other = new Laboratory();
-      return { ...readings, 'startup-first': await once(contender, other, { cold: true }) };
+export const startup: Measure = {
+  name: 'startup',
+  about: 'from starting the program to its listening socket',
+  figures: [
+    figure('startup', 'from starting the program to its listening socket', 's', 3, { atMost: 0.8 }),
+    figure('startup-first', 'the same, the first time ever', 's', 3, {
+      atMost: 0.8,
+      note: 'Nothing compiled before is at hand.',
+      notes: ofOthers('Keeps nothing between starts.'),
     }),
-  };
-}
+  ],
+  async take(scene, contender) {
+    const readings = { startup: await once(scene, contender, {}) };
+    if (!isOwn(contender)) return readings;
+    return { ...readings, 'startup-first': await once(scene, contender, { cold: true }) };
+  },
+};
 
-/** Seconds. */
-async function once(contender: Contender, lab: Lab, options: OverlayOptions): Promise<number> {
-  const { hosts } = await lan(lab, ['n1']);
+async function once(scene: Scene, contender: Contender, options: OverlayOptions): Promise<number> {
+  const hosts = await scene.hosts(1);
   const overlay = await contender.prepare(hosts, options);
   // Something that lives in the namespace, for its view of the sockets there.
   const witness = hosts[0]!.start('witness', ['sleep', '60']);
@@ -37,7 +39,7 @@ async function once(contender: Contender, lab: Lab, options: OverlayOptions): Pr
     await pause(2);
   }
   const now = monotonic();
-  return milliseconds(await starting, now) / 1000;
+  return secondsBetween(await starting, now);
 }
 
 function listens(pid: number, { protocol, port }: Listening): boolean {
