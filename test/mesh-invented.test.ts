@@ -36,7 +36,8 @@ function follow(simulation: Simulation) {
       if (effect.type === 'send' && effect.message.type === 'flood') seen.floods++;
     if (made === 0) return;
     const tried = [...mesh.links.values()].filter(
-      ({ offerer, attempts }) => offerer && [...attempts.values()].some(({ open }) => !open),
+      ({ offerer, attempts }) =>
+        offerer && [...attempts.values()].some(({ state }) => state.phase !== 'open'),
     );
     seen.most = Math.max(seen.most, tried.length);
   };

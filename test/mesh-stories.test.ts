@@ -62,7 +62,7 @@ test('an offer that cannot be answered is rejected, and tried again long before 
   simulation.cannotAnswer.add('n0');
   simulation.pass(500);
   const link = nodeOf(simulation, 'n1').mesh.links.get('n0')!;
-  assert.ok(link.failures > 0 && link.attempts.size === 0, 'the offerer was told');
+  assert.ok(link.shared.failures > 0 && link.attempts.size === 0, 'the offerer was told');
   assert.equal(link.reason, 'the peer could not answer: bad description', 'in its own words');
   simulation.cannotAnswer.clear();
   comesBack(simulation, 3000);

@@ -89,16 +89,16 @@ export function takeRecord(turn: Turn, entry: MemberEntry, teller: string, chann
       const link = ensureLink(turn, id);
       if (link !== undefined) {
         if (outcome === 'new') link.introducer = payer;
-        link.failures = 0;
+        link.shared.failures = 0;
         link.denied = false;
         for (const attempt of [...link.attempts.values()]) {
           // The new start of the node counts its bodies from 1 again.
           attempt.heardCounter = 0;
           // It will not answer an offer that was made to the start before.
-          if (attempt.phase === 'offered') closeAttempt(turn, link, attempt);
+          if (attempt.state.phase === 'offered') closeAttempt(turn, link, attempt);
         }
         // The other side offers as soon as it hears of us. A solicit sent at once would only cross that offer.
-        link.retryAt =
+        link.shared.retryAt =
           env.now +
           (link.offerer ? 0 : (solicitDelay + solicitDelayPerNode * crowdOf(mesh)) * (1 + env.random()));
       }
@@ -163,7 +163,7 @@ function hasOther({ mesh }: Turn, id: string, channel: Channel): boolean {
 function givesWay({ mesh }: Turn, id: string): boolean {
   const link = mesh.links.get(id);
   if (link === undefined || isUp(link) || pinOf(mesh.membership.pins, id) !== undefined) return false;
-  return link.failures >= 2;
+  return link.shared.failures >= 2;
 }
 
 /** Milliseconds to wait for an offer before a solicit, and more for each node, since in a mesh that forms all at once

@@ -23,16 +23,12 @@ export const negotiationTimeout = 10_000;
 export interface Attempt {
   readonly negotiation: string;
   readonly route: Route;
-  /** opening: the dataplane makes our description. offered: the answer is awaited. connecting: both are exchanged. */
-  phase: 'opening' | 'offered' | 'connecting';
+  state: AttemptState;
   /** The attempt is closed at this time unless it is open by then. Milliseconds, like all times here. */
-  deadline: number;
-  open: boolean;
+  readonly deadline: number;
   /** Our candidates that are not sent yet, and when to send them together. */
   local: string[];
   flushAt: number | null;
-  /** The peer's candidates that came before its answer. */
-  remote: string[];
   /** When another relayed connection has to replace this one. */
   renewAt: number | null;
   /** The negotiation whose connection this one replaces once it is open. */
@@ -45,13 +41,34 @@ export interface Attempt {
   readonly identity: Uint8Array | null;
 }
 
+/**
+ *     opening ── we offer ──► offered ── the answer ──► connecting ◄──── the dataplane reports ────► open
+ *        └─────────────────── we answer ─────────────────────▲
+ */
+type AttemptState =
+  /** The dataplane makes our description, or the answer to it is awaited. `held`: the peer's candidates that came before
+   *  its answer. */
+  | { readonly phase: 'opening' | 'offered'; readonly held: string[] }
+  /** Both descriptions are exchanged. */
+  | { readonly phase: 'connecting' | 'open' };
+
+/** How a route fared of late. */
+interface Pace {
+  /** Failed attempts in a row. */
+  failures: number;
+  /** When it may be tried at the earliest; null while it is not to be tried. */
+  retryAt: number | null;
+}
+
 export interface Link {
   readonly peer: string;
   readonly offerer: boolean;
   report: LinkReport | null;
   readonly attempts: Map<string, Attempt>;
-  /** Failed attempts in a row on the shared route. */
-  failures: number;
+  /** When the offerer may offer by the shared route, or the other side solicit; and how often that failed. */
+  readonly shared: Pace & { retryAt: number };
+  /** The relay route is tried in an outage only, while the shared one is not open. */
+  readonly relay: Pace;
   /** An offer was not answered since the link was last up, so the next hop may lead nowhere. */
   unanswered: boolean;
   /** The peer has sent us a signed body, so it exists. */
@@ -60,12 +77,6 @@ export interface Link {
   introducer: string;
   /** When we last sent a solicit; null once the peer has said something. */
   askedAt: number | null;
-  /** When the offerer may offer, or the other side solicit, at the earliest. */
-  retryAt: number;
-  /** Failed attempts in a row on the relay route. */
-  relayFailures: number;
-  /** When the relay route may be tried at the earliest, while the shared one is not open; null outside an outage. */
-  relayAt: number | null;
   /** When to close a relayed connection that another one has replaced. */
   retireAt: number | null;
   /** The peer's policy denies us. */
@@ -91,14 +102,12 @@ export function newLink(self: string, peer: string, now: number): Link {
     offerer: offers(self, peer),
     report: null,
     attempts: new Map(),
-    failures: 0,
+    shared: { failures: 0, retryAt: now },
+    relay: { failures: 0, retryAt: null },
     unanswered: false,
     heard: false,
     introducer: '',
     askedAt: null,
-    retryAt: now,
-    relayFailures: 0,
-    relayAt: null,
     retireAt: null,
     denied: false,
     everUp: false,
@@ -115,6 +124,16 @@ export function isUp(link: Link): boolean {
   return link.report?.state === 'up';
 }
 
+export function isOpen({ state }: Attempt): boolean {
+  return state.phase === 'open';
+}
+
+/** Whether a connection of the shared route is open. */
+export function hasShared(link: Link): boolean {
+  const attempt = attemptOn(link, 'shared');
+  return attempt !== undefined && isOpen(attempt);
+}
+
 export function attemptOn(link: Link, route: Route): Attempt | undefined {
   for (const attempt of link.attempts.values()) if (attempt.route === route) return attempt;
   return undefined;
@@ -123,7 +142,9 @@ export function attemptOn(link: Link, route: Route): Attempt | undefined {
 export function stateOf(link: Link): PeerStatus['state'] {
   if (isUp(link)) return 'up';
   if (link.denied) return 'denied';
-  for (const attempt of link.attempts.values()) if (attempt.phase === 'connecting') return 'connecting';
-  if (link.attempts.size > 0) return 'negotiating';
+  const attempts = [...link.attempts.values()];
+  if (attempts.some(({ state: { phase } }) => phase === 'connecting' || phase === 'open'))
+    return 'connecting';
+  if (attempts.length > 0) return 'negotiating';
   return link.everUp ? 'lost' : 'idle';
 }

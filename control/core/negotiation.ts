@@ -10,7 +10,7 @@ import { affordable, mayAnswer } from './answers.ts';
 import { sendBody } from './flood.ts';
 import { dropNeighbor } from './gossip.ts';
 import { refusedBy } from './identity.ts';
-import { type Attempt, isUp, type Link, negotiationTimeout } from './link.ts';
+import { type Attempt, isOpen, isUp, type Link, negotiationTimeout } from './link.ts';
 import { permits } from './policy.ts';
 import { within } from './quotas.ts';
 import { isBeingReplaced, renewalDue, renewalTime, renewPause, retire } from './renewal.ts';
@@ -54,8 +54,8 @@ export function tend(turn: Turn, link: Link): void {
   if (!mesh.dataplaneUp) return;
   for (const attempt of [...link.attempts.values()]) {
     if (attempt.flushAt !== null && env.now >= attempt.flushAt) flushCandidates(turn, link, attempt);
-    if (!attempt.open && env.now >= attempt.deadline) {
-      if (attempt.phase === 'offered') link.unanswered = true;
+    if (!isOpen(attempt) && env.now >= attempt.deadline) {
+      if (attempt.state.phase === 'offered') link.unanswered = true;
       closeAttempt(turn, link, attempt);
       fail(turn, link, attempt.route, 'no path found');
     } else if (env.now >= wideAt(turn.mesh, link, attempt)) {
@@ -121,14 +121,15 @@ export function describe(turn: Turn, peer: string, negotiation: string, { sdp, k
     turn.effects.push({ type: 'close', peer, negotiation });
     return;
   }
+  const { state } = attempt;
+  if (state.phase === 'opening')
+    attempt.state = link.offerer ? { ...state, phase: 'offered' } : { phase: 'connecting' };
   if (link.offerer) {
-    attempt.phase = 'offered';
     const { route, replaces, wide } = attempt;
     const replacing = replaces === null ? {} : { replaces };
     const draft = { kind: 'offer', negotiation, route, sdp, keys, ...replacing, ...whyDown(link) } as const;
     sendBody(turn, peer, draft, wide);
   } else {
-    attempt.phase = 'connecting';
     sendBody(turn, peer, { kind: 'answer', negotiation, sdp, keys }, attempt.wide);
   }
   if (attempt.local.length > 0) attempt.flushAt = turn.env.now;
@@ -139,7 +140,7 @@ export function ownCandidate(turn: Turn, peer: string, negotiation: string, cand
   const attempt = turn.mesh.links.get(peer)?.attempts.get(negotiation);
   if (attempt === undefined) return;
   attempt.local.push(candidate);
-  if (attempt.phase !== 'opening') attempt.flushAt ??= turn.env.now + candidateDelay;
+  if (attempt.state.phase !== 'opening') attempt.flushAt ??= turn.env.now + candidateDelay;
 }
 
 /** The dataplane could not make the connection of an attempt, or has lost it. */
@@ -148,10 +149,10 @@ export function endAttempt(turn: Turn, peer: string, negotiation: string, reason
   const attempt = link?.attempts.get(negotiation);
   if (link === undefined || attempt === undefined) return;
   link.attempts.delete(negotiation);
-  if (attempt.open) retryNow(turn, link, attempt.route);
+  if (isOpen(attempt)) retryNow(turn, link, attempt.route);
   else fail(turn, link, attempt.route, reason);
   // Without this the peer would wait until its offer times out, or would not know why it gets no offer.
-  if (attempt.phase === 'opening' && (!link.offerer || attempt.route === 'shared')) {
+  if (attempt.state.phase === 'opening' && (!link.offerer || attempt.route === 'shared')) {
     const detail = reason.slice(0, maxDetail);
     const about = link.offerer ? {} : { negotiation };
     sendBody(turn, peer, { kind: 'reject', ...about, reason: 'failed', detail }, attempt.wide);
@@ -163,12 +164,12 @@ export function endAttempt(turn: Turn, peer: string, negotiation: string, reason
 export function retryOutstanding(turn: Turn): void {
   const { mesh, env } = turn;
   for (const link of mesh.links.values()) {
-    if (isUp(link) || link.denied || link.failures === 0) continue;
+    if (isUp(link) || link.denied || link.shared.failures === 0) continue;
     for (const attempt of [...link.attempts.values()]) {
-      if (attempt.phase === 'offered' && isOverdue(turn, attempt)) closeAttempt(turn, link, attempt);
+      if (attempt.state.phase === 'offered' && isOverdue(turn, attempt)) closeAttempt(turn, link, attempt);
     }
-    link.failures = 0;
-    link.retryAt = Math.min(link.retryAt, env.now + retrySpread * env.random());
+    link.shared.failures = 0;
+    link.shared.retryAt = Math.min(link.shared.retryAt, env.now + retrySpread * env.random());
   }
 }
 
@@ -177,24 +178,21 @@ export function startOver(turn: Turn): void {
   for (const link of turn.mesh.links.values()) {
     if (isUp(link) || link.denied) continue;
     for (const attempt of [...link.attempts.values()]) {
-      if (attempt.phase === 'offered') closeAttempt(turn, link, attempt);
+      if (attempt.state.phase === 'offered') closeAttempt(turn, link, attempt);
     }
-    link.failures = 0;
-    link.retryAt = turn.env.now;
+    link.shared.failures = 0;
+    link.shared.retryAt = turn.env.now;
   }
 }
 
 /** Lets a lost link be tried at once, after which failures back off. */
 export function retryNow(turn: Turn, link: Link, route: Route): void {
   const at = soonest(turn, link);
-  if (route === 'shared') {
-    link.failures = 0;
-    link.retryAt = at;
-  } else {
-    link.relayFailures = 0;
-    if (link.relayAt !== null) link.relayAt = at;
-    if (!link.offerer) link.retryAt = at;
-  }
+  const pace = link[route];
+  pace.failures = 0;
+  if (pace.retryAt !== null) pace.retryAt = at;
+  // The other side asks for an offer whichever route was lost.
+  if (!link.offerer) link.shared.retryAt = at;
 }
 
 /** When a lost or solicited link is tried again: at once, unless that happened too often of late. */
@@ -212,7 +210,7 @@ export function offer(turn: Turn, link: Link, route: Route): void {
   const { env } = turn;
   if (route === 'shared') {
     link.denied = false;
-    link.relayAt ??= env.now + relayDelay;
+    link.relay.retryAt ??= env.now + relayDelay;
   }
   begin(turn, link, route);
 }
@@ -236,7 +234,7 @@ function begin(turn: Turn, link: Link, route: Route, replaces: string | null = n
   const identity = mesh.membership.members.get(link.peer)?.record.key;
   if (identity === undefined) return;
   const negotiation = `${mesh.self.epoch.toString(36)}-${(++mesh.offerCounter).toString(36)}`;
-  const wide = link.heard && (link.unanswered || link.failures % wideEvery === wideEvery - 1);
+  const wide = link.heard && (link.unanswered || link.shared.failures % wideEvery === wideEvery - 1);
   link.attempts.set(negotiation, newAttempt(turn, { negotiation, route, replaces, identity, wide }));
   turn.effects.push({ type: 'offer', peer: link.peer, identity, negotiation, route, replaces });
 }
@@ -245,10 +243,11 @@ function begin(turn: Turn, link: Link, route: Route, replaces: string | null = n
  *  wide one. */
 export function solicit(turn: Turn, link: Link): void {
   const { mesh, env } = turn;
-  link.failures++;
+  const { shared } = link;
+  shared.failures++;
   if (!link.heard) link.askedAt = env.now;
-  link.retryAt = env.now + backoff(link.failures + 1, mesh.config.checkInterval, env.random());
-  const isWide = link.heard || link.failures % wideEvery === 0;
+  shared.retryAt = env.now + backoff(shared.failures + 1, mesh.config.checkInterval, env.random());
+  const isWide = link.heard || shared.failures % wideEvery === 0;
   sendBody(turn, link.peer, { kind: 'solicit', ...whyDown(link) }, isWide ? true : 'near');
 }
 
@@ -262,12 +261,10 @@ export function newAttempt(
   return {
     negotiation,
     route,
-    phase: 'opening',
+    state: { phase: 'opening', held: [] },
     deadline: now + negotiationTimeout,
-    open: false,
     local: [],
     flushAt: null,
-    remote: [],
     renewAt: renewalTime(mesh, route, now),
     replaces,
     heardCounter: 0,
@@ -278,21 +275,18 @@ export function newAttempt(
 
 function fail(turn: Turn, link: Link, route: Route, reason: string): void {
   const { mesh, env } = turn;
-  if (route === 'relay') {
-    link.relayFailures++;
-    if (link.relayAt !== null) {
-      link.relayAt = env.now + backoff(link.relayFailures, mesh.config.checkInterval, env.random());
+  if (route === 'shared') {
+    // A link that has another connection can wait. One that only its direct path holds up cannot.
+    if (isUp(link) && [...link.attempts.values()].some(isOpen)) {
+      link.shared.retryAt = env.now + upgradeInterval * (1 - env.random() / 2);
+      return;
     }
-    return;
+    link.reason = reason;
   }
-  // A link that has another connection can wait. One that only its direct path holds up cannot.
-  if (isUp(link) && [...link.attempts.values()].some(({ open }) => open)) {
-    link.retryAt = env.now + upgradeInterval * (1 - env.random() / 2);
-    return;
-  }
-  link.failures++;
-  link.retryAt = env.now + backoff(link.failures, mesh.config.checkInterval, env.random());
-  link.reason = reason;
+  const pace = link[route];
+  pace.failures++;
+  if (pace.retryAt !== null)
+    pace.retryAt = env.now + backoff(pace.failures, mesh.config.checkInterval, env.random());
 }
 
 function flushCandidates(turn: Turn, link: Link, attempt: Attempt): void {
@@ -305,7 +299,7 @@ function flushCandidates(turn: Turn, link: Link, attempt: Attempt): void {
       link.peer,
       { kind: 'candidate', negotiation: attempt.negotiation, candidates },
       // New candidates of an open connection mean that its path is silent, so its own signaling may be dead as well.
-      attempt.wide || attempt.open,
+      attempt.wide || isOpen(attempt),
     );
   }
 }
@@ -334,7 +328,7 @@ function receiveOffer(turn: Turn, link: Link, offer: Body & { kind: 'offer' }): 
   attempt.heardCounter = counter;
   link.attempts.set(negotiation, attempt);
   link.denied = false;
-  link.retryAt = env.now + mesh.config.checkInterval;
+  link.shared.retryAt = env.now + mesh.config.checkInterval;
   const epochs = { ours: mesh.self.epoch, theirs: offer.epoch };
   const attempted = { peer: link.peer, identity, negotiation, route, replaces };
   turn.effects.push({ type: 'answer', ...attempted, sdp, keys, epochs });
@@ -348,18 +342,19 @@ function receiveOffer(turn: Turn, link: Link, offer: Body & { kind: 'offer' }): 
 /** The negotiation that the offer replaces, if that is an open relayed connection of this link; else null. */
 function replacedBy(link: Link, { route, replaces = '' }: Body & { kind: 'offer' }): string | null {
   const old = link.attempts.get(replaces);
-  return route === 'relay' && old?.route === 'relay' && old.open ? replaces : null;
+  return route === 'relay' && old?.route === 'relay' && isOpen(old) ? replaces : null;
 }
 
 function receiveAnswer(turn: Turn, link: Link, answer: Body & { kind: 'answer' }): void {
   const attempt = link.attempts.get(answer.negotiation);
-  if (attempt === undefined || attempt.phase !== 'offered') return;
-  attempt.phase = 'connecting';
+  if (attempt?.state.phase !== 'offered') return;
+  const { held } = attempt.state;
+  attempt.state = { phase: 'connecting' };
   attempt.heardCounter = answer.counter;
   const { negotiation, sdp, keys } = answer;
   const epochs = { ours: turn.mesh.self.epoch, theirs: answer.epoch };
   turn.effects.push({ type: 'accept', peer: link.peer, negotiation, sdp, keys, epochs });
-  receiveCandidates(turn, link, answer.negotiation, attempt.remote.splice(0));
+  receiveCandidates(turn, link, answer.negotiation, held);
 }
 
 function receiveCandidates(turn: Turn, link: Link, negotiation: string, candidates: readonly string[]): void {
@@ -369,8 +364,9 @@ function receiveCandidates(turn: Turn, link: Link, negotiation: string, candidat
     link.early.candidates.push(...candidates.slice(0, maxEarly - link.early.candidates.length));
     return;
   }
-  if (link.offerer && attempt.phase !== 'connecting') {
-    attempt.remote.push(...candidates.slice(0, maxEarly - attempt.remote.length));
+  const { state } = attempt;
+  if (link.offerer && 'held' in state) {
+    state.held.push(...candidates.slice(0, maxEarly - state.held.length));
     return;
   }
   for (const candidate of candidates) {
@@ -396,8 +392,8 @@ function receiveReject(turn: Turn, link: Link, reject: Body & { kind: 'reject' }
       const code = reject.key === undefined ? 'key_in_use' : 'identity_mismatch';
       refusedBy(turn, link.peer, { code, key: reject.key });
     }
-    link.relayAt = null;
-    link.retryAt = env.now + mesh.config.forgetAfter * (1 - env.random() / 2);
+    link.relay.retryAt = null;
+    link.shared.retryAt = env.now + mesh.config.forgetAfter * (1 - env.random() / 2);
   } else if (attempt !== undefined) {
     const { detail = '' } = reject;
     fail(turn, link, attempt.route, `the peer could not answer${detail === '' ? '' : `: ${detail}`}`);
@@ -416,7 +412,7 @@ function overdueAt(mesh: Mesh, { deadline }: Attempt): number {
 /** When to replace an unanswered offer by a wide one; infinite if the peer is not known to exist, or if one was unanswered
  *  already. */
 export function wideAt(mesh: Mesh, link: Link, attempt: Attempt): number {
-  const waits = attempt.phase === 'offered' && link.heard && !link.unanswered;
+  const waits = attempt.state.phase === 'offered' && link.heard && !link.unanswered;
   return waits ? overdueAt(mesh, attempt) : Number.POSITIVE_INFINITY;
 }
 
@@ -427,13 +423,13 @@ function receiveSolicit(turn: Turn, link: Link, { counter, detail }: Body & { ki
   link.farReason = detail ?? link.farReason;
   link.denied = false;
   for (const attempt of link.attempts.values()) {
-    if (attempt.heardCounter > counter || (!attempt.open && !isOverdue(turn, attempt))) return;
+    if (attempt.heardCounter > counter || (!isOpen(attempt) && !isOverdue(turn, attempt))) return;
   }
   for (const attempt of [...link.attempts.values()]) {
-    if (attempt.phase === 'offered') link.unanswered = true;
+    if (attempt.state.phase === 'offered') link.unanswered = true;
     closeAttempt(turn, link, attempt);
   }
   dropNeighbor(turn, `link:${link.peer}`);
-  link.retryAt = soonest(turn, link);
+  link.shared.retryAt = soonest(turn, link);
   tend(turn, link);
 }

@@ -10,7 +10,7 @@
  * Either end's relay may be the one that ends; the end that does not offer asks for the offer.
  */
 import type { Route } from '../../protocol/signaling.ts';
-import { type Attempt, attemptOn, type Link } from './link.ts';
+import { type Attempt, hasShared, isOpen, type Link } from './link.ts';
 import { closeAttempt, type Mesh, type Turn } from './state.ts';
 
 /** Milliseconds to the next try, and to the first try for an adopted connection, whose age is not known. */
@@ -28,7 +28,7 @@ export function renewalTime({ config }: Mesh, route: Route, now: number): number
 
 /** When to replace the connection of `attempt`; null while there is no need. */
 export function renewalDue(link: Link, attempt: Attempt): number | null {
-  return attempt.open && attemptOn(link, 'shared')?.open !== true ? attempt.renewAt : null;
+  return isOpen(attempt) && !hasShared(link) ? attempt.renewAt : null;
 }
 
 export function isBeingReplaced(link: Link, { negotiation }: Attempt): boolean {
@@ -38,8 +38,8 @@ export function isBeingReplaced(link: Link, { negotiation }: Attempt): boolean {
 /** Whether a relayed connection is not needed any more: the shared route is open, or so is a replacement. */
 export function isRetired(link: Link, attempt: Attempt): boolean {
   if (attempt.route !== 'relay') return false;
-  if (attemptOn(link, 'shared')?.open === true) return true;
-  return [...link.attempts.values()].some(({ replaces, open }) => open && replaces === attempt.negotiation);
+  if (hasShared(link)) return true;
+  return [...link.attempts.values()].some((other) => isOpen(other) && other.replaces === attempt.negotiation);
 }
 
 /** Closes the connections of which `isRetired` is true. */

@@ -2,7 +2,7 @@
 import type { LinkReport } from '../../protocol/dataplane.ts';
 import { dropNeighbor, welcome } from './gossip.ts';
 import { acceptedBy, prove } from './identity.ts';
-import { attemptOn, isUp, type Link } from './link.ts';
+import { attemptOn, hasShared, isOpen, isUp, type Link } from './link.ts';
 import { forget } from './membership.ts';
 import { newAttempt, retireDelay, retryNow, tend } from './negotiation.ts';
 import { permits } from './policy.ts';
@@ -27,8 +27,9 @@ export function adopt(turn: Turn, report: LinkReport): void {
     }
     const making = { negotiation, route, replaces: older, identity: null, wide: false };
     const attempt = newAttempt(turn, making);
-    const renewAt = attempt.renewAt === null ? null : env.now + renewPause;
-    link.attempts.set(negotiation, { ...attempt, phase: 'connecting', open: true, renewAt });
+    attempt.state = { phase: 'open' };
+    if (attempt.renewAt !== null) attempt.renewAt = env.now + renewPause;
+    link.attempts.set(negotiation, attempt);
   }
   if (report.state === 'up') link.shown = 'up';
   takeReport(turn, report);
@@ -49,7 +50,9 @@ export function takeReport(turn: Turn, report: LinkReport): void {
   if (report.reason !== '') link.reason = report.reason;
   for (const { negotiation, open } of report.connections) {
     const attempt = link.attempts.get(negotiation);
-    if (attempt !== undefined) attempt.open = open;
+    if (attempt === undefined) continue;
+    if (open) attempt.state = { phase: 'open' };
+    else if (isOpen(attempt)) attempt.state = { phase: 'connecting' };
   }
   const channel = `link:${report.peer}`;
   if (report.state === 'up') {
@@ -61,8 +64,8 @@ export function takeReport(turn: Turn, report: LinkReport): void {
     if (identity !== null) prove(turn, report.peer, identity, true);
     acceptedBy(turn, report.peer);
     // A link that only its direct path holds up has no connection yet, so its failures still count.
-    if (report.active !== null) link.failures = link.relayFailures = 0;
-    if (attemptOn(link, 'shared')?.open === true) link.relayAt = null;
+    if (report.active !== null) link.shared.failures = link.relay.failures = 0;
+    if (hasShared(link)) link.relay.retryAt = null;
     if ([...link.attempts.values()].some((attempt) => isRetired(link, attempt)))
       link.retireAt ??= env.now + retireDelay;
     // The direct path alone carries no signaling.
@@ -88,8 +91,8 @@ export function dropReports(turn: Turn): void {
   for (const link of turn.mesh.links.values()) {
     link.attempts.clear();
     link.report = null;
-    link.retryAt = turn.env.now;
-    link.relayAt = null;
+    link.shared.retryAt = turn.env.now;
+    link.relay.retryAt = null;
     link.retireAt = null;
     dropNeighbor(turn, `link:${link.peer}`);
     show(turn, link);

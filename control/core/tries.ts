@@ -6,7 +6,7 @@
  *
  *     due ── room ──► tried ── the peer answers, refuses, or the time is over ──► due, after a while
  */
-import { attemptOn, type Link } from './link.ts';
+import { attemptOn, hasShared, isOpen, type Link } from './link.ts';
 import { offer, solicit } from './negotiation.ts';
 import { type Mesh, show, type Turn } from './state.ts';
 
@@ -91,14 +91,14 @@ function dueAt(mesh: Mesh, link: Link, what: What): number {
   if (link.offerer === (what === 'solicit')) return Number.POSITIVE_INFINITY;
   if (what !== 'relay') {
     const has = link.attempts.size > 0 && (what === 'solicit' || attemptOn(link, what) !== undefined);
-    return has ? Number.POSITIVE_INFINITY : link.retryAt;
+    return has ? Number.POSITIVE_INFINITY : link.shared.retryAt;
   }
-  if (link.relayAt === null || !link.heard) return Number.POSITIVE_INFINITY;
-  if (attemptOn(link, 'shared')?.open === true || attemptOn(link, 'relay') !== undefined)
-    return Number.POSITIVE_INFINITY;
+  const { retryAt } = link.relay;
+  if (retryAt === null || !link.heard) return Number.POSITIVE_INFINITY;
+  if (hasShared(link) || attemptOn(link, 'relay') !== undefined) return Number.POSITIVE_INFINITY;
   if (!mesh.self.turn && mesh.membership.members.get(link.peer)?.record.turn !== true)
     return Number.POSITIVE_INFINITY;
-  return link.denied ? Math.max(link.relayAt, link.retryAt) : link.relayAt;
+  return link.denied ? Math.max(retryAt, link.shared.retryAt) : retryAt;
 }
 
 function roomOf(mesh: Mesh, now: number): Room {
@@ -112,7 +112,8 @@ function roomOf(mesh: Mesh, now: number): Room {
   for (const link of mesh.links.values()) {
     if (link.offerer) {
       if (link.attempts.size === 0) continue;
-      for (const { open } of link.attempts.values()) if (!open) take(room, { link, what: 'shared' });
+      for (const attempt of link.attempts.values())
+        if (!isOpen(attempt)) take(room, { link, what: 'shared' });
     } else if (link.askedAt !== null && now < link.askedAt + askLifetime) {
       take(room, { link, what: 'solicit' });
       room.asksUntil = Math.min(room.asksUntil, link.askedAt + askLifetime);
@@ -141,5 +142,5 @@ function isBefore(room: Room, one: Try, other: Try): boolean {
 
 function rankOf({ by }: Room, { link, at }: Try): number[] {
   const share = link.everUp ? 0 : (by.get(link.introducer) ?? 0);
-  return [link.everUp ? 0 : 1, link.heard ? 0 : 1, share, link.failures, at];
+  return [link.everUp ? 0 : 1, link.heard ? 0 : 1, share, link.shared.failures, at];
 }
