@@ -63,7 +63,8 @@ export interface ConnectionShellOptions {
   readonly explained: (peer: string) => void;
   /** The way to the peer is one that no link may take. */
   readonly astray: (peer: string, detour: string) => void;
-  readonly packet: (peer: string, bytes: Uint8Array) => void;
+  /** What came on `data` and is no full packet. */
+  readonly record: (peer: string, bytes: Uint8Array) => void;
   /** Whether it is known that not even the shortest packets which every path should take arrive at the peer. */
   readonly tooNarrow: (peer: string, known: boolean) => void;
   /** Bytes of the longest message on `data` that an engine which was told of this node's interfaces sends whole. */
@@ -296,7 +297,7 @@ export class ConnectionShell {
         message: (channel, bytes) => {
           live.silentPings = 0;
           const number = channel === 'data' ? fullPacketNumber(bytes) : undefined;
-          if (channel === 'data' && number === undefined) this.#options.packet(peer, bytes);
+          if (channel === 'data' && number === undefined) this.#options.record(peer, bytes);
           // A full packet is answered on `wire`, and counts as what it asks for.
           else if (!spend(budget, channel === 'signal' ? 'signal' : 'wire', bytes.length, performance.now()))
             this.#cut(peer, negotiation, channel === 'signal' ? 'signal' : 'wire');

@@ -1,15 +1,13 @@
 /**
- * The shell's part for direct paths: their reducers and keypairs, by peer. It stands beside `shell.ts`, which
+ * The shell's part for the packets of each link: its keypairs and its direct path, by peer. It stands beside `shell.ts`, which
  * tells it of connections and interfaces and hands on what comes over `wire`.
  */
 import { isDeepStrictEqual } from 'node:util';
-import { type Bucket, take } from '../protocol/bucket.ts';
+import type { Bucket } from '../protocol/bucket.ts';
 import type { DataplaneConfig, Result } from '../protocol/dataplane.ts';
 import { CryonetError, reasonOf } from '../protocol/errors.ts';
 import type { RenewMessage } from '../protocol/keys.ts';
-import type { Log } from '../protocol/log.ts';
 import type { PeerStatus } from '../protocol/status.ts';
-import type { WireMessage } from '../protocol/wire.ts';
 import {
   type Direct,
   type DirectEffect,
@@ -22,30 +20,27 @@ import {
 import { type Joining, newJoining, stepJoining } from './core/joining.ts';
 import { isMissing, quality } from './core/liveness.ts';
 import { newRenewals } from './core/peer-budget.ts';
-import type { Agreement } from './io/agreement.ts';
-import { type DirectCounters, type DirectLink, type Keypair, recordOverhead } from './io/direct.ts';
+import { type DirectCounters, type DirectEvents, type DirectLink, recordOverhead } from './io/direct.ts';
 import type { Receiving } from './io/link-keys.ts';
-import { ReceiverIndices } from './io/receiver-indices.ts';
 import { packetInformationSize, type TunFactory } from './io/tun.ts';
 import type { CandidatePair } from './io/webrtc.ts';
+import { KeysShell, type KeysShellOptions } from './keys-shell.ts';
 
 /** Milliseconds by which ticks of several links are put together. */
 const tickSlack = 200;
 
 type LinkStats = Result<'stats'>['links'][number];
 
-export interface DirectShellOptions {
-  readonly log: Log;
+export interface DirectShellOptions extends KeysShellOptions {
   readonly tuns: TunFactory;
-  /** The direct side of the interface of `peer`; undefined where there is none. */
+  /** The packets of the interface of `peer`; undefined where there is none. */
   link(peer: string): DirectLink | undefined;
-  send(peer: string, negotiation: string, message: WireMessage): void;
+  /** A record for the peer, by the datachannel that carries the link's packets, if there is one. */
+  sendRecord(peer: string, record: Uint8Array): void;
   /** The path of `peer` went up or down. */
   changed(peer: string, up: boolean): void;
   /** The kernel takes what was joined for the interface of `peer`, or does not and gets it one by one. */
   joined(peer: string, takes: boolean): void;
-  /** The peer did more than any node does. */
-  refused(cause: string): void;
   /** The latest probe of `peer` is not answered. */
   doubtful(peer: string): void;
   /** Of its probes the latest whose time is over is not, as often as that is looked at. */
@@ -56,20 +51,11 @@ export interface DirectShellOptions {
   vanish(peer: string, known: boolean): void;
 }
 
-/** An open connection of both ends' shared ports. */
-export interface Carrier {
-  readonly negotiation: string;
-  readonly agreement: Agreement;
-  /** What ICE selected. */
-  readonly pair: CandidatePair;
-}
-
 interface Path {
   readonly direct: Direct;
   readonly link: DirectLink;
-  carrier: Carrier | undefined;
-  /** Of the connection that the keys were agreed on over last. */
-  ends: CandidatePair | undefined;
+  /** Of the connection that showed where the peer is. */
+  ends: { readonly negotiation: string; readonly pair: CandidatePair } | undefined;
   /** Records received until the last tick. */
   heard: number;
   /** How this machine sent to the peer when that was looked at last. */
@@ -81,9 +67,7 @@ interface Path {
 export class DirectShell {
   readonly #options: DirectShellOptions;
   readonly #paths = new Map<string, Path>();
-  readonly #indices = new ReceiverIndices();
-  /** Why no records are sent, by peer. */
-  readonly #resting = new Map<string, string>();
+  readonly #keys: KeysShell;
   #config: DataplaneConfig | undefined;
   /** Why there are no direct paths at all. */
   #unavailable: string | undefined;
@@ -91,29 +75,30 @@ export class DirectShell {
 
   constructor(options: DirectShellOptions) {
     this.#options = options;
+    this.#keys = new KeysShell(options);
   }
 
   /** `port` is that of ICE, 0 where it has one for each connection. A kernel that refuses leaves all links on their
    *  datachannels, and is told of once. */
   open(config: DataplaneConfig, port: number): void {
+    const { tuns, log } = this.#options;
     this.#config = config;
     this.#unavailable = undefined;
     if (!config.direct) this.#unavailable = 'switched off';
     else if (port === 0) this.#unavailable = 'not with this WebRTC engine';
-    if (this.#unavailable !== undefined) return;
+    const options = { port, workers: config.workers, mark: config.fwmark, dscp: config.dscp };
+    const events: DirectEvents = {
+      heard: (index) => this.#ofKeypair(index, { type: 'heard', index }),
+      answered: (index, number, rtt, opened) =>
+        this.#ofKeypair(index, { type: 'answered', index, number, rtt, opened }),
+      roamed: (index) => this.#ofKeypair(index, { type: 'roamed' }),
+    };
     try {
-      this.#options.tuns.openDirect(
-        { port, workers: config.workers, mark: config.fwmark, dscp: config.dscp },
-        {
-          heard: (index) => this.#ofKeypair(index, { type: 'heard', index }),
-          answered: (index, number, rtt, opened) =>
-            this.#ofKeypair(index, { type: 'answered', index, number, rtt, opened }),
-          roamed: (index) => this.#ofKeypair(index, { type: 'roamed' }),
-        },
-      );
+      tuns.openDirect({ ...options, udp: this.#unavailable === undefined }, events);
     } catch (error) {
       this.#unavailable = reasonOf(error);
-      this.#options.log.warn('no direct paths: packets go by datachannels', { reason: this.#unavailable });
+      log.warn('no direct paths: packets go by datachannels', { reason: this.#unavailable });
+      tuns.openDirect({ ...options, udp: false }, events);
     }
   }
 
@@ -125,76 +110,75 @@ export class DirectShell {
     this.#options.tuns.closeDirect();
   }
 
-  /** A connection is open that the peers' shared ports have; nothing happens where there is one already. */
-  begin(peer: string, carrier: Carrier): void {
-    if (this.#unavailable !== undefined) return;
-    let path = this.#paths.get(peer);
-    if (path?.carrier?.negotiation === carrier.negotiation) return;
-    this.#resting.delete(peer);
-    const link = path?.link ?? this.#options.link(peer);
-    const keypair = link && carrier.agreement.takeFirst();
-    if (link === undefined || keypair === undefined) return;
-    path ??= this.#add(peer, link);
-    path.carrier = carrier;
-    path.ends = carrier.pair;
-    const { negotiation, agreement, pair } = carrier;
-    this.#take(peer, path, { type: 'begin', negotiation, offered: agreement.offered });
+  /** Our interface and a connection are ready: what the peer seals with its first keys is opened from now on. */
+  ready(peer: string, negotiation: string): void {
+    const link = this.#options.link(peer);
+    const installed = link && this.#keys.first(peer, negotiation, link);
+    if (installed === undefined) return;
+    this.#take(peer, this.#paths.get(peer) ?? this.#add(peer, link!), installed);
+  }
+
+  /** Both ends are ready for a connection, and it carries the link's packets. */
+  activate(peer: string, negotiation: string): void {
+    const path = this.#paths.get(peer);
+    if (path === undefined || path.direct.keypairs.active === negotiation) return;
+    this.#take(peer, path, { type: 'active', negotiation });
+  }
+
+  /** That connection is of both ends' shared ports, where records may go: nothing happens where it was said before. */
+  begin(peer: string, negotiation: string, pair: CandidatePair): void {
+    const path = this.#paths.get(peer);
+    if (path === undefined || this.#unavailable !== undefined || path.ends?.negotiation === negotiation)
+      return;
+    path.ends = { negotiation, pair };
     if (path.link.setEndpoint(pair.remote.address, pair.remote.port)) {
       path.way = this.#wayTo(path);
-      this.#install(peer, path, keypair, 0);
-    } else {
-      wipe(keypair);
-      path.direct.reason = 'unreachable address';
-    }
+      this.#take(peer, path, { type: 'begin' });
+    } else path.direct.reason = 'unreachable address';
   }
 
   /** The link goes by a connection that records cannot follow. While they do not pass none is sent, not even to see whether
    *  they do again: a router may forget where it sends them once nothing comes. */
   rest(peer: string, reason: string): void {
     const path = this.#paths.get(peer);
-    if (path?.direct.phase === 'up') return;
-    if (path !== undefined) {
-      path.link.use(null);
-      for (const index of this.#indices.of(peer)) path.link.remove(index);
-      this.forget(peer);
-    }
-    this.#resting.set(peer, reason);
+    if (path === undefined || path.direct.phase === 'up') return;
+    this.#options.vanish(peer, false);
+    this.#take(peer, path, { type: 'rest', reason });
   }
 
-  /** For the first keys of a negotiation: an index that no keypair has. */
+  /** For the first keys of a negotiation. */
   receiving(): Receiving {
-    return { index: this.#indices.next(), udp: this.#unavailable === undefined };
+    return this.#keys.receiving(this.#unavailable === undefined);
   }
 
   /** The peer asks for the next keys, or answers. */
   renew(peer: string, negotiation: string, message: RenewMessage): void {
     const path = this.#paths.get(peer);
-    if (path?.carrier?.negotiation !== negotiation) return;
+    if (path === undefined) return;
+    const { link, renewals, direct } = path;
+    const { keypairs } = direct;
     try {
-      if (path.carrier.agreement.offered) this.#renewed(peer, path, path.carrier, message);
-      else this.#answer(peer, path, path.carrier, message);
+      const installed = this.#keys.take(peer, negotiation, message, { link, renewals, keypairs });
+      if (installed !== undefined) this.#take(peer, path, installed);
     } catch (error) {
       if (!(error instanceof CryonetError)) throw error;
-      path.direct.reason = 'the keys do not agree';
-      this.#options.log.warn('no new keys for a direct path', { peer, reason: error.message });
+      direct.reason = 'the keys do not agree';
+      this.#options.log.warn('no new keys for a link', { peer, reason: error.message });
     }
   }
 
   ended(peer: string, negotiation: string): void {
     const path = this.#paths.get(peer);
-    if (path === undefined) return;
-    if (path.carrier?.negotiation === negotiation) path.carrier = undefined;
-    this.#take(peer, path, { type: 'ended', negotiation });
+    if (path !== undefined) this.#take(peer, path, { type: 'ended', negotiation });
   }
 
   /** The interface of `peer` is gone, and its keypairs with it. */
   forget(peer: string): void {
-    this.#resting.delete(peer);
     const path = this.#paths.get(peer);
     if (path === undefined) return;
     this.#paths.delete(peer);
     this.#options.vanish(peer, false);
-    for (const index of this.#indices.of(peer)) this.#indices.delete(index);
+    this.#keys.forget(peer);
     if (path.direct.phase === 'up') this.#options.changed(peer, false);
   }
 
@@ -225,8 +209,6 @@ export class DirectShell {
     const direct = this.#paths.get(peer)?.direct;
     if (direct?.phase === 'up') return { state: 'up', reason: '' };
     if (relayed) return { state: 'off', reason: 'relayed' };
-    const resting = this.#resting.get(peer);
-    if (resting !== undefined) return { state: 'off', reason: resting };
     return { state: direct?.phase ?? 'off', reason: direct?.reason ?? '' };
   }
 
@@ -243,16 +225,12 @@ export class DirectShell {
     };
   }
 
-  countersOf(peer: string): DirectCounters | undefined {
-    return this.#paths.get(peer)?.link.counters();
-  }
-
   /** The ends of the path in use. Where the peer's records come from another address than ICE selected, it is one that
    *  was learned from packets (`prflx`, RFC 8445 section 4), and ours is the one that this host reaches it from. */
   pairOf(peer: string): CandidatePair | undefined {
     const path = this.#paths.get(peer);
     if (path?.ends === undefined) return undefined;
-    const { local, remote } = path.ends;
+    const { local, remote } = path.ends.pair;
     const { address, port } = path.link.endpoint();
     const selected = address === remote.address && port === remote.port;
     return {
@@ -267,7 +245,6 @@ export class DirectShell {
     const path: Path = {
       direct,
       link,
-      carrier: undefined,
       ends: undefined,
       heard: 0,
       way: undefined,
@@ -278,36 +255,8 @@ export class DirectShell {
     return path;
   }
 
-  #answer(peer: string, path: Path, { agreement, negotiation }: Carrier, asked: RenewMessage): void {
-    const { agreement: last } = path.direct;
-    if (last?.installed !== true || asked.generation !== last.generation + 1) return;
-    if (!take(path.renewals, 1, performance.now())) {
-      this.#options.refused('renewal');
-      return;
-    }
-    const { keypair, message } = agreement.answer(asked, this.#indices.next(agreement.keys.index));
-    this.#install(peer, path, keypair, asked.generation);
-    this.#options.send(peer, negotiation, message);
-  }
-
-  #renewed(peer: string, path: Path, { agreement }: Carrier, answer: RenewMessage): void {
-    const keypair = agreement.take(answer);
-    if (keypair !== undefined) this.#install(peer, path, keypair, answer.generation);
-  }
-
-  #install(peer: string, path: Path, keypair: Keypair, generation: number): void {
-    const { negotiation } = path.carrier!;
-    const { index, cipher } = keypair;
-    const isNew = path.link.add(keypair);
-    wipe(keypair);
-    if (!isNew) return;
-    this.#indices.set(index, peer);
-    this.#options.log.debug('keys of a link', { peer, generation, cipher });
-    this.#take(peer, path, { type: 'installed', negotiation, generation, index });
-  }
-
   #ofKeypair(index: number, event: DirectEvent): void {
-    const peer = this.#indices.ownerOf(index);
+    const peer = this.#keys.ownerOf(index);
     const path = peer === undefined ? undefined : this.#paths.get(peer);
     if (path === undefined) return;
     if (event.type === 'roamed') {
@@ -328,11 +277,13 @@ export class DirectShell {
 
   #run(peer: string, path: Path, effect: DirectEffect): void {
     switch (effect.type) {
-      case 'renew': {
-        const agreement = path.carrier?.agreement;
-        if (agreement === undefined) return;
-        const message = agreement.ask(effect.generation, () => this.#indices.next(agreement.keys.index));
-        this.#options.send(peer, effect.negotiation, message);
+      case 'renew':
+        this.#keys.ask(peer, effect.negotiation, effect.generation);
+        return;
+      case 'prove': {
+        if (path.direct.phase !== 'off') path.link.probe(effect.index, 0, 0);
+        const record = path.link.sign(effect.index);
+        if (record !== undefined) this.#options.sendRecord(peer, record);
         return;
       }
       case 'probe':
@@ -347,9 +298,11 @@ export class DirectShell {
       case 'use':
         path.link.use(effect.index);
         return;
+      case 'carry':
+        path.link.carry(effect.on);
+        return;
       case 'remove':
-        path.link.remove(effect.index);
-        this.#indices.delete(effect.index);
+        this.#keys.remove(effect.index, path.link);
         return;
       case 'fit': {
         const bytes = effect.bytes - path.link.endpoint().overhead - recordOverhead;
@@ -364,9 +317,11 @@ export class DirectShell {
       case 'vanish':
         this.#options.vanish(peer, effect.known);
         return;
-      case 'tell-peer':
-        if (path.carrier !== undefined) this.#options.send(peer, path.carrier.negotiation, { type: 'lost' });
+      case 'tell-peer': {
+        const { active } = path.direct.keypairs;
+        if (active !== null) this.#options.send(peer, active, { type: 'lost' });
         return;
+      }
       case 'tell':
         this.#options.changed(peer, path.direct.phase === 'up');
     }
@@ -390,19 +345,20 @@ export class DirectShell {
       const at = nextDeadline(path.direct);
       if (at === undefined || at > until) continue;
       const counters = path.link.counters();
-      const { txPackets, txRefused, rxPackets, txRecords, rxRecords, txSegmented } = counters;
+      const { txPackets, txData, txRefused, rxPackets, rxData, txRecords, rxRecords, txSegmented } = counters;
       this.#lookAtJoining(peer, path, counters);
       this.#lookAtOwn(peer, path, rxRecords);
       this.#take(peer, path, {
         type: 'tick',
-        sent: txPackets + txRefused,
-        received: rxPackets,
-        records: txRecords + rxRecords,
+        sent: txPackets - txData + txRefused,
+        received: rxPackets - rxData,
+        records: txRecords + txData + rxRecords + rxData,
         sealed: txRecords,
         segmented: txSegmented,
       });
       if (path.direct.phase === 'up' && this.isDoubtful(peer)) this.#options.doubtful(peer);
-      if (path.direct.using !== null && isMissing(path.direct.liveness)) this.#options.missing(peer);
+      const { phase, keypairs, liveness } = path.direct;
+      if (phase !== 'off' && keypairs.using !== null && isMissing(liveness)) this.#options.missing(peer);
     }
     this.#schedule();
   }
@@ -427,9 +383,4 @@ export class DirectShell {
     if (next === 'join') link.join();
     if (next === 'tell' || next === 'over') this.#options.joined(peer, next === 'over');
   }
-}
-
-function wipe({ sendKey, receiveKey }: Keypair): void {
-  sendKey.fill(0);
-  receiveKey.fill(0);
 }

@@ -4,6 +4,7 @@ import { reasonOf } from '../protocol/errors.ts';
 import type { Warnings } from '../protocol/warnings.ts';
 import { leastMtu } from './core/agreed-mtu.ts';
 import { candidateAddresses } from './io/candidate-addresses.ts';
+import { recordOverhead } from './io/direct.ts';
 import type { TunFactory } from './io/tun.ts';
 import type { Engine } from './io/webrtc.ts';
 
@@ -15,7 +16,7 @@ export interface OpenEngine extends Engine {
 export type EngineFactory = (
   udpPort: number,
   fixed: boolean,
-  interfaceMtu: number,
+  longestRecord: number,
   hostAddresses: () => readonly string[],
 ) => Promise<OpenEngine>;
 
@@ -54,7 +55,7 @@ export class EngineShell {
     const { open, warnings } = this.#options;
     this.#config = config;
     const { udpPort: port } = config;
-    const engine = await open(port ?? defaultUdpPort, port !== null, interfaceMtu(config), () =>
+    const engine = await open(port ?? defaultUdpPort, port !== null, longestRecord(config), () =>
       this.hostAddresses(),
     );
     this.#engine = engine;
@@ -102,7 +103,7 @@ export class EngineShell {
   }
 }
 
-/** Bytes of the packets that datachannels should carry whole. */
-export function interfaceMtu({ autoMtu, mtu }: DataplaneConfig): number {
-  return autoMtu ? leastMtu : mtu;
+/** Bytes of the records that datachannels should carry whole. */
+export function longestRecord({ autoMtu, mtu }: DataplaneConfig): number {
+  return (autoMtu ? leastMtu : mtu) + recordOverhead;
 }

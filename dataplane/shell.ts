@@ -30,10 +30,9 @@ import {
 } from './core/link.ts';
 import { isRelayed, pairOf, reportOf } from './core/report.ts';
 import { DirectShell } from './direct-shell.ts';
-import { type EngineFactory, EngineShell, interfaceMtu } from './engine-shell.ts';
+import { type EngineFactory, EngineShell, longestRecord } from './engine-shell.ts';
 import { CandidateFilter } from './io/candidate-filter.ts';
 import { Detours } from './io/detours.ts';
-import { sumCounters } from './io/direct.ts';
 import { type IceServerCheck, iceServerCheck } from './io/ice-server-check.ts';
 import { IceServerWatch } from './io/ice-server-watch.ts';
 import { Interfaces } from './io/interfaces.ts';
@@ -114,7 +113,9 @@ export class DataplaneShell {
       log: options.log,
       tuns: options.tuns,
       link: (peer) => this.#interfaces.directOf(peer),
+      agreement: (peer, negotiation) => this.#connections.get(peer, negotiation)?.agreement,
       send: (peer, negotiation, message) => this.#connections.get(peer, negotiation)?.sendWire(message),
+      sendRecord: (peer, record) => this.#connections.active(peer)?.connection.send('data', record),
       changed: (peer, up) => this.#directChanged(peer, up),
       joined: (peer, takes) => this.#warn('joining', takes ? undefined : refusesJoined, peer),
       refused: (cause) => this.#refused.count(cause),
@@ -155,8 +156,8 @@ export class DataplaneShell {
       active: (peer) => this.#links.byPeer.get(peer)?.active ?? undefined,
       explained: (peer) => this.#tell(peer),
       astray: (peer, detour) => this.#detours.set(peer, detour, performance.now()),
-      packet: (peer, bytes) => this.#interfaces.receive(peer, bytes),
-      fullPacket: () => Math.min(interfaceMtu(this.#config!), longestWhole),
+      record: (peer, bytes) => this.#interfaces.receive(peer, bytes),
+      fullPacket: () => Math.min(longestRecord(this.#config!), longestWhole),
       tooNarrow: (peer, known) => this.#warn('narrow-path', known ? tooNarrow : undefined, peer),
       drained: (peer, connection) => this.#interfaces.change(peer, (device) => device.drained(connection)),
     });
@@ -339,7 +340,10 @@ export class DataplaneShell {
         this.#connections.get(peer, effect.negotiation)?.sendWire(effect.message);
         return;
       case 'open-interface':
-        this.#interfaces.open(peer, effect.mtu, this.#config!, this.#engine.engine!.udpPort);
+        this.#interfaces.open(peer, effect.mtu, this.#config!);
+        return;
+      case 'ready':
+        this.#direct.ready(peer, effect.negotiation);
         return;
       case 'set-mtu':
         this.#interfaces.change(peer, (device) => device.setMtu(effect.mtu));
@@ -361,7 +365,7 @@ export class DataplaneShell {
         if (link === undefined) return;
         const active = this.#connections.active(peer);
         this.#interfaces.change(peer, (device) => device.use(active?.connection));
-        if (active !== undefined) this.#beginDirect(link, active);
+        if (active !== undefined) this.#carryBy(link, active);
         this.#connections.begin(peer);
         this.#tell(peer);
       }
@@ -378,14 +382,15 @@ export class DataplaneShell {
     if (link !== undefined) this.#control?.notify('link', this.#report(link));
   }
 
-  #beginDirect(link: Link, live: LiveConnection): void {
+  #carryBy(link: Link, live: LiveConnection): void {
+    this.#direct.activate(link.peer, link.active!);
     const pair = pairOf(link, live.connection.pair());
     if (live.route !== 'shared' || pair === null) return;
     if (isRelayed(pair)) return;
     if (!live.agreement.udp) this.#direct.rest(link.peer, 'the peer has none');
     else if (pair.local.port !== this.#engine.engine?.udpPort)
       this.#direct.rest(link.peer, 'by another UDP port');
-    else this.#direct.begin(link.peer, { negotiation: link.active!, agreement: live.agreement, pair });
+    else this.#direct.begin(link.peer, link.active!, pair);
   }
 
   #pair(link: Link): LinkReport['pair'] {
@@ -403,16 +408,10 @@ export class DataplaneShell {
   }
 
   #stats(peer: string, link: Link): Result<'stats'>['links'] {
-    const datachannel = this.#interfaces.countersOf(peer);
-    if (datachannel === undefined) return [];
+    const counted = this.#interfaces.countersOf(peer);
+    if (counted === undefined) return [];
     const rtt = this.#connections.active(peer)?.roundTrip.latest ?? null;
-    const { counters, dropped } = sumCounters(
-      datachannel,
-      this.#direct.countersOf(peer),
-      this.#interfaces.droppedOf(peer),
-      this.#interfaces.refusedOf(peer),
-    );
-    return [{ peer, rtt, ...this.#direct.statsOf(peer), counters, dropped, pair: this.#pair(link) }];
+    return [{ peer, rtt, ...this.#direct.statsOf(peer), ...counted, pair: this.#pair(link) }];
   }
 }
 
@@ -420,7 +419,7 @@ const vanishing =
   'what is segmented on its way (UDP_SEGMENT) does not arrive, by a fault of a driver or of the network: packets leave ' +
   'one by one, at less speed, and together again from time to time; never: --segmentation off';
 
-/** Bytes: packets of more travel in pieces by any datachannel. */
+/** Bytes: records of more travel in pieces by any datachannel. */
 const longestWhole = 1376;
 
 const refusesJoined =

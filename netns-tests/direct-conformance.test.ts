@@ -61,7 +61,7 @@ function define(): void {
       },
       release: () => relay.release(),
       strays: () => loadAddon().directStrays()[0],
-      openDirect: () => nativeTuns.openDirect({ port, workers: 2, mark: 0 }, tellTo(told)),
+      openDirect: () => nativeTuns.openDirect({ port, udp: true, workers: 2, mark: 0 }, tellTo(told)),
       closeDirect: () => nativeTuns.closeDirect(),
       close() {
         nativeTuns.closeDirect();

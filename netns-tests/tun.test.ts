@@ -3,7 +3,7 @@
  *
  *     sink ◀── ring ◀── reader thread ◀──┐                 ┌──▶ ping, routes, AF_PACKET
  *                                        ├── /dev/net/tun ──┤
- *     write ─────────────────────────────┘                 └──◀ (test/native/packet-socket.c)
+ *     records ───────────────────────────┘                 └──◀ (test/native/packet-socket.c)
  */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
@@ -12,8 +12,9 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { after, before, type TestContext, test } from 'node:test';
 import { isDeepStrictEqual, promisify } from 'node:util';
 import { nativeTunsBy } from '../dataplane/io/native-tun.ts';
-import type { PacketSink, Tun, TunOptions } from '../dataplane/io/tun.ts';
+import type { RecordSink, Tun, TunOptions } from '../dataplane/io/tun.ts';
 import { defaultTunDevice } from '../dataplane/io/tun-refusal.ts';
+import { FarEnd, packetsIn } from '../test/native/far-end.ts';
 import { addressesOf, devices, ip, ipJson, ready, show } from '../test/native/interfaces.ts';
 import { inNamespace } from '../test/native/namespace.ts';
 import { PacketSocket } from '../test/native/packet-socket.ts';
@@ -108,7 +109,7 @@ function define(): void {
     const tun = open(t, {}, (batch) => {
       for (const packet of batch.map((bytes) => Buffer.from(bytes))) {
         const type = packet[9] === 1 ? packet[20] : undefined;
-        if (type === 8) tun.write([echo('198.51.100.2', '198.51.100.1', 0, packet.subarray(24))]);
+        if (type === 8) farOf(tun).give([echo('198.51.100.2', '198.51.100.1', 0, packet.subarray(24))]);
         if (type === 0) answers.push(packet.subarray(24));
       }
     });
@@ -126,7 +127,7 @@ function define(): void {
     ]);
     assert.match(stdout, /20 received, 0% packet loss/);
     const rest = Buffer.from('0007000163727960', 'hex');
-    tun.write([echo('198.51.100.2', '198.51.100.1', 8, rest)]);
+    farOf(tun).give([echo('198.51.100.2', '198.51.100.1', 8, rest)]);
     await waitFor('the answer', () => answers.length > 0);
     assert.deepEqual(answers, [rest]);
   });
@@ -161,7 +162,7 @@ function define(): void {
       const tun = open(t, { name: `cn-many${n}` }, (batch) => {
         const mine = batch.filter((packet) => numberOf(packet) !== undefined);
         own.push(...mine.map((packet) => numberOf(packet)!));
-        assert.equal(tun.write(mine), mine.length);
+        farOf(tun).give(mine);
       });
       tun.setCarrier(true);
       numbers.set(tun, own);
@@ -204,7 +205,7 @@ function define(): void {
     const other = open(t, {}, (batch) => {
       served ||= batch.some((packet) => numberOf(packet) === 7);
     });
-    const tun = open(t, {}, (batch) => {
+    const tun = openSealed(t, {}, (batch) => {
       delivered += batch.length;
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5);
     });
@@ -229,7 +230,7 @@ function define(): void {
 
   test('a paused device under a flood keeps no more than its ring and the kernel’s queue', async (t) => {
     let delivered = 0;
-    const tun = open(t, {}, (batch) => {
+    const tun = openSealed(t, {}, (batch) => {
       delivered += batch.length;
     });
     tun.setCarrier(true);
@@ -272,7 +273,8 @@ function define(): void {
     tun.setCarrier(true);
     await ready(tun);
     ip('link', 'delete', tun.name);
-    assert.equal(tun.write([numbered(1)]), 0);
+    farOf(tun).give([numbered(1)]);
+    assert.equal(tun.direct().counters().rxRefused, 1);
     assert.throws(() => tun.setMtu(1300), { code: 'tun_failed' });
     assert.throws(() => tun.setCarrier(false), { code: 'tun_failed' });
     // A thread that spins on the dead descriptor would burn all of this time.
@@ -286,7 +288,8 @@ function define(): void {
   test('a device that is down loses packets', (t) => {
     const tun = open(t);
     ip('link', 'set', tun.name, 'down');
-    assert.equal(tun.write([numbered(1)]), 0);
+    farOf(tun).give([numbered(1)]);
+    assert.equal(tun.direct().counters().rxRefused, 1);
   });
 
   test('an exception of a sink reaches the process and stops no later packet', async (t) => {
@@ -360,10 +363,23 @@ function define(): void {
   });
 }
 
-function open(t: TestContext, options: Partial<TunOptions> = {}, sink: PacketSink = () => {}): Tun {
+/** A device whose packets the sink is given opened. */
+function open(t: TestContext, options: Partial<TunOptions> = {}, sink: RecordSink = () => {}): Tun {
+  return openSealed(t, options, (batch) => sink(packetsIn(batch)));
+}
+
+/** A device for a sink that only counts records. */
+function openSealed(t: TestContext, options: Partial<TunOptions>, sink: RecordSink): Tun {
   const tun = nativeTuns.open({ ...defaults, ...options }, sink);
+  farEnds.set(tun, new FarEnd(tun));
   t.after(() => tun.close());
   return tun;
+}
+
+const farEnds = new WeakMap<Tun, FarEnd>();
+
+function farOf(tun: Tun): FarEnd {
+  return farEnds.get(tun)!;
 }
 
 function descriptors(): number {

@@ -38,12 +38,12 @@
  *
  * - A side seals with a new key only once it knows that the other can open it. The offerer knows by the answer, the
  *   answerer by the first record under the new key; the offerer sends a probe at once so that this does not wait for a
- *   packet. With the first keys of a negotiation each side sends only probes until it has opened a record under them.
+ *   packet. The first keys are used once both ends have said `ready` on `wire`: each end installs them before it does.
  * - Records under way are not lost: the receiving key of the generation before is kept while the current one is used.
  * - `echo` is the `x25519` that the answer replies to. An answer with another `echo` is ignored, and so is a generation
  *   that is not the next one. There is one renewal at a time; the same message is repeated every 10 s until it is answered.
  * - Keys seal for 180 s after they were agreed on, and open for 540 s; at most three generations open records
- *   (`dataplane/core/direct.ts`). Without younger keys, packets go by the datachannel.
+ *   (`dataplane/core/keypairs.ts`). Without younger keys, packets are dropped.
  * - A new connection begins at generation 0, with new indices. A private key serves one agreement.
  */
 import * as z from 'zod/mini';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { refusalOf } from '../dataplane/core/admission.ts';
+import { refusalOf } from '../dataplane/io/memory-admission.ts';
 import { configuring, harmless, withInformation } from './admission-packets.ts';
 
 const ethertypeOf = (packet: Uint8Array) => (packet[0]! >> 4 === 4 ? 0x0800 : 0x86dd);

@@ -95,9 +95,9 @@ function describedBy(sdp: string): Described {
 function answerProbes({ pairs, agreement }: Lab): void {
   const tuns = new MemoryTunFactory();
   tuns.join({ network: pairs.records, node: 'raw', address: pairs.network.addressOf('raw') });
-  tuns.openDirect({ port: 2333, workers: 1, mark: 0 }, { heard() {}, answered() {}, roamed() {} });
+  tuns.openDirect({ port: 2333, udp: true, workers: 1, mark: 0 }, { heard() {}, answered() {}, roamed() {} });
   const options = { name: 'raw', alias: '', mtu: 1500, packetInformation: false, linkLocal: 'fe80::1' };
-  const link = tuns.open(options, () => {}).direct()!;
+  const link = tuns.open(options, () => {}).direct();
   assert.ok(link.setEndpoint(pairs.network.addressOf('a'), 2333));
   assert.ok(link.add(agreement.takeFirst()!));
 }
@@ -141,7 +141,7 @@ test('a renewal with a key of small order is one warning, and the keys before st
   await lab.clock.until('the warning', () => lab.a.lines.some(({ level }) => level === 'warn'));
   assert.deepEqual(
     lab.a.lines.filter(({ level }) => level === 'warn').map(({ message, fields }) => [message, fields.peer]),
-    [['no new keys for a direct path', 'raw']],
+    [['no new keys for a link', 'raw']],
   );
   assert.deepEqual(installed(lab), [0]);
   assert.equal((await lab.a.hello()).links[0]!.state, 'up');

@@ -23,9 +23,10 @@ function stalled() {
     mtu: 1280,
     linkLocal: 'fe80::1',
     peerLinkLocal: 'fe80::2',
-    packetInformation: false,
-    mayCarry: () => true,
   });
+  const key = new Uint8Array(32);
+  device.tun.direct().add({ index: 1, peerIndex: 1, cipher: 'aes-256-gcm', sendKey: key, receiveKey: key });
+  device.tun.direct().use(1);
   device.setCarrier(true);
   device.use(connection);
   const inject = async (packets: number) => {
@@ -41,7 +42,7 @@ test('a datachannel that is full holds the interface up: nothing is lost, and no
   const { device, sent, inject } = stalled();
   await inject(10);
   assert.equal(sent.length, 3);
-  assert.equal(device.counters.txDropped, 0);
+  assert.equal(device.counters.unsent, 0);
 });
 
 test('beside a direct path it does not: what does not fit that path is dropped, and the interface is read on', async () => {
@@ -49,7 +50,7 @@ test('beside a direct path it does not: what does not fit that path is dropped, 
   device.setDirect(true);
   await inject(10);
   assert.equal(sent.length, 3);
-  assert.equal(device.counters.txDropped, 7);
+  assert.equal(device.counters.unsent, 7);
 });
 
 test('an interface that was held up is read again when a direct path is there', async () => {
@@ -58,5 +59,5 @@ test('an interface that was held up is read again when a direct path is there', 
   device.setDirect(true);
   await inject(1);
   assert.equal(sent.length, 3);
-  assert.equal(device.counters.txDropped, 8);
+  assert.equal(device.counters.unsent, 8);
 });

@@ -49,9 +49,9 @@ export function packetConformance(spec: Spec): void {
     assert.deepEqual(b.received(), expected);
     const longer = labelled(19, Buffer.alloc(longest - 7));
     await a.pass(longer, ethertype.mpls);
-    assert.deepEqual(a.aside.map(Buffer.from), [withHeader(ethertype.mpls, longer)]);
+    assert.deepEqual(a.asidePackets().map(Buffer.from), [withHeader(ethertype.mpls, longer)]);
     const bytes = frames.reduce((sum, { length }) => sum + 4 + length, 0);
-    await a.counted({ txPackets: 3, txBytes: bytes, txAside: 1 });
+    await a.counted({ txPackets: 4, txBytes: bytes + 4 + longer.length, txAside: 1, txData: 1 });
     await b.counted({ rxPackets: 3, rxBytes: bytes });
   });
 
@@ -72,7 +72,7 @@ export function packetConformance(spec: Spec): void {
     await b.counted({ rxPackets: 1, rxProtocol: 4 });
   });
 
-  spec('packets come to the sink before a session is in use, and again after', async (pair) => {
+  spec('without a session in use packets go nowhere, and are counted', async (pair) => {
     const [a, b] = await pair.connect({ use: false });
     await a.pass(numbered(1));
     a.link.use(sessionOf('a').index);
@@ -81,8 +81,78 @@ export function packetConformance(spec: Spec): void {
     a.link.use(null);
     await a.pass(numbered(3));
     await b.gets(2);
-    assert.deepEqual(a.aside.map(Buffer.from), [numbered(1), numbered(3)]);
-    await a.counted({ txPackets: 1, txAside: 0 });
+    assert.deepEqual(a.aside, []);
+    await a.counted({ txPackets: 1, txAside: 0, txKeyless: 2 });
+  });
+
+  spec(
+    'while the direct path does not carry, packets come to the sink, sealed, and open at the other end',
+    async (pair, lab) => {
+      const [a, b] = await pair.connect();
+      a.link.carry(false);
+      for (const number of [1, 2]) await a.pass(numbered(number));
+      await a.counted({ ...noneCounted, txPackets: 2, txBytes: 120, txData: 2 });
+      assert.deepEqual(a.asideNumbers(), [1, 2]);
+      const [first, second] = a.aside.map((record) => record.slice());
+      const changed = first!.slice();
+      changed[20]! ^= 1;
+      const byUdp = first!.slice();
+      byUdp[2] = 0;
+      b.link.open([changed, byUdp, new Uint8Array(), second!.slice(), first!, second!.slice()]);
+      await b.gets(2, 1);
+      await b.counted({
+        ...noneCounted,
+        rxPackets: 2,
+        rxBytes: 120,
+        rxData: 2,
+        rxForged: 1,
+        rxReplayed: 1,
+        rxWrites: b.link.counters().rxWrites,
+      });
+      await waitFor('the session', () => b.told('heard').length > 0);
+      assert.equal(lab.strays(), 0);
+      a.link.carry(true);
+      await a.pass(numbered(3));
+      await b.gets(2, 1, 3);
+    },
+  );
+
+  spec(
+    'records of a datachannel and of the direct path have a window each, however late one is',
+    async (pair) => {
+      const [a, b] = await pair.connect();
+      a.link.carry(false);
+      await a.pass(numbered(1));
+      a.link.carry(true);
+      for (let n = 1; n <= 8200; n++) {
+        if (n % 64 === 0) await a.probed(n);
+        else assert.equal(a.probe(n), true);
+      }
+      b.link.open(a.aside);
+      await b.gets(1);
+      await b.counted({ rxReplayed: 0, rxForged: 0 });
+    },
+  );
+
+  spec(
+    'a record without a packet shows the other end that there are keys, and nothing else',
+    async (pair) => {
+      const [a, b] = await pair.connect({ use: false });
+      assert.equal(a.link.sign(sessionOf('a', 1).index), undefined, 'no such session');
+      b.link.open([a.link.sign(sessionOf('a').index)!]);
+      await waitFor('the session', () => b.told('heard').length > 0);
+      assert.deepEqual(b.told('heard'), [sessionOf('b').index]);
+      await b.counted(noneCounted);
+    },
+  );
+
+  spec('a record for another link is not opened by this one', async (pair) => {
+    const [a, b] = await pair.connect({ use: false });
+    const another = await pair.open('b');
+    another.link.open([a.link.sign(sessionOf('a').index)!]);
+    b.link.open([a.link.sign(sessionOf('a').index)!]);
+    await waitFor('the session', () => b.told('heard').length > 0);
+    assert.deepEqual(another.link.counters(), noneCounted);
   });
 
   spec('packets above the limit come to the sink and are counted; until it is set, all do', async (pair) => {
@@ -94,7 +164,7 @@ export function packetConformance(spec: Spec): void {
     await a.pass(numbered(102, 101));
     await b.gets(100, 102);
     assert.deepEqual(a.asideNumbers(), [1, 101]);
-    await a.counted({ txPackets: 2, txAside: 2, txTooLong: 0 });
+    await a.counted({ txPackets: 4, txAside: 2, txData: 2, txTooLong: 0 });
   });
 
   spec('what is longer than the outgoing interface takes is lost and counted', async (pair) => {
@@ -116,6 +186,21 @@ export function packetConformance(spec: Spec): void {
     await b.gets(2);
     assert.deepEqual(a.aside, []);
   });
+
+  spec(
+    'a probe that comes before the peer’s address is known is answered, and nothing is asked',
+    async (pair) => {
+      const [a, b] = await pair.connect({ endpoint: false }, {});
+      await b.probed(1);
+      assert.equal(a.link.counters().txRecords, 1, 'the answer');
+      pair.reach(a);
+      await a.probed(2);
+      await b.pass(numbered(1));
+      await a.gets(1);
+      await a.counted({ rxMalformed: 0 });
+      await b.counted({ rxMalformed: 0 });
+    },
+  );
 
   spec('a packet that the other interface does not take is counted, and no other suffers', async (pair) => {
     const [a, b] = await pair.connect();
@@ -159,9 +244,8 @@ export function packetConformance(spec: Spec): void {
         await waitFor('the others', () => b.received().length > 1);
         const received = others.map((bytes) => ({ ethertype: ethertype.ipv4, bytes }));
         assert.deepEqual(b.received(), received);
-        const expected = packetInformation ? withHeader(ethertype.ipv4, own) : own;
-        assert.deepEqual(a.aside.map(Buffer.from), [expected]);
-        await a.counted({ txPackets: 2, txAside: 0 });
+        assert.deepEqual(a.aside, []);
+        await a.counted({ txPackets: 2, txAside: 0, txLooped: 1 });
       },
     );
   }
@@ -203,9 +287,10 @@ export function packetConformance(spec: Spec): void {
     }
     await b.counted({ rxPackets: 20, rxBytes: 4000 });
     await a.counted({
-      txPackets: 20,
-      txBytes: 4000,
+      txPackets: 40,
+      txBytes: 4000 + 20 * 201,
       txAside: 20,
+      txKeyless: 10,
       txRecords: 30,
       rxRecords: 10,
       rxReplayed: 2,

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { isDeepStrictEqual } from 'node:util';
 import type { DirectCounters, DirectEvents, DirectLink, Keypair } from '../dataplane/io/direct.ts';
+import { openRecord, parseRecord } from '../dataplane/io/memory-record.ts';
 import type { Tun, TunFactory, TunOptions } from '../dataplane/io/tun.ts';
 import type { LinkCipher } from '../protocol/keys.ts';
 import { ethertype, numberOf } from './native/packets.ts';
@@ -73,6 +74,7 @@ export const noneCounted: DirectCounters = {
     rxOverflow: 0,
   },
   ...{ txWrites: 0, rxWrites: 0, rxUnjoined: 0, txSegmented: 0, rxConfiguring: 0, rxProtocol: 0 },
+  ...{ txData: 0, rxData: 0, txKeyless: 0, txLooped: 0 },
 };
 
 /** Listens for `told`. */
@@ -144,6 +146,7 @@ export class DirectPair {
     for (let generation = 0; generation < generations; generation++)
       assert.equal(end.link.add(sessionOf(side, generation, cipher)), true);
     if (use) end.link.use(sessionOf(side).index);
+    end.link.carry(true);
     return end;
   }
 
@@ -155,9 +158,7 @@ export class DirectPair {
     this.#tuns.push(tun);
     tun.setCarrier(true);
     await this.#lab.ready(tun);
-    const link = tun.direct();
-    assert.ok(link);
-    return new DirectEnd(this.#lab, side, tun, link, aside, packetInformation ? 4 : 0);
+    return new DirectEnd(this.#lab, side, tun, tun.direct(), aside, packetInformation ? 4 : 0);
   }
 
   /** This end sends to where the other one is now. */
@@ -176,7 +177,7 @@ export class DirectEnd {
   readonly side: Side;
   readonly tun: Tun;
   readonly link: DirectLink;
-  /** What came to the sink. */
+  /** Records that came to the sink. */
   readonly aside: readonly Uint8Array[];
   readonly #lab: DirectLab;
   readonly #header: number;
@@ -205,12 +206,13 @@ export class DirectEnd {
   /** The same, and waits until it has left the device, whichever way. */
   async pass(packet: Uint8Array, type: number = ethertype.ipv4): Promise<void> {
     const left = () => {
-      const { txPackets, txRefused, txTooLong } = this.link.counters();
-      return txPackets + txRefused + txTooLong + this.aside.length;
+      const { txPackets, txRefused, txTooLong, txKeyless, txLooped } = this.link.counters();
+      return txPackets + txRefused + txTooLong + txKeyless + txLooped;
     };
     const before = left();
     await this.send(packet, type);
     await waitFor('the packet to leave', () => left() > before);
+    await waitFor('its record', () => this.aside.length >= this.link.counters().txData);
   }
 
   received(): ReturnType<TunLab['received']> {
@@ -228,8 +230,17 @@ export class DirectEnd {
     assert.deepEqual(this.numbers(), numbers);
   }
 
+  /** The packets in the records that came to the sink, by the keys that the record names. A checksum may be left out. */
+  asidePackets(): Uint8Array[] {
+    return this.aside.map((record) => {
+      const { index } = parseRecord(record)!;
+      const { cipher, sendKey: key } = sessionOf(this.side, (index >> 8) - 1);
+      return openRecord({ cipher, key }, record)!;
+    });
+  }
+
   asideNumbers(): number[] {
-    return this.aside.flatMap((packet) => numberOf(packet, this.#header) ?? []);
+    return this.asidePackets().flatMap((packet) => numberOf(packet, this.#header) ?? []);
   }
 
   probe(number: number, size = 0): boolean {

@@ -49,7 +49,7 @@ directConformance('memory', async ({ ipv6 }) => {
     strays: () => network.strays,
     openDirect() {
       for (const factory of Object.values(factories))
-        factory.openDirect({ port, workers: 2, mark: 0 }, tellTo(told));
+        factory.openDirect({ port, udp: true, workers: 2, mark: 0 }, tellTo(told));
     },
     closeDirect() {
       for (const factory of Object.values(factories)) factory.closeDirect();

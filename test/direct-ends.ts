@@ -2,6 +2,7 @@
  *  out of order. Each end is the shell and the engine of its reducer; whatever its effects ask for is checked. */
 import assert from 'node:assert/strict';
 import { type Direct, type DirectEffect, newDirect, nextDeadline, step } from '../dataplane/core/direct.ts';
+import { mayRenew } from '../dataplane/core/keypairs.ts';
 import { EventQueue } from './event-queue.ts';
 import { mulberry32 } from './mulberry.ts';
 
@@ -38,6 +39,7 @@ export class DirectEnd {
   readonly direct: Direct = newDirect(0);
   readonly sessions = new Map<number, Keys>();
   used: number | null = null;
+  carries = false;
   /** What was told of the path: up or not. */
   readonly told: { readonly at: number; readonly up: boolean }[] = [];
   /** Packets by what became of them. Those for which there were no keys any more were lost by us. */
@@ -48,7 +50,7 @@ export class DirectEnd {
 
   /** Which keys packets are sealed with while the path is up. */
   get using(): string | undefined {
-    const { using } = this.direct;
+    const { using } = this.direct.keypairs;
     return using === null ? undefined : this.sessions.get(using.index)?.name;
   }
 }
@@ -81,7 +83,8 @@ export class DirectEnds {
     this.#connections.add(negotiation);
     const indices = new Map([this.a, this.b].map((end) => [end, ++this.#indices]));
     for (const [end, wait] of [[this.a, 0] as const, [this.b, apart] as const]) {
-      this.at(Math.max(0, wait), () => this.#begin(end, negotiation, end === offering, indices));
+      this.at(wait, () => this.#ready(end, negotiation, end === offering, indices));
+      this.at(apart + (end === this.a ? 10 : 0), () => this.#begin(end, negotiation));
     }
   }
 
@@ -107,8 +110,8 @@ export class DirectEnds {
 
   happen(end: DirectEnd, event: Parameters<typeof step>[1]): void {
     for (const effect of step(end.direct, event, this.now)) this.#run(end, effect);
-    const { next, using, previous } = end.direct;
-    const kept = [next, using, previous].flatMap((each) => (each === null ? [] : [each.index]));
+    const { next, using, previous } = end.direct.keypairs;
+    const kept = [...next, using, previous].flatMap((each) => (each === null ? [] : [each.index]));
     assert.deepEqual([...end.sessions.keys()].sort(), kept.sort(), 'the sessions there are, and no more');
   }
 
@@ -189,16 +192,25 @@ export class DirectEnds {
         });
         return;
       }
+      case 'prove':
+        assert.ok(end.sessions.has(effect.index), 'a proof of keys that are there');
+        this.#send(end, effect.index, { kind: 'probe', number: 0, sentAt: this.now });
+        return;
+      case 'carry':
+        end.carries = effect.on;
+        return;
       case 'tell': {
         const up = end.direct.phase === 'up';
         assert.notEqual(end.told.at(-1)?.up ?? false, up, 'only changes are told');
-        assert.equal(end.used !== null, up, 'packets go by the path while it is up');
+        assert.equal(end.carries, up, 'packets go by the path while it is up');
+        assert.ok(!up || end.used !== null, 'and are sealed');
         end.told.push({ at: this.now, up });
       }
     }
   }
 
-  #begin(
+  /** The end opens what is sealed with the first keys, and says so. */
+  #ready(
     end: DirectEnd,
     negotiation: string,
     offered: boolean,
@@ -207,9 +219,15 @@ export class DirectEnds {
     if (!this.#connections.has(negotiation)) return;
     end.carrier = { negotiation, offered };
     end.exchange = undefined;
-    this.happen(end, { type: 'begin', negotiation, offered });
     const said = (of: DirectEnd) => ({ negotiation, generation: 0, index: indices.get(of)!, answers: false });
     this.#install(end, said(end), said(this.#other(end)));
+  }
+
+  /** Both ends are ready. */
+  #begin(end: DirectEnd, negotiation: string): void {
+    if (!this.#connections.has(negotiation)) return;
+    this.happen(end, { type: 'active', negotiation });
+    this.happen(end, { type: 'begin' });
   }
 
   /** Reliable, and in order: all of them take the same time. */
@@ -224,7 +242,7 @@ export class DirectEnds {
   #hearKeys(end: DirectEnd, theirs: KeyMessage): void {
     const { negotiation, generation } = theirs;
     if (end.carrier?.offered === false) {
-      assert.equal(generation, end.direct.agreement!.generation + 1);
+      assert.ok(mayRenew(end.direct.keypairs, negotiation, generation));
       const ours = { negotiation, generation, index: ++this.#indices, answers: true };
       this.#install(end, ours, theirs);
       this.#tellKeys(end, ours);
@@ -239,11 +257,12 @@ export class DirectEnds {
   #install(end: DirectEnd, { negotiation, generation, index }: KeyMessage, theirs: KeyMessage): void {
     const name = `${negotiation} ${generation}`;
     end.sessions.set(index, { peerIndex: theirs.index, name, heard: false });
-    this.happen(end, { type: 'installed', negotiation, generation, index });
+    const offered = end.carrier!.offered;
+    this.happen(end, { type: 'installed', negotiation, offered, generation, index });
   }
 
   #sendPacket(end: DirectEnd): void {
-    if (end.used === null) return;
+    if (end.used === null || !end.carries) return;
     end.packets.sent++;
     this.#send(end, end.used, { kind: 'packet' });
   }

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { DirectEvents, DirectLink } from '../dataplane/io/direct.ts';
 import { MemoryDirectNetwork } from '../dataplane/io/memory-direct.ts';
+import { openRecord } from '../dataplane/io/memory-record.ts';
 import { type MemoryTun, MemoryTunFactory } from '../dataplane/io/memory-tun.ts';
 import { numbersOf, packet } from './dataplane-pair.ts';
 import { waitFor } from './native/wait.ts';
@@ -11,7 +12,7 @@ interface End {
   readonly tun: MemoryTun;
   readonly link: DirectLink;
   readonly events: string[];
-  /** What did not go by the direct path. */
+  /** Records of what did not go by the direct path. */
   readonly aside: Uint8Array[];
 }
 
@@ -27,11 +28,11 @@ function endOf(network: MemoryDirectNetwork, node: string, address: string): End
     answered: (index, number) => events.push(`answered ${index} ${number}`),
     roamed: (index) => events.push(`roamed ${index}`),
   };
-  tuns.openDirect({ port: 2333, workers: 1, mark: 0 }, listener);
+  tuns.openDirect({ port: 2333, udp: true, workers: 1, mark: 0 }, listener);
   const aside: Uint8Array[] = [];
   const tun = tuns.open({ ...options, name: 'cn' }, (batch) => aside.push(...batch));
   tun.setCarrier(true);
-  return { tuns, tun, link: tun.direct()!, events, aside };
+  return { tuns, tun, link: tun.direct(), events, aside };
 }
 
 const cipher = 'aes-256-gcm';
@@ -45,6 +46,7 @@ function pair(network = new MemoryDirectNetwork()) {
   for (const [i, { link }] of [a, b].entries()) {
     link.setLimit(1440);
     link.use(i + 1);
+    link.carry(true);
   }
   return { network, a, b };
 }
@@ -72,7 +74,7 @@ test('what is sealed under other keys, another cipher or for nobody does not ope
   assert.deepEqual(b.events, ['heard 2']);
 });
 
-test('a packet above the limit, or while no session is in use, goes to the sink', async () => {
+test('a packet above the limit goes to the sink in a record, and nowhere while no session is in use', async () => {
   const { a, b } = pair();
   for (const size of [1440, 1441]) a.tun.inject(packet(size, size));
   await turn();
@@ -80,8 +82,9 @@ test('a packet above the limit, or while no session is in use, goes to the sink'
   a.tun.inject(packet(1));
   await turn();
   assert.deepEqual(numbersOf(b.tun.written), [1440]);
-  assert.deepEqual(numbersOf(a.aside), [1441, 1]);
-  assert.equal(a.link.counters().txAside, 1);
+  assert.deepEqual(numbersOf(a.aside.map((record) => openRecord({ cipher, key: key(1) }, record)!)), [1441]);
+  const { txAside, txKeyless } = a.link.counters();
+  assert.deepEqual([txAside, txKeyless], [1, 1]);
 });
 
 test('a probe is answered at once; one that is longer than the path vanishes, longer than the interface it is refused', async () => {
@@ -130,20 +133,19 @@ test('a device that is closed and direct paths that are closed leave nothing beh
   a.tun.inject(packet(1));
   await turn();
   assert.throws(() => b.link.counters(), /ENOTCONN/);
-  assert.equal(b.tun.direct(), undefined);
+  assert.throws(() => b.tun.direct(), { code: 'tun_failed' });
   a.tuns.closeDirect();
   a.tuns.closeDirect();
-  assert.throws(() => a.link.setLimit(1), /ENOTCONN/);
-  assert.equal(a.tun.direct(), undefined);
+  assert.throws(() => a.link.carry(true), /ENOTCONN/);
   a.tun.inject(packet(2));
   await turn();
-  assert.deepEqual(numbersOf(a.aside), [2]);
+  assert.deepEqual(numbersOf(a.aside.map((record) => openRecord({ cipher, key: key(1) }, record)!)), [2]);
 });
 
 test('direct paths that are refused, or that have no network, say so by code', () => {
   const tuns = new MemoryTunFactory();
   const events: DirectEvents = { heard() {}, answered() {}, roamed() {} };
-  const open = () => tuns.openDirect({ port: 1, workers: 1, mark: 0 }, events);
+  const open = () => tuns.openDirect({ port: 1, udp: true, workers: 1, mark: 0 }, events);
   assert.throws(open, { code: 'direct_refused' });
   tuns.join({ network: new MemoryDirectNetwork(), node: 'a', address: '192.0.2.1' });
   tuns.directRefusal = 'UDP_GRO: ENOPROTOOPT';

@@ -14,12 +14,15 @@ const offering = fc.constantFrom('a' as const, 'b' as const);
 /** Both ends use the same keys, those agreed on last, and nothing is half done. */
 function assertSettled(ends: DirectEnds, negotiation: string): void {
   const [a, b] = [ends.a, ends.b];
-  const generation = a.direct.agreement!.generation;
+  const { generation } = a.direct.keypairs.renewals.get(negotiation)!;
   for (const end of [a, b]) {
     assert.equal(end.direct.phase, 'up');
     assert.equal(end.using, `${negotiation} ${generation}`);
-    assert.equal(end.used, end.direct.using!.index);
-    assert.equal(end.direct.next, null);
+    assert.equal(end.used, end.direct.keypairs.using!.index);
+    assert.ok(
+      end.direct.keypairs.next.every(({ generation }) => generation === 0),
+      'none but those of other connections',
+    );
     assert.equal(end.direct.reason, '');
   }
 }
@@ -58,7 +61,8 @@ test('renewals lose no packet: whatever is sealed, however late it comes, the ot
       }
       settle(ends);
       assertSettled(ends, 'n');
-      assert.ok(ends.a.direct.agreement!.generation >= 4, `${ends.a.direct.agreement!.generation}`);
+      const { generation } = ends.a.direct.keypairs.renewals.get('n')!;
+      assert.ok(generation >= 4, `${generation}`);
     }),
     { numRuns: 60 },
   );

@@ -36,9 +36,9 @@ test('of many addresses the last three are asked, each within ten seconds', () =
 
 test('a path that answers is not looked for elsewhere; one that does not is, until it is found', () => {
   const direct = newDirect(0);
-  step(direct, { type: 'begin', negotiation: 'n', offered: true }, 0);
-  step(direct, { type: 'installed', negotiation: 'n', generation: 0, index: 1 }, 0);
-  step(direct, { type: 'heard', index: 1 }, 10);
+  step(direct, { type: 'installed', negotiation: 'n', offered: true, generation: 0, index: 1 }, 0);
+  step(direct, { type: 'active', negotiation: 'n' }, 0);
+  step(direct, { type: 'begin' }, 0);
   step(direct, { type: 'answered', index: 1, number: 0, rtt: 10, opened: null }, 10);
   const traffic = { type: 'tick', received: 0, records: 0, sealed: 0, segmented: 0 } as const;
   const asks = (effects: readonly DirectEffect[]) =>

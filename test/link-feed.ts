@@ -49,6 +49,7 @@ export function brief(effects: readonly LinkEffect[]): string[] {
   return effects.flatMap((effect) => {
     switch (effect.type) {
       case 'tell-link':
+      case 'ready':
         return [];
       case 'open-interface':
       case 'set-mtu':

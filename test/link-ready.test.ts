@@ -10,6 +10,9 @@ test('a link is up at neither end before both interfaces are open, and a peer th
   const at = { peer: 'b', negotiation: '1' };
   const effects = feed(...opening('b', '1', ourHello));
   assert.deepEqual(brief(effects), ['wire hello on 1', 'open-interface 1500', 'wire ready on 1']);
+  const types = effects.map(({ type }) => type);
+  const order = ['open-interface', 'ready', 'send-wire'].map((type) => types.lastIndexOf(type as never));
+  assert.deepEqual(order, order.toSorted(), 'what the peer seals is opened before it is told to begin');
   assert.equal(links.byPeer.get('b')!.active, null);
   assert.equal(nextDeadline(links), 60_000, 'it still has to come up');
   assert.deepEqual(brief(feed({ type: 'wire', ...at, message: { type: 'ready' } })), ['carrier up']);

@@ -269,6 +269,9 @@ class Model {
           );
           this.#told.add(key);
           break;
+        case 'ready':
+          assert.ok(this.#interfaces.has(peer), 'keys before there is an interface');
+          break;
         case 'send-wire':
           assert.ok(this.#connections.has(key));
       }

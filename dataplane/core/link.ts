@@ -115,6 +115,8 @@ export type LinkEffect =
       readonly message: WireMessage;
     }
   | { readonly type: 'open-interface'; readonly peer: string; readonly mtu: number }
+  /** Both hellos of a connection agree, and the interface is open: its first keys open what comes. */
+  | { readonly type: 'ready'; readonly peer: string; readonly negotiation: string }
   | { readonly type: 'set-mtu'; readonly peer: string; readonly mtu: number }
   | { readonly type: 'set-carrier'; readonly peer: string; readonly up: boolean }
   | { readonly type: 'close-interface'; readonly peer: string }
@@ -351,8 +353,9 @@ function prepare(link: Link, connection: LinkConnection, effects: LinkEffect[]):
     effects.push({ type: 'open-interface', peer, mtu: mtu.mtu });
   }
   link.hasInterface = true;
-  if (!connection.peerSaysReady) return;
   const { negotiation } = connection;
+  effects.push({ type: 'ready', peer, negotiation });
+  if (!connection.peerSaysReady) return;
   effects.push({ type: 'send-wire', peer, negotiation, message: { type: 'ready' } });
 }
 

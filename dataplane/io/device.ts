@@ -1,22 +1,22 @@
-/** One link's interface and its packets: counted, queued for one write per turn of the event loop, held back while the
- *  connection is busy. */
-import { type Refusal, refusalOf } from '../core/admission.ts';
+/** One link's interface and the records of its datachannel: queued for one call of the engine per turn of the event loop, and
+ *  held back while the connection is busy. */
+import { recordOverhead } from './direct.ts';
 import type { Tun } from './tun.ts';
 import type { Connection } from './webrtc.ts';
 
 /** Bytes waiting in the datachannel above which the interface is not read any more. */
 const highWater = 262_144;
 
-/** Packets from the peer that wait for one write. */
+/** Records from the peer that wait for one call. */
 const maxWaiting = 1024;
 
-export interface Counters {
-  rxPackets: number;
-  rxBytes: number;
-  txPackets: number;
-  txBytes: number;
-  rxDropped: number;
-  txDropped: number;
+/** Records that the engine has counted as sent, and that had no connection or no room in it; and those of the peer that
+ *  came faster than they were opened. */
+export interface Unsent {
+  unsent: number;
+  /** Of the packets in them. */
+  unsentBytes: number;
+  unread: number;
 }
 
 export class Device {
@@ -27,44 +27,24 @@ export class Device {
   carrier = false;
   /** The direct path carries packets: those that come here it cannot take, and they must not hold up the others. */
   #direct = false;
-  readonly counters: Counters = {
-    rxPackets: 0,
-    rxBytes: 0,
-    txPackets: 0,
-    txBytes: 0,
-    rxDropped: 0,
-    txDropped: 0,
-  };
-  /** Packets from the peer by a datachannel. */
-  readonly refused: Record<Refusal, number> = { configuration: 0, protocol: 0 };
-  readonly #packetInformation: boolean;
+  readonly counters: Unsent = { unsent: 0, unsentBytes: 0, unread: 0 };
   #connection: Connection | undefined;
   #paused = false;
   #waiting: Uint8Array[] = [];
   #flushing = false;
 
-  readonly #mayCarry: (packet: Uint8Array) => boolean;
-
-  /** `open` is given the sink for packets that the kernel sends; one that `mayCarry` refuses is dropped. */
+  /** `open` is given the sink for records of what the kernel sends. */
   constructor(
     open: (sink: (batch: readonly Uint8Array[]) => void) => Tun,
-    options: {
-      mtu: number;
-      linkLocal: string;
-      peerLinkLocal: string;
-      packetInformation: boolean;
-      mayCarry: (packet: Uint8Array) => boolean;
-    },
+    options: { mtu: number; linkLocal: string; peerLinkLocal: string },
   ) {
-    this.#mayCarry = options.mayCarry;
-    this.#packetInformation = options.packetInformation;
     this.mtu = options.mtu;
     this.linkLocal = options.linkLocal;
     this.peerLinkLocal = options.peerLinkLocal;
     this.tun = open((batch) => this.#fromKernel(batch));
   }
 
-  /** The connection that carries packets from now on; undefined for none. */
+  /** The connection that carries records from now on; undefined for none. */
   use(connection: Connection | undefined): void {
     this.#connection = connection;
     this.#resume();
@@ -91,18 +71,13 @@ export class Device {
     if (connection === this.#connection) this.#resume();
   }
 
-  /** A packet from the peer, on whichever connection. */
-  receive(packet: Uint8Array): void {
-    const refusal = refusalOf(packet, this.#packetInformation);
-    if (refusal !== undefined) {
-      this.refused[refusal]++;
-      return;
-    }
+  /** A record from the peer, on whichever connection. */
+  receive(record: Uint8Array): void {
     if (this.#waiting.length >= maxWaiting) {
-      this.counters.rxDropped++;
+      this.counters.unread++;
       return;
     }
-    this.#waiting.push(packet);
+    this.#waiting.push(record);
     if (this.#flushing) return;
     this.#flushing = true;
     setImmediate(() => this.#flush());
@@ -119,23 +94,17 @@ export class Device {
     const batch = this.#waiting;
     if (batch.length === 0) return;
     this.#waiting = [];
-    const taken = this.tun.write(batch);
-    this.counters.rxPackets += taken;
-    this.counters.rxDropped += batch.length - taken;
-    for (const packet of batch) this.counters.rxBytes += packet.length;
+    this.tun.direct().open(batch);
   }
 
   #fromKernel(batch: readonly Uint8Array[]): void {
     const connection = this.#connection;
     const isFull = () => connection !== undefined && connection.buffered('data') > highWater;
-    for (const packet of batch) {
+    for (const record of batch) {
       const room = !this.#direct || !isFull();
-      if (room && this.#mayCarry(packet) && connection?.send('data', packet) === true) {
-        this.counters.txPackets++;
-        this.counters.txBytes += packet.length;
-      } else {
-        this.counters.txDropped++;
-      }
+      if (room && connection?.send('data', record) === true) continue;
+      this.counters.unsent++;
+      this.counters.unsentBytes += record.length - recordOverhead;
     }
     if (!this.#paused && !this.#direct && isFull()) {
       this.#paused = true;

@@ -1,11 +1,13 @@
-/** The edge to direct paths: packets of a TUN device as records over UDP, without this process's JavaScript. */
+/** The edge to the packets of links: records over UDP, without this process's JavaScript, or for a datachannel, where it sees
+ *  nothing but records. */
 import type { LinkCipher } from '../../protocol/keys.ts';
-import type { Refusal } from '../core/admission.ts';
-import type { Counters } from './device.ts';
+import type { Unsent } from './device.ts';
 
 export interface DirectOptions {
-  /** ICE's UDP port, which the records share. */
+  /** ICE's UDP port, which the records share; 0: it has none. Packets of our own tunnels come from there. */
   readonly port: number;
+  /** Records may go and come by UDP; else all go to datachannels. */
+  readonly udp: boolean;
   readonly workers: number;
   /** SO_MARK; 0: none. */
   readonly mark: number;
@@ -27,7 +29,7 @@ export interface Keypair {
 }
 
 export interface DirectEvents {
-  /** The first record of a session was opened. */
+  /** The first record under a keypair was opened, whatever carried it. */
   heard(index: number): void;
   /** A probe was answered; `rtt` in milliseconds, `opened`: the peer's `rxRecords` then, null where it does not count. */
   answered(index: number, number: number, rtt: number, opened: number | null): void;
@@ -41,6 +43,7 @@ export interface DirectCounters {
   readonly txBytes: number;
   readonly rxPackets: number;
   readonly rxBytes: number;
+  /** By UDP, probes included. */
   readonly txRecords: number;
   readonly rxRecords: number;
   /** Packets that the kernel had no room or no way for. */
@@ -69,12 +72,19 @@ export interface DirectCounters {
   readonly rxUnjoined: number;
   /** Records that left in one call with others (UDP_SEGMENT). */
   readonly txSegmented: number;
-  /** Packets that would configure this node, and those of a protocol that links do not carry: `core/admission.ts`. */
+  /** Packets that would configure this node, and those of a protocol that links do not carry: `admission.h`. */
   readonly rxConfiguring: number;
   readonly rxProtocol: number;
+  /** Of `txPackets` those that were sealed for a datachannel, and of `rxPackets` those that came by one. */
+  readonly txData: number;
+  readonly rxData: number;
+  /** Packets for which there was no keypair. */
+  readonly txKeyless: number;
+  /** Packets of our own tunnels, which a route would lead into another. */
+  readonly txLooped: number;
 }
 
-/** The direct path of one device. Nothing here throws for what a peer or the network does. */
+/** The packets of one device. Nothing here throws for what a peer or the network does. */
 export interface DirectLink {
   /** False for an address that our sockets cannot reach. */
   setEndpoint(address: string, port: number): boolean;
@@ -85,15 +95,22 @@ export interface DirectLink {
   source(): string | undefined;
   /** For two seconds the kernel chooses it, wherever the peer's records come to. */
   forgetOwn(): void;
-  /** Bytes of the longest packet that goes by this path, packet information included; longer ones come to the sink. */
+  /** Bytes of the longest packet that goes by the direct path, packet information included; records of longer ones come to
+   *  the sink. */
   setLimit(bytes: number): void;
   /** Whether records leave together, to be cut on their way, as they do at first. */
   setSegmentation(on: boolean): void;
   /** Records to its index are opened from now on. False where that is taken. */
   add(keypair: Keypair): boolean;
-  /** Packets go by this session from now on; null: to the sink. */
+  /** Packets are sealed with this keypair from now on; null: they are dropped. */
   use(index: number | null): void;
-  /** A session that is not in use; its keys are wiped. */
+  /** Whether records go by the direct path, where they fit, or all to the sink, as at first. Throws where there is no UDP. */
+  carry(on: boolean): void;
+  /** Takes records that came by a datachannel; what they hold is overwritten. */
+  open(records: readonly Uint8Array[]): void;
+  /** A record without a packet, for a datachannel; undefined where there is no such keypair. */
+  sign(index: number): Uint8Array | undefined;
+  /** A keypair that is not in use; its keys are wiped. */
   remove(index: number): void;
   /** In an IP packet of `size` bytes, or the smallest. False where the kernel refuses its length. */
   probe(index: number, number: number, size: number): boolean;
@@ -105,41 +122,50 @@ export interface DirectLink {
   join(): void;
 }
 
+interface Counters {
+  readonly rxPackets: number;
+  readonly rxBytes: number;
+  readonly txPackets: number;
+  readonly txBytes: number;
+  readonly rxDropped: number;
+  readonly txDropped: number;
+}
+
 /** Bytes of a record around a packet: `dataplane/native/src/record.h`. */
 export const recordOverhead = 32;
 
 /** Packets of both ways of a link, and those dropped by cause. `queue`: those that found the interface's own full. */
 export function sumCounters(
-  datachannel: Counters,
-  direct: DirectCounters | undefined,
+  link: DirectCounters,
+  { unsent, unsentBytes, unread }: Unsent,
   queue: number,
-  refused: Readonly<Record<Refusal, number>>,
 ): { readonly counters: Counters; readonly dropped: Record<string, number> } {
   const dropped: Record<string, number> = {};
   const note = (cause: string, packets: number) => {
     if (packets > 0) dropped[cause] = packets;
   };
-  note('datachannel', datachannel.txDropped + (direct?.txOverflow ?? 0));
-  note('interface', datachannel.rxDropped + (direct?.rxRefused ?? 0));
+  note('datachannel', unsent + link.txOverflow);
+  note('interface', unread + link.rxRefused);
   note('queue', queue);
-  note('configuration', refused.configuration + (direct?.rxConfiguring ?? 0));
-  note('protocol', refused.protocol + (direct?.rxProtocol ?? 0));
-  const txDropped = datachannel.txDropped + queue;
-  if (direct === undefined) return { counters: { ...datachannel, txDropped }, dropped };
-  note('socket', direct.txRefused);
-  note('tooLong', direct.txTooLong);
-  note('forged', direct.rxForged);
-  note('replayed', direct.rxReplayed);
-  note('malformed', direct.rxMalformed);
-  note('congested', direct.rxCongested);
-  note('buffer', direct.rxOverflow);
+  note('configuration', link.rxConfiguring);
+  note('protocol', link.rxProtocol);
+  note('keys', link.txKeyless);
+  note('loop', link.txLooped);
+  note('socket', link.txRefused);
+  note('tooLong', link.txTooLong);
+  note('forged', link.rxForged);
+  note('replayed', link.rxReplayed);
+  note('malformed', link.rxMalformed);
+  note('congested', link.rxCongested);
+  note('buffer', link.rxOverflow);
   const counters = {
-    rxPackets: datachannel.rxPackets + direct.rxPackets,
-    rxBytes: datachannel.rxBytes + direct.rxBytes,
-    txPackets: datachannel.txPackets + direct.txPackets,
-    txBytes: datachannel.txBytes + direct.txBytes,
-    rxDropped: datachannel.rxDropped + direct.rxRefused + direct.rxCongested + direct.rxOverflow,
-    txDropped: txDropped + direct.txRefused + direct.txTooLong + direct.txOverflow,
+    rxPackets: link.rxPackets,
+    rxBytes: link.rxBytes,
+    txPackets: link.txPackets - unsent,
+    txBytes: link.txBytes - unsentBytes,
+    rxDropped: unread + link.rxRefused + link.rxCongested + link.rxOverflow,
+    txDropped:
+      queue + unsent + link.txRefused + link.txTooLong + link.txOverflow + link.txKeyless + link.txLooped,
   };
   return { counters, dropped };
 }

@@ -5,10 +5,9 @@ import { interfaceNames } from '../../protocol/interface-name.ts';
 import type { Log } from '../../protocol/log.ts';
 import type { Warnings } from '../../protocol/warnings.ts';
 import { Device } from './device.ts';
-import type { DirectLink } from './direct.ts';
+import { type DirectLink, sumCounters } from './direct.ts';
 import { linkLocal } from './link-local.ts';
-import { OuterPackets } from './outer-packet.ts';
-import { type PacketSink, packetInformationSize, type Tun, type TunFactory, type TunOptions } from './tun.ts';
+import type { RecordSink, Tun, TunFactory, TunOptions } from './tun.ts';
 import { type Seen, Upkeep } from './upkeep.ts';
 
 /** Names remembered of peers that are gone. */
@@ -55,11 +54,9 @@ export class Interfaces {
     else this.#displaced.delete(peer);
   }
 
-  /** Opens the interface of the link with `peer`; `udpPort` is the one our tunnels use. */
-  open(peer: string, mtu: number, config: DataplaneConfig, udpPort: number): void {
+  /** Opens the interface of the link with `peer`. */
+  open(peer: string, mtu: number, config: DataplaneConfig): void {
     const own = linkLocal(config.node, peer);
-    const outer = new OuterPackets(udpPort);
-    const start = config.packetInformation ? packetInformationSize : 0;
     const wanted = config.autoInterfaceName ? [''] : interfaceNames(config.interfacePrefix, peer);
     const isDisplaced = this.#displaced.has(peer) && wanted.length > 1;
     if (isDisplaced) this.#refused('name');
@@ -75,8 +72,6 @@ export class Interfaces {
         mtu,
         linkLocal: own,
         peerLinkLocal: linkLocal(peer, config.node),
-        packetInformation: config.packetInformation,
-        mayCarry: (packet) => !outer.has(packet, start),
       });
       this.#devices.set(peer, device);
       this.#upkeep.set(peer, new Upkeep(device.tun, performance.now()));
@@ -90,7 +85,7 @@ export class Interfaces {
   }
 
   /** By the first of these names that is free. */
-  #openTun(peer: string, names: readonly string[], options: Omit<TunOptions, 'name'>, sink: PacketSink): Tun {
+  #openTun(peer: string, names: readonly string[], options: Omit<TunOptions, 'name'>, sink: RecordSink): Tun {
     const [name = '', ...others] = names;
     try {
       const owner = this.#owners.get(name);
@@ -116,8 +111,9 @@ export class Interfaces {
     if (this.#owners.size > maxRemembered && oldest !== undefined) this.#owners.delete(oldest);
   }
 
-  receive(peer: string, packet: Uint8Array): void {
-    this.#devices.get(peer)?.receive(packet);
+  /** A record of the peer's. */
+  receive(peer: string, record: Uint8Array): void {
+    this.#devices.get(peer)?.receive(record);
   }
 
   /** Changes the interface of `peer`, where there is one. If that fails it was deleted under us: the link is lost with
@@ -204,17 +200,8 @@ export class Interfaces {
     return this.#devices.get(peer)?.tun.direct();
   }
 
-  /** Packets that found the interface's queue full. */
-  droppedOf(peer: string): number {
-    return this.#devices.get(peer)?.tun.dropped() ?? 0;
-  }
-
-  refusedOf(peer: string): Device['refused'] {
-    return this.#devices.get(peer)?.refused ?? { configuration: 0, protocol: 0 };
-  }
-
-  countersOf(peer: string): Result<'stats'>['links'][number]['counters'] | undefined {
+  countersOf(peer: string): Pick<Result<'stats'>['links'][number], 'counters' | 'dropped'> | undefined {
     const device = this.#devices.get(peer);
-    return device && { ...device.counters };
+    return device && sumCounters(device.tun.direct().counters(), device.counters, device.tun.dropped());
   }
 }

@@ -1,11 +1,19 @@
 /**
- * The direct path of one device in memory. Counters, events and their order are those of the native engine, without its
+ * The packets of one device in memory. Counters, events and their order are those of the native engine, without its
  * threads: one record is one write.
  */
 import { isIP, isIPv4, isIPv6, SocketAddress } from 'node:net';
-import { refusalOf } from '../core/admission.ts';
 import { type DirectCounters, type DirectLink, type Keypair, recordOverhead } from './direct.ts';
-import type { Endpoint, MemoryDirect, MemoryRecord, MemoryReply, MemorySession } from './memory-direct.ts';
+import { refusalOf } from './memory-admission.ts';
+import type {
+  Endpoint,
+  MemoryDirect,
+  MemoryLane,
+  MemoryRecord,
+  MemoryReply,
+  MemorySession,
+} from './memory-direct.ts';
+import { openRecord, parseRecord, type RecordKey, sealRecord } from './memory-record.ts';
 
 /** Bytes, `PROBE_LENGTH` and `REPLY_LENGTH` in `probe.h`. */
 const probeLength = 12;
@@ -47,7 +55,7 @@ export class MemoryDirectLink implements DirectLink {
     ...{ txPackets: 0, txBytes: 0, rxPackets: 0, rxBytes: 0, txRecords: 0, rxRecords: 0 },
     ...{ txRefused: 0, txTooLong: 0, txAside: 0, txOverflow: 0, rxRefused: 0, rxForged: 0, rxReplayed: 0 },
     ...{ rxMalformed: 0, rxCongested: 0, rxOverflow: 0, txWrites: 0, rxWrites: 0, rxUnjoined: 0 },
-    ...{ txSegmented: 0, rxConfiguring: 0, rxProtocol: 0 },
+    ...{ txSegmented: 0, rxConfiguring: 0, rxProtocol: 0, txData: 0, rxData: 0, txKeyless: 0, txLooped: 0 },
   };
   #endpoint = nowhere;
   /** A record came from there. */
@@ -56,6 +64,7 @@ export class MemoryDirectLink implements DirectLink {
   #questions: { to: Endpoint; asks: symbol; since: number; at: number; open: boolean }[] = [];
   #limit = 0;
   #used: MemorySession | undefined;
+  #byUdp = false;
   #closed = false;
 
   constructor(direct: MemoryDirect, device: MemoryDevice) {
@@ -63,13 +72,14 @@ export class MemoryDirectLink implements DirectLink {
     this.#device = device;
   }
 
-  get closed(): boolean {
-    return this.#closed || this.#direct.closed;
+  get #carries(): boolean {
+    return this.#byUdp && this.#direct.udp;
   }
 
   setEndpoint(address: string, port: number): boolean {
     this.#expectOpen();
-    if (isIP(address) === 0 || (isIPv6(address) && !this.#direct.network.ipv6)) return false;
+    if (!this.#direct.udp || isIP(address) === 0) return false;
+    if (isIPv6(address) && !this.#direct.network.ipv6) return false;
     this.#endpoint = { address: shortest(address), port };
     this.#followed = false;
     this.#questions = [];
@@ -84,6 +94,7 @@ export class MemoryDirectLink implements DirectLink {
   source(): string | undefined {
     this.#expectOpen();
     const { address } = this.#direct.end;
+    if (!this.#direct.udp) return undefined;
     return this.#endpoint !== nowhere && isIP(address) === isIP(this.#endpoint.address) ? address : undefined;
   }
 
@@ -107,16 +118,15 @@ export class MemoryDirectLink implements DirectLink {
     if (index === 0) throw new RangeError('index 0');
     if (sendKey.length !== 32 || receiveKey.length !== 32) throw new TypeError('not a key');
     if (this.#direct.sessions.has(index)) return false;
-    const nameOf = (key: Uint8Array) => `${cipher} ${Buffer.from(key).toString('hex')}`;
+    const lane = (): MemoryLane => ({ counter: 0, next: 0, opened: new Set() });
     this.#direct.sessions.set(index, {
       link: this,
       index,
       peerIndex,
-      sealKey: nameOf(sendKey),
-      openKey: nameOf(receiveKey),
-      counter: 0,
-      next: 0,
-      opened: new Set(),
+      sealKey: { cipher, key: new Uint8Array(sendKey) },
+      openKey: { cipher, key: new Uint8Array(receiveKey) },
+      udp: lane(),
+      data: lane(),
       heard: false,
     });
     return true;
@@ -129,8 +139,26 @@ export class MemoryDirectLink implements DirectLink {
     this.#used = session;
   }
 
+  carry(on: boolean): void {
+    this.#expectOpen();
+    if (on && !this.#direct.udp) throw refusal('direct paths', 'ENOTCONN');
+    this.#byUdp = on;
+  }
+
+  open(records: readonly Uint8Array[]): void {
+    this.#expectOpen();
+    for (const record of records) this.#openRecord(record);
+  }
+
+  sign(index: number): Uint8Array | undefined {
+    const session = this.#direct.sessions.get(index);
+    return (
+      session && sealRecord(session.sealKey, session.peerIndex, session.data.counter++, new Uint8Array())
+    );
+  }
+
   remove(index: number): void {
-    if (!this.closed && this.#used?.index === index) throw new Error('this session is in use');
+    if (!this.#closed && this.#used?.index === index) throw new Error('this session is in use');
     this.#direct.sessions.delete(index);
   }
 
@@ -147,7 +175,7 @@ export class MemoryDirectLink implements DirectLink {
 
   ask(index: number, address: string, port: number): boolean {
     const session = this.#direct.sessions.get(index);
-    if (session === undefined || isIP(address) === 0) return false;
+    if (session === undefined || !this.#direct.udp || isIP(address) === 0) return false;
     if (isIPv6(address) && !this.#direct.network.ipv6) return false;
     return this.#ask(session, { address: shortest(address), port }, 0);
   }
@@ -162,57 +190,56 @@ export class MemoryDirectLink implements DirectLink {
     this.joins++;
   }
 
-  /** False for a packet that is not to go by the direct path. */
-  offer(packet: Uint8Array): boolean {
+  /** The kernel sends a packet. The record of one that goes by a datachannel. */
+  offer(packet: Uint8Array): Uint8Array | undefined {
     const session = this.#used;
-    if (session === undefined || this.closed) return false;
-    if (packet.length > this.#limit) {
-      this.#counters.txAside++;
-      return false;
+    const fits = packet.length <= this.#limit;
+    if (session === undefined) this.#counters.txKeyless++;
+    else if (isOuter(packet, this.#device.header, this.#direct.end)) this.#counters.txLooped++;
+    else if (this.#carries && fits) this.#sendPacket(session, packet);
+    else {
+      if (this.#carries) this.#counters.txAside++;
+      this.#counters.txPackets++;
+      this.#counters.txData++;
+      this.#counters.txBytes += packet.length;
+      return sealRecord(session.sealKey, session.peerIndex, session.data.counter++, packet);
     }
-    if (isOuter(packet, this.#device.header, this.#direct.end)) return false;
+    return undefined;
+  }
+
+  #sendPacket(session: MemorySession, packet: Uint8Array): void {
     const size = packet.length + recordOverhead + overheadOf(this.#endpoint.address);
     this.#counters.txWrites++;
     if (this.#endpoint === nowhere) {
       this.#counters.txRefused++;
-      return true;
+      return;
     }
     if (size > this.#direct.network.interfaceMtu) {
       this.#counters.txTooLong++;
-      return true;
+      return;
     }
     this.#counters.txPackets++;
     this.#counters.txBytes += packet.length;
     this.#send(session, { kind: 'packet', bytes: packet }, this.#endpoint, size);
-    return true;
   }
 
+  /** A record that came by UDP. */
   take(session: MemorySession, { key, counter, content }: MemoryRecord, source: Endpoint): void {
     const counters = this.#counters;
-    if (!isNew(session, counter)) {
-      counters.rxReplayed++;
-      return;
-    }
-    if (key !== session.openKey) {
-      counters.rxForged++;
-      return;
-    }
+    const lane = session.udp;
+    const { next } = lane;
+    if (!this.#accept(session, lane, counter, () => isSameKey(key, session.openKey))) return;
     counters.rxRecords++;
-    session.opened.add(counter).delete(counter - replayBits);
-    const { index } = session;
-    if (!session.heard) this.#direct.tell((events) => events.heard(index));
-    session.heard = true;
-    if (content.kind === 'packet') this.#receive(content.bytes);
+    if (content.kind === 'packet') this.#receive(content.bytes, 'udp');
     else if (content.kind === 'reply') this.#answered(session, content);
     else {
       const size = overheadOf(source.address) + recordOverhead + replyLength;
       const { rxRecords: opened } = counters;
       this.#send(session, { ...content, kind: 'reply', opened }, source, size);
     }
-    if (counter < session.next) return;
-    session.next = counter + 1;
+    if (counter < next) return;
     if (isSame(source, this.#endpoint)) this.#followed = true;
-    else this.#ask(session, source, askAgain);
+    else if (this.#endpoint !== nowhere) this.#ask(session, source, askAgain);
   }
 
   close(): void {
@@ -222,7 +249,34 @@ export class MemoryDirectLink implements DirectLink {
       if (link === this) this.#direct.sessions.delete(index);
   }
 
-  #receive(packet: Uint8Array): void {
+  #openRecord(record: Uint8Array): void {
+    const header = parseRecord(record);
+    const session = header && this.#direct.sessions.get(header.index);
+    if (session?.link !== this) return;
+    let packet: Uint8Array | undefined;
+    const opens = () => {
+      packet = openRecord(session.openKey, record);
+      return packet !== undefined;
+    };
+    if (this.#accept(session, session.data, header!.counter, opens)) this.#receive(packet!, 'data');
+  }
+
+  /** Whether the record is new and opens; if so it is marked, and the first one told of. */
+  #accept(session: MemorySession, lane: MemoryLane, counter: number, opens: () => boolean): boolean {
+    if (!isNew(lane, counter)) this.#counters.rxReplayed++;
+    else if (!opens()) this.#counters.rxForged++;
+    else {
+      lane.opened.add(counter).delete(counter - replayBits);
+      lane.next = Math.max(lane.next, counter + 1);
+      const { index } = session;
+      if (!session.heard) this.#direct.tell((events) => events.heard(index));
+      session.heard = true;
+      return true;
+    }
+    return false;
+  }
+
+  #receive(packet: Uint8Array, lane: 'udp' | 'data'): void {
     if (packet.length === 0) return;
     if (packet.length <= this.#device.header) {
       this.#counters.rxMalformed++;
@@ -236,6 +290,7 @@ export class MemoryDirectLink implements DirectLink {
     this.#counters.rxWrites++;
     if (this.#device.receive(packet)) {
       this.#counters.rxPackets++;
+      if (lane === 'data') this.#counters.rxData++;
       this.#counters.rxBytes += packet.length;
     } else {
       this.#counters.rxRefused++;
@@ -279,14 +334,15 @@ export class MemoryDirectLink implements DirectLink {
   }
 
   #send(session: MemorySession, content: MemoryRecord['content'], to: Endpoint, size: number): void {
-    const record = { index: session.peerIndex, counter: session.counter++, key: session.sealKey, content };
-    if (to === nowhere) return;
+    const { peerIndex: index, sealKey: key } = session;
+    const record = { index, counter: session.udp.counter++, key, content };
+    if (to === nowhere || !this.#direct.udp) return;
     this.#counters.txRecords++;
     this.#direct.network.carry(this.#direct, to, record, size);
   }
 
   #expectOpen(): void {
-    if (this.closed) throw refusal('direct paths', 'ENOTCONN');
+    if (this.#closed) throw refusal('direct paths', 'ENOTCONN');
   }
 }
 
@@ -294,8 +350,12 @@ function isSame(a: Endpoint, b: Endpoint): boolean {
   return a.address === b.address && a.port === b.port;
 }
 
+function isSameKey(a: RecordKey, b: RecordKey): boolean {
+  return a.cipher === b.cipher && Buffer.compare(a.key, b.key) === 0;
+}
+
 /** Whether a record may still be opened: the window of `record.c`. */
-function isNew({ next, opened }: MemorySession, counter: number): boolean {
+function isNew({ next, opened }: MemoryLane, counter: number): boolean {
   const word = (count: number) => Math.floor(count / wordBits);
   if (counter >= next) return true;
   return word(next - 1) - word(counter) < replayBits / wordBits && !opened.has(counter);

@@ -4,6 +4,7 @@
  */
 import type { DirectEvents, DirectOptions } from './direct.ts';
 import type { MemoryDirectLink } from './memory-direct-link.ts';
+import type { RecordKey } from './memory-record.ts';
 
 export interface Endpoint {
   readonly address: string;
@@ -13,8 +14,7 @@ export interface Endpoint {
 export interface MemoryRecord {
   readonly index: number;
   readonly counter: number;
-  /** The cipher and key that it was sealed with. */
-  readonly key: string;
+  readonly key: RecordKey;
   readonly content:
     | { readonly kind: 'packet'; readonly bytes: Uint8Array }
     | { readonly kind: 'probe'; readonly number: number; readonly sentAt: number; readonly asks?: symbol }
@@ -35,14 +35,20 @@ export interface MemorySession {
   readonly link: MemoryDirectLink;
   readonly index: number;
   readonly peerIndex: number;
-  readonly sealKey: string;
-  readonly openKey: string;
+  readonly sealKey: RecordKey;
+  readonly openKey: RecordKey;
+  readonly udp: MemoryLane;
+  readonly data: MemoryLane;
+  heard: boolean;
+}
+
+/** What each carrier of a session has for itself. */
+export interface MemoryLane {
   counter: number;
   /** One more than the greatest counter that was opened. */
   next: number;
   /** Counters that were opened, no further behind than the window. */
   readonly opened: Set<number>;
-  heard: boolean;
 }
 
 export interface MemoryDirectNetworkOptions {
@@ -76,9 +82,10 @@ export class MemoryDirectNetwork {
   }
 
   /** The node of that name sends from `address` and hears what is sent there, until it is closed. */
-  open(node: string, address: string, { port }: DirectOptions, events: DirectEvents): MemoryDirect {
-    const direct = new MemoryDirect(this, node, { address, port }, events, () => this.#nodes.delete(direct));
-    this.#nodes.add(direct);
+  open(node: string, address: string, { port, udp }: DirectOptions, events?: DirectEvents): MemoryDirect {
+    const end = { address, port };
+    const direct = new MemoryDirect(this, node, end, udp, events, () => this.#nodes.delete(direct));
+    if (udp) this.#nodes.add(direct);
     return direct;
   }
 
@@ -110,7 +117,7 @@ export class MemoryDirectNetwork {
   }
 }
 
-/** The sockets and the engine of one node. */
+/** The engine of one node, and its sockets while it has UDP. */
 export class MemoryDirect {
   readonly network: MemoryDirectNetwork;
   readonly node: string;
@@ -118,26 +125,24 @@ export class MemoryDirect {
   end: Endpoint;
   /** By our receiver index. */
   readonly sessions = new Map<number, MemorySession>();
-  readonly #events: DirectEvents;
+  udp: boolean;
+  readonly #events: DirectEvents | undefined;
   readonly #onClose: () => void;
-  #closed = false;
 
   constructor(
     network: MemoryDirectNetwork,
     node: string,
     end: Endpoint,
-    events: DirectEvents,
+    udp: boolean,
+    events: DirectEvents | undefined,
     onClose: () => void,
   ) {
     this.network = network;
     this.node = node;
     this.end = end;
+    this.udp = udp;
     this.#events = events;
     this.#onClose = onClose;
-  }
-
-  get closed(): boolean {
-    return this.#closed;
   }
 
   take(record: MemoryRecord, source: Endpoint): void {
@@ -149,13 +154,13 @@ export class MemoryDirect {
   /** Events come in a turn of their own, never from inside a method of a link. */
   tell(event: (events: DirectEvents) => void): void {
     this.network.schedule(() => {
-      if (!this.#closed) event(this.#events);
+      if (this.#events !== undefined) event(this.#events);
     });
   }
 
+  /** Its links lose their direct paths. */
   close(): void {
-    this.#closed = true;
-    this.sessions.clear();
+    this.udp = false;
     this.#onClose();
   }
 }

@@ -7,9 +7,9 @@ import { isIPv6 } from 'node:net';
 import { CryonetError, type ErrorCode, errorCodes } from '../../protocol/errors.ts';
 import type { DirectEvents, DirectLink, DirectOptions } from './direct.ts';
 import type { Forbidden, HostAddress, HostLink, Route } from './host.ts';
-import type { MemoryDirect, MemoryDirectNetwork } from './memory-direct.ts';
+import { type MemoryDirect, MemoryDirectNetwork } from './memory-direct.ts';
 import { MemoryDirectLink } from './memory-direct-link.ts';
-import { type PacketSink, packetInformationSize, type Tun, type TunFactory, type TunOptions } from './tun.ts';
+import { packetInformationSize, type RecordSink, type Tun, type TunFactory, type TunOptions } from './tun.ts';
 
 const batchPackets = 128;
 const queueLength = 500;
@@ -27,9 +27,13 @@ interface Place {
 
 /** What a device asks of its factory, and tells it. */
 interface Owner {
-  readonly direct: () => MemoryDirect | undefined;
+  readonly direct: MemoryDirect;
   readonly hasIpv6: () => boolean;
   readonly closed: () => void;
+}
+
+function nowhere(): Place {
+  return { network: new MemoryDirectNetwork(), node: '', address: '::' };
 }
 
 export class MemoryTunFactory implements TunFactory {
@@ -47,13 +51,14 @@ export class MemoryTunFactory implements TunFactory {
   markRefusal: string | undefined;
   #ifindex = 1;
   #place: Place | undefined;
-  #direct: MemoryDirect | undefined;
+  /** Until `openDirect`: links without events, and without UDP. */
+  #direct = nowhere().network.open('', '::', { port: 0, udp: false, workers: 1, mark: 0 });
 
   try(): void {
     if (this.trouble !== undefined) throw new CryonetError(this.trouble);
   }
 
-  open(options: TunOptions, sink: PacketSink): MemoryTun {
+  open(options: TunOptions, sink: RecordSink): MemoryTun {
     this.try();
     if (this.refusal !== undefined) throw new CryonetError(this.refusal);
     const name = this.#nameFor(options.name === '' ? 'tun%d' : options.name);
@@ -64,7 +69,7 @@ export class MemoryTunFactory implements TunFactory {
     if (!isMtu(options.mtu)) throw failure(name, 'MTU');
     this.#ifindex += 1;
     const tun = new MemoryTun(name, this.#ifindex, options, sink, {
-      direct: () => this.#direct,
+      direct: this.#direct,
       hasIpv6: () => !this.withoutIpv6,
       closed: () => this.devices.delete(name),
     });
@@ -114,21 +119,20 @@ export class MemoryTunFactory implements TunFactory {
 
   /** This node sends from another address now, and hears nothing at the old one. */
   move(address: string): void {
-    if (this.#direct !== undefined) this.#direct.end = { ...this.#direct.end, address };
+    this.#direct.end = { ...this.#direct.end, address };
   }
 
   openDirect(options: DirectOptions, events: DirectEvents): void {
-    if (this.#place === undefined || this.directRefusal !== undefined)
-      throw new CryonetError('direct_refused', this.directRefusal ?? 'no direct paths in memory');
-    if (this.#direct !== undefined || this.devices.size > 0)
+    if (this.#direct.udp || this.devices.size > 0)
       throw new CryonetError('direct_refused', 'direct paths: EINVAL');
-    const { network, node, address } = this.#place;
+    const { network, node, address } = this.#place ?? nowhere();
+    if (options.udp && (this.#place === undefined || this.directRefusal !== undefined))
+      throw new CryonetError('direct_refused', this.directRefusal ?? 'no direct paths in memory');
     this.#direct = network.open(node, address, options, events);
   }
 
   closeDirect(): void {
-    this.#direct?.close();
-    this.#direct = undefined;
+    this.#direct.close();
   }
 
   mark(): void {
@@ -152,9 +156,9 @@ export class MemoryTun implements Tun {
   /** Mode of reverse path filtering, which a test may set as udev does. */
   rpFilter = 0;
   readonly #header: number;
-  readonly #sink: PacketSink;
+  readonly #sink: RecordSink;
   readonly #owner: Owner;
-  #link: MemoryDirectLink | undefined;
+  readonly #link: MemoryDirectLink;
   #queue: Uint8Array[] = [];
   #scheduled = false;
   #carrier = false;
@@ -163,7 +167,7 @@ export class MemoryTun implements Tun {
   #paused = false;
   #closed = false;
 
-  constructor(name: string, ifindex: number, options: TunOptions, sink: PacketSink, owner: Owner) {
+  constructor(name: string, ifindex: number, options: TunOptions, sink: RecordSink, owner: Owner) {
     this.name = name;
     this.ifindex = ifindex;
     this.options = options;
@@ -171,6 +175,11 @@ export class MemoryTun implements Tun {
     this.#mtu = options.mtu;
     this.#sink = sink;
     this.#owner = owner;
+    this.#link = new MemoryDirectLink(owner.direct, {
+      header: this.#header,
+      // The kernel takes what is longer than its own MTU, too.
+      receive: (packet) => this.#take(packet),
+    });
     this.putAddress();
   }
 
@@ -227,20 +236,8 @@ export class MemoryTun implements Tun {
     this.putAddress();
   }
 
-  write(packets: readonly Uint8Array[]): number {
-    if (this.#closed) return 0;
-    return packets.filter((packet) => this.#fits(packet) && this.#take(packet)).length;
-  }
-
-  direct(): DirectLink | undefined {
-    const direct = this.#owner.direct();
-    if (direct === undefined || this.#closed) return undefined;
-    if (this.#link?.closed !== false)
-      this.#link = new MemoryDirectLink(direct, {
-        header: this.#header,
-        // The kernel takes what is longer than its own MTU, too.
-        receive: (packet) => this.#take(packet),
-      });
+  direct(): DirectLink {
+    if (this.#closed) throw failure(this.name, 'closed');
     return this.#link;
   }
 
@@ -257,7 +254,7 @@ export class MemoryTun implements Tun {
     if (this.#closed) return;
     this.#closed = true;
     this.#queue = [];
-    this.#link?.close();
+    this.#link.close();
     this.#owner.closed();
   }
 
@@ -288,8 +285,8 @@ export class MemoryTun implements Tun {
     if (this.#paused || this.#closed) return;
     const batch = this.#queue.splice(0, batchPackets);
     this.#schedule();
-    const aside = batch.filter((packet) => this.#link?.offer(packet) !== true);
-    if (aside.length > 0) this.#sink(aside);
+    const records = batch.flatMap((packet) => this.#link.offer(packet) ?? []);
+    if (records.length > 0) this.#sink(records);
   }
 }
 

@@ -1,4 +1,4 @@
-/** Direct paths by the native addon. */
+/** Links by the native addon. */
 import { isIP } from 'node:net';
 import type { DirectCounters, DirectEvents, DirectLink } from './direct.ts';
 import type { NativeAddon } from './native.ts';
@@ -35,6 +35,10 @@ const counterNames = [
   'txSegmented',
   'rxConfiguring',
   'rxProtocol',
+  'txData',
+  'rxData',
+  'txKeyless',
+  'txLooped',
 ] as const satisfies readonly (keyof DirectCounters)[];
 
 /** Tells all events there are. */
@@ -73,6 +77,12 @@ export function directLink(addon: NativeAddon, device: number): DirectLink {
       }
     },
     use: (index) => addon.useSession(device, index ?? 0),
+    carry: (on) => addon.carry(device, on),
+    open: (records) => addon.openRecords(device, records),
+    sign(index) {
+      const record = addon.sign(index);
+      return record && new Uint8Array(record);
+    },
     remove: (index) => addon.removeSession(index),
     join: () => addon.join(device),
     ask: (index, address, port) => isIP(address) !== 0 && addon.ask(index, address, port),

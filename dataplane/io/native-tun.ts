@@ -11,7 +11,7 @@ import type { DirectEvents, DirectLink } from './direct.ts';
 import { loadAddon, type NativeAddon } from './native.ts';
 import { directLink, emitDirectEvents } from './native-direct.ts';
 import { nativeHost } from './native-host.ts';
-import type { PacketSink, Tun, TunFactory, TunOptions } from './tun.ts';
+import type { RecordSink, Tun, TunFactory, TunOptions } from './tun.ts';
 import { tunRefusal } from './tun-refusal.ts';
 
 /** Packets per batch: what a sink that needs 5 µs for each works off in less than a millisecond. */
@@ -32,9 +32,9 @@ export function nativeTunsBy(path: string): TunFactory {
 const kernel: Omit<TunFactory, 'try' | 'open'> = {
   ...nativeHost,
 
-  openDirect({ port, workers, mark, dscp = 0 }, events) {
+  openDirect({ port, udp, workers, mark, dscp = 0 }, events) {
     const addon = listeningAddon();
-    refuseDirect(() => addon.directOpen(port, workers, mark, dscp === 'copy' ? copiedDscp : dscp));
+    refuseDirect(() => addon.directOpen(port, udp, workers, mark, dscp === 'copy' ? copiedDscp : dscp));
     directEvents = events;
   },
 
@@ -110,7 +110,8 @@ class NativeTun implements Tun {
   readonly #addon: NativeAddon;
   readonly #path: string;
   readonly #device: number;
-  readonly #sink: PacketSink;
+  readonly #sink: RecordSink;
+  readonly #direct: DirectLink;
   readonly #linkLocal: string;
   #mtu: number;
   #hasAddress = false;
@@ -123,7 +124,7 @@ class NativeTun implements Tun {
   #closed = false;
 
   /** Everything is set before the interface is up, so that a routing daemon never sees half of it. */
-  constructor(path: string, options: TunOptions, sink: PacketSink) {
+  constructor(path: string, options: TunOptions, sink: RecordSink) {
     const addon = listeningAddon();
     this.#addon = addon;
     this.#path = path;
@@ -135,6 +136,7 @@ class NativeTun implements Tun {
     } catch (thrown) {
       throw tunRefusal(path, options.name, thrown);
     }
+    this.#direct = directLink(addon, this.#device);
     try {
       unlessWithoutIpv6(() => addon.stopAddressGeneration(this.#device));
       addon.setMtu(this.#device, options.mtu);
@@ -222,10 +224,6 @@ class NativeTun implements Tun {
     }
   }
 
-  write(packets: readonly Uint8Array[]): number {
-    return this.#closed ? 0 : this.#addon.write(this.#device, packets);
-  }
-
   pause(): void {
     this.#paused = true;
     if (!this.#closed) this.#addon.pause(this.#device);
@@ -237,8 +235,9 @@ class NativeTun implements Tun {
     schedule();
   }
 
-  direct(): DirectLink | undefined {
-    return directEvents === undefined || this.#closed ? undefined : directLink(this.#addon, this.#device);
+  direct(): DirectLink {
+    if (this.#closed) throw new CryonetError('tun_failed', `${this.name} is closed`);
+    return this.#direct;
   }
 
   close(): void {
@@ -275,7 +274,7 @@ class NativeTun implements Tun {
   }
 }
 
-/** The packets of a batch of records, as views of it. */
+/** The sealed packets of a batch, as views of it. */
 function cut(records: ArrayBuffer): Uint8Array[] {
   const words = new Uint32Array(records);
   const packets: Uint8Array[] = [];

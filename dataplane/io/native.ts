@@ -34,8 +34,7 @@ export interface NativeAddon {
   /** Reverse path filter of IPv4: 0 none. */
   setRpFilter(device: number, mode: number): void;
   stopRedirects(device: number): void;
-  write(device: number, packets: readonly Uint8Array[]): number;
-  /** At most so many records, each a u32 of length in host order, the packet, and padding to 4 bytes. */
+  /** At most so many sealed packets, each a u32 of length in host order, the record, and padding to 4 bytes. */
   take(device: number, packets: number): ArrayBuffer | undefined;
   pause(device: number): void;
   resume(device: number): void;
@@ -49,10 +48,10 @@ export interface NativeAddon {
   /** From now on the loaded addon of this file name takes literal addresses of either family, whatever addresses this
    *  machine has; the resolver refuses it those of a family without any. False where it never asks the resolver. */
   admitLiterals(library: string): boolean;
-  /** Direct paths, after `listen`, whose `wake` is also called for events: sockets on ICE's UDP port, and `receivers`
-   *  threads. `mark` 0: none. `dscp` 64: that of the packet. */
-  directOpen(port: number, receivers: number, mark: number, dscp: number): void;
-  /** Every link loses its direct path. */
+  /** After `listen`, whose `wake` is also called for events, and while no device is open: our tunnels have this UDP port;
+   *  where `udp`, opens sockets on it, and `receivers` threads. `mark` 0: none. `dscp` 64: that of the packet. */
+  directOpen(port: number, udp: boolean, receivers: number, mark: number, dscp: number): void;
+  /** Closes the sockets: every link loses its direct path. */
   directClose(): void;
   /** Fills one number for each of `enum link_counter` in `session.h`. */
   directCounters(device: number, numbers: Float64Array): void;
@@ -88,8 +87,14 @@ export interface NativeAddon {
     open: Uint8Array,
     ecn: boolean,
   ): void;
-  /** 0: none, packets come by `take`. */
+  /** 0: none, packets are dropped. */
   useSession(device: number, index: number): void;
+  /** Whether records go by UDP, where they fit; all others come by `take`. */
+  carry(device: number, byUdp: boolean): void;
+  /** Records that came by a datachannel. What they hold is overwritten. */
+  openRecords(device: number, records: readonly Uint8Array[]): void;
+  /** A record without a packet, for a datachannel. Undefined: there is no such session. */
+  sign(index: number): ArrayBuffer | undefined;
   /** One that is not in use. */
   removeSession(index: number): void;
   /** An IP packet of `size` bytes. False where the kernel refuses it, or there is no such session. */

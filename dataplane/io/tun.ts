@@ -34,31 +34,30 @@ export interface Tun {
   putAddress(): void;
   /** Takes reverse path filtering of IPv4 off the interface, as a new one has none. */
   stopRpFilter(): void;
-  /** Writes packets one by one; returns how many the kernel took. The rest is lost, as on a full queue. */
-  write(packets: readonly Uint8Array[]): number;
   /** Stop and start reading; while stopped the kernel's queue fills and then drops. */
   pause(): void;
   resume(): void;
   /** Packets that came faster than they were read and found the kernel's queue full, while the device had carrier. */
   dropped(): number;
-  /** Undefined where the factory has no direct paths open. */
-  direct(): DirectLink | undefined;
+  /** Its packets. Throws once it is closed. */
+  direct(): DirectLink;
   /** Removes the device. Idempotent, never throws. */
   close(): void;
 }
 
-/** A batch is the callee's to keep: no buffer in it is used again. */
-export type PacketSink = (batch: readonly Uint8Array[]) => void;
+/** Takes records of packets that do not go by a direct path. A batch is the callee's to keep: no buffer in it is used again. */
+export type RecordSink = (batch: readonly Uint8Array[]) => void;
 
 export interface TunFactory extends Host {
   /** Throws what would keep every device from being opened, now; makes none. Errors as of `open`, but `tun_exists`. */
   try(): void;
   /** Opens, configures and brings up a device. Throws a `CryonetError`: `tun_missing`, `tun_no_driver`,
    *  `tun_file_denied`, `tun_cgroup_denied`, `tun_denied`, `tun_exists`, `tun_failed`, `addon_missing`. */
-  open(options: TunOptions, sink: PacketSink): Tun;
-  /** Opens the way for direct paths. Throws a `CryonetError` `direct_refused` that says what the kernel refused. */
+  open(options: TunOptions, sink: RecordSink): Tun;
+  /** How the links of devices that are opened from now on send records; until then by datachannels, without a word of what
+   *  happens. Throws a `CryonetError` `direct_refused` that says what the kernel refused. */
   openDirect(options: DirectOptions, events: DirectEvents): void;
-  /** Every device loses its direct path. Idempotent. */
+  /** Every device loses its direct path, and keeps its keypairs. Idempotent. */
   closeDirect(): void;
   /** SO_MARK on every UDP socket of this process. Throws `direct_refused`. */
   mark(value: number): void;

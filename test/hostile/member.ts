@@ -9,7 +9,8 @@ import { WebSocket } from 'ws';
 import { signWith, tokenKey } from '../../control/io/crypto.ts';
 import { ClientHandshake } from '../../control/io/handshake.ts';
 import { messageLimits, NeighborSocket, shakeHands } from '../../control/io/neighbor-socket.ts';
-import { newOfferKeys } from '../../dataplane/io/link-keys.ts';
+import { Agreement } from '../../dataplane/io/agreement.ts';
+import { fingerprintOf } from '../../dataplane/io/engine/sdp.ts';
 import { type Hello, subprotocol } from '../../protocol/handshake.ts';
 import { parse } from '../../protocol/schema.ts';
 import {
@@ -111,19 +112,28 @@ export class Member {
   }
 
   #negotiate(way: Way, peer: HostilePeer): void {
-    const { id: to, epoch: toEpoch } = way.node;
+    const { id: to, key, epoch: toEpoch } = way.node;
     const negotiation = `h-${++this.#links}`;
+    const { offer } = peer;
+    const parties = {
+      negotiation,
+      ours: { id: this.id, identity: this.key },
+      theirs: { id: to, identity: key },
+    };
+    const agreement = Agreement.offer(parties, { index: randomInt(1, 2 ** 32), udp: true });
     const say = (body: Readonly<Record<string, unknown>>) =>
       way.say(this.flood(to, toEpoch, { negotiation, ...body }));
     way.hears((body) => {
       if (!('negotiation' in body) || body.negotiation !== negotiation) return;
       if (body.kind === 'answer') {
+        const theirs = { epoch: toEpoch, fingerprint: fingerprintOf(body.sdp), keys: body.keys };
+        agreement.conclude({ epoch: this.epoch, fingerprint: fingerprintOf(offer) }, theirs);
+        peer.keypair = agreement.takeFirst();
         peer.accept(body.sdp);
         peer.tellCandidates((line) => say({ kind: 'candidate', candidates: [line] }));
       } else if (body.kind === 'candidate') for (const line of body.candidates) peer.candidate(line);
     });
-    const { keys } = newOfferKeys({ index: randomInt(1, 2 ** 32), udp: true });
-    say({ kind: 'offer', route: 'shared', sdp: peer.offer, keys });
+    say({ kind: 'offer', route: 'shared', sdp: offer, keys: agreement.keys });
   }
 }
 

@@ -3,6 +3,8 @@
  * engine, so that nothing holds it back. Its other end is an engine under test, or a real program.
  */
 import { type DataChannel, type DescriptionType, PeerConnection } from 'node-datachannel';
+import type { Keypair } from '../../dataplane/io/direct.ts';
+import { sealRecord } from '../../dataplane/io/memory-record.ts';
 import type { Connection, ConnectionEvents } from '../../dataplane/io/webrtc.ts';
 import { type ChannelName, channelStream } from '../../dataplane/io/webrtc.ts';
 import { encode } from '../../protocol/msgpack.ts';
@@ -24,6 +26,9 @@ export class HostilePeer {
   /** Of the other end, until its description is there. */
   #early: string[] | undefined = [];
   #state = 'new';
+  /** Of a link. */
+  keypair: Keypair | undefined;
+  #packets = 0;
 
   constructor() {
     this.#peer = new PeerConnection('hostile', { iceServers: [], maxMessageSize: 262_144 });
@@ -125,6 +130,12 @@ export class HostilePeer {
   /** Bytes that wait in this end. */
   unsent(channel: ChannelName): number {
     return this.isOver ? 0 : this.#channels[channel].bufferedAmount();
+  }
+
+  /** As the record that a link's packets are. */
+  sendPacket(packet: Uint8Array): boolean {
+    const { cipher, sendKey: key, peerIndex } = this.keypair!;
+    return this.send('data', sealRecord({ cipher, key }, peerIndex, this.#packets++, packet));
   }
 
   say(message: Readonly<Record<string, unknown>>): boolean {

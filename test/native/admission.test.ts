@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { randomInt } from 'node:crypto';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { refusalOf } from '../../dataplane/core/admission.ts';
+import { refusalOf } from '../../dataplane/io/memory-admission.ts';
 import { configuring, harmless, withInformation } from '../admission-packets.ts';
 import { compile, nativeSources } from './compile.ts';
 import { fuzz, noFuzzer } from './fuzz.ts';
@@ -12,7 +12,7 @@ const sources = [join(nativeSources, 'admission.c')];
 const known = [...Object.values(configuring), ...Object.values(harmless)];
 const digits = { none: '0', configuration: '1', protocol: '2' } as const;
 
-test('what may reach the kernel is the same by a direct path and by a datachannel', () => {
+test('what may reach the kernel is the same by the engine and in memory', () => {
   const flags = ['-fsanitize=address,undefined', '-fno-sanitize-recover=all'];
   const program = compile('admission-stream', ['admission-stream.c', ...sources], flags);
   const packets = Array.from({ length: 50_000 }, (_, i) => changed(known[i % known.length]!));

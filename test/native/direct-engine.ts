@@ -9,6 +9,7 @@ const paths = [
   'coalesce',
   'record',
   'sender',
+  'intake',
   'receiver',
   'session',
   'direct',

@@ -123,7 +123,7 @@ static void send_forged(const uint8_t *bytes, size_t length) {
   uint32_t index = 0;
   if (length == 0 || bytes[0] < 192) {
     lab.expected_ice++;
-  } else if (length < RECORD_OVERHEAD || bytes[0] != 0xc0 || bytes[1] > RECORD_REPLY ||
+  } else if (length < RECORD_OVERHEAD || bytes[0] != 0xc0 || bytes[1] > RECORD_REPLY || bytes[2] != RECORD_UDP ||
              bytes[3] > (bytes[1] == RECORD_PACKET ? RECORD_PARTIAL : 0)) {
     lab.strays[COUNTER_NO_RECORD]++;
   } else {

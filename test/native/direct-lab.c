@@ -47,8 +47,11 @@ void node_open(struct node *node, const char *address, unsigned workers) {
   atomic_init(&node->bells, 0);
   node->poller = poller_start(ring_bell, &node->bells);
   if (node->poller == NULL) fail("poller_start", (uint64_t)errno, 0);
-  node->direct = direct_open(node->port, workers, 0, node->dscp, ring_bell, &node->bells, &step);
-  if (node->direct == NULL) fail(step, (uint64_t)errno, 0);
+  node->direct = direct_open(ring_bell, &node->bells);
+  if (node->direct == NULL) fail("direct_open", (uint64_t)errno, 0);
+  node->direct->port = node->port;
+  int error = direct_listen(node->direct, workers, 0, node->dscp, &step);
+  if (error != 0) fail(step, (uint64_t)error, 0);
 }
 
 void node_close(struct node *node) {
@@ -83,6 +86,7 @@ void end_open(struct end *end, struct node *node, bool pi, uint16_t port) {
   struct endpoint endpoint = node_endpoint(node, port);
   link_set_endpoint(end->link, &endpoint);
   link_set_limit(end->link, POLLER_PI + SEGMENT_MAX);
+  link_carry(end->link, true);
 }
 
 void end_close(struct end *end) {
@@ -101,12 +105,24 @@ uint16_t end_port(const struct end *end) {
   return endpoint_text(&ends.far, text);
 }
 
+static void fill_key(uint8_t key[RECORD_KEY], uint8_t generation, bool first) {
+  memset(key, first ? generation : ~generation, RECORD_KEY);
+}
+
+static enum record_cipher cipher_of(uint8_t generation) {
+  return generation % 2 == 0 ? RECORD_AES_256_GCM : RECORD_CHACHA20_POLY1305;
+}
+
+struct record_key *opening_key(uint8_t generation, bool first) {
+  uint8_t key[RECORD_KEY];
+  fill_key(key, generation, first);
+  return record_key_new(cipher_of(generation), key, false);
+}
+
 struct session *add_session(struct end *end, uint32_t index, uint32_t peer_index, uint8_t generation, bool first) {
   uint8_t keys[2][RECORD_KEY];
-  memset(keys[0], generation, RECORD_KEY);
-  memset(keys[1], ~generation, RECORD_KEY);
-  enum record_cipher cipher = generation % 2 == 0 ? RECORD_AES_256_GCM : RECORD_CHACHA20_POLY1305;
-  struct session *session = session_add(end->link, index, peer_index, cipher, keys[first ? 0 : 1],
+  for (unsigned i = 0; i < 2; i++) fill_key(keys[i], generation, i == 0);
+  struct session *session = session_add(end->link, index, peer_index, cipher_of(generation), keys[first ? 0 : 1],
                                         keys[first ? 1 : 0], true);
   if (session == NULL) fail("session_add", (uint64_t)errno, 0);
   return session;

@@ -66,4 +66,7 @@ size_t read_far(const struct end *end, uint8_t *bytes, size_t room);
 /* Waits for it. */
 size_t await_far(const struct end *end, uint8_t *bytes, size_t room);
 
+/* Opens what a session of that generation seals, at its first end or at the other. The caller's to free. */
+struct record_key *opening_key(uint8_t generation, bool first);
+
 #endif

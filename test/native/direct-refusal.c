@@ -334,7 +334,7 @@ static bool has_ring(void *context) {
   return pair->next == pair->flow.next;
 }
 
-/* What does not fit the path, and what is the tunnels' own, goes to the owner; the tunnels of others do not. */
+/* What does not fit the path goes to the owner; what is the tunnels' own goes nowhere, unlike the tunnels of others. */
 static void check_aside(void) {
   struct pair pair;
   open_pair(&pair, true, false);
@@ -347,14 +347,16 @@ static void check_aside(void) {
   pair.flow.source = INADDR_LOOPBACK;
   write_packets(&pair, 1, PAYLOAD);
   write_packets(&pair, TOGETHER, PAYLOAD);
-  await("packets in the ring", has_ring, &pair);
-  expect("packets sent", end_count(&pair.ends[0], COUNTER_TX_PACKETS), 0);
+  await_count(&pair.ends[0], COUNTER_TX_LOOPED, 1 + TOGETHER);
+  pair.next = pair.flow.next;
+  expect("packets sealed", end_count(&pair.ends[0], COUNTER_TX_PACKETS), TOGETHER);
+  expect("of these, for the ring", end_count(&pair.ends[0], COUNTER_TX_DATA), TOGETHER);
   static const uint32_t others[] = {0, INADDR_LOOPBACK + 1, INADDR_BROADCAST};
   for (unsigned i = 0; i < sizeof others / sizeof *others; i++) {
     pair.flow.source = others[i];
     write_packets(&pair, TOGETHER, PAYLOAD);
     read_packets(&pair);
-    await_count(&pair.ends[0], COUNTER_TX_PACKETS, (i + 1) * TOGETHER);
+    await_count(&pair.ends[0], COUNTER_TX_PACKETS, (i + 2) * TOGETHER);
     await_count(&pair.ends[0], COUNTER_TX_WRITES, i + 1);
   }
   close_pair(&pair);
@@ -374,10 +376,22 @@ static void check_overflow(void) {
   pair.flow.port = 2;
   link_set_limit(pair.ends[0].link, SEGMENT_MAX);
   write_packets(&pair, 1, PAYLOAD);
-  await_count(&pair.ends[0], COUNTER_TX_PACKETS, 1);
   await_count(&pair.ends[1], COUNTER_RX_PACKETS, 1); /* else it may come when its session is gone */
   uint32_t kept = empty_ring(&pair, UINT32_MAX);
+  expect("packets kept", kept, end_count(&pair.ends[0], COUNTER_TX_DATA));
   expect("packets kept or counted", kept + end_count(&pair.ends[0], COUNTER_TX_OVERFLOW), bursts * TOGETHER);
+  close_pair(&pair);
+}
+
+/* Without keys no packet goes anywhere. */
+static void check_keyless(void) {
+  struct pair pair;
+  open_pair(&pair, true, false);
+  end_rest(&pair.ends[0]);
+  write_packets(&pair, TOGETHER, PAYLOAD);
+  await_count(&pair.ends[0], COUNTER_TX_KEYLESS, TOGETHER);
+  expect("packets in the ring", empty_ring(&pair, 1), 0);
+  expect("packets sealed", end_count(&pair.ends[0], COUNTER_TX_PACKETS), 0);
   close_pair(&pair);
 }
 
@@ -416,6 +430,7 @@ int main(void) {
   check_buffer();
   check_aside();
   check_overflow();
+  check_keyless();
   for (unsigned i = 0; i < 2; i++) {
     expect("records of no session", atomic_load(&nodes[i].direct->counters[COUNTER_UNKNOWN]), 0);
     node_close(&nodes[i]);

@@ -109,6 +109,31 @@ static void take(struct pair *pair) {
   device_release(pair->device, bytes);
 }
 
+/* An outlet that puts everything into the ring as it is. */
+static bool send_nothing(struct outlet *outlet, const uint8_t *pi, struct segment_cut *cut) {
+  (void)outlet, (void)pi, (void)cut;
+  return false;
+}
+
+static bool waits(struct outlet *outlet) {
+  (void)outlet;
+  return true;
+}
+
+static uint32_t copy(struct outlet *outlet, uint8_t *slot, const uint8_t *pi, struct segment_cut *cut) {
+  (void)outlet, (void)pi;
+  uint8_t *piece;
+  uint32_t length = segment_next(cut, &piece);
+  memcpy(slot, piece, length);
+  return length;
+}
+
+static void drop(struct outlet *outlet, unsigned packets) { (void)outlet, (void)packets; }
+
+static void flush(struct outlet *outlet) { (void)outlet; }
+
+static struct outlet outlet = {.send = send_nothing, .waits = waits, .seal = copy, .dropped = drop, .flush = flush};
+
 static void open_pair(struct poller *poller, struct pair *pair, unsigned longest, unsigned seed) {
   int ends[2];
   if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) fail("socketpair", 1, 0);
@@ -122,6 +147,7 @@ static void open_pair(struct poller *poller, struct pair *pair, unsigned longest
   pair->next = 0;
   pair->random = seed;
   device_raise_limit(pair->device, longest);
+  device_set_outlet(pair->device, &outlet);
   device_resume(pair->device);
   if (pthread_create(&pair->sender, NULL, send_packets, pair) != 0) fail("pthread_create", 1, 0);
 }

@@ -20,7 +20,7 @@ function vector(cipher: keyof typeof ciphers, length: number): Buffer {
   const [kind, lane, index, counter] = [randomInt(3), randomInt(256), randomBytes(4), randomBytes(8)];
   const flags = kind === 0 ? randomInt(2) : 0;
   const header = Buffer.concat([Buffer.of(0xc0, kind, lane, flags), index, counter]);
-  const nonce = Buffer.concat([Buffer.alloc(4), counter]);
+  const nonce = Buffer.concat([Buffer.of(0, 0, 0, lane), counter]);
   // The types have no overload for a name that may be either cipher; the calls are the same.
   const sealing = createCipheriv(cipher as 'aes-256-gcm', key, nonce, { authTagLength: 16 });
   sealing.setAAD(header, { plaintextLength: length });

@@ -30,7 +30,7 @@ export interface FakeNetworkOptions {
 const PORT = 2333;
 const OTHER_PORT = 40_000;
 /** Bytes of one message, as in the other engines. */
-const MAX_MESSAGE = 65_536;
+const MAX_MESSAGE = 65_568;
 /** Bytes of `data` still under way when `drain` is told. */
 const LOW_WATER = 32_768;
 

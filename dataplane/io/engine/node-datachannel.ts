@@ -78,15 +78,15 @@ const USUAL_MTU = 1500;
 /** IPv6, UDP, DTLS, SCTP and its chunk around one message. */
 const OVERHEAD = 124;
 
-/** Bytes of a full packet such that one of `interfaceMtu` bytes travels whole, where the usual path takes that; else the
- *  size that every path takes, and the packet in pieces. A single flow was a third faster whole. */
-export function pathMtu(interfaceMtu: number): number {
-  const whole = interfaceMtu + OVERHEAD;
+/** Bytes of a full packet such that one of `longestRecord` bytes travels whole, where the usual path takes that; else the
+ *  size that every path takes, and the record in pieces. A single flow was a third faster whole. */
+export function pathMtu(longestRecord: number): number {
+  const whole = longestRecord + OVERHEAD;
   return whole <= USUAL_MTU ? Math.max(whole, SAFE_MTU) : SAFE_MTU;
 }
 
-/** Bytes of one message. The library's buffers are never smaller than this. */
-const MAX_MESSAGE = 65_536;
+/** Bytes of one message: the record of the longest packet. */
+const MAX_MESSAGE = 65_568;
 /** The library frees a closed connection's place in the mux in a thread of its own, well within this. */
 const SETTLE_MS = 10;
 /** Connections that end take longer where the process is busy; only a hostile one takes more than this. */

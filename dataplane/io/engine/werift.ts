@@ -35,7 +35,7 @@ type Werift = typeof import('werift');
 type PeerConfig = ConstructorParameters<Werift['RTCPeerConnection']>[0];
 
 /** Bytes of one message. */
-const MAX_MESSAGE = 65_536;
+const MAX_MESSAGE = 65_568;
 /** Bytes of `data` still queued when `drain` is told. */
 const LOW_WATER = 32_768;
 /** A peer checks one candidate pair every 20 ms, in vain for all but a few. */

@@ -1,6 +1,6 @@
 /*
  * What of a peer's packets may reach the kernel: nothing that configures this node, and no protocol that a link does not
- * carry. dataplane/core/admission.ts says the same of packets that come by a datachannel. Pure.
+ * carry. Pure.
  */
 #ifndef CRYONET_ADMISSION_H
 #define CRYONET_ADMISSION_H

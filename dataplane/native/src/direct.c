@@ -4,27 +4,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "intake.h"
 #include "receiver.h"
 #include "sender.h"
 
-static void stop(struct direct *direct) {
-  for (unsigned i = 0; i < OUTER_MAX; i++) {
-    if (direct->receivers[i] != NULL) receiver_stop(direct->receivers[i]);
-    sender_free(direct->senders[i]);
-  }
-  events_close(&direct->events);
-  own_close(direct->own);
-  pthread_rwlock_destroy(&direct->lock);
-  free(direct);
-}
-
-struct direct *direct_open(uint16_t port, unsigned workers, uint32_t mark, unsigned dscp,
-                           void (*bell)(void *context), void *context, const char **step) {
-  *step = "memory";
+struct direct *direct_open(void (*bell)(void *context), void *context) {
   struct direct *direct = calloc(1, sizeof *direct);
   if (direct == NULL) return NULL;
-  direct->port = port;
-  direct->dscp = dscp;
   events_open(&direct->events, bell, context);
   pthread_rwlockattr_t fair;
   pthread_rwlockattr_init(&fair);
@@ -32,40 +18,61 @@ struct direct *direct_open(uint16_t port, unsigned workers, uint32_t mark, unsig
   pthread_rwlockattr_setkind_np(&fair, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
   pthread_rwlock_init(&direct->lock, &fair);
   pthread_rwlockattr_destroy(&fair);
-  int error = 0;
-  for (unsigned i = 0; i < workers; i++) {
-    direct->senders[i] = sender_new(direct, i);
-    if (direct->senders[i] == NULL) error = ENOMEM;
-  }
-  if (error == 0) error = outer_open(&direct->outer, port, workers, mark, step);
-  bool opened = error == 0;
-  if (opened) {
-    *step = "hearing of addresses";
-    direct->own = own_open();
-    if (direct->own == NULL) error = errno;
-  }
-  for (unsigned i = 0; i < workers && error == 0; i++) {
-    *step = "starting a thread";
-    direct->receivers[i] = receiver_start(direct, i);
-    if (direct->receivers[i] == NULL) error = errno;
-  }
-  if (error == 0) return direct;
-  struct outer outer = direct->outer;
-  stop(direct);
-  if (opened) outer_close(&outer);
+  direct->intake = intake_new(RECORD_DATA);
+  direct->own = own_open();
+  if (direct->intake != NULL && direct->own != NULL) return direct;
+  int error = direct->intake == NULL ? ENOMEM : errno;
+  direct_close(direct);
   errno = error;
   return NULL;
 }
 
 void direct_close(struct direct *direct) {
+  direct_unlisten(direct);
+  for (unsigned i = 0; i < OUTER_MAX; i++) sender_free(direct->senders[i]);
+  events_close(&direct->events);
+  intake_free(direct->intake);
+  own_close(direct->own);
+  pthread_rwlock_destroy(&direct->lock);
+  free(direct);
+}
+
+int direct_listen(struct direct *direct, unsigned receivers, uint32_t mark, unsigned dscp, const char **step) {
+  direct->dscp = dscp;
+  for (unsigned i = 0; i < DIRECT_COUNTERS; i++) atomic_store(&direct->counters[i], 0);
+  int error = outer_open(&direct->outer, direct->port, receivers, mark, step);
+  if (error != 0) {
+    direct->outer.count = 0;
+    return error;
+  }
+  for (unsigned i = 0; i < receivers && error == 0; i++) {
+    *step = "starting a thread";
+    direct->receivers[i] = receiver_start(direct, i);
+    if (direct->receivers[i] == NULL) error = errno;
+  }
+  if (error != 0) direct_unlisten(direct);
+  return error;
+}
+
+void direct_unlisten(struct direct *direct) {
+  if (direct->outer.count == 0) return;
+  for (unsigned i = 0; i < OUTER_MAX; i++) {
+    if (direct->receivers[i] != NULL) receiver_stop(direct->receivers[i]);
+    direct->receivers[i] = NULL;
+  }
   struct outer outer = direct->outer;
-  stop(direct);
+  direct->outer.count = 0;
   outer_close(&outer);
 }
 
 struct link *link_new(struct direct *direct, struct device *device, unsigned reader, bool pi, bool udp) {
   struct link *link = calloc(1, sizeof *link);
   if (link == NULL) return NULL;
+  if (direct->senders[reader] == NULL) direct->senders[reader] = sender_new(direct, reader);
+  if (direct->senders[reader] == NULL) {
+    free(link);
+    return NULL;
+  }
   link->direct = direct;
   link->device = device;
   link->sender = direct->senders[reader];
@@ -74,11 +81,13 @@ struct link *link_new(struct direct *direct, struct device *device, unsigned rea
   link->udp = udp;
   link_join(link);
   pthread_mutex_init(&link->lock, NULL);
+  sender_close(link);
+  link_use(link, NULL);
   return link;
 }
 
 void link_free(struct link *link) {
-  link_use(link, NULL);
+  device_set_outlet(link->device, NULL);
   for (unsigned i = 0; i < SESSION_BUCKETS; i++) {
     for (struct session *session = link->direct->table[i], *next; session != NULL; session = next) {
       next = session->next;
@@ -109,5 +118,29 @@ void link_set_limit(struct link *link, uint32_t bytes) { atomic_store(&link->lim
 void link_set_segmentation(struct link *link, bool on) { atomic_store(&link->singly, !on); }
 
 void link_use(struct link *link, struct session *session) {
-  device_set_outlet(link->device, session == NULL ? NULL : &session->outlet);
+  link->used = session == NULL ? &link->closed : &session->outlet;
+  device_set_outlet(link->device, link->used);
 }
+
+void link_carry(struct link *link, bool by_udp) {
+  atomic_store(&link->by_udp, by_udp);
+  /* Where a full ring has stopped the reading, UDP need not wait; what is in the sender's buffer leaves. */
+  device_set_outlet(link->device, link->used);
+}
+
+void link_open(struct link *link, uint8_t *record, size_t length) {
+  struct direct *direct = link->direct;
+  struct record_header header;
+  if (!record_parse(record, length, &header) || header.lane != RECORD_DATA) {
+    count(direct->counters, COUNTER_NO_RECORD, 1);
+    return;
+  }
+  struct session *session = session_find(direct, header.index);
+  if (session != NULL && session->link == link) {
+    intake_take(direct->intake, session, record, length, &header, NULL, ECN_NOT_ECT);
+  } else {
+    count(direct->counters, COUNTER_UNKNOWN, 1);
+  }
+}
+
+void link_opened(struct link *link) { intake_flush(link->direct->intake); }

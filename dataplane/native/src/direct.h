@@ -1,9 +1,11 @@
 /*
- * Direct paths: packets of a TUN device as records over UDP, without JavaScript. The owner's functions; every one of
- * them runs on the owner's thread.
+ * Links: packets of a TUN device as records, by UDP without JavaScript, or as messages of a datachannel that JavaScript
+ * sends and takes as they are. The owner's functions; every one of them runs on the owner's thread.
  *
  *   TUN ──▶ reader thread (poller.h) ──▶ sender.h ──▶ UDP
- *   TUN ◀── receiver.h ◀── UDP
+ *                                            └──▶ ring (ring.h) ──▶ owner ──▶ datachannel
+ *   TUN ◀── intake.h ◀── receiver.h ◀── UDP
+ *               ▲──── link_open ◀── owner ◀── datachannel
  *
  * Teardown order: the link's outlet off, its sessions out of the table, the link freed, its device closed; when no link
  * is left, direct_close stops the receivers and then closes the sockets. Closing again is the caller's fault.
@@ -13,14 +15,17 @@
 
 #include "session.h"
 
-/* Opens sockets on ICE's port, sends with this DSCP (or DSCP_COPY), starts `workers` receivers, and sends for as many reader threads. `bell` rings on any
- * thread when there are events. NULL with errno set and `step` naming what the kernel refused. */
-struct direct *direct_open(uint16_t port, unsigned workers, uint32_t mark, unsigned dscp,
-                           void (*bell)(void *context), void *context, const char **step);
+/* Without sockets: all records go to datachannels. `bell` rings on any thread when there are events. NULL with errno set. */
+struct direct *direct_open(void (*bell)(void *context), void *context);
 /* No link may be left. */
 void direct_close(struct direct *direct);
+/* Opens sockets on ICE's port, which is direct->port, sends with this DSCP (or DSCP_COPY) and starts `receivers`; there may be
+ * as many reader threads, and no link yet. 0, or errno with `step` naming what the kernel refused. */
+int direct_listen(struct direct *direct, unsigned receivers, uint32_t mark, unsigned dscp, const char **step);
+/* Gives ICE its port back. No link may send by UDP (link_carry). Idempotent. */
+void direct_unlisten(struct direct *direct);
 
-/* The direct side of a device, without sessions. `reader` numbers the thread that reads the device. NULL without
+/* The link of a device, without sessions: its packets are dropped. `reader` numbers the thread that reads the device. NULL without
  * memory. */
 struct link *link_new(struct direct *direct, struct device *device, unsigned reader, bool pi, bool udp);
 /* Removes its sessions as well. */
@@ -32,8 +37,13 @@ void link_set_limit(struct link *link, uint32_t bytes);
 void link_join(struct link *link);
 /* Whether records leave together and are cut on their way (UDP_SEGMENT), as they do at first, or each by a call of its own. */
 void link_set_segmentation(struct link *link, bool on);
-/* Packets go by this session from now on; NULL: into the ring. */
+/* This session seals packets from now on; NULL: they are dropped. */
 void link_use(struct link *link, struct session *session);
+/* Whether records go by UDP, where they fit the path; all others go into the ring. At first they do not. */
+void link_carry(struct link *link, bool by_udp);
+/* Takes a record that came by a datachannel; its memory must stay as it is until link_opened, which writes what was taken. */
+void link_open(struct link *link, uint8_t *record, size_t length);
+void link_opened(struct link *link);
 
 /* Records to `index` are opened from now on. `ecn`: the peer brings marks in, too. NULL where the index is taken, or without memory. The keys are copied. */
 struct session *session_add(struct link *link, uint32_t index, uint32_t peer_index, enum record_cipher cipher,

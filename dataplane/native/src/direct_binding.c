@@ -1,4 +1,4 @@
-/* Direct paths for JavaScript: the functions that dataplane/io/native.ts describes. A session is named by our receiver
+/* Links for JavaScript: the functions that dataplane/io/native.ts describes. A session is named by our receiver
  * index, which is never 0. */
 #include "direct_binding.h"
 
@@ -22,18 +22,11 @@ static bool key_argument(napi_env env, napi_value value, const uint8_t **key) {
   return false;
 }
 
-/* The link of a device, made where it has none yet; NULL after throwing. */
+/* The link of a device; NULL after throwing. */
 static struct link *link_arguments(napi_env env, napi_callback_info info, size_t count, napi_value *values) {
   struct tuns *tuns;
   struct tun *tun = tun_arguments(env, info, count, values, &tuns);
-  if (tun == NULL) return NULL;
-  if (tuns->direct == NULL) {
-    binding_throw(env, "direct paths", ENOTCONN);
-    return NULL;
-  }
-  if (tun->link == NULL) tun->link = link_new(tuns->direct, tun->device, tun->reader, tun->pi, tun->udp);
-  if (tun->link == NULL) binding_throw(env, "direct paths", ENOMEM);
-  return tun->link;
+  return tun == NULL ? NULL : tun->link;
 }
 
 /* The session named by the first argument; NULL, maybe after throwing. */
@@ -45,42 +38,44 @@ static struct session *session_arguments(napi_env env, napi_callback_info info, 
   return tuns->direct == NULL ? NULL : session_find(tuns->direct, index);
 }
 
-/* directOpen(port, workers, mark, dscp): called after listen, whose bell also rings for events, and while no device is open. */
+/* directOpen(port, udp, workers, mark, dscp): called after listen, whose bell also rings for events, and while no device is
+ * open. `udp` false: without sockets. */
 static napi_value open_direct(napi_env env, napi_callback_info info) {
-  napi_value values[4];
+  napi_value values[5];
   void *context;
   uint32_t port;
+  bool udp;
   uint32_t workers;
   uint32_t mark;
   uint32_t dscp;
-  if (!binding_arguments(env, info, 4, values, &context) || !binding_u32(env, values[0], &port) ||
-      !binding_u32(env, values[1], &workers) || !binding_u32(env, values[2], &mark) ||
-      !binding_u32(env, values[3], &dscp)) {
+  if (!binding_arguments(env, info, 5, values, &context) || !binding_u32(env, values[0], &port) ||
+      !binding_bool(env, values[1], &udp) || !binding_u32(env, values[2], &workers) ||
+      !binding_u32(env, values[3], &mark) || !binding_u32(env, values[4], &dscp)) {
     return NULL;
   }
   struct tuns *tuns = context;
-  bool usable = tuns->bell != NULL && tuns->direct == NULL && tuns->open == 0 && workers > 0 && workers <= OUTER_MAX &&
-                dscp <= DSCP_COPY;
+  bool usable = tuns->direct != NULL && tuns->direct->outer.count == 0 && tuns->open == 0 && workers > 0 &&
+                workers <= OUTER_MAX && dscp <= DSCP_COPY;
   if (!usable) return binding_throw(env, "direct paths", EINVAL);
-  const char *step;
-  tuns->direct = direct_open((uint16_t)port, workers, mark, dscp, tun_ring_bell, tuns, &step);
-  if (tuns->direct == NULL) return binding_throw(env, step, errno);
+  tuns->direct->port = (uint16_t)port;
   tuns->readers = workers;
-  return NULL;
+  /* Of links that are gone. */
+  struct event event;
+  while (events_take(&tuns->direct->events, &event)) continue;
+  const char *step;
+  int error = udp ? direct_listen(tuns->direct, workers, mark, dscp, &step) : 0;
+  return error == 0 ? NULL : binding_throw(env, step, error);
 }
 
-/* directClose(): links lose their direct paths. */
+/* directClose(): closes the sockets. */
 static napi_value close_direct(napi_env env, napi_callback_info info) {
   void *context;
   if (!binding_arguments(env, info, 0, NULL, &context)) return NULL;
   struct tuns *tuns = context;
-  if (tuns->direct == NULL) return NULL;
   for (uint32_t i = 0; i < tuns->size; i++) {
-    if (tuns->places[i].link != NULL) link_free(tuns->places[i].link);
-    tuns->places[i].link = NULL;
+    if (tuns->places[i].device != NULL) link_carry(tuns->places[i].link, false);
   }
-  direct_close(tuns->direct);
-  tuns->direct = NULL;
+  if (tuns->direct != NULL) direct_unlisten(tuns->direct);
   return NULL;
 }
 
@@ -136,7 +131,8 @@ static napi_value set_endpoint(napi_env env, napi_callback_info info) {
   if (link == NULL || !binding_string(env, values[1], text, sizeof text) || !binding_u32(env, values[2], &port)) {
     return NULL;
   }
-  bool valid = outer_endpoint(&link->direct->outer, text, (uint16_t)port, &endpoint);
+  const struct outer *outer = &link->direct->outer;
+  bool valid = outer->count > 0 && outer_endpoint(outer, text, (uint16_t)port, &endpoint);
   if (valid) link_set_endpoint(link, &endpoint);
   return binding_new_bool(env, valid);
 }
@@ -167,6 +163,7 @@ static napi_value get_source(napi_env env, napi_callback_info info) {
   struct link *link = link_arguments(env, info, 1, values);
   if (link == NULL) return NULL;
   struct ends ends = link_ends(link);
+  if (link->direct->outer.count == 0) return NULL;
   if (own_address_fits(&ends.own, &ends.far)) own_address_text(&ends.own, text);
   else if (!outer_source(&link->direct->outer, &ends.far, text)) return NULL;
   napi_create_string_utf8(env, text, NAPI_AUTO_LENGTH, &address);
@@ -238,6 +235,53 @@ static napi_value use_session(napi_env env, napi_callback_info info) {
   return NULL;
 }
 
+/* carry(device, byUdp) */
+static napi_value carry(napi_env env, napi_callback_info info) {
+  napi_value values[2];
+  bool by_udp;
+  struct link *link = link_arguments(env, info, 2, values);
+  if (link == NULL || !binding_bool(env, values[1], &by_udp)) return NULL;
+  if (by_udp && link->direct->outer.count == 0) return binding_throw(env, "direct paths", ENOTCONN);
+  link_carry(link, by_udp);
+  return NULL;
+}
+
+/* openRecords(device, records): an array of what came by a datachannel. Their memory is written to. */
+static napi_value open_records(napi_env env, napi_callback_info info) {
+  napi_value values[2];
+  uint32_t count;
+  struct link *link = link_arguments(env, info, 2, values);
+  if (link == NULL) return NULL;
+  if (napi_get_array_length(env, values[1], &count) != napi_ok) {
+    napi_throw_type_error(env, NULL, "not an array");
+    return NULL;
+  }
+  for (uint32_t i = 0; i < count; i++) {
+    napi_handle_scope scope;
+    napi_value record;
+    void *bytes;
+    size_t length;
+    if (napi_open_handle_scope(env, &scope) != napi_ok) break;
+    if (napi_get_element(env, values[1], i, &record) == napi_ok &&
+        napi_get_buffer_info(env, record, &bytes, &length) == napi_ok) {
+      link_open(link, bytes, length);
+    }
+    napi_close_handle_scope(env, scope);
+  }
+  link_opened(link);
+  return NULL;
+}
+
+/* sign(index): a record without a packet, for a datachannel; undefined where there is no such session. */
+static napi_value sign(napi_env env, napi_callback_info info) {
+  napi_value value;
+  void *bytes;
+  napi_value buffer;
+  struct session *session = session_arguments(env, info, 1, &value);
+  if (session == NULL || napi_create_arraybuffer(env, RECORD_OVERHEAD, &bytes, &buffer) != napi_ok) return NULL;
+  return session_sign(session, bytes) ? buffer : NULL;
+}
+
 /* removeSession(index): one that is not in use. */
 static napi_value remove_session(napi_env env, napi_callback_info info) {
   napi_value values[1];
@@ -266,7 +310,8 @@ static napi_value ask(napi_env env, napi_callback_info info) {
   struct session *session = session_arguments(env, info, 3, values);
   if (session == NULL) return binding_new_bool(env, false);
   if (!binding_string(env, values[1], text, sizeof text) || !binding_u32(env, values[2], &port)) return NULL;
-  bool valid = outer_endpoint(&session->link->direct->outer, text, (uint16_t)port, &ends.far);
+  const struct outer *outer = &session->link->direct->outer;
+  bool valid = outer->count > 0 && outer_endpoint(outer, text, (uint16_t)port, &ends.far);
   return binding_new_bool(env, valid && roaming_ask(session, &ends));
 }
 
@@ -310,6 +355,9 @@ void direct_binding_register(napi_env env, napi_value exports, struct tuns *tuns
   binding_function(env, exports, "setSegmentation", set_segmentation, tuns);
   binding_function(env, exports, "addSession", add_session, tuns);
   binding_function(env, exports, "useSession", use_session, tuns);
+  binding_function(env, exports, "carry", carry, tuns);
+  binding_function(env, exports, "openRecords", open_records, tuns);
+  binding_function(env, exports, "sign", sign, tuns);
   binding_function(env, exports, "removeSession", remove_session, tuns);
   binding_function(env, exports, "probe", send_probe, tuns);
   binding_function(env, exports, "ask", ask, tuns);

@@ -61,7 +61,10 @@ static void free_devices(struct device *device) {
 }
 
 /* Under the device's lock. */
-static bool has_room(struct device *device) { return device->outlet != NULL || ring_fits(&device->ring, RING_ROOM); }
+static bool has_room(struct device *device) {
+  struct outlet *outlet = device->outlet;
+  return outlet != NULL && (!outlet->waits(outlet) || ring_fits(&device->ring, RING_ROOM));
+}
 
 /* Under the device's lock. */
 static int arm(struct device *device) {
@@ -84,20 +87,18 @@ static void disarm(struct device *device) {
 /* Whether anything entered the ring. */
 static bool fill_ring(struct device *device, const uint8_t *pi, struct segment_cut *cut) {
   bool got = false;
-  uint32_t prefix = pi == NULL ? 0 : POLLER_PI;
-  uint32_t longest = prefix + segment_largest(cut);
+  struct outlet *outlet = device->outlet;
+  uint32_t longest = (pi == NULL ? 0 : POLLER_PI) + segment_largest(cut);
   uint32_t left = segment_pieces(cut);
   for (; left > 0 && longest <= atomic_load(&device->limit); left--) {
-    uint8_t *slot = ring_reserve(&device->ring, longest);
+    uint8_t *slot = ring_reserve(&device->ring, longest + outlet->adds);
     if (slot == NULL) break;
-    uint8_t *piece;
-    uint32_t length = segment_next(cut, &piece);
-    if (pi != NULL) memcpy(slot, pi, POLLER_PI);
-    memcpy(slot + prefix, piece, length);
-    ring_commit(&device->ring, prefix + length);
+    uint32_t length = outlet->seal(outlet, slot, pi, cut);
+    if (length == 0) continue;
+    ring_commit(&device->ring, length);
     got = true;
   }
-  if (left > 0 && device->outlet != NULL) device->outlet->dropped(device->outlet, left);
+  if (left > 0) outlet->dropped(outlet, left);
   return got;
 }
 
@@ -132,7 +133,7 @@ static bool read_burst(struct device *device) {
     if (length <= 0 || length > (ssize_t)SEGMENT_MAX) continue;
     if (!segment_begin(&cut, &header, packet, (size_t)length)) continue;
     const uint8_t *prefix = device->pi ? pi : NULL;
-    if (device->outlet != NULL && device->outlet->send(device->outlet, prefix, &cut)) continue;
+    if (device->outlet->send(device->outlet, prefix, &cut)) continue;
     got = fill_ring(device, prefix, &cut) || got;
   }
   if (device->outlet != NULL) device->outlet->flush(device->outlet);

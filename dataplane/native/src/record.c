@@ -57,8 +57,9 @@ void record_key_free(struct record_key *key) {
   free(key);
 }
 
-static void set_nonce(struct record_key *key, uint64_t counter) {
+static void set_nonce(struct record_key *key, uint8_t lane, uint64_t counter) {
   counter = htobe64(counter);
+  key->nonce[NONCE - sizeof counter - 1] = lane;
   memcpy(key->nonce + NONCE - sizeof counter, &counter, sizeof counter);
 }
 
@@ -73,7 +74,7 @@ bool record_seal(struct record_key *key, uint8_t *record, const uint8_t *text, s
   record[3] = header.flags;
   uint32_t index = htobe32(header.index);
   memcpy(record + INDEX_AT, &index, sizeof index);
-  set_nonce(key, header.counter);
+  set_nonce(key, header.lane, header.counter);
   memcpy(record + COUNTER_AT, key->nonce + NONCE - sizeof header.counter, sizeof header.counter);
   key->tag[0].data = sealed + length;
   return EVP_EncryptInit_ex2(key->context, NULL, NULL, key->nonce, NULL) == 1 &&
@@ -88,7 +89,7 @@ int64_t record_open(struct record_key *key, uint8_t *record, size_t length, cons
   size_t inside = length - RECORD_OVERHEAD;
   int done;
   if (inside > INT_MAX) return -1;
-  set_nonce(key, header->counter);
+  set_nonce(key, header->lane, header->counter);
   key->tag[0].data = text + inside;
   bool authentic = EVP_DecryptInit_ex2(key->context, NULL, NULL, key->nonce, key->tag) == 1 &&
                    EVP_DecryptUpdate(key->context, NULL, &done, record, RECORD_HEADER) == 1 &&

@@ -1,5 +1,6 @@
 /*
- * Records: what a direct path carries over UDP. One record is one datagram:
+ * Records: a packet on its way to the peer, whatever carries it. One record is one UDP datagram, or one message of a
+ * datachannel:
  *
  *    0        1        2        3        4                 8                        16
  *   ┌────────┬────────┬────────┬────────┬─────────────────┬────────────────────────┬────────────┬──────────┐
@@ -7,8 +8,9 @@
  *   └────────┴────────┴────────┴────────┴─────────────────┴────────────────────────┴────────────┴──────────┘
  *
  * All numbers are big-endian. The first byte is none that STUN, DTLS, TURN or RTP begin with (RFC 7983). The whole
- * header is authenticated. The nonce is four zero bytes and the counter, under a key for one direction of one session.
- * The lane is the thread that sealed it: records of one lane arrive at one thread.
+ * header is authenticated. The nonce is three zero bytes, the lane and the counter, under a key for one direction of one
+ * session. The lane says what carries the record. Each lane of a session has a counter and a replay window of its own: a
+ * datachannel is late by more records than a window of the faster lane has.
  *
  * Nothing here knows of Node or of sockets; OpenSSL comes from the process.
  */
@@ -30,12 +32,15 @@
  * needed here, and who opens the record lets its own kernel complete it where somebody will. */
 #define RECORD_PARTIAL 0x01u
 
+enum record_lane { RECORD_UDP = 0, RECORD_DATA = 1 };
+#define RECORD_LANES 2u
+
 enum record_cipher { RECORD_AES_256_GCM = 1, RECORD_CHACHA20_POLY1305 = 2 };
 enum record_kind { RECORD_PACKET = 0, RECORD_PROBE = 1, RECORD_REPLY = 2 };
 
 struct record_header {
   uint8_t kind;
-  uint8_t lane;
+  uint8_t lane; /* any: whoever took the record knows what it has to be */
   uint8_t flags;
   uint32_t index;
   uint64_t counter;

@@ -72,12 +72,13 @@ void roaming_heard(struct session *session, const struct ends *ends) {
   struct link *link = session->link;
   pthread_mutex_lock(&link->lock);
   bool known = endpoint_equals(&link->endpoint, &ends->far);
+  bool begun = link->endpoint.length > 0;
   if (known) {
     link->followed = true;
     follow_own(link, ends);
   }
   pthread_mutex_unlock(&link->lock);
-  if (!known) ask(session, ends, ASK_AGAIN);
+  if (!known && begun) ask(session, ends, ASK_AGAIN);
 }
 
 void roaming_forget_own(struct link *link) {

@@ -8,7 +8,8 @@
 
 #include "session.h"
 
-/* The newest record of a session came from there and to there. On its receiver, under direct->lock. */
+/* The newest record of a session came from there and to there. Nothing is asked before the link has an address to move
+ * away from. On its receiver, under direct->lock. */
 void roaming_heard(struct session *session, const struct ends *ends);
 /* Asks an address that the peer may be at, and does so again where it was asked already. False where there are too many at
  * a time. On any thread. */

@@ -115,17 +115,52 @@ static uint8_t outer_octet(const struct session *session, const uint8_t *pi, con
   return (uint8_t)((dscp == DSCP_COPY ? inner & ~ECN_BITS : dscp << 2) | (session->ecn ? inner & ECN_BITS : 0));
 }
 
+bool sender_waits(struct outlet *outlet) {
+  return !atomic_load_explicit(&((struct session *)outlet)->link->by_udp, memory_order_relaxed);
+}
+
+uint32_t sender_seal(struct outlet *outlet, uint8_t *slot, const uint8_t *pi, struct segment_cut *cut) {
+  struct session *session = (struct session *)outlet;
+  struct link *link = session->link;
+  uint8_t *text;
+  uint32_t prefix = pi == NULL ? 0 : POLLER_PI;
+  uint32_t length = segment_next(cut, &text) + prefix;
+  text -= prefix;
+  if (pi != NULL) memcpy(text, pi, POLLER_PI);
+  struct record_header header = {
+      .kind = RECORD_PACKET,
+      .lane = RECORD_DATA,
+      .flags = link->flags,
+      .index = session->peer_index,
+      .counter = session_counter(session, RECORD_DATA),
+  };
+  if (!record_seal(session->seal, slot, text, length, header)) {
+    count(link->counters, COUNTER_TX_REFUSED, 1);
+    return 0;
+  }
+  count(link->counters, COUNTER_TX_PACKETS, 1);
+  count(link->counters, COUNTER_TX_DATA, 1);
+  count(link->counters, COUNTER_TX_BYTES, length);
+  return length + RECORD_OVERHEAD;
+}
+
 bool sender_send(struct outlet *outlet, const uint8_t *pi, struct segment_cut *cut) {
   struct session *session = (struct session *)outlet;
   struct link *link = session->link;
   struct sender *sender = link->sender;
   uint32_t prefix = pi == NULL ? 0 : POLLER_PI;
   uint32_t largest = prefix + segment_largest(cut);
-  if (largest > atomic_load_explicit(&link->limit, memory_order_relaxed)) {
-    count(link->counters, COUNTER_TX_ASIDE, 1);
+  if (is_outer(link->direct, cut)) {
+    count(link->counters, COUNTER_TX_LOOPED, segment_pieces(cut));
+    return true;
+  }
+  bool by_udp = atomic_load_explicit(&link->by_udp, memory_order_relaxed);
+  bool fits = largest <= atomic_load_explicit(&link->limit, memory_order_relaxed);
+  if (by_udp && !fits) count(link->counters, COUNTER_TX_ASIDE, 1);
+  if (!by_udp || !fits) {
+    link->flags = segment_leave_sums(cut) ? RECORD_PARTIAL : 0;
     return false;
   }
-  if (is_outer(link->direct, cut)) return false;
   uint32_t size = largest + RECORD_OVERHEAD;
   uint8_t octet = outer_octet(session, pi, cut);
   uint8_t flags = segment_leave_sums(cut) ? RECORD_PARTIAL : 0;
@@ -146,7 +181,7 @@ bool sender_send(struct outlet *outlet, const uint8_t *pi, struct segment_cut *c
         .kind = RECORD_PACKET,
         .flags = flags,
         .index = session->peer_index,
-        .counter = atomic_fetch_add_explicit(&session->counter, 1, memory_order_relaxed),
+        .counter = session_counter(session, RECORD_UDP),
     };
     if (!record_seal(session->seal, record, text, length, header)) {
       count(link->counters, COUNTER_TX_REFUSED, 1);
@@ -160,4 +195,21 @@ bool sender_send(struct outlet *outlet, const uint8_t *pi, struct segment_cut *c
     sender->packet_bytes += length;
     sender->ended = length < largest;
   }
+}
+
+static bool drop(struct outlet *outlet, const uint8_t *pi, struct segment_cut *cut) {
+  (void)pi;
+  count(((struct link *)outlet)->counters, COUNTER_TX_KEYLESS, segment_pieces(cut));
+  return true;
+}
+
+static bool never(struct outlet *outlet) {
+  (void)outlet;
+  return false;
+}
+
+static void nothing(struct outlet *outlet) { (void)outlet; }
+
+void sender_close(struct link *link) {
+  link->closed = (struct outlet){.send = drop, .waits = never, .flush = nothing};
 }

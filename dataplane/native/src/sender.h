@@ -1,6 +1,7 @@
 /*
- * Sealed packets on their way out. Records of one length follow each other in one buffer, which goes to the kernel in one
- * call and leaves it in pieces (UDP_SEGMENT); a shorter one ends it. One sender for one reader thread.
+ * Packets are sealed on their way out. By UDP, records of one length follow each other in one buffer, which goes to the
+ * kernel in one call and leaves it in pieces (UDP_SEGMENT); a shorter one ends it. What does not go by UDP is sealed into
+ * the device's ring, from which a datachannel takes it. One sender for one reader thread.
  */
 #ifndef CRYONET_SENDER_H
 #define CRYONET_SENDER_H
@@ -15,7 +16,12 @@ void sender_free(struct sender *sender);
 
 /* The outlet of a session. */
 bool sender_send(struct outlet *outlet, const uint8_t *pi, struct segment_cut *cut);
+bool sender_waits(struct outlet *outlet);
+uint32_t sender_seal(struct outlet *outlet, uint8_t *slot, const uint8_t *pi, struct segment_cut *cut);
 void sender_dropped(struct outlet *outlet, unsigned packets);
 void sender_flush(struct outlet *outlet);
+
+/* The outlet of a link without a session: it drops all packets. */
+void sender_close(struct link *link);
 
 #endif

@@ -19,7 +19,7 @@ struct session *session_find(struct direct *direct, uint32_t index) {
 static void free_session(struct session *session) {
   record_key_free(session->seal);
   record_key_free(session->reply);
-  record_key_free(session->open);
+  for (unsigned lane = 0; lane < RECORD_LANES; lane++) record_key_free(session->open[lane]);
   pthread_mutex_destroy(&session->lock);
   free(session);
 }
@@ -34,15 +34,26 @@ struct session *session_add(struct link *link, uint32_t index, uint32_t peer_ind
   struct session *session = calloc(1, sizeof *session);
   if (session == NULL) return NULL;
   pthread_mutex_init(&session->lock, NULL);
-  session->outlet = (struct outlet){.send = sender_send, .dropped = sender_dropped, .flush = sender_flush};
+  session->outlet = (struct outlet){
+      .send = sender_send,
+      .waits = sender_waits,
+      .adds = RECORD_OVERHEAD,
+      .seal = sender_seal,
+      .dropped = sender_dropped,
+      .flush = sender_flush,
+  };
   session->link = link;
   session->index = index;
   session->peer_index = peer_index;
   session->ecn = ecn;
   session->seal = record_key_new(cipher, seal, true);
   session->reply = record_key_new(cipher, seal, true);
-  session->open = record_key_new(cipher, open, false);
-  if (session->seal == NULL || session->reply == NULL || session->open == NULL) {
+  bool made = session->seal != NULL && session->reply != NULL;
+  for (unsigned lane = 0; lane < RECORD_LANES; lane++) {
+    session->open[lane] = record_key_new(cipher, open, false);
+    made = made && session->open[lane] != NULL;
+  }
+  if (!made) {
     free_session(session);
     errno = ENOMEM;
     return NULL;
@@ -79,6 +90,7 @@ static bool may_be_for_source(int error) {
 
 int link_send(struct link *link, unsigned socket, const struct ends *ends, const uint8_t *records, size_t length,
               uint32_t segment, uint8_t octet) {
+  if (link->direct->outer.count == 0) return ENETDOWN;
   int fd = link->direct->outer.sockets[socket];
   struct ancillary with = {.segment = segment, .octet = octet, .own = ends->own};
   int error = ancillary_send(fd, &ends->far, &with, records, length);
@@ -92,18 +104,32 @@ int link_send(struct link *link, unsigned socket, const struct ends *ends, const
   return without;
 }
 
+static bool seal(struct session *session, uint8_t *record, size_t length, struct record_header header) {
+  pthread_mutex_lock(&session->lock);
+  bool sealed = record_seal(session->reply, record, record + RECORD_HEADER, length, header);
+  pthread_mutex_unlock(&session->lock);
+  return sealed;
+}
+
+bool session_sign(struct session *session, uint8_t *record) {
+  struct record_header header = {
+      .kind = RECORD_PACKET,
+      .lane = RECORD_DATA,
+      .index = session->peer_index,
+      .counter = session_counter(session, RECORD_DATA),
+  };
+  return seal(session, record, 0, header);
+}
+
 bool session_send(struct session *session, enum record_kind kind, uint8_t *record, size_t length,
                   const struct ends *ends) {
   struct link *link = session->link;
   struct record_header header = {
       .kind = (uint8_t)kind,
       .index = session->peer_index,
-      .counter = atomic_fetch_add_explicit(&session->counter, 1, memory_order_relaxed),
+      .counter = session_counter(session, RECORD_UDP),
   };
-  pthread_mutex_lock(&session->lock);
-  bool sealed = record_seal(session->reply, record, record + RECORD_HEADER, length, header);
-  pthread_mutex_unlock(&session->lock);
-  if (!sealed) return true;
+  if (!seal(session, record, length, header)) return true;
   uint8_t octet = link->direct->dscp == DSCP_COPY ? 0 : (uint8_t)(link->direct->dscp << 2);
   int error = link_send(link, 0, ends, record, length + RECORD_OVERHEAD, 0, octet);
   if (error == 0) count(link->counters, COUNTER_TX_RECORDS, 1);

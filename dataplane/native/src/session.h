@@ -1,13 +1,14 @@
 /*
- * Sessions of direct paths, and the links that they belong to. A link is one TUN device's; a session is one pair of
- * keys under one receiver index. A link that renews its keys has two sessions for a while: records of either are
- * opened, and one of them seals.
+ * Links and their sessions. A link is one TUN device's; a session is one pair of keys under one receiver index. A link that
+ * renews its keys has two sessions for a while: records of either are opened, and one of them seals. Records go by UDP, or
+ * through the device's ring to a datachannel (`by_udp`); those of either lane come in at any time.
  *
  *   struct direct   rwlock `lock`: held for reading by a receiver for a batch, for writing by the owner to add and
  *                   remove sessions; so whatever a receiver has found in the table stays until it lets go
  *   struct link     `endpoint`, our end and what is known of both, under its own mutex
- *   struct session  `counter` is shared by all that seal; `seal` is the reader thread's, `reply` under its mutex,
- *                   `open` and `replay` the one receiver's that this receiver index leads to (outer.h)
+ *   struct session  `counters` are shared by all that seal; `seal` is the reader thread's, `reply` under its mutex.
+ *                   `open` and `replay` of RECORD_UDP are the one receiver's that this receiver index leads to (outer.h),
+ *                   those of RECORD_DATA the owner's
  */
 #ifndef CRYONET_SESSION_H
 #define CRYONET_SESSION_H
@@ -30,7 +31,7 @@ enum link_counter {
   COUNTER_TX_BYTES,
   COUNTER_RX_PACKETS,
   COUNTER_RX_BYTES,
-  COUNTER_TX_RECORDS, /* probes included */
+  COUNTER_TX_RECORDS, /* by UDP, probes included */
   COUNTER_RX_RECORDS,
   COUNTER_TX_REFUSED,   /* packets: the kernel's queue was full, or it had no way */
   COUNTER_TX_TOO_LONG,  /* packets: longer than the outgoing interface takes */
@@ -48,10 +49,14 @@ enum link_counter {
   COUNTER_TX_SEGMENTED, /* records that left in one call with others */
   COUNTER_RX_CONFIGURING, /* packets that would configure this node (admission.h) */
   COUNTER_RX_PROTOCOL,    /* packets of a protocol that links do not carry */
+  COUNTER_TX_DATA,        /* of TX_PACKETS: those sealed for a datachannel */
+  COUNTER_RX_DATA,        /* of RX_PACKETS: those that came by a datachannel */
+  COUNTER_TX_KEYLESS,     /* packets: there was no session to seal them */
+  COUNTER_TX_LOOPED,      /* packets of our own tunnels */
   LINK_COUNTERS,
 };
 
-/* Of all links: records that belong to none. */
+/* Of all links: records that belong to no session, or not to the link that they came for; and what is no record here. */
 enum direct_counter { COUNTER_UNKNOWN, COUNTER_NO_RECORD, DIRECT_COUNTERS };
 
 #define SESSION_BUCKETS 1024u
@@ -76,12 +81,13 @@ struct question {
 struct session;
 
 struct direct {
-  struct outer outer;
-  uint16_t port;
+  struct outer outer; /* no sockets: `count` is 0 */
+  uint16_t port;      /* our tunnels' */
   unsigned dscp; /* of records; DSCP_COPY: that of the packet */
   struct own *own;
   struct receiver *receivers[OUTER_MAX];
-  struct sender *senders[OUTER_MAX]; /* one for each reader thread */
+  struct sender *senders[OUTER_MAX]; /* one for each reader thread that has a link */
+  struct intake *intake; /* of what comes by datachannels: the owner's */
   pthread_rwlock_t lock;
   struct session *table[SESSION_BUCKETS];
   struct events events;
@@ -89,6 +95,8 @@ struct direct {
 };
 
 struct link {
+  struct outlet closed; /* while no session seals */
+  struct outlet *used;
   struct direct *direct;
   struct device *device;
   struct sender *sender; /* its reader thread's */
@@ -97,6 +105,8 @@ struct link {
   bool udp; /* the device says that it takes super-packets of UDP */
   _Atomic bool joins_tcp; /* until it refuses one */
   _Atomic bool joins_udp;
+  atomic_bool by_udp; /* records go by UDP, where they fit */
+  uint8_t flags; /* of the packet that goes into the ring: the reader thread's */
   _Atomic uint32_t limit; /* bytes of the longest packet that fits the path, struct tun_pi included */
   pthread_mutex_t lock;
   struct endpoint endpoint;
@@ -116,14 +126,19 @@ struct session {
   uint32_t index;
   uint32_t peer_index;
   bool ecn; /* the peer brings marks in: packets show theirs outside */
-  _Atomic uint64_t counter;
+  _Atomic uint64_t counters[RECORD_LANES];
   struct record_key *seal;
   pthread_mutex_t lock;
   struct record_key *reply;
-  struct record_key *open;
-  struct replay replay;
-  bool heard;
+  struct record_key *open[RECORD_LANES];
+  struct replay replay[RECORD_LANES];
+  atomic_bool heard;
 };
+
+/* The next counter of a lane. */
+static inline uint64_t session_counter(struct session *session, enum record_lane lane) {
+  return atomic_fetch_add_explicit(&session->counters[lane], 1, memory_order_relaxed);
+}
 
 static inline void count(_Atomic uint64_t *counters, unsigned which, uint64_t more) {
   atomic_fetch_add_explicit(&counters[which], more, memory_order_relaxed);
@@ -131,14 +146,17 @@ static inline void count(_Atomic uint64_t *counters, unsigned which, uint64_t mo
 
 /* Under direct->lock. NULL where there is none. */
 struct session *session_find(struct direct *direct, uint32_t index);
-/* Seals and sends one record that is no packet. False where the kernel refuses it for its length. */
+/* Seals and sends by UDP one record that is no packet. False where the kernel refuses it for its length. */
 bool session_send(struct session *session, enum record_kind kind, uint8_t *record, size_t length,
                   const struct ends *ends);
 
+/* Seals a packet of no bytes for a datachannel, RECORD_OVERHEAD bytes: it shows the peer that we have the keys. */
+bool session_sign(struct session *session, uint8_t *record);
+
 /* Both ends as they are now. */
 struct ends link_ends(struct link *link);
-/* Sends sealed records of `segment` bytes each but the last; 0: one. `octet`: TOS or traffic class. Where this machine has the address of ours no more,
- * or no way from there, the link forgets it and the kernel chooses one. 0 or errno. */
+/* Sends sealed records of `segment` bytes each but the last; 0: one. `octet`: TOS or traffic class. Where this machine has
+ * the address of ours no more, or no way from there, the link forgets it and the kernel chooses one. 0 or errno. */
 int link_send(struct link *link, unsigned socket, const struct ends *ends, const uint8_t *records, size_t length,
               uint32_t segment, uint8_t octet);
 

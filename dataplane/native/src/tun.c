@@ -126,14 +126,3 @@ int tun_set_carrier(int fd, bool up) {
   int carrier = up;
   return ioctl(fd, TUNSETCARRIER, &carrier) == 0 ? 0 : errno;
 }
-
-bool tun_write(int fd, bool packet_information, const uint8_t *packet, size_t length) {
-  struct virtio_net_hdr header = {0};
-  size_t pi = packet_information ? sizeof(struct tun_pi) : 0;
-  struct iovec parts[] = {
-      {(uint8_t *)packet, pi},
-      {&header, sizeof header},
-      {(uint8_t *)packet + pi, length - pi},
-  };
-  return writev(fd, parts, 3) == (ssize_t)(length + sizeof header);
-}

@@ -28,8 +28,5 @@ void tun_join(struct closing **list, bool all);
 
 /* 0 or errno. */
 int tun_set_carrier(int fd, bool up);
-/* Writes one packet that is no super-packet, struct tun_pi first where `packet_information` says so. True when the
- * kernel took it. Never blocks. */
-bool tun_write(int fd, bool packet_information, const uint8_t *packet, size_t length);
 
 #endif

@@ -2,8 +2,8 @@
  * TUN devices for JavaScript: the functions that dataplane/io/native.ts describes. A device is a small number, the
  * place of its `struct tun` below; the wrapper uses none after closing it.
  *
- * Teardown, also when the environment ends with devices open: devices removed, reader threads joined, closing threads
- * joined, direct paths closed, then (by Node, whose own hook runs after ours) the bell.
+ * Teardown, also when the environment ends with devices open: links and devices removed, reader threads joined, closing
+ * threads joined, sockets closed, then (by Node, whose own hook runs after ours) the bell.
  */
 #include "tun_binding.h"
 
@@ -54,8 +54,7 @@ static int remove_device(struct tuns *tuns, struct tun *tun) {
 
 static void close_place(struct tuns *tuns, struct tun *tun) {
   tun_join(&tuns->closing, false);
-  if (tun->link != NULL) link_free(tun->link);
-  tun->link = NULL;
+  link_free(tun->link);
   unsigned ifindex = tun->ifindex;
   tun_close(&tuns->closing, remove_device(tuns, tun), ifindex);
 }
@@ -66,7 +65,7 @@ static void close_all(void *context) {
     if (tuns->places[i].device != NULL) close_place(tuns, &tuns->places[i]);
   }
   tun_join(&tuns->closing, true);
-  if (tuns->direct != NULL) direct_close(tuns->direct);
+  direct_close(tuns->direct);
   tuns->direct = NULL;
 }
 
@@ -92,7 +91,7 @@ static napi_value done(napi_env env, const char *step, int error) {
   return error == 0 ? NULL : binding_throw(env, step, error);
 }
 
-/* listen(wake): called once, before the first device. */
+/* listen(wake): called once, before the first device. From then on there are links, without sockets. */
 static napi_value listen_bell(napi_env env, napi_callback_info info) {
   napi_value wake;
   napi_value name;
@@ -103,6 +102,8 @@ static napi_value listen_bell(napi_env env, napi_callback_info info) {
       napi_create_threadsafe_function(env, wake, NULL, name, 1, 1, NULL, NULL, NULL, NULL, &tuns->bell) != napi_ok) {
     return binding_throw(env, "napi_create_threadsafe_function", EINVAL);
   }
+  tuns->direct = direct_open(tun_ring_bell, tuns);
+  if (tuns->direct == NULL) return binding_throw(env, "opening links", errno);
   /* Only an open device keeps the process alive. */
   napi_unref_threadsafe_function(env, tuns->bell);
   /* Hooks run in reverse: this one before the bell's own, which was added just now. */
@@ -168,9 +169,12 @@ static napi_value open_tun(napi_env env, napi_callback_info info) {
       .ifindex = ifindex,
       .reader = reader,
       .pi = packet_information,
-      .udp = udp,
-      .limit = packet_information ? POLLER_PI : 0,
   };
+  tun->link = link_new(tuns->direct, device, reader, packet_information, udp);
+  if (tun->link == NULL) {
+    close(remove_device(tuns, tun));
+    return binding_throw(env, "open", ENOMEM);
+  }
   if (tuns->open == 1) napi_ref_threadsafe_function(env, tuns->bell);
 
   napi_value result;
@@ -204,7 +208,7 @@ static napi_value set_carrier(napi_env env, napi_callback_info info) {
   return done(env, "TUNSETCARRIER", tun_set_carrier(device_fd(tun->device), up));
 }
 
-/* setMtu(device, bytes): the interface's, and with it the longest packet written. */
+/* setMtu(device, bytes) */
 static napi_value set_mtu(napi_env env, napi_callback_info info) {
   napi_value values[2];
   struct tuns *tuns;
@@ -212,13 +216,10 @@ static napi_value set_mtu(napi_env env, napi_callback_info info) {
   struct tun *tun = tun_arguments(env, info, 2, values, &tuns);
   if (tun == NULL || !binding_u32(env, values[1], &bytes)) return NULL;
   if (bytes > UINT16_MAX) return binding_throw(env, "setting the MTU", EINVAL);
-  uint32_t limit = bytes + (tun->pi ? POLLER_PI : 0);
   /* Before the kernel may send longer ones; and never less, since longer ones may still wait in its queue. */
-  device_raise_limit(tun->device, limit);
+  device_raise_limit(tun->device, bytes + (tun->pi ? POLLER_PI : 0));
   int error = netlink_set_mtu(tun->ifindex, bytes);
-  if (error != 0) return binding_throw(env, "setting the MTU", error);
-  tun->limit = limit;
-  return NULL;
+  return done(env, "setting the MTU", error);
 }
 
 /* setQueueLength(device, packets) */
@@ -315,36 +316,8 @@ static napi_value set_rp_filter(napi_env env, napi_callback_info info) {
   return done(env, "setting rp_filter", netlink_set_rp_filter(tun->ifindex, mode));
 }
 
-/* write(device, packets): how many the kernel took. Anything that is no packet of a fitting length is lost. */
-static napi_value write_packets(napi_env env, napi_callback_info info) {
-  napi_value values[2];
-  struct tuns *tuns;
-  uint32_t count;
-  uint32_t taken = 0;
-  struct tun *tun = tun_arguments(env, info, 2, values, &tuns);
-  if (tun == NULL) return NULL;
-  if (napi_get_array_length(env, values[1], &count) != napi_ok) {
-    napi_throw_type_error(env, NULL, "not an array");
-    return NULL;
-  }
-  int fd = device_fd(tun->device);
-  for (uint32_t i = 0; i < count; i++) {
-    napi_handle_scope scope;
-    napi_value packet;
-    void *bytes;
-    size_t length;
-    if (napi_open_handle_scope(env, &scope) != napi_ok) break;
-    if (napi_get_element(env, values[1], i, &packet) == napi_ok &&
-        napi_get_buffer_info(env, packet, &bytes, &length) == napi_ok && length > (tun->pi ? POLLER_PI : 0) &&
-        length <= tun->limit && tun_write(fd, tun->pi, bytes, length)) {
-      taken++;
-    }
-    napi_close_handle_scope(env, scope);
-  }
-  return binding_new_u32(env, taken);
-}
-
-/* take(device, packets): an ArrayBuffer with at most that many records (ring.h), or undefined when there is none. */
+/* take(device, packets): an ArrayBuffer with at most that many sealed packets as they lie in the ring (ring.h), or undefined
+ * when there is none. */
 static napi_value take_packets(napi_env env, napi_callback_info info) {
   napi_value values[2];
   struct tuns *tuns;
@@ -413,7 +386,6 @@ struct tuns *tun_binding_register(napi_env env, napi_value exports) {
   binding_function(env, exports, "addAddress", add_address, tuns);
   binding_function(env, exports, "setRpFilter", set_rp_filter, tuns);
   binding_function(env, exports, "stopRedirects", stop_redirects, tuns);
-  binding_function(env, exports, "write", write_packets, tuns);
   binding_function(env, exports, "take", take_packets, tuns);
   binding_function(env, exports, "pause", pause_tun, tuns);
   binding_function(env, exports, "resume", resume_tun, tuns);

@@ -10,11 +10,9 @@
 struct tun {
   struct device *device; /* NULL: a free place */
   uint32_t reader;       /* number of its reader thread */
-  struct link *link;     /* NULL until it has a direct path */
+  struct link *link;
   unsigned ifindex;
   bool pi;
-  bool udp;       /* takes super-packets of UDP */
-  uint32_t limit; /* bytes of the longest packet, struct tun_pi included */
 };
 
 /* A thread that reads devices. */
@@ -26,7 +24,7 @@ struct reader {
 struct tuns {
   struct reader threads[OUTER_MAX];
   uint32_t readers; /* devices opened from now on are divided among so many */
-  struct direct *direct; /* NULL where there are no direct paths */
+  struct direct *direct; /* from `listen` on */
   napi_threadsafe_function bell;
   struct closing *closing;
   struct tun *places;

@@ -66,7 +66,7 @@ export const peers: readonly Attack[] = [
   byPeer('router advertisements and redirects', ['peers', 'configuration'], async ({ peer }) => {
     for (let i = 0; i < rounds; i++) {
       for (const packet of Object.values(configuring)) {
-        peer.send('data', withInformation(packet[0]! >> 4 === 6 ? 0x86dd : 0x0800, packet));
+        peer.sendPacket(withInformation(packet[0]! >> 4 === 6 ? 0x86dd : 0x0800, packet));
       }
       await pause(1);
     }
@@ -75,7 +75,7 @@ export const peers: readonly Attack[] = [
     for (let i = 0; i < rounds; i++) {
       // ARP, 802.1Q, EAPOL, LLDP, and what is no ethertype.
       for (const ethertype of [0x0806, 0x8100, 0x888e, 0x88cc, 0x0004])
-        peer.send('data', withInformation(ethertype, new Uint8Array(64)));
+        peer.sendPacket(withInformation(ethertype, new Uint8Array(64)));
       await pause(1);
     }
   }),

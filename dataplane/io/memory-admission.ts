@@ -1,6 +1,6 @@
 /**
- * What of a peer's packets may reach the kernel, as `dataplane/native/src/admission.h` has it for direct paths: nothing
- * that configures this node, and no protocol that a link does not carry.
+ * What of a peer's packets may reach the kernel: the rule of `dataplane/native/src/admission.h` once more, for links in
+ * memory, and to compare that with.
  */
 
 /** Why a packet is refused: it is a router advertisement or a redirect, or does not show that it is none; with packet
