@@ -14,7 +14,7 @@ story('a node that was killed is on its direct path soon after it starts again',
   const train = Train.start(a.namespace, there);
   await train.arrives();
   await b.kill();
-  b.start();
+  await b.start().ready();
   const { milliseconds } = await timed(() => train.arrives(20_000));
   const { milliseconds: direct } = await timed(() => onPath('direct', [a, b], 20_000));
   lab.figures.push(`answers again after ${milliseconds} ms, direct ${direct} ms later`);

@@ -21,6 +21,7 @@ story('five nodes that know one bootstrap node become a full mesh', ['ping'], as
   const a = new CryonetNode(hosts[0]!, { listen: true }).start();
   await a.ready();
   const nodes = [a, ...hosts.slice(1).map((host) => new CryonetNode(host, { bootstrap: [a] }).start())];
+  await Promise.all(nodes.map((node) => node.ready()));
   const { value: reports, milliseconds } = await timed(() => meshed(nodes, 30_000));
   lab.figures.push(`a full mesh after ${milliseconds} ms`);
   assert.ok(milliseconds < 15_000, lab.figures.at(-1));
@@ -55,7 +56,7 @@ story('a late joiner reaches everyone through any member', ['ping'], async (lab)
   const before = await meshed([a, b, c], 30_000);
 
   const d = new CryonetNode(hosts[3]!, { bootstrap: [b] }).start();
-  await d.ready(30_000);
+  await d.ready();
   const { milliseconds } = await timed(() => meshed([a, b, c, d], 30_000));
   lab.figures.push(`joined after ${milliseconds} ms`);
   assert.ok(milliseconds < 8_000, lab.figures.at(-1));

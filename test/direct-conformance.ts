@@ -6,7 +6,7 @@ import { sessionConformance } from './direct-conformance-sessions.ts';
 
 export function directConformance(kind: string, open: (options: LabOptions) => Promise<DirectLab>): void {
   const spec: Spec = (behaviour, body, options = { ipv6: true }) =>
-    void test(`${kind}: ${behaviour}`, { timeout: 20_000 }, async () => {
+    void test(`${kind}: ${behaviour}`, { timeout: 60_000 }, async () => {
       const lab = await open(options);
       const pair = new DirectPair(lab);
       try {

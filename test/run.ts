@@ -18,7 +18,7 @@ import { atOnce, isPatient, Runner } from './runner.ts';
 const root = dirname(import.meta.dirname);
 
 /** Milliseconds that one unit test may take, and a patient one, which gets little done in them. */
-const testTimeout = 300_000;
+const testTimeout = 600_000;
 const patientTimeout = 900_000;
 
 const folders = ['test', 'netns-tests', 'packaging-tests'] as const;

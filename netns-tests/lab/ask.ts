@@ -1,7 +1,7 @@
 /** HTTP on a unix socket. */
 import { request } from 'node:http';
 
-const requestMilliseconds = 2_000;
+const requestMilliseconds = 10_000;
 
 /** One GET. */
 export async function ask(socketPath: string, path: string): Promise<{ status: number; body: string }> {

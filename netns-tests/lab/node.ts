@@ -117,7 +117,7 @@ export class CryonetNode {
   }
 
   /** Waits until control answers and has its dataplane. */
-  async ready(bound = 10_000): Promise<StatusReport> {
+  async ready(bound = 30_000): Promise<StatusReport> {
     return waitFor(
       `${this.id} to be ready`,
       bound,
@@ -127,7 +127,7 @@ export class CryonetNode {
   }
 
   /** Waits for its log to match. */
-  async says(pattern: RegExp, bound = 10_000): Promise<string> {
+  async says(pattern: RegExp, bound = 30_000): Promise<string> {
     return this.program.says(pattern, bound);
   }
 
@@ -149,7 +149,7 @@ export class CryonetNode {
     await this.killControl();
   }
 
-  async stop(bound = 5_000): Promise<Exit> {
+  async stop(bound = 15_000): Promise<Exit> {
     return this.program.stop('SIGTERM', bound);
   }
 }

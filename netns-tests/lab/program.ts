@@ -69,7 +69,7 @@ export class Program {
   }
 
   /** Waits until the output matches. */
-  async says(pattern: RegExp, bound = 10_000): Promise<string> {
+  async says(pattern: RegExp, bound = 30_000): Promise<string> {
     return waitFor(
       `${this.label} to say ${pattern}`,
       bound,
@@ -79,7 +79,7 @@ export class Program {
   }
 
   /** Waits until it has ended by itself, and tells how. */
-  async ends(bound = 10_000): Promise<Exit> {
+  async ends(bound = 30_000): Promise<Exit> {
     await waitFor(
       `${this.label} to end`,
       bound,
@@ -90,7 +90,7 @@ export class Program {
   }
 
   /** Signals it and waits for its end. */
-  async stop(signal: NodeJS.Signals = 'SIGTERM', bound = 5_000): Promise<Exit> {
+  async stop(signal: NodeJS.Signals = 'SIGTERM', bound = 15_000): Promise<Exit> {
     if (this.running) this.signal(signal);
     return this.ends(bound);
   }

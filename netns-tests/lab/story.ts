@@ -3,7 +3,8 @@ import { test } from 'node:test';
 import { Lab } from './lab.ts';
 import { lacks, type Need } from './needs.ts';
 
-const boundMilliseconds = 120_000;
+/** On a machine that has other work as well: what is to be fast is asserted by the story itself. */
+const boundMilliseconds = 300_000;
 
 /** Runs `tell` as a test. Skipped, with the reason, where the machine lacks something; a failed one shows the
  *  logs of its programs. `timeout` in milliseconds, for what takes long by its nature. */

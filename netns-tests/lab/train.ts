@@ -43,7 +43,7 @@ export class Train {
   }
 
   /** Waits for an answer to arrive from now on. */
-  async arrives(bound = 5_000): Promise<void> {
+  async arrives(bound = 15_000): Promise<void> {
     const now = Date.now() / 1000;
     await waitFor(
       `${this.#program.label} to be answered`,
@@ -54,7 +54,7 @@ export class Train {
   }
 
   /** After one more answer: what is under way by then is not counted. */
-  async stop(bound = 5_000): Promise<Journey> {
+  async stop(bound = 15_000): Promise<Journey> {
     await this.arrives(bound);
     await this.#program.stop('SIGINT');
     const answers = this.#answers();

@@ -85,7 +85,7 @@ export class Machine {
   }
 
   /** Waits for a unit to be in a state, `active` or another. */
-  async unitIs(unit: string, state: string, bound = 10_000): Promise<void> {
+  async unitIs(unit: string, state: string, bound = 30_000): Promise<void> {
     await waitFor(
       `${unit} on ${this.name} to be ${state}`,
       bound,

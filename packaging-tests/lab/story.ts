@@ -10,13 +10,10 @@ const toBoot = ['systemd-nspawn', 'nsenter', 'ping'] as const;
 /** What `run.ts` needs to prepare anything. */
 export const everything: readonly Need[] = [...always, ...toBoot];
 
-/** Milliseconds: on a busy machine lintian alone takes more than a minute. */
-const bound = 300_000;
-
 export function machineStory(name: string, needs: readonly Need[], tell: (lab: Lab) => Promise<void>): void {
-  story(name, [...everything, ...needs], tell, bound);
+  story(name, [...everything, ...needs], tell);
 }
 
 export function packageStory(name: string, needs: readonly Need[], tell: (lab: Lab) => Promise<void>): void {
-  story(name, [...always, ...needs], tell, bound);
+  story(name, [...always, ...needs], tell);
 }

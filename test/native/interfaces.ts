@@ -32,7 +32,7 @@ export function devices(): string[] {
 }
 
 export function ip(...words: string[]): string {
-  return execFileSync('ip', words, { encoding: 'utf8', timeout: 5000 });
+  return execFileSync('ip', words, { encoding: 'utf8', timeout: 30_000 });
 }
 
 export function ipJson(...words: string[]) {

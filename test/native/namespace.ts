@@ -43,7 +43,7 @@ function unshare(): string[] | string {
   const [program = '', ...flags] = command;
   const { error, status, stderr } = spawnSync(program, [...flags, 'true'], {
     encoding: 'utf8',
-    timeout: 5000,
+    timeout: 30_000,
   });
   if (status === 0) return command;
   return `no network namespace of our own${root ? '' : ' (not root)'}: ${error?.message ?? stderr.trim()}`;
@@ -55,7 +55,7 @@ async function run(command: string[], environment: NodeJS.ProcessEnv) {
   const child = spawn(program, flags, {
     env: { ...inherited, ...environment, CRYONET_TEST_NAMESPACE: '1' },
     stdio: ['ignore', 'pipe', 'pipe'],
-    timeout: 240_000,
+    timeout: 500_000,
     killSignal: 'SIGKILL',
   });
   let output = '';

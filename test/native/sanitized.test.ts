@@ -11,7 +11,7 @@ const library = spawnSync(compiler, ['-print-file-name=libasan.so'], { encoding:
 
 before(() => {
   const build = [join(root, 'dataplane/native/build.mjs'), '--sanitize'];
-  const { status, stderr } = spawnSync(process.execPath, build, { encoding: 'utf8', timeout: 240_000 });
+  const { status, stderr } = spawnSync(process.execPath, build, { encoding: 'utf8', timeout: 500_000 });
   assert.equal(status, 0, stderr);
 });
 
