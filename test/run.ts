@@ -19,7 +19,7 @@ const root = dirname(import.meta.dirname);
 
 /** Milliseconds that one unit test may take, and a patient one, which gets little done in them. */
 const testTimeout = 600_000;
-const patientTimeout = 900_000;
+const patientTimeout = 1_500_000;
 
 const folders = ['test', 'netns-tests', 'packaging-tests'] as const;
 type Folder = (typeof folders)[number];

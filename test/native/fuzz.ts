@@ -19,7 +19,7 @@ const sanitizers = ['-fsanitize=fuzzer,address,undefined', '-fno-sanitize-recove
 const environment = { ASAN_OPTIONS: 'quarantine_size_mb=16' };
 
 /** Milliseconds of a whole run, below the time that a patient test may take (`test/run.ts`). */
-const patience = 600_000;
+const patience = 1_200_000;
 
 /** Why there is no fuzzing here, or false: for `test(…, { skip: noFuzzer }, …)`. With CI=true nothing is a reason. */
 export const noFuzzer: string | false = inTemporary((directory) => {
