@@ -198,15 +198,20 @@ function heard(keypairs: Keypairs, index: number, effects: KeypairsEffect[]): vo
 }
 
 function promote(keypairs: Keypairs, keypair: Keypair, effects: KeypairsEffect[]): void {
-  const { previous, using } = keypairs;
   keypairs.next = keypairs.next.filter((each) => each !== keypair);
   // A renewal that was overtaken is of no more use; the first one of another connection may be.
   for (const each of keypairs.next)
     if (each.generation > 0 && each.since.at <= keypair.since.at) drop(keypairs, each, effects);
-  keypairs.using = keypair;
   keypair.since = { at: keypair.since.at, records: keypairs.records };
+  use(keypairs, keypair, effects);
+}
+
+/** Packets are sealed with this one from now on, or with none; the one before is opened still. */
+function use(keypairs: Keypairs, keypair: Keypair | null, effects: KeypairsEffect[]): void {
+  const { using, previous } = keypairs;
+  keypairs.using = keypair;
   keypairs.proving = null;
-  effects.push({ type: 'use', index: keypair.index });
+  effects.push({ type: 'use', index: keypair?.index ?? null });
   if (using === null) return;
   keypairs.previous = using;
   if (previous !== null) effects.push({ type: 'remove', index: previous.index });
@@ -259,10 +264,5 @@ function expire(keypairs: Keypairs, now: number, effects: KeypairsEffect[]): voi
     effects.push({ type: 'remove', index: previous.index });
     keypairs.previous = null;
   }
-  if (using === null || now < using.since.at + sealFor) return;
-  effects.push({ type: 'use', index: null });
-  if (keypairs.previous !== null) effects.push({ type: 'remove', index: keypairs.previous.index });
-  keypairs.previous = using;
-  keypairs.using = null;
-  keypairs.proving = null;
+  if (using !== null && now >= using.since.at + sealFor) use(keypairs, null, effects);
 }
