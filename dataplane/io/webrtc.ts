@@ -10,10 +10,14 @@
  */
 
 import type { ChannelName } from '../../protocol/wire.ts';
+import { recordOverhead } from './direct.ts';
 
 export type { ChannelName };
 
 export const channelStream: Readonly<Record<ChannelName, number>> = { signal: 0, wire: 1, data: 2 };
+
+/** Bytes of the longest message: the record of the longest packet. */
+export const maxMessage = 65_536 + recordOverhead;
 
 /** Both are asked over UDP. */
 export type IceServer =

@@ -14,6 +14,7 @@ import {
   type ConnectionOptions,
   channelStream,
   type Engine,
+  maxMessage,
 } from '../webrtc.ts';
 import { EventGate } from './event-gate.ts';
 import { hostCandidate, parseCandidate, remoteCandidate, remoteDescription } from './sdp.ts';
@@ -29,8 +30,6 @@ export interface FakeNetworkOptions {
 /** Every fake node's. */
 const PORT = 2333;
 const OTHER_PORT = 40_000;
-/** Bytes of one message, as in the other engines. */
-const MAX_MESSAGE = 65_568;
 /** Bytes of `data` still under way when `drain` is told. */
 const LOW_WATER = 32_768;
 
@@ -199,7 +198,7 @@ class FakeConnection implements Connection {
   }
 
   send(channel: ChannelName, bytes: Uint8Array): boolean {
-    if (!this.#gate.isOpen(channel) || bytes.length > MAX_MESSAGE) return false;
+    if (!this.#gate.isOpen(channel) || bytes.length > maxMessage) return false;
     this.#queues[channel].push(Uint8Array.from(bytes));
     this.#buffered[channel] += bytes.length;
     if (this.#buffered.data > LOW_WATER) this.#isFull = true;

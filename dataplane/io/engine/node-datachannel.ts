@@ -18,13 +18,14 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { CryonetError } from '../../../protocol/errors.ts';
 import { turnCredentials } from '../turn-credentials.ts';
-import type {
-  Connection,
-  ConnectionEvents,
-  ConnectionOptions,
-  Engine,
-  IceServer,
-  TurnServer,
+import {
+  type Connection,
+  type ConnectionEvents,
+  type ConnectionOptions,
+  type Engine,
+  type IceServer,
+  maxMessage,
+  type TurnServer,
 } from '../webrtc.ts';
 import { hostAddresses } from './host-addresses.ts';
 import { IceServerNames, isIpv6Only, type Lookup, StunChoice } from './ice-servers.ts';
@@ -85,8 +86,6 @@ export function pathMtu(longestRecord: number): number {
   return whole <= USUAL_MTU ? Math.max(whole, SAFE_MTU) : SAFE_MTU;
 }
 
-/** Bytes of one message: the record of the longest packet. */
-const MAX_MESSAGE = 65_568;
 /** The library frees a closed connection's place in the mux in a thread of its own, well within this. */
 const SETTLE_MS = 10;
 /** Connections that end take longer where the process is busy; only a hostile one takes more than this. */
@@ -168,7 +167,7 @@ class MuxEngine implements Engine {
     const candidates = addresses.map((address, index) => hostCandidate(address, port.portRangeBegin, index));
     return {
       config: {
-        maxMessageSize: MAX_MESSAGE,
+        maxMessageSize: maxMessage,
         mtu: narrow === true ? SAFE_MTU : this.#mtu,
         ...port,
         iceServers: [...stun, ...turn.map(turnServer)],

@@ -22,6 +22,7 @@ import {
   channelStream,
   type Engine,
   type IceServer,
+  maxMessage,
   type TurnServer,
 } from '../webrtc.ts';
 import { CandidateHold } from './candidate-hold.ts';
@@ -34,8 +35,6 @@ import { parseCandidate, remoteCandidate, remoteDescription, withoutCandidates }
 type Werift = typeof import('werift');
 type PeerConfig = ConstructorParameters<Werift['RTCPeerConnection']>[0];
 
-/** Bytes of one message. */
-const MAX_MESSAGE = 65_568;
 /** Bytes of `data` still queued when `drain` is told. */
 const LOW_WATER = 32_768;
 /** A peer checks one candidate pair every 20 ms, in vain for all but a few. */
@@ -101,7 +100,7 @@ class WeriftEngine implements Engine {
       iceServers: [...asked.map(stunUrl), ...(isRelayed ? turn.map(turnUrl) : [])],
       iceUseIpv6: true,
       iceAdditionalHostAddresses: hostAddresses().filter((address) => /^(127\.|::1$)/.test(address)),
-      maxMessageSize: MAX_MESSAGE,
+      maxMessageSize: maxMessage,
     };
     return { isRelayed, config };
   }
