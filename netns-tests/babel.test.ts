@@ -6,7 +6,7 @@ import type { Lab } from './lab/lab.ts';
 import { linked } from './lab/mesh.ts';
 import type { Namespace } from './lab/namespace.ts';
 import { CryonetNode } from './lab/node.ts';
-import { ping, pingCommand, pingEnds } from './lab/ping.ts';
+import { ping, startPing } from './lab/ping.ts';
 import { story } from './lab/story.ts';
 import { lan } from './lab/topology.ts';
 import { waitFor } from './lab/wait.ts';
@@ -87,8 +87,8 @@ story(
       () => ping(one, '10.20.2.1'),
       ({ received }) => received === 1,
     );
-    const pings = one.start('ping', pingCommand('10.20.2.1', { count: 300, interval: 0.2 }));
-    const { received } = await pingEnds(pings, 90_000);
+    const pings = startPing(one, '10.20.2.1', { count: 300, interval: 0.2 });
+    const { received } = await pings.ends(90_000);
     lab.figures.push(`${received} of 300 pings in a minute`);
     assert.ok(received >= 299, lab.figures.at(-1));
     const routes = await one.ip<{ dst: string; dev: string }>('route', 'get', '198.51.100.2');

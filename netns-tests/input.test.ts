@@ -4,9 +4,9 @@ import { randomBytes } from 'node:crypto';
 import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
-import { linked, linkTo, losses, pingMesh } from './lab/mesh.ts';
+import { farEnd, linked, linkTo, losses, pingMesh } from './lab/mesh.ts';
 import { CryonetNode } from './lab/node.ts';
-import { pingCommand, pingEnds } from './lab/ping.ts';
+import { startPing } from './lab/ping.ts';
 import type { Program } from './lab/program.ts';
 import { story } from './lab/story.ts';
 import { lan } from './lab/topology.ts';
@@ -129,10 +129,7 @@ story('garbage on every socket closes a connection and nothing else', ['ping'], 
   const link = await linked(a, b, 30_000);
   const before = await a.status();
   const pids = [before.node.pid, before.dataplane.pid!];
-  const traffic = a.namespace.start(
-    'ping',
-    pingCommand(`${link.interface.peerAddress}%${link.interface.name}`, { count: 500, interval: 0.02 }),
-  );
+  const traffic = startPing(a.namespace, farEnd(link), { count: 500, interval: 0.02 });
   const residentBefore = pids.map(residentMegabytes);
 
   const client = join(import.meta.dirname, 'lab', 'garbage.ts');
@@ -157,7 +154,7 @@ story('garbage on every socket closes a connection and nothing else', ['ping'], 
   const after = await a.ready();
   assert.deepEqual([after.node.pid, after.dataplane.pid], pids, 'neither program was started again');
   linkTo(after, 'b');
-  const { sent, received } = await pingEnds(traffic, 40_000);
+  const { sent, received } = await traffic.ends(40_000);
   assert.deepEqual([sent, received], [500, 500]);
   assert.deepEqual(losses(await pingMesh([a, b])), []);
   for (const [index, pid] of pids.entries()) {

@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { cpSync } from 'node:fs';
-import { interfaces, linked, linkTo, losses, meshed, pingMesh } from './lab/mesh.ts';
+import { farEnd, interfaces, linked, linkTo, losses, meshed, pingMesh } from './lab/mesh.ts';
 import { CryonetNode } from './lab/node.ts';
-import { pingCommand, pingEnds } from './lab/ping.ts';
+import { startPing } from './lab/ping.ts';
 import { story } from './lab/story.ts';
 import { lan } from './lab/topology.ts';
 import { timed, waitFor } from './lab/wait.ts';
@@ -159,10 +159,7 @@ for (const [whose, copied] of [
     const b = new CryonetNode(hosts[1]!, { bootstrap: [a] }).start();
     const [before] = await meshed([a, b], 30_000);
     const target = linkTo(before!, 'b');
-    const traffic = a.namespace.start(
-      'ping',
-      pingCommand(`${target.interface.peerAddress}%${target.interface.name}`, { count: 400, interval: 0.01 }),
-    );
+    const traffic = startPing(a.namespace, farEnd(target), { count: 400, interval: 0.01 });
 
     const second = new CryonetNode(hosts[2]!, { id: 'b', bootstrap: [a] });
     if (copied) cpSync(b.stateDirectory, second.stateDirectory, { recursive: true });
@@ -172,7 +169,7 @@ for (const [whose, copied] of [
     );
     assert.ok(second.program.running, 'it goes on trying');
 
-    const { sent, received } = await pingEnds(traffic, 20_000);
+    const { sent, received } = await traffic.ends(20_000);
     assert.deepEqual([sent, received], [400, 400]);
     assert.deepEqual(interfaces(await a.status()), interfaces(before!));
     assert.equal((await b.peer('a'))?.state, 'up');

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { farEnd, interfaces, linkTo, losses, meshed, pingMesh } from './lab/mesh.ts';
 import { CryonetNode } from './lab/node.ts';
-import { ping, pingCommand, pingEnds } from './lab/ping.ts';
+import { ping, startPing } from './lab/ping.ts';
 import { story } from './lab/story.ts';
 import { lan } from './lab/topology.ts';
 import { timed, waitFor } from './lab/wait.ts';
@@ -62,10 +62,7 @@ story('control dies under traffic on both sides and not a packet is lost', ['pin
   const a = new CryonetNode(hosts[0]!, { listen: true }).start();
   const b = new CryonetNode(hosts[1]!, { bootstrap: [a] }).start();
   const before = await meshed([a, b], 30_000);
-  const traffic = hosts[0]!.start(
-    'ping',
-    pingCommand(farEnd(linkTo(before[0]!, 'b')), { count: 800, interval: 0.01 }),
-  );
+  const traffic = startPing(hosts[0]!, farEnd(linkTo(before[0]!, 'b')), { count: 800, interval: 0.01 });
   const since = Date.now();
 
   await Promise.all([a.killControl(), b.killControl()]);
@@ -78,7 +75,7 @@ story('control dies under traffic on both sides and not a packet is lost', ['pin
   a.start();
   b.start();
   const after = await meshed([a, b], 10_000);
-  const { sent, received } = await pingEnds(traffic, 30_000);
+  const { sent, received } = await traffic.ends(30_000);
   assert.deepEqual([sent, received], [800, 800]);
   for (const [index, report] of after.entries()) {
     assert.deepEqual(interfaces(report), interfaces(before[index]!), 'the same interfaces');

@@ -22,6 +22,7 @@ import { echo, ethertype, numbered, numberOf } from '../test/native/packets.ts';
 import { tunConformance } from '../test/native/tun-conformance.ts';
 import { openTun, runOpenTun } from '../test/native/tun-process.ts';
 import { waitFor } from '../test/native/wait.ts';
+import { parsePing, pingCommand } from './lab/ping.ts';
 
 const nativeTuns = nativeTunsBy(defaultTunDevice);
 
@@ -116,16 +117,10 @@ function define(): void {
     tun.setCarrier(true);
     await ready(tun);
     ip('address', 'add', '198.51.100.1', 'peer', '198.51.100.2', 'dev', tun.name);
-    const { stdout } = await promisify(execFile)('ping', [
-      '-c',
-      '20',
-      '-i',
-      '0.01',
-      '-W',
-      '2',
-      '198.51.100.2',
-    ]);
-    assert.match(stdout, /20 received, 0% packet loss/);
+    const twenty = { count: 20, interval: 0.01 };
+    const [program, ...args] = pingCommand('198.51.100.2', twenty);
+    const { stdout } = await promisify(execFile)(program!, args);
+    assert.equal(parsePing(stdout, twenty).received, 20);
     const rest = Buffer.from('0007000163727960', 'hex');
     farOf(tun).give([echo('198.51.100.2', '198.51.100.1', 8, rest)]);
     await waitFor('the answer', () => answers.length > 0);

@@ -21,11 +21,31 @@ test('a run says what was skipped, the files that took longest with the slowest 
     await aside;`);
   assert.equal(status, 1, stderr);
   assert.match(stderr, /^skipped: left out: no such thing$/m);
-  const lines = stdout.trimEnd().split('\n').slice(-11);
+  const lines = stdout.trimEnd().split('\n').slice(-21);
   assert.match(lines[0]!, /^\d\.\d s test\/slow\.test\.mjs: 0\.\d s most$/);
   assert.equal(lines.slice(0, 10).filter((line) => /^\d\.\d s test\/\w+\.test\.mjs: /.test(line)).length, 10);
-  assert.equal(lines[10], '11 passed, 1 failed, 1 skipped');
+  assert.equal(lines.slice(10, 20).filter((line) => busy.test(line)).length, 10);
+  assert.equal(lines[20], '11 passed, 1 failed, 1 skipped');
 });
+
+test('a run says which files kept processors busiest, by themselves or by what they started', (t) => {
+  const { file, runs } = project(t);
+  const computing = (milliseconds: number) => `while (performance.now() < ${milliseconds});`;
+  const files = [
+    file('waits', "test('waits', () => setTimeout(600));"),
+    file('computes', `test('computes', () => { ${computing(2000)} });`),
+    file(
+      'starts',
+      `import { execFileSync } from 'node:child_process';
+       test('starts', () => { execFileSync(process.execPath, ['-e', ${JSON.stringify(computing(700))}]); });`,
+    ),
+  ];
+  const { stdout } = runs(`await runner.run(${JSON.stringify(files)}, { concurrency: 1 });`);
+  const names = [...stdout.matchAll(new RegExp(busy, 'gm'))].map(([, name]) => name);
+  assert.deepEqual(names, ['computes', 'starts', 'waits'], stdout);
+});
+
+const busy = /^\d\.\d s of a processor test\/(\w+)\.test\.mjs$/;
 
 test('a file that yields has a lower priority, and so has what it starts', (t) => {
   const { file, runs } = project(t);

@@ -1,12 +1,14 @@
-/** Runs test files in processes of their own by Node's runner, and says at the end what was skipped and what took
- *  longest. */
-import { availableParallelism } from 'node:os';
+/** Runs test files in processes of their own by Node's runner, and says at the end what was skipped, what took longest and
+ *  what kept processors busiest. */
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { availableParallelism, tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { finished } from 'node:stream/promises';
 import { run } from 'node:test';
 import { spec } from 'node:test/reporters';
+import { processorTimeFile } from './processor-time.ts';
 
 /** Files at once. Those of stories spend a good part of their time waiting. */
 export const atOnce = {
@@ -74,6 +76,7 @@ export interface RunOptions {
 }
 
 const lowPriority = join(import.meta.dirname, 'low-priority.ts');
+const processorTime = join(import.meta.dirname, 'processor-time.ts');
 
 export class Runner {
   readonly #root: string;
@@ -82,12 +85,16 @@ export class Runner {
   #passed = 0;
   #failed = 0;
   readonly #taken = new Map<string, Taken>();
+  /** For what the files say of their processor time. */
+  readonly #folder = mkdtempSync(join(tmpdir(), 'cryonet-runner-'));
 
   /** `root`: files are named from there. A signal ends what runs; it reaches the tests, which clean up by themselves. */
   constructor(root: string) {
     this.#root = root;
     // The launchers' own (bin/launch.sh): without it the start of what imports a whole program takes twice as long.
     process.env.NODE_COMPILE_CACHE ??= join(root, 'node_modules/.cache/cryonet');
+    process.env[processorTimeFile] = join(this.#folder, 'processor-times');
+    process.on('exit', () => rmSync(this.#folder, { recursive: true, force: true }));
     for (const [signal, code] of [
       ['SIGINT', 130],
       ['SIGTERM', 143],
@@ -109,7 +116,7 @@ export class Runner {
     const { concurrency, timeout, aside = false, yielding = false } = options;
     const tests = run({
       ...{ files: ordered(files), concurrency, timeout, signal: this.interrupted },
-      execArgv: yielding ? ['--import', lowPriority] : [],
+      execArgv: [processorTime, ...(yielding ? [lowPriority] : [])].flatMap((module) => ['--import', module]),
     });
     tests.on('test:pass', (event) => {
       if (event.skip) this.#skipped.push(`${event.name}: ${event.skip}`);
@@ -136,7 +143,24 @@ export class Runner {
       const name = relative(this.#root, file);
       console.log(`${seconds(milliseconds)} ${name}: ${seconds(slowest.milliseconds)} ${slowest.name}`);
     }
+    const byProcessor = this.#processorTimes().sort(([one], [other]) => other - one);
+    for (const [time, file] of byProcessor.slice(0, shown)) {
+      console.log(`${time.toFixed(1)} s of a processor ${relative(this.#root, file)}`);
+    }
     console.log(`${this.#passed} passed, ${this.#failed} failed, ${this.#skipped.length} skipped`);
+  }
+
+  /** Seconds by file, of those that ended by themselves. */
+  #processorTimes(): [number, string][] {
+    const path = process.env[processorTimeFile];
+    if (path === undefined || !existsSync(path)) return [];
+    return readFileSync(path, 'utf8')
+      .trim()
+      .split('\n')
+      .map((line) => {
+        const at = line.indexOf(' ');
+        return [Number(line.slice(0, at)), line.slice(at + 1)];
+      });
   }
 
   #note({ entryFile: file, name, nesting, details }: TestEnd): void {

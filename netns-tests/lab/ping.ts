@@ -1,14 +1,11 @@
 /** ping, and what came of it. */
 import type { Namespace } from './namespace.ts';
-import type { Program } from './program.ts';
 
 export interface PingResult {
   readonly sent: number;
   readonly received: number;
   /** Milliseconds; NaN where nothing came back. */
-  readonly min: number;
   readonly average: number;
-  readonly max: number;
 }
 
 export interface PingOptions {
@@ -21,41 +18,41 @@ export interface PingOptions {
   readonly size?: number;
 }
 
+/** Of a ping, to be read by `parsePing` with the same options. */
 export function pingCommand(target: string, options: PingOptions = {}): string[] {
   const { count = 1, interval = 0.2, patience = 1, size = 56 } = options;
-  return [
-    'ping',
-    '-n',
-    '-q',
-    '-c',
-    `${count}`,
-    '-i',
-    `${interval}`,
-    '-W',
-    `${patience}`,
-    '-s',
-    `${size}`,
-    target,
-  ];
+  // Where anything was answered ping waits for the last answer no longer than for the slowest before it, or an interval;
+  // so it goes on pinging for as long as answers are to be waited for, which are not counted.
+  const further = count === 1 ? 0 : Math.ceil(patience / interval);
+  const values = { '-c': count + further, '-i': interval, '-W': patience, '-s': size };
+  return ['ping', '-n', ...Object.entries(values).flatMap(([option, value]) => [option, `${value}`]), target];
 }
 
 /** Never rejects for lost packets. */
 export async function ping(from: Namespace, target: string, options: PingOptions = {}): Promise<PingResult> {
   const { stdout } = await from.$({ nothrow: true })`${pingCommand(target, options)}`;
-  return parsePing(stdout);
+  return parsePing(stdout, options);
 }
 
-/** The result of a ping started as a program, once it has ended. */
-export async function pingEnds(program: Program, bound: number): Promise<PingResult> {
-  await program.ends(bound);
-  return parsePing(program.output);
+/** Starts a ping, which goes on beside the story. Resolves with its result within `bound` milliseconds of the call of
+ *  `ends`. */
+export function startPing(from: Namespace, target: string, options: PingOptions) {
+  const program = from.start('ping', pingCommand(target, options));
+  return {
+    ends: async (bound: number): Promise<PingResult> => {
+      await program.ends(bound);
+      return parsePing(program.output, options);
+    },
+  };
 }
 
-/** Reads iputils' closing lines. Throws where there are none. */
-function parsePing(output: string): PingResult {
-  const totals = /(\d+) packets transmitted, (\d+) received/.exec(output);
-  if (!totals) throw new Error(`ping did not finish: ${output.trim()}`);
-  const times = /= ([\d.]+)\/([\d.]+)\/([\d.]+)\//.exec(output) ?? [];
-  const [min = Number.NaN, average = Number.NaN, max = Number.NaN] = times.slice(1).map(Number);
-  return { sent: Number(totals[1]), received: Number(totals[2]), min, average, max };
+/** Reads what iputils says of the first `count` packets. Throws where it did not come to its end. */
+export function parsePing(output: string, { count = 1 }: PingOptions): PingResult {
+  const transmitted = /^(\d+) packets transmitted/m.exec(output)?.[1];
+  if (transmitted === undefined) throw new Error(`ping did not finish: ${output.trim()}`);
+  const answers = output.matchAll(/ bytes from .* icmp_seq=(\d+).* time=([\d.]+) ms/g);
+  const times = new Map([...answers].map(([, number, time]) => [Number(number), Number(time)]));
+  const counted = [...times].filter(([number]) => number <= count).map(([, time]) => time);
+  const average = counted.reduce((sum, time) => sum + time, 0) / counted.length;
+  return { sent: Math.min(count, Number(transmitted)), received: counted.length, average };
 }

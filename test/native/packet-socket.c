@@ -19,6 +19,9 @@
 
 #define PACKET_BYTES 65536
 
+/** Of the socket, in bytes: what a test sends at once fits in, however late the reader of our output is. */
+#define ROOM (64 << 20)
+
 static unsigned char packet[PACKET_BYTES];
 
 static void send_line(int fd, const char *line) {
@@ -52,6 +55,11 @@ int main(void) {
   int fd = socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC, htons(ETH_P_ALL));
   if (fd < 0) {
     perror("AF_PACKET");
+    return 1;
+  }
+  int room = ROOM;
+  if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof room) != 0) {
+    perror("SO_RCVBUFFORCE");
     return 1;
   }
   setvbuf(stdin, NULL, _IONBF, 0);
