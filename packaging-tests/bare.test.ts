@@ -17,8 +17,8 @@ const timeout = 2_400_000;
 /** The Debian releases' own Node, too old to run this project. */
 const oldNode = { bookworm: 18, trixie: 20 };
 
-// One after the other, which is still shorter than a whole run: both at once would slow down everything beside them.
-suite('a bare Debian', () => {
+// Both at once: so they are over before most other stories, which they would slow down, begin.
+suite('a bare Debian', { concurrency: true }, () => {
   for (const release of suites) {
     const tools = ['unshare', 'mmdebstrap', 'git'] as const;
     story(`on a bare ${release} ./dev demo shows a mesh`, tools, (lab) => demo(lab, release), timeout);

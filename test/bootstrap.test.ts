@@ -276,11 +276,13 @@ test('who guesses the token is paced by source, and others of the same address a
   const served = await serve(context);
   await assert.rejects(join(context, served, local('guesser', 'another')), { code: 'wrong_token' });
   const start = performance.now();
-  await join(context, served);
+  const joined: string[] = [];
+  await Promise.all([
+    join(context, served).then(() => joined.push('there')),
+    join(context, served, local('other'), '127.0.0.2').then(() => joined.push('elsewhere')),
+  ]);
   assert.ok(performance.now() - start >= 1000, 'both messages wait');
-  const elsewhere = performance.now();
-  await join(context, served, local('other'), '127.0.0.2');
-  assert.ok(performance.now() - elsewhere < 500);
+  assert.deepEqual(joined, ['elsewhere', 'there']);
 });
 
 test('three hundred neighbors at one server: only those in the middle of a handshake are counted', async (context) => {
@@ -307,7 +309,7 @@ test('who opens connections and proves nothing has a share of the room: others j
   const begun = performance.now();
   await join(context, served, local('from-there'));
   await join(context, served, local('from-elsewhere'), '127.0.0.2');
-  assert.ok(performance.now() - begun < 2000, `${performance.now() - begun} ms`);
+  assert.ok(performance.now() - begun < 5000, `${performance.now() - begun} ms`);
   await waitFor('both', () => served.neighbors.length === 2);
   assert.deepEqual([...new Set(crowded)], ['127.0.0.1']);
 });

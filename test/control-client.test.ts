@@ -90,7 +90,7 @@ for (const [what, serve] of [
       message: /^cryonet has not answered at .*control\.sock for 2 s: it hangs/,
     });
     const took = performance.now() - start;
-    assert.ok(took >= 1990 && took < 3000, `${took} ms`);
+    assert.ok(took >= 1990 && took < 10_000, `${took} ms`);
   });
 }
 

@@ -188,7 +188,7 @@ for (const [what, reply] of hostile) {
     const { port, requests } = await serving(context, reply);
     const begun = performance.now();
     assert.equal(await check(turnAt(port)), 'its answer is malformed');
-    assert.ok(performance.now() - begun < 2000);
+    assert.ok(performance.now() - begun < 10_000);
     assert.ok(requests.length <= pauses.length);
   });
 }

