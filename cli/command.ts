@@ -6,11 +6,36 @@ export interface Command<Path extends ControlPath = ControlPath> {
   readonly name: string;
   /** Help by placeholder; one in brackets may be left out. */
   readonly arguments: Readonly<Record<string, string>>;
+  /** Beside `--json`, which every command has. */
+  readonly options: readonly CommandOption[];
   readonly help: string;
   /** Of the control socket. The schema of the reply follows from it. */
   readonly path: Path;
-  /** Throws `bad_config` where an argument names nothing in the reply. */
-  show(reply: Reply<Path>, args: readonly string[]): Shown;
+  /** Of a command that asks again until the reply is what it waits for. Throws `bad_config` for an option that has a bad
+   *  value. */
+  wait?(given: Given): Wait<Path>;
+  /** Throws `bad_config` where an argument names nothing in the reply, `unavailable` where what is asked for is not there. */
+  show(reply: Reply<Path>, given: Given): Shown;
+}
+
+interface CommandOption {
+  /** As commander reads them: `--check`, `--peer <ID>`. */
+  readonly flags: string;
+  readonly help: string;
+  readonly repeatable?: true;
+}
+
+/** What follows the name of a command. */
+export interface Given {
+  readonly args: readonly string[];
+  readonly options: Readonly<Record<string, true | string | readonly string[]>>;
+}
+
+export interface Wait<Path extends ControlPath> {
+  /** Milliseconds. */
+  readonly timeout: number;
+  /** What the reply still lacks, in words; undefined once it is what is waited for. */
+  missing(reply: Reply<Path>): string | undefined;
 }
 
 interface Shown {
@@ -18,4 +43,6 @@ interface Shown {
   readonly json: unknown;
   /** The same for people; ends with a newline. */
   text(terminal: Terminal): string;
+  /** Of the process; 0 where there is none. */
+  readonly exitCode?: number;
 }

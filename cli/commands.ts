@@ -1,5 +1,7 @@
 /** The commands of `cryoc`, one row each. Parsing, help and completions are made from this table. */
 import type { Command } from './command.ts';
+import { ip } from './commands/ip.ts';
 import { status } from './commands/status.ts';
+import { wait } from './commands/wait.ts';
 
-export const commands: readonly Command[] = [status];
+export const commands: readonly Command[] = [status, wait, ip];

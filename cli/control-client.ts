@@ -38,6 +38,16 @@ export function isNobody(error: unknown): boolean {
   return code === 'ENOENT' || code === 'ECONNREFUSED';
 }
 
+/** Whether asking again later may help: a node that is not there, waits for its token or hangs may come. */
+export function mayAnswerLater(error: unknown): boolean {
+  if (!(error instanceof CryonetError) || !['no_control', 'no_token'].includes(error.code)) return false;
+  return !isDenial((error.cause as NodeJS.ErrnoException | undefined)?.code);
+}
+
+function isDenial(code: string | undefined): boolean {
+  return code === 'EACCES' || code === 'EPERM';
+}
+
 function get(socketPath: string, path: string, timeout: number): Promise<{ status: number; body: string }> {
   return new Promise((resolve, reject) => {
     const asked = request({ socketPath, path, host: 'cryonet' }, (response) => {
@@ -69,14 +79,12 @@ function explain(socketPath: string, cause: NodeJS.ErrnoException, timeout: numb
   if (cause instanceof Hanging) {
     return `cryonet has not answered at ${socketPath} for ${timeout / 1000} s: it hangs, or the machine is overloaded; if that stays so, start it again (systemctl restart cryonet)`;
   }
+  if (isDenial(cause.code)) return `no permission to ask the cryonet at ${socketPath}: ${whoMay(socketPath)}`;
   switch (cause.code) {
     case 'ENOENT':
       return `no cryonet runs here: there is no ${socketPath}; another one: --runtime-dir`;
     case 'ECONNREFUSED':
       return `no cryonet runs here: the one that made ${socketPath} has ended; another one: --runtime-dir`;
-    case 'EACCES':
-    case 'EPERM':
-      return `no permission to ask the cryonet at ${socketPath}: ${whoMay(socketPath)}`;
     default:
       return `${socketPath}: ${cause.message}`;
   }

@@ -1,19 +1,54 @@
 /** `cryoc`: asks a running node about itself. */
+
+import { setTimeout as pause } from 'node:timers/promises';
 import { CommanderError } from 'commander';
 import { scanCommandLine } from '../protocol/command-line.ts';
 import type { ControlPath, Reply } from '../protocol/control.ts';
 import { CryonetError, exitCode, reasonOf } from '../protocol/errors.ts';
 import { refuseForeign } from '../protocol/own-folder.ts';
 import { controlSocket, defaultRuntimeDirectory } from '../protocol/paths.ts';
-import { getJson, isNobody } from './control-client.ts';
+import type { Wait } from './command.ts';
+import { getJson, isNobody, mayAnswerLater } from './control-client.ts';
 import { printable, printableJson } from './printable.ts';
 import { type Asked, cryocProgram } from './program.ts';
 import { terminalOf } from './terminal.ts';
+import { duration } from './words.ts';
 
-const program = cryocProgram(async (command, { args, json }, node) => {
-  const { json: value, text } = command.show(await ask(command.path, node), args);
-  process.stdout.write(json ? printableJson(value) : text(terminalOf(process.stdout, process.env)));
+/** Milliseconds between two looks of a command that waits. */
+const lookInterval = 200;
+
+const program = cryocProgram(async (command, given, node) => {
+  const wait = command.wait?.(given);
+  const reply = await (wait === undefined ? ask(command.path, node) : awaited(command.path, node, wait));
+  const { json, text, exitCode: code = exitCode.ok } = command.show(reply, given);
+  process.stdout.write(
+    given.options.json ? printableJson(json) : text(terminalOf(process.stdout, process.env)),
+  );
+  process.exitCode = code;
 });
+
+/** Asks until the reply is what is waited for; also a node that is not there yet. Throws `unavailable`. */
+async function awaited<P extends ControlPath>(path: P, node: Asked, wait: Wait<P>): Promise<Reply<P>> {
+  const { timeout, missing } = wait;
+  const end = performance.now() + timeout;
+  for (;;) {
+    const { reply, lacks } = await look(path, node, missing);
+    if (lacks === undefined) return reply!;
+    if (performance.now() >= end)
+      throw new CryonetError('unavailable', `waited ${duration(timeout)} in vain: ${lacks}`);
+    await pause(lookInterval);
+  }
+}
+
+async function look<P extends ControlPath>(path: P, node: Asked, missing: Wait<P>['missing']) {
+  try {
+    const reply = await ask(path, node);
+    return { reply, lacks: missing(reply) };
+  } catch (error) {
+    if (!mayAnswerLater(error)) throw error;
+    return { reply: undefined, lacks: reasonOf(error) };
+  }
+}
 
 /** The reply of this user's own node or, if there is none, of the service, which members of its group may ask. */
 async function ask<P extends ControlPath>(path: P, { socket, runtimeDir }: Asked): Promise<Reply<P>> {

@@ -2,7 +2,7 @@
 import { Option, Command as Program } from 'commander';
 import { givenVariable } from '../protocol/command-line.ts';
 import { version } from '../protocol/version.ts';
-import type { Command } from './command.ts';
+import type { Command, Given } from './command.ts';
 import { commands } from './commands.ts';
 
 /** Which node is asked, if the command line or a variable says so. */
@@ -11,14 +11,10 @@ export interface Asked {
   readonly runtimeDir?: string;
 }
 
-/** What follows the name of a command. */
-interface Given {
-  readonly args: readonly string[];
-  readonly json?: true;
-}
+type Run = (command: Command, given: Given, node: Asked) => Promise<void>;
 
 /** `run` does what a command is for. */
-export function cryocProgram(run: (command: Command, given: Given, node: Asked) => Promise<void>): Program {
+export function cryocProgram(run: Run): Program {
   const program = new Program('cryoc')
     .description('Asks a running cryonet node about itself.')
     .version(version, '-V, --version')
@@ -41,9 +37,14 @@ export function cryocProgram(run: (command: Command, given: Given, node: Asked) 
   for (const command of commands) {
     const parsed = program.command(command.name).description(command.help);
     for (const [placeholder, help] of Object.entries(command.arguments)) parsed.argument(placeholder, help);
+    for (const { flags, help, repeatable } of command.options) {
+      const option = new Option(flags, help);
+      if (repeatable) option.argParser((text: string, before: string[] = []) => [...before, text]);
+      parsed.addOption(option);
+    }
     parsed
       .option('--json', 'as JSON, the shape of which only grows')
-      .action(() => run(command, { args: parsed.args, ...parsed.opts<{ json?: true }>() }, program.opts()));
+      .action(() => run(command, { args: parsed.args, options: parsed.opts() }, program.opts()));
   }
   return program;
 }

@@ -46,6 +46,23 @@ story('cryoc and curl tell the same of a running node', ['curl'], async (lab) =>
 });
 
 /*
+ *   a  bootstrap ──┐ switch
+ *   b → a ─────────┘
+ */
+story('a script waits for a link and pings what cryoc says of it', ['ping'], async (lab) => {
+  const { hosts } = await lan(lab, ['a', 'b']);
+  const a = new CryonetNode(hosts[0]!, { listen: true }).start();
+  const b = new CryonetNode(hosts[1]!, { bootstrap: [a] }).start();
+  const ofB = ['--runtime-dir', b.runtimeDirectory];
+  const { stdout } = await shell`${cryoc} ${ofB} wait --peer a --timeout 60s`;
+  assert.equal(stdout, '1 of 1 peers are up\n');
+  await shell`${cryoc} ${ofB} status --check`;
+  const address = (await shell`${cryoc} ${ofB} ip a`).stdout.trim();
+  assert.match(address, /^fe80::[0-9a-f:]+%cna$/);
+  await b.namespace.$`ping -c 1 -W 5 ${address}`;
+});
+
+/*
  *   a   nothing runs
  */
 story('cryoc without a node, and with a wrong word, is one line', [], async (lab) => {

@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { formatHostPort, type HostPort, isLoopback, parseHostPort } from '../control/config/address.ts';
-import { parseDuration } from '../control/config/duration.ts';
 import { parseIceServer, unservedIceServer } from '../control/config/ice-server.ts';
 import type { IceServer } from '../protocol/dataplane.ts';
+import { parseDuration } from '../protocol/duration.ts';
 
 const addresses: readonly [text: string, parsed: HostPort | undefined][] = [
   ['127.0.0.1:2333', { host: '127.0.0.1', port: 2333 }],

@@ -4,6 +4,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, suite, test } from 'node:test';
+import { commands } from '../cli/commands.ts';
 import { optionTable } from '../control/config/options.ts';
 import { completions } from '../packaging/completions.ts';
 
@@ -80,7 +81,11 @@ suite('bash', () => {
     for (const before of ['', '--socket /a ', '--socket=/a ', '--runtime-dir=/a '])
       assert.deepEqual(offered(`cryoc ${before}status --j`), ['--json'], before);
     assert.deepEqual(offered('cryoc --socket=/a st'), ['status']);
-    assert.deepEqual(offered('cryoc help '), ['status']);
+    assert.deepEqual(offered('cryoc wait --p'), ['--peers', '--peer']);
+    assert.deepEqual(
+      offered('cryoc help '),
+      commands.map(({ name }) => name),
+    );
   });
 
   test('keeps what is internal to itself', () => {

@@ -1,24 +1,13 @@
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { chmodSync, chownSync, existsSync } from 'node:fs';
-import { createServer, type RequestListener } from 'node:http';
 import { createServer as createSocketServer, type Socket } from 'node:net';
 import { dirname, join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { getJson } from '../cli/control-client.ts';
+import { answering } from './control-server.ts';
 import { waitFor } from './native/wait.ts';
 import { temporaryFolder } from './socket-pair.ts';
-
-async function answering(context: TestContext, listener: RequestListener): Promise<string> {
-  const path = join(temporaryFolder(context), 'control.sock');
-  const server = createServer(listener);
-  await new Promise<void>((resolve) => server.listen(path, resolve));
-  context.after(() => {
-    server.close();
-    server.closeAllConnections();
-  });
-  return path;
-}
 
 async function listening(context: TestContext, serve: (socket: Socket) => void): Promise<string> {
   const path = join(temporaryFolder(context), 'control.sock');

@@ -13,7 +13,6 @@ import { TomlError } from 'smol-toml';
 import * as ws from 'ws';
 import { isLoopback, parseHostPort } from '../control/config/address.ts';
 import { readConfig } from '../control/config/config.ts';
-import { parseDuration } from '../control/config/duration.ts';
 import { parseIceServer, unservedIceServer } from '../control/config/ice-server.ts';
 import { controlProgram } from '../control/config/program.ts';
 import { valuesOf } from '../control/config/sources.ts';
@@ -28,6 +27,7 @@ import {
 import { readStunResponse, transactionBytes } from '../dataplane/io/stun.ts';
 import { scanCommandLine } from '../protocol/command-line.ts';
 import { notifications, requests } from '../protocol/dataplane.ts';
+import { parseDuration } from '../protocol/duration.ts';
 import { CryonetError } from '../protocol/errors.ts';
 import { FrameReader, frame } from '../protocol/frame.ts';
 import { matches } from '../protocol/glob.ts';

@@ -89,6 +89,14 @@ suite('options', () => {
         (each) => `.It Cm ${each.name} Oo Fl -json Oc${Object.keys(each.arguments).map(taken).join('')}`,
       ),
     );
+    const described = /^\.It Fl -[a-z-]+(?: Ar [A-Z]+)?$/gm;
+    const section = read('man/cryoc.1').split('.Sh COMMANDS')[1]!.split('.Sh OPTIONS')[0]!;
+    assert.deepEqual(
+      section.match(described),
+      commands.flatMap((each) =>
+        each.options.map(({ flags }) => `.It Fl ${flags.slice(1).replace(/ <(.*)>/, ' Ar $1')}`),
+      ),
+    );
   });
 
   test('every cryonet command line and configuration file in the examples has options that exist', () => {

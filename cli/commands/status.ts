@@ -1,19 +1,25 @@
 /** `cryoc status`: the node and its peers, or one peer. */
-import { CryonetError } from '../../protocol/errors.ts';
+import { exitCode } from '../../protocol/errors.ts';
 import type { Command } from '../command.ts';
+import { isDown, peerCalled } from '../peers.ts';
 import { renderPeer } from '../render-peer.ts';
 import { renderStatus } from '../render-status.ts';
+import type { Terminal } from '../terminal.ts';
 
 export const status: Command<'/status'> = {
   name: 'status',
   arguments: { '[PEER]': 'ID of a peer' },
+  options: [{ flags: '--check', help: `end with ${exitCode.down} where a peer, or the one named, is down` }],
   help: 'the node, its neighbors, and every peer with its path; or all about one peer',
   path: '/status',
-  show(report, [id]) {
-    if (id === undefined) return { json: report, text: (terminal) => renderStatus(report, terminal) };
-    const peer = report.peers.find((each) => each.id === id);
-    if (peer !== undefined) return { json: peer, text: (terminal) => renderPeer(peer, report, terminal) };
-    const known = report.peers.map((each) => each.id).join(' ');
-    throw new CryonetError('bad_config', `no peer is called ${id}; known are: ${known || 'none'}`);
+  show(report, { args: [id], options }) {
+    const codeFor = (down: boolean) => (options.check && down ? exitCode.down : exitCode.ok);
+    if (id === undefined) {
+      const text = (terminal: Terminal) => renderStatus(report, terminal);
+      return { json: report, text, exitCode: codeFor(report.peers.some(isDown)) };
+    }
+    const peer = peerCalled(id, report);
+    const text = (terminal: Terminal) => renderPeer(peer, report, terminal);
+    return { json: peer, text, exitCode: codeFor(isDown(peer)) };
   },
 };

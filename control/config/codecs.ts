@@ -1,12 +1,12 @@
 /** How the text of an option becomes its value. A codec is the one place of the bounds of a value. */
 import { readFileSync } from 'node:fs';
 import type { IceServer } from '../../protocol/dataplane.ts';
+import { parseDuration } from '../../protocol/duration.ts';
 import { CryonetError } from '../../protocol/errors.ts';
 import type { Environment } from '../../protocol/paths.ts';
 import { readWebrtcEngine, takenEngine, type WebrtcEngine } from '../../protocol/webrtc-engine.ts';
 import { type HostPort, parseHostPort } from './address.ts';
 import { readCertificates } from './certificates.ts';
-import { parseDuration } from './duration.ts';
 import { parseIceServer, unservedIceServer } from './ice-server.ts';
 
 export interface Codec<T> {

@@ -1,7 +1,7 @@
 /** Parses the STUN and TURN servers of `--ice-servers`. */
 import type { IceServer } from '../../protocol/dataplane.ts';
+import { parseDuration } from '../../protocol/duration.ts';
 import { parseHostPort } from './address.ts';
-import { parseDuration } from './duration.ts';
 
 /** RFC 8489 section 18.6. */
 const stunPort = 3478;

@@ -1,0 +1,134 @@
+/** `cryoc` as a program, against a control socket that answers with the status of README's example. */
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { type TestContext, test } from 'node:test';
+import type { PeerStatus, StatusReport } from '../protocol/status.ts';
+import { answering } from './control-server.ts';
+import { temporaryFolder } from './socket-pair.ts';
+import { exampleReport } from './status-example.ts';
+
+const [lima, osaka, riga] = exampleReport.peers as [PeerStatus, PeerStatus, PeerStatus];
+const denied: PeerStatus = { ...riga, id: 'kyiv', state: 'denied', reason: 'by policy', interface: null };
+
+function reportOf(...peers: readonly PeerStatus[]): StatusReport {
+  return { ...exampleReport, peers: [...peers] };
+}
+
+async function cryoc(socket: string, ...args: readonly string[]) {
+  const main = join(import.meta.dirname, '../cli/main.ts');
+  const child = spawn(process.execPath, [main, '--socket', socket, ...args], { timeout: 60_000 });
+  const [closed, stdout, stderr] = await Promise.all([
+    once(child, 'close'),
+    text(child.stdout),
+    text(child.stderr),
+  ]);
+  const [code]: (number | null)[] = closed;
+  return { code, stdout, stderr };
+}
+
+/** What `cryoc` does with a node that has these peers; then with the next ones, the last of them for good. */
+async function asked(context: TestContext, reports: readonly StatusReport[], ...args: readonly string[]) {
+  let asks = 0;
+  const socket = await answering(context, (_request, response) => {
+    response.end(JSON.stringify(reports[Math.min(asks++, reports.length - 1)]));
+  });
+  return { ...(await cryoc(socket, ...args)), asks };
+}
+
+const checks: readonly [args: readonly string[], peers: readonly PeerStatus[], code: number][] = [
+  [['status'], [lima, riga], 0],
+  [['status', '--check'], [lima, riga], 3],
+  [['status', '--check', '--json'], [lima, riga], 3],
+  [['status', '--check'], [lima, osaka, denied], 0],
+  [['status', '--check'], [], 0],
+  [['status', '--check'], [{ ...riga, state: 'refused' }], 3],
+  [['status', '--check', 'lima'], [lima, riga], 0],
+  [['status', '--check', 'riga'], [lima, riga], 3],
+  [['status', '--check', 'oslo'], [lima, riga], 78],
+];
+
+for (const [args, peers, code] of checks) {
+  const states = peers.map(({ id, state }) => `${id} ${state}`).join(', ') || 'no peer';
+  test(`cryoc ${args.join(' ')} ends with ${code} at ${states}`, async (context) => {
+    const result = await asked(context, [reportOf(...peers)], ...args);
+    assert.equal(result.code, code, result.stderr);
+    assert.equal(result.stdout === '', code === 78);
+  });
+}
+
+test('cryoc ip prints what ping takes', async (context) => {
+  const reports = [reportOf(osaka, riga, denied)];
+  const plain = await asked(context, reports, 'ip', 'osaka');
+  assert.deepEqual([plain.code, plain.stdout], [0, 'fe80::c95d:637b:76cc:48fb%cnosaka\n']);
+  const { stdout } = await asked(context, reports, 'ip', '--json', 'riga');
+  assert.deepEqual(JSON.parse(stdout), {
+    ...{ peer: 'riga', address: 'fe80::2821:b995:3d73:793c', interface: 'cnriga' },
+  });
+  const none = await asked(context, reports, 'ip', 'kyiv');
+  assert.deepEqual(
+    [none.code, none.stderr],
+    [1, 'cryoc: there is no interface for kyiv, as the link is not up: by policy\n'],
+  );
+  const unknown = await asked(context, reports, 'ip', 'oslo');
+  assert.deepEqual(
+    [unknown.code, unknown.stderr],
+    [78, 'cryoc: no peer is called oslo; known are: osaka riga kyiv\n'],
+  );
+});
+
+const waits: readonly [args: readonly string[], reports: readonly StatusReport[], printed: string][] = [
+  [[], [reportOf(), reportOf(riga), reportOf(riga, lima), reportOf(lima)], '1 of 1 peers are up\n'],
+  [[], [reportOf(denied), reportOf(denied, lima)], '1 of 1 peers are up\n'],
+  [['--peers', '2'], [reportOf(lima), reportOf(lima, osaka, riga)], '2 of 3 peers are up\n'],
+  [['--peer', 'osaka'], [reportOf(lima), reportOf(osaka, riga)], '1 of 2 peers are up\n'],
+  [
+    ['--peer', 'osaka', '--peer', 'lima'],
+    [reportOf(riga), reportOf(osaka, riga), reportOf(osaka, lima, riga)],
+    '2 of 3 peers are up\n',
+  ],
+];
+
+for (const [args, reports, printed] of waits) {
+  test(`cryoc wait ${args.join(' ')} asks ${reports.length} times until it is so`, async (context) => {
+    const { code, stdout, stderr, asks } = await asked(context, reports, 'wait', ...args);
+    assert.deepEqual([code, stdout, stderr, asks], [0, printed, '', reports.length]);
+  });
+}
+
+const vain: readonly [args: readonly string[], report: StatusReport, said: RegExp][] = [
+  [[], reportOf(), /no peer is known yet/],
+  [[], reportOf(lima, riga), /riga is negotiating .*: the peer does not answer/],
+  [['--peers', '4'], reportOf(lima, osaka, riga), /2 of 4 peers are up/],
+  [['--peer', 'oslo'], reportOf(lima), /oslo is not known yet/],
+];
+
+for (const [args, report, said] of vain) {
+  test(`cryoc wait ${args.join(' ')} gives up and says what is missing: ${said.source}`, async (context) => {
+    const { code, stdout, stderr } = await asked(context, [report], 'wait', '--timeout', '1s', ...args);
+    assert.deepEqual([code, stdout], [1, '']);
+    assert.match(stderr, /^cryoc: waited 1s in vain: .*\n$/);
+    assert.match(stderr, said);
+  });
+}
+
+test('cryoc wait waits for a node that is not there yet', async (context) => {
+  const socket = join(temporaryFolder(context), 'control.sock');
+  const waiting = cryoc(socket, 'wait', '--peers', '1');
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  const answer = JSON.stringify(reportOf(lima));
+  await answering(context, (_request, response) => void response.end(answer), socket);
+  assert.deepEqual(await waiting, { code: 0, stdout: '1 of 1 peers are up\n', stderr: '' });
+});
+
+for (const [args, said] of [
+  [['--timeout', 'soon'], 'cryoc: --timeout takes a duration such as 30s or 2m, not soon\n'],
+  [['--peers', 'all'], 'cryoc: --peers takes a number, not all\n'],
+] as const) {
+  test(`cryoc wait ${args.join(' ')} is refused without a word to the node`, async (context) => {
+    const { code, stderr, asks } = await asked(context, [reportOf()], 'wait', ...args);
+    assert.deepEqual([code, stderr, asks], [78, said, 0]);
+  });
+}
