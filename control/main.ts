@@ -9,6 +9,7 @@ import { eventually } from '../protocol/retry.ts';
 import { conceal } from '../service/conceal.ts';
 import { Notify } from '../service/notify.ts';
 import { type ControlConfig, longestPause, readConfig, TokenAwaited } from './config/config.ts';
+import { fileToCheck } from './config/sources.ts';
 import { broker } from './io/broker.ts';
 import { ensureDataplane, planOf, socketOf } from './io/dataplane-process.ts';
 import { lockStateDirectory, type StateLock } from './io/state-lock.ts';
@@ -133,14 +134,27 @@ function complain(error: unknown): void {
 }
 
 async function configuration(): Promise<ControlConfig> {
+  const argv = process.argv.slice(2);
+  const uid = process.getuid?.() ?? 0;
   try {
-    return readConfig(process.argv.slice(2), process.env, process.getuid?.() ?? 0);
+    const file = fileToCheck(argv, process.env);
+    if (file !== undefined) return await checkOnly(file, uid);
+    return readConfig(argv, process.env, uid);
   } catch (error) {
     if (error instanceof CommanderError) process.exit(error.exitCode);
     if (error instanceof TokenAwaited) return waitForToken(error);
     complain(error);
     process.exit(exitCode.config);
   }
+}
+
+/** Says what is wrong with a configuration file, a line each, and ends the process. */
+async function checkOnly(file: string, uid: number): Promise<never> {
+  const { mistakesIn } = await import('./config/check.ts');
+  const mistakes = mistakesIn(file, process.env, uid);
+  if (mistakes.length === 0) process.stdout.write(`${file}: good\n`);
+  else process.stderr.write(mistakes.map((mistake) => `${mistake}\n`).join(''));
+  process.exit(mistakes.length === 0 ? exitCode.ok : exitCode.config);
 }
 
 /** Waits for the token of a service, which is no failure. Then ends the process, and the next start gets the token. */

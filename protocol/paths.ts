@@ -22,7 +22,15 @@ export function defaultStateDirectory(env: Environment, uid: number): string {
 
 /** The token file of a service. Only root may read it; the service manager hands its content over as a credential. */
 export function serviceTokenFile(env: Environment): string {
-  return join(env.CONFIGURATION_DIRECTORY?.split(':')[0] || '/etc/cryonet', 'token');
+  return join(serviceFolder(env), 'token');
+}
+
+export function serviceConfigFile(env: Environment): string {
+  return join(serviceFolder(env), 'config.toml');
+}
+
+function serviceFolder(env: Environment): string {
+  return env.CONFIGURATION_DIRECTORY?.split(':')[0] || '/etc/cryonet';
 }
 
 export function controlSocket(runtimeDirectory: string): string {

@@ -52,7 +52,7 @@ test('a line about a file that a variable named says which variable', (context) 
   const unknown = tomlFile(context, 'listn = "h"\n');
   assert.equal(
     refusal(['--token', 's', 'n'], { CONFIG: unknown }),
-    `${unknown} (from the environment variable CONFIG): no option is called "listn"`,
+    `${unknown}:1:1 (from the environment variable CONFIG): no option "listn" (listen?)`,
   );
 });
 

@@ -45,7 +45,7 @@ function offered(line: string): string[] {
 
 suite('bash', () => {
   test('completes an option from its first letters', () => {
-    assert.deepEqual(offered('cryonet --che'), ['--check-interval', '--check-timeout']);
+    assert.deepEqual(offered('cryonet --che'), ['--check-interval', '--check-timeout', '--check-config']);
   });
 
   test('offers every option of the table, and --help', () => {

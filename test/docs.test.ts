@@ -54,7 +54,7 @@ suite('options', () => {
     const items = itemsOf(read('man/cryonet.1'), 'OPTIONS');
     assert.match(items.get('.It Ar ID') ?? '', /^\.Ev ID \.$/m);
     const expected = optionTable.map(({ flag, value }) => `.It Fl -${flag}${value ? ` Ar ${value}` : ''}`);
-    const programs = ['.It Fl h , Fl -help', '.It Fl V , Fl -version'];
+    const programs = ['.It Fl -check-config Op Ar FILE', '.It Fl h , Fl -help', '.It Fl V , Fl -version'];
     assert.deepEqual([...items.keys()], ['.It Ar ID', ...expected, ...programs]);
     for (const [index, { flag, fallback }] of optionTable.entries()) {
       const text = items.get(expected[index]!)!;

@@ -56,35 +56,20 @@ const commandWords: ReadonlySet<string> = new Set([
 export function readConfig(argv: readonly string[], env: Environment, uid: number): ControlConfig {
   const sources = readSources(argv, env);
   const { given } = sources;
-  const read = <T>(row: OptionRow<T>): T => {
-    const value = given(row);
-    if (value === undefined) return row.byDefault?.(env, uid) ?? row.absent!;
-    return row.parse(value.text, { source: value.source, env }) ?? refuse(row, value);
-  };
+  const read = reader(given, env, uid);
   const id = nodeId(sources, read);
-  const {
-    token: _token,
-    tokenFile: _file,
-    config: _config,
-    mtu,
-    tlsCert,
-    tlsKey,
-    ...values
-  } = valuesBy(read);
-  const mostMtu = values.bufSize - packetInformationBytes;
-  if (mtu !== 'auto' && mtu > mostMtu) refuse(options.mtu, given(options.mtu)!);
-  if ((tlsCert === null) !== (tlsKey === null)) {
-    const alone = given(options.tlsCert) ?? given(options.tlsKey);
-    throw new CryonetError(
-      'bad_config',
-      `--tls-cert and --tls-key go together, and there is only ${alone!.source}`,
-    );
+  const all = valuesBy(given, env, uid);
+  const contradicting = contradiction(all);
+  if (contradicting !== undefined) {
+    const { row, reason } = contradicting;
+    throw new CryonetError('bad_config', reason(given(row)!));
   }
+  const { token: _token, tokenFile: _file, config: _config, mtu, tlsCert, tlsKey, ...values } = all;
   const config: Tokenless = {
     ...values,
     id,
     listenSource: given(options.listen)!.source,
-    mtu: mtu === 'auto' ? mostMtu : mtu,
+    mtu: mtu === 'auto' ? mostMtu(all) : mtu,
     autoMtu: mtu === 'auto',
     tls: tlsCert === null ? null : { cert: tlsCert, key: tlsKey! },
     proxies: Object.fromEntries(
@@ -100,9 +85,41 @@ export function readConfig(argv: readonly string[], env: Environment, uid: numbe
 
 type Read = <T>(row: OptionRow<T>) => T;
 
-function valuesBy(read: Read): OptionValues {
+function reader(given: Sources['given'], env: Environment, uid: number): Read {
+  return (row) => {
+    const value = given(row);
+    if (value === undefined) return row.byDefault?.(env, uid) ?? row.absent!;
+    return row.parse(value.text, { source: value.source, env }) ?? refuse(row, value);
+  };
+}
+
+/** The value of each option, given or not. Throws `bad_config` for one that it does not take. */
+export function valuesBy(given: Sources['given'], env: Environment, uid: number): OptionValues {
+  const read = reader(given, env, uid);
   const values = Object.entries(options).map(([field, row]) => [field, read<unknown>(row)]);
   return Object.fromEntries(values);
+}
+
+interface Contradiction {
+  /** An option that is given. */
+  readonly row: OptionRow;
+  readonly reason: (given: Given) => string;
+}
+
+/** Values that are good each and not together. */
+export function contradiction(values: OptionValues): Contradiction | undefined {
+  const { mtu, tlsCert, tlsKey } = values;
+  if (mtu !== 'auto' && mtu > mostMtu(values))
+    return { row: options.mtu, reason: (given) => refusal(options.mtu, given) };
+  if ((tlsCert === null) === (tlsKey === null)) return undefined;
+  return {
+    row: tlsCert === null ? options.tlsKey : options.tlsCert,
+    reason: ({ source }) => `--tls-cert and --tls-key go together, and there is only ${source}`,
+  };
+}
+
+function mostMtu({ bufSize }: OptionValues): number {
+  return bufSize - packetInformationBytes;
 }
 
 /** The ID that is given, else for a service that of the host. */
@@ -130,7 +147,11 @@ function tokenFrom({ given }: Sources, env: Environment, own: string | undefined
   return { token: token.text, source: token.source };
 }
 
-function refuse({ takes, secret }: OptionRow, { source, text }: Given): never {
-  const shown = secret ? 'this value' : JSON.stringify(text);
-  throw new CryonetError('bad_config', `${source} takes ${takes}, not ${shown}`);
+function refuse(row: OptionRow, given: Given): never {
+  throw new CryonetError('bad_config', refusal(row, given));
+}
+
+/** Why an option does not take a value. */
+export function refusal({ takes, secret }: OptionRow, { source, text }: Given): string {
+  return `${source} takes ${takes}, not ${secret ? 'this value' : JSON.stringify(text)}`;
 }

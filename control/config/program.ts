@@ -4,6 +4,9 @@ import { environmentName } from '../../protocol/command-line.ts';
 import { version } from '../../protocol/version.ts';
 import { argument, optionTable } from './options.ts';
 
+/** The option that has a configuration file checked, and no node run. */
+export const checkFlag = 'check-config';
+
 export function controlProgram(): Command {
   const program = new Command('cryonet')
     .description('Full-mesh tunnels: one point-to-point interface per peer, found and kept by WebRTC.')
@@ -36,5 +39,8 @@ See cryonet(1), cryoc(1).`,
     if (list) option.argParser((text: string, before: string[] | undefined) => [...(before ?? []), text]);
     program.addOption(option);
   }
+  const check =
+    'say what is wrong with a configuration file, /etc/cryonet/config.toml unless another is named, and exit';
+  program.addOption(new Option(`--${checkFlag} [FILE]`, check));
   return program;
 }

@@ -4,13 +4,13 @@
  */
 import { readFileSync } from 'node:fs';
 import { InvalidArgumentError } from 'commander';
-import { parse as parseToml } from 'smol-toml';
 import { environmentName, givenVariable, scanCommandLine } from '../../protocol/command-line.ts';
 import { denialOf } from '../../protocol/denial.ts';
 import { CryonetError, reasonOf } from '../../protocol/errors.ts';
-import type { Environment } from '../../protocol/paths.ts';
-import { argument, type OptionRow, options, optionTable } from './options.ts';
-import { controlProgram } from './program.ts';
+import { type Environment, serviceConfigFile } from '../../protocol/paths.ts';
+import { readFileText, shownAt, type Values } from './file.ts';
+import { argument, type OptionRow, options } from './options.ts';
+import { checkFlag, controlProgram } from './program.ts';
 
 export interface Given {
   readonly text: string;
@@ -32,11 +32,30 @@ type Flags = Readonly<Record<string, string | string[] | boolean>>;
 interface File {
   /** The path, with the variable that named it, for error messages. */
   readonly shown: string;
-  readonly values: Readonly<Record<string, unknown>>;
+  readonly values: Values;
+}
+
+/** The file that only is to be checked; undefined if a node is to run. Throws like `readSources`. */
+export function fileToCheck(argv: readonly string[], env: Environment): string | undefined {
+  const { flags } = readCommandLine(argv);
+  const asked = flags[camelCase(checkFlag)];
+  if (asked === undefined) return undefined;
+  if (typeof asked === 'string') return asked;
+  return (fromFlags(flags, 'config') ?? fromVariables(env, 'config'))?.text ?? serviceConfigFile(env);
 }
 
 /** Throws `bad_config`, or commander's own error for --help and --version. */
 export function readSources(argv: readonly string[], env: Environment): Sources {
+  const { flags, id, meant } = readCommandLine(argv);
+  const typed = ({ flag }: OptionRow) =>
+    flag === argument.flag && id !== undefined
+      ? { text: id, source: '<ID>', rank: 0 }
+      : (fromFlags(flags, flag) ?? fromVariables(env, flag));
+  const file = readConfigFile(typed(options.config));
+  return { meant, given: (row) => typed(row) ?? fromFile(file, row) ?? fromTable(row) };
+}
+
+function readCommandLine(argv: readonly string[]) {
   const program = controlProgram();
   program.exitOverride().configureOutput({ writeErr: () => {} });
   const { missing, meant } = scanCommandLine(argv, program, '--token');
@@ -49,14 +68,7 @@ export function readSources(argv: readonly string[], env: Environment): Sources 
     if (asked || cause instanceof InvalidArgumentError) throw cause;
     throw new CryonetError('bad_config', withoutValue(message), { cause });
   }
-  const flags = program.opts<Flags>();
-  const id = program.args[0];
-  const typed = ({ flag }: OptionRow) =>
-    flag === argument.flag && id !== undefined
-      ? { text: id, source: '<ID>', rank: 0 }
-      : (fromFlags(flags, flag) ?? fromVariables(env, flag));
-  const file = readConfigFile(typed(options.config));
-  return { meant, given: (row) => typed(row) ?? fromFile(file, row) ?? fromTable(row) };
+  return { flags: program.opts<Flags>(), id: program.args[0], meant };
 }
 
 function fromFlags(flags: Flags, flag: string): Given | undefined {
@@ -78,7 +90,8 @@ function fromFile(file: File | undefined, { flag }: OptionRow): Given | undefine
     : { text: asText(value), source: `${flag} in ${file!.shown}`, rank: 3 };
 }
 
-function fromTable({ flag, fallback }: OptionRow): Given | undefined {
+/** The text that stands for an option that is not given. */
+export function fromTable({ flag, fallback }: OptionRow): Given | undefined {
   return fallback === undefined ? undefined : { text: fallback, source: `--${flag}`, rank: 4 };
 }
 
@@ -86,7 +99,7 @@ function camelCase(flag: string): string {
   return flag.replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase());
 }
 
-function asText(value: unknown): string {
+export function asText(value: unknown): string {
   return Array.isArray(value) ? value.join(',') : String(value);
 }
 
@@ -98,9 +111,9 @@ function withoutValue(message: string): string {
 function readConfigFile(given: Given | undefined): File | undefined {
   if (given === undefined || given.text === '') return undefined;
   const { text: path, source, rank } = given;
-  const shown = rank === 0 ? path : `${path} (from ${source})`;
+  const from = rank === 0 ? '' : ` (from ${source})`;
   try {
-    return { shown, values: valuesOf(readFileSync(path, 'utf8'), shown) };
+    return { shown: `${path}${from}`, values: valuesOf(readFileSync(path, 'utf8'), path, from) };
   } catch (cause) {
     if (cause instanceof CryonetError) throw cause;
     const named = rank === 0 ? `${source} ${path}` : `${path}, from ${source},`;
@@ -110,21 +123,12 @@ function readConfigFile(given: Given | undefined): File | undefined {
   }
 }
 
-/** The values in a configuration file, by option. Throws `bad_config` that names the file, and a TomlError. */
-export function valuesOf(toml: string, shown: string): File['values'] {
-  const values = parseToml(toml);
-  const known = new Set([argument, ...optionTable].map(({ flag }) => flag));
-  for (const name of Object.keys(values)) {
-    if (!known.has(name)) throw new CryonetError('bad_config', `${shown}: no option is called "${name}"`);
-    const value = values[name];
-    if (!(Array.isArray(value) ? value : [value]).every((each) => typeof each !== 'object')) {
-      throw new CryonetError(
-        'bad_config',
-        `${shown}: ${name} takes a string, a number, true or false, or a list of them`,
-      );
-    }
-  }
-  return values;
+/** The values in a configuration file, by option. Throws `bad_config` for the first mistake; `from` stands behind its place. */
+export function valuesOf(toml: string, path: string, from = ''): Values {
+  const { values, mistakes } = readFileText(toml);
+  const [first] = mistakes;
+  if (first === undefined) return values;
+  throw new CryonetError('bad_config', `${shownAt(path, first)}${from}: ${first.reason}`);
 }
 
 function hint(cause: unknown, rank: number): string {

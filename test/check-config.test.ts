@@ -1,0 +1,121 @@
+/** `cryonet --check-config`: each kind of mistake has its line and column. */
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { mistakesIn } from '../control/config/check.ts';
+import { tomlFile } from './refusal.ts';
+import { temporaryFolder } from './socket-pair.ts';
+
+/** Without the path. */
+function mistakes(context: TestContext, toml: string): string[] {
+  const path = tomlFile(context, toml);
+  return mistakesIn(path, {}, 0).map((line) => {
+    assert.ok(line.startsWith(path), line);
+    assert.doesNotMatch(line, /\n/);
+    return line.slice(path.length + 1);
+  });
+}
+
+const kinds: readonly [what: string, toml: string, lines: readonly (string | RegExp)[]][] = [
+  ['nothing', '', []],
+  ['good values', 'id = "berlin"\nallow = ["a", "b-*"]\nmtu = 1400\n', []],
+  ['a name that is nearly one', '\n  alow = ["a"]\n', ['2:3: no option "alow" (allow?)']],
+  ['a name that is nearly two', 'tls-c = "x"\n', [/^1:1: no option "tls-c" \(.*tls-c.*\?\)$/]],
+  ['a name that is nearly none', 'frobnication = 1\n', ['1:1: no option "frobnication"']],
+  ['a quoted name', '"listn" = "x"\n', ['1:1: no option "listn" (listen?)']],
+  ['a name with dots', 'allow.a = 1\n', [/^1:1: allow takes a string, a number, true or false, or a list/]],
+  ['a table', 'id = "a"\n[listen]\nport = 1\n', [/^2:2: listen takes a string/]],
+  ['a table that is no option', '\n[[peers]]\n', [/^2:3: no option "peers" \(peer\?\)$/]],
+  ['a bad value', 'listen = "h"\n', ['1:1: listen takes host:port, not "h"']],
+  [
+    'a bad value of a list',
+    'allow = [\n  "a",\n  "b c",\n]\n',
+    [/^1:1: allow takes node IDs .*, not "a,b c"$/],
+  ],
+  ['a secret', 'ice-servers = "turn:h|u|p|q|r"\n', [/^1:1: ice-servers takes .*, not this value$/]],
+  ['a server that is not served', 'ice-servers = "turns:h"\n', [/^1:1: ice-servers /]],
+  ['a file that is not there', 'tls-ca = "/nonexistent"\n', [/^1:1: tls-ca takes .*\/nonexistent/]],
+  [
+    'several mistakes, in the order of the file',
+    'udp-port = 0\nmtu = 1\nalow = "a"\n',
+    ['1:1: udp-port takes a port from 1 to 65535, not "0"', /^2:1: mtu takes /, /^3:1: no option "alow"/],
+  ],
+  [
+    'values that are not good together',
+    'buf-size = 2000\n\nmtu = 1999\n',
+    [/^3:1: mtu takes auto or a number of bytes from 1280 to .*, not "1999"$/],
+  ],
+  [
+    'one file of two that go together',
+    'tls-key = "/dev/null"\n',
+    ['1:1: --tls-cert and --tls-key go together, and there is only tls-key'],
+  ],
+  ['no TOML', 'id = "a"\nallow = ["a"\nmtu = 1\n', [/^\d:\d+: Invalid TOML document: /]],
+  ['a name given twice', 'mtu = 1280\nmtu = 1281\n', [/^2:\d+: Invalid TOML document: /]],
+  [
+    'what only looks like a line of its own',
+    'state-dir = [\n"listen = 1",\n]\nruntime-dir = """\nlisten = 1"""\nlisten = "h"\n',
+    ['6:1: listen takes host:port, not "h"'],
+  ],
+  [
+    'an end of line of another system',
+    'id = "a"\r\nlisten = "h"\r\n',
+    ['2:1: listen takes host:port, not "h"'],
+  ],
+];
+
+for (const [what, toml, lines] of kinds) {
+  test(`${what}: ${lines.length} to tell`, (context) => {
+    const told = mistakes(context, toml);
+    assert.equal(told.length, lines.length, told.join('\n'));
+    for (const [n, line] of lines.entries()) {
+      if (typeof line === 'string') assert.equal(told[n], line);
+      else assert.match(told[n]!, line);
+    }
+  });
+}
+
+test('no secret stands in a line', (context) => {
+  for (const toml of [
+    'token = ["geheim"',
+    'token = { a = "geheim" }',
+    'ice-servers = "turn:h|u|geheim|x|y"',
+  ]) {
+    for (const line of mistakes(context, toml)) assert.doesNotMatch(line, /geheim/);
+  }
+});
+
+function cryonet(args: readonly string[], env: NodeJS.ProcessEnv = {}) {
+  const main = join(import.meta.dirname, '../control/main.ts');
+  const { status, stdout, stderr } = spawnSync(process.execPath, [main, ...args], {
+    ...{ encoding: 'utf8', timeout: 60_000 },
+    env: { PATH: process.env.PATH, ...env },
+  });
+  return [status, stdout, stderr];
+}
+
+test('the file is the one that is named, else that of --config, of a variable or of the service', (context) => {
+  const bad = tomlFile(context, 'alow = "a"\n');
+  const good = tomlFile(context, 'allow = "a"\n');
+  const service = temporaryFolder(context);
+  const refused = [78, '', `${bad}:1:1: no option "alow" (allow?)\n`];
+  assert.deepEqual(cryonet(['--check-config', bad]), refused);
+  assert.deepEqual(cryonet(['--check-config', good, '--config', bad]), [0, `${good}: good\n`, '']);
+  assert.deepEqual(cryonet(['--config', bad, '--check-config']), refused);
+  assert.deepEqual(cryonet(['--check-config'], { CONFIG: bad }), refused);
+  const missing = join(service, 'config.toml');
+  const [status, , stderr] = cryonet(['--check-config'], { CONFIGURATION_DIRECTORY: service });
+  assert.equal(status, 78);
+  assert.match(`${stderr}`, new RegExp(`^${missing}: ENOENT: .*\n$`));
+  writeFileSync(missing, 'alow = "a"\n');
+  const told = `${missing}:1:1: no option "alow" (allow?)\n`;
+  assert.deepEqual(cryonet(['--check-config'], { CONFIGURATION_DIRECTORY: service }), [78, '', told]);
+});
+
+test('a folder is no configuration file', (context) => {
+  const folder = join(temporaryFolder(context), 'config.toml');
+  mkdirSync(folder);
+  assert.match(mistakesIn(folder, {}, 0).join('\n'), /^\/.*: EISDIR: /);
+});
