@@ -33,14 +33,13 @@ export class AloneWarning {
 
   /** Ends the warning if another node is known. Call it after each event. */
   look(): void {
-    if (this.#timer === undefined || !this.#knowsAnybody()) return;
-    this.#warnings.clear(subject);
-    this.close();
+    if (this.#timer !== undefined && this.#knowsAnybody()) this.close();
   }
 
-  /** Idempotent. */
+  /** Ends the warning, too. Idempotent. */
   close(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
+    this.#warnings.clear(subject);
   }
 }

@@ -3,7 +3,7 @@ import { closeSync, openSync } from 'node:fs';
 import { flushCompileCache } from 'node:module';
 import { CommanderError } from 'commander';
 import { CryonetError, exitCode, mayPass, reasonOf } from '../protocol/errors.ts';
-import { type Log, openLog } from '../protocol/log.ts';
+import { type OpenLog, openLog } from '../protocol/log.ts';
 import { controlSocket } from '../protocol/paths.ts';
 import { eventually } from '../protocol/retry.ts';
 import { conceal } from '../service/conceal.ts';
@@ -28,7 +28,7 @@ const atTerminal = hasTerminal();
 // Until the shell exists there is nothing to reload.
 process.on('SIGHUP', () => {
   if (atTerminal && !hasTerminal()) void stop(exitCode.ok);
-  else shell?.reload();
+  else reload();
 });
 const notify = new Notify();
 const config = await configuration();
@@ -46,6 +46,13 @@ async function stop(code: number): Promise<void> {
   else await shell.stop();
   held?.release();
   process.exit(code);
+}
+
+function reload(): void {
+  if (shell === undefined) return;
+  log.level = shell.reload(() =>
+    readConfig(process.argv.slice(2), process.env, process.getuid?.() ?? 0),
+  ).logLevel;
 }
 
 let ready = false;
@@ -196,7 +203,7 @@ async function serveWaiting(folder: string, waiting: string): Promise<{ close():
 }
 
 /** Opens the log, and sets the process title: the command line, which `ps` showed until now, may have the token. */
-function introduce({ id, logLevel, logFormat }: TokenAwaited['config']): Log {
+function introduce({ id, logLevel, logFormat }: TokenAwaited['config']): OpenLog {
   process.title = `cryonet ${id}`;
   return openLog('cryonet', logLevel, logFormat);
 }

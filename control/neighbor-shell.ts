@@ -51,7 +51,9 @@ export class NeighborShell {
   readonly #proxies: Proxies;
   readonly #outgoing: Outgoing;
   readonly #sockets = new Map<Channel, NeighborSocket>();
-  readonly #clients: BootstrapClient[] = [];
+  readonly #clients = new Map<string, BootstrapClient>();
+  /** The last connection that a client made. */
+  readonly #socketOf = new WeakMap<BootstrapClient, NeighborSocket>();
   readonly #listening: Listening;
   /** IDs of clients that are being admitted. */
   readonly #arriving = new Set<string>();
@@ -88,16 +90,27 @@ export class NeighborShell {
   /** Opens the server, then the clients. Throws `bad_config`. */
   async open(): Promise<void> {
     await this.#listening.open();
-    const { wsServers } = this.#options.config;
+    this.joinThrough(this.#options.config.wsServers);
+  }
+
+  /** Connects to these bootstrap servers, and no longer to others; what it has with one that stays is not touched. */
+  joinThrough(targets: readonly string[]): void {
     const [trouble] = this.#proxies.troubles;
-    if (trouble !== undefined && wsServers.length > 0) this.#options.warnings.set('proxy', trouble);
-    for (const url of wsServers) this.#clients.push(this.#newClient(url));
+    if (trouble !== undefined && targets.length > 0) this.#options.warnings.set('proxy', trouble);
+    for (const [target, client] of this.#clients) {
+      if (targets.includes(target)) continue;
+      this.#clients.delete(target);
+      client.close();
+      this.#socketOf.get(client)?.close();
+    }
+    for (const target of targets)
+      if (!this.#clients.has(target)) this.#clients.set(target, this.#newClient(target));
   }
 
   /** Clients first, so that none connects again. Idempotent, never throws. */
   close(): void {
     this.#closed = true;
-    for (const client of this.#clients) client.close();
+    for (const client of this.#clients.values()) client.close();
     for (const socket of this.#sockets.values()) socket.close();
     this.#listening.close();
   }
@@ -113,11 +126,11 @@ export class NeighborShell {
       const refusal = this.#options.judge(socket.peer);
       if (refusal !== undefined) socket.close(new CryonetError(refusal.code));
     }
-    for (const client of this.#clients) client.hurry();
+    for (const client of this.#clients.values()) client.hurry();
   }
 
   get bootstrap(): StatusReport['bootstrap'] {
-    return this.#clients.map(({ url, state, id, error }) => ({ url, state, id, error }));
+    return [...this.#clients.values()].map(({ url, state, id, error }) => ({ url, state, id, error }));
   }
 
   send(channel: Channel, message: NeighborMessage): void {
@@ -180,11 +193,12 @@ export class NeighborShell {
           this.#options.take({ type: 'neighbor-down', channel });
         }
         client?.lost();
-        for (const each of this.#clients) each.wake();
+        for (const each of this.#clients.values()) each.wake();
       },
     };
     const neighbor = new NeighborSocket(socket, proven, events, client === undefined);
     this.#sockets.set(channel, neighbor);
+    if (client !== undefined) this.#socketOf.set(client, neighbor);
     this.#options.log.info('neighbor', { id, via: client?.url ?? 'its WebSocket' });
     this.#options.take({ type: 'neighbor-up', channel, id, key: proven.peer.key });
   }

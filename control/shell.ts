@@ -3,6 +3,7 @@
  * files of their own: `neighbor-shell.ts` for neighbors by WebSocket, `dataplane-shell.ts` for the dataplane.
  */
 import { byClock, steadyNow } from '../protocol/clock.ts';
+import { reasonOf } from '../protocol/errors.ts';
 import type { Log } from '../protocol/log.ts';
 import { Refusals } from '../protocol/refusals.ts';
 import type { StatusReport, Warning } from '../protocol/status.ts';
@@ -11,6 +12,7 @@ import { inOrder, Warnings } from '../protocol/warnings.ts';
 import { AloneWarning } from './alone.ts';
 import { formatHostPort } from './config/address.ts';
 import { type ControlConfig, longestPause } from './config/config.ts';
+import { difference } from './config/difference.ts';
 import { weaknessOf } from './config/token.ts';
 import { admit } from './core/costs.ts';
 import type { Environment } from './core/environment.ts';
@@ -33,7 +35,8 @@ const longestTimer = 2 ** 31 - 1;
 const goodbyeDelay = 100;
 
 export class ControlShell {
-  readonly #config: ControlConfig;
+  /** As it was at the start, but for what a reload has changed. */
+  #config: ControlConfig;
   readonly #log: Log;
   readonly #kept: KeptState;
   readonly #local: Local;
@@ -123,7 +126,7 @@ export class ControlShell {
       listen: formatHostPort(this.#neighbors.address),
       udpPort: this.#dataplane.status.udpPort ?? undefined,
     });
-    this.#alone = new AloneWarning(this.#config, this.#warnings, () => idsOf(this.#mesh).length > 0);
+    this.#watchForOthers();
     this.#schedule();
   }
 
@@ -146,13 +149,51 @@ export class ControlShell {
     this.#kept.close();
   }
 
-  /** Reads the file of known keys again, which an operator may change while the node runs. */
-  reload(): void {
+  /** Reads the configuration and the file of known keys again, which an operator may change while the node runs. A warning
+   *  says what only a start can take, or why the configuration cannot be used; then nothing of it changes. Returns the
+   *  configuration by which the node runs from now on. */
+  reload(read: () => ControlConfig): ControlConfig {
+    const changed = this.#configure(read);
     const pins = this.#kept.readPins();
-    this.#log.info('reloaded', { identities: pins?.size });
-    if (pins === undefined) return;
-    this.#take({ type: 'pins', kept: pins });
-    this.#neighbors.reload();
+    this.#log.info('reloaded', { identities: pins?.size, changed: changed.join() });
+    if (pins !== undefined) {
+      this.#take({ type: 'pins', kept: pins });
+      this.#neighbors.reload();
+    }
+    return this.#config;
+  }
+
+  /** Returns the names of the options that have another value now. */
+  #configure(read: () => ControlConfig): readonly string[] {
+    let next: ControlConfig;
+    try {
+      next = read();
+    } catch (error) {
+      this.#warnings.set(
+        'reload',
+        `the node goes on as it was, because of its configuration: ${reasonOf(error)}`,
+      );
+      return [];
+    }
+    const { live, atRestart } = difference(this.#config, next);
+    if (atRestart.length === 0) this.#warnings.clear('reload');
+    else
+      this.#warnings.set(
+        'reload',
+        `another value counts after a restart of control: ${atRestart.join(', ')}`,
+      );
+    if (live.length === 0) return live;
+    const { allow, deny, wsServers, logLevel } = next;
+    this.#config = { ...this.#config, allow, deny, wsServers, logLevel };
+    this.#take({ type: 'policy', policy: { allow, deny } });
+    this.#neighbors.joinThrough(wsServers);
+    this.#alone?.close();
+    this.#watchForOthers();
+    return live;
+  }
+
+  #watchForOthers(): void {
+    this.#alone = new AloneWarning(this.#config, this.#warnings, () => idsOf(this.#mesh).length > 0);
   }
 
   async status(): Promise<StatusReport> {

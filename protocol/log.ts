@@ -28,10 +28,14 @@ const priority: Readonly<Record<LogLevel, number>> = { debug: 7, info: 6, warn: 
 /** Milliseconds between two checks for left-out lines that may be logged by now. */
 const lookInterval = 5000;
 
-export function openLog(program: string, level: LogLevel, format: LogFormat): Log {
+export interface OpenLog extends Log {
+  /** The least level that is logged. */
+  level: LogLevel;
+}
+
+export function openLog(program: string, level: LogLevel, format: LogFormat): OpenLog {
   const journal = process.env.JOURNAL_STREAM !== undefined;
   const json = format === 'json' || (format === 'auto' && journal);
-  const lowest = logLevels.indexOf(level);
   const quota = new LogQuota();
   let looks = false;
   const printAll = (lines: readonly Line[]) => {
@@ -48,9 +52,9 @@ export function openLog(program: string, level: LogLevel, format: LogFormat): Lo
   const write =
     (at: LogLevel) =>
     (message: string, fields: Fields = {}) => {
-      if (logLevels.indexOf(at) < lowest) return;
+      if (logLevels.indexOf(at) < logLevels.indexOf(log.level)) return;
       const line = { level: at, message, fields, time: new Date() };
-      if (level === 'debug') {
+      if (log.level === 'debug') {
         printAll([line]);
         return;
       }
@@ -58,7 +62,14 @@ export function openLog(program: string, level: LogLevel, format: LogFormat): Lo
       printAll(said);
       if (said.length === 0 && !looks) lookLater();
     };
-  return { debug: write('debug'), info: write('info'), warn: write('warn'), error: write('error') };
+  const log = {
+    debug: write('debug'),
+    info: write('info'),
+    warn: write('warn'),
+    error: write('error'),
+    level,
+  };
+  return log;
 }
 
 function asJson({ time, level, message, fields }: Line, program: string, journal: boolean): string {

@@ -22,7 +22,7 @@ const shown = (node: LabNode) => node.lines.filter(({ level }) => level !== 'deb
 function accept(node: LabNode, words: string): void {
   const [, command] = /accept its new key by: (echo .*) && kill -HUP \d+$/.exec(words) ?? [];
   execFileSync('sh', ['-c', command!]);
-  node.control!.reload();
+  node.reload();
 }
 
 /** Four nodes, of which n0 is the bootstrap server of the others, after `id` was installed again. */

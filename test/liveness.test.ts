@@ -160,6 +160,22 @@ test('an idle path that dies is lost soon after the first probe that is not answ
   assert.ok(lost[0] > 50_000 && lost[0] <= 53_000, `${lost}`);
 });
 
+test('an idle path that is doubted is lost within 4 s where the peer is gone, and else is probed once more', () => {
+  for (const gone of [true, false]) {
+    const path: Path = { answer: (now) => (gone && now > 30_000 ? null : 20), packets: silence };
+    const { state } = run(path, 30_000);
+    step(state, { type: 'doubted' }, 30_000);
+    const { log } = run(path, 60_000, state);
+    if (gone) {
+      const lost = log.find(([, what]) => what === 'lost');
+      assert.ok(lost !== undefined && lost[0] < 34_000, `${lost}`);
+    } else {
+      assert.ok(!log.some(([, what]) => what === 'lost'));
+      assert.equal(log.length, 2, JSON.stringify(log));
+    }
+  }
+});
+
 test('an answer that comes late is an answer: a path whose delay grows is not lost for it', () => {
   const answer = (now: number) => (now < 10_000 ? 20 : 900);
   const { log, state } = run({ answer, packets: (now) => ({ sent: now, received: 0 }) }, 60_000);

@@ -76,6 +76,43 @@ for (const [denier, denied] of [
   });
 }
 
+for (const [denier, denied] of [
+  ['n1', 'n3'],
+  ['n3', 'n1'],
+] as const) {
+  test(`${denier}, while it runs, denies ${denied} and permits it again: no other link notices`, () => {
+    const simulation = formed(26, 5);
+    const [a, b] = [nodeOf(simulation, denier), nodeOf(simulation, denied)];
+    const others = () =>
+      negotiations(simulation).filter(
+        (line) => pairOf(denier, denied) !== pairOf(...(line.split(' ') as [string, string])),
+      );
+    const before = others();
+    simulation.happen(a, { type: 'policy', policy: { allow: [], deny: [denied] } });
+    assert.ok(!a.interfaces.has(denied), 'gone at once');
+    assert.ok(simulation.until(() => b.mesh.links.get(denier)?.shown === 'denied', minute) < 5000);
+    simulation.pass(2 * minute);
+    assert.ok(!linked(a, b));
+    simulation.happen(a, { type: 'policy', policy: { allow: [], deny: [] } });
+    assert.ok(simulation.until(() => linked(a, b), minute) < 2000, 'back at once');
+    assert.deepEqual(others(), before);
+    assert.ok(isFullMesh(simulation));
+  });
+}
+
+test('a list of allowed peers that comes while a node runs ends all links but those', () => {
+  const simulation = formed(27, 5);
+  const n1 = nodeOf(simulation, 'n1');
+  simulation.happen(n1, { type: 'policy', policy: { allow: ['n0', 'n4'], deny: [] } });
+  simulation.pass(minute);
+  const peers = [...simulation.nodes.values()].filter((node) => node !== n1 && linked(n1, node));
+  assert.deepEqual(
+    peers.map(({ id }) => id),
+    ['n0', 'n4'],
+  );
+  assert.deepEqual([...n1.interfaces].sort(), ['n0', 'n4']);
+});
+
 test('the side that offers is told that it is denied', () => {
   const simulation = starOf(23, ['n0', 'n1', 'n3'], { n1: deny('n3') });
   simulation.pass(5000);

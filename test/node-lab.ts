@@ -3,7 +3,7 @@ import { createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { getJson } from '../cli/control-client.ts';
-import { readConfig } from '../control/config/config.ts';
+import { type ControlConfig, readConfig } from '../control/config/config.ts';
 import { ControlShell } from '../control/shell.ts';
 import type { OpenEngine } from '../dataplane/engine-shell.ts';
 import { FakeNetwork } from '../dataplane/io/engine/fake.ts';
@@ -91,6 +91,9 @@ export class LabNode {
   control: ControlShell | undefined;
   port = 0;
   readonly #network: FakeNetwork;
+  #argv: readonly string[] = [];
+  /** The port that control was started with; 0 asks for any. */
+  #asked = 0;
 
   constructor(network: FakeNetwork, id: string, folder: string) {
     this.#network = network;
@@ -111,12 +114,11 @@ export class LabNode {
     return `ws://127.0.0.1:${this.port}`;
   }
 
-  /** Starts control, on the port that it had before. */
-  async startControl(argv: readonly string[]): Promise<void> {
+  #config(argv: readonly string[]): ControlConfig {
     const { folder } = this;
-    const config = readConfig(
+    return readConfig(
       [
-        ...['--token', 'the secret of the lab', '--listen', `127.0.0.1:${this.port}`],
+        ...['--token', 'the secret of the lab', '--listen', `127.0.0.1:${this.#asked}`],
         ...[
           '--state-dir',
           join(folder, 'state'),
@@ -130,6 +132,19 @@ export class LabNode {
       {},
       0,
     );
+  }
+
+  /** Has control read the file of keys again, and this command line. */
+  reload(argv = this.#argv): void {
+    this.#argv = argv;
+    this.control!.reload(() => this.#config(argv));
+  }
+
+  /** Starts control, on the port that it had before. */
+  async startControl(argv: readonly string[]): Promise<void> {
+    this.#argv = argv;
+    this.#asked = this.port;
+    const config = this.#config(argv);
     const { log, lines } = newLogLines();
     this.lines = lines;
     this.control = new ControlShell(config, log);

@@ -53,29 +53,29 @@ export const argument = fixed(
 );
 
 export const options = {
-  listen: live('listen <ADDRESS>', codec.hostPort, {
+  listen: fixed('listen <ADDRESS>', codec.hostPort, {
     fallback: '127.0.0.1:2333',
     help: 'bootstrap WebSocket; put TLS in front of it, or give --tls-cert and --tls-key',
   }),
   wsServers: live('ws-servers <URLS>', codec.webSocketUrls, { help: 'bootstrap nodes to join through' }),
-  token: live('token <TOKEN>', codec.optional({ ...codec.text('the secret of the mesh'), secret: true }), {
+  token: fixed('token <TOKEN>', codec.optional({ ...codec.text('the secret of the mesh'), secret: true }), {
     help: 'mesh secret, the same on all nodes',
   }),
-  tokenFile: live('token-file <FILE>', codec.optional(codec.text('a readable file')), {
+  tokenFile: fixed('token-file <FILE>', codec.optional(codec.text('a readable file')), {
     help: 'file that holds the token',
   }),
-  iceServers: live('ice-servers <SERVERS>', codec.iceServers, {
+  iceServers: fixed('ice-servers <SERVERS>', codec.iceServers, {
     help: 'STUN and TURN servers, spoken to over UDP: stun:host[:port], turn:host[:port]|user|credential, or with |user|secret:SECRET credentials made of a secret',
   }),
-  checkInterval: live('check-interval <TIME>', codec.duration, {
+  checkInterval: fixed('check-interval <TIME>', codec.duration, {
     fallback: '10s',
     help: 'longest pause between two tries of a link',
   }),
-  checkTimeout: live('check-timeout <TIME>', codec.duration, {
+  checkTimeout: fixed('check-timeout <TIME>', codec.duration, {
     fallback: '1m',
     help: 'forget a peer not heard of for this long',
   }),
-  sendAliveInterval: live('send-alive-interval <TIME>', codec.duration, {
+  sendAliveInterval: fixed('send-alive-interval <TIME>', codec.duration, {
     fallback: '20s',
     help: 'pause between membership announcements',
   }),
@@ -94,7 +94,7 @@ export const options = {
     fallback: '1504',
     help: 'largest packet, packet information included',
   }),
-  mtu: live(
+  mtu: fixed(
     'mtu <BYTES>',
     codec.either(
       codec.word('auto', 'auto'),
@@ -148,16 +148,16 @@ export const options = {
   deny: live('deny <GLOB>', codec.idGlobs, {
     help: 'never link with peers whose ID matches; repeatable, wins over --allow',
   }),
-  peers: live('peer <ID=KEY>', codec.identities, {
+  peers: fixed('peer <ID=KEY>', codec.identities, {
     help: 'identity key of a peer, known ahead: no other one counts for its ID; repeatable',
   }),
-  tlsCa: live('tls-ca <FILE>', codec.optional(codec.certificates), {
+  tlsCa: fixed('tls-ca <FILE>', codec.optional(codec.certificates), {
     help: 'CAs, instead of the system’s, that vouch for wss:// servers',
   }),
-  tlsCert: live('tls-cert <FILE>', codec.optional(codec.contentOf('a readable PEM file')), {
+  tlsCert: fixed('tls-cert <FILE>', codec.optional(codec.contentOf('a readable PEM file')), {
     help: 'certificate chain for --listen',
   }),
-  tlsKey: live('tls-key <FILE>', codec.optional(codec.contentOf('a readable PEM file')), {
+  tlsKey: fixed('tls-key <FILE>', codec.optional(codec.contentOf('a readable PEM file')), {
     help: 'private key for --listen',
   }),
   webrtc: fixed('webrtc <ENGINE>', codec.webrtcEngine, {

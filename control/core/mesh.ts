@@ -40,7 +40,7 @@ import { within } from './quotas.ts';
 import { renewalDue } from './renewal.ts';
 import { adopt, dropReports, forgetSilent, takeReport } from './reports.ts';
 import { looking } from './signatures.ts';
-import { type Mesh, notice, removeLink, type Turn } from './state.ts';
+import { type Mesh, notice, removeLink, type Turn, takePolicy } from './state.ts';
 import { receiveClaim, receiveRefusal, rejectStranger, takePins } from './strangers.ts';
 import { tryDue } from './tries.ts';
 import { settleTwin } from './twin.ts';
@@ -91,6 +91,9 @@ function take(turn: Turn, event: MeshEvent): void {
       return;
     case 'pins':
       takePins(turn, event.kept);
+      return;
+    case 'policy':
+      takePolicy(turn, event.policy);
       return;
     case 'neighbor-down':
       dropNeighbor(turn, event.channel);

@@ -42,7 +42,7 @@ export interface Mesh {
   /** By the node that refuses us; `at` is when it last did. */
   readonly refusals: Map<string, { readonly refusal: Refusal; readonly at: number }>;
   readonly quotas: Quotas;
-  readonly config: MeshConfig;
+  config: MeshConfig;
   readonly membership: Membership;
   readonly neighbors: Map<Channel, { readonly id: string }>;
   /** What each neighbor has cost us, by its ID. */
@@ -136,6 +136,19 @@ export function ensureLink(turn: Turn, peer: string): Link | undefined {
 export function removeLink({ mesh, effects }: Turn, peer: string): void {
   mesh.neighbors.delete(`link:${peer}`);
   if (mesh.links.delete(peer)) effects.push({ type: 'remove', peer });
+}
+
+/** Ends the links that the policy does not permit, and makes those that it does. The far end of a link that is gone asks
+ *  for another, and is told then that it is denied. */
+export function takePolicy(turn: Turn, policy: Policy): void {
+  const { mesh } = turn;
+  mesh.config = { ...mesh.config, policy };
+  for (const peer of [...mesh.links.keys()]) {
+    if (permits(policy, peer)) continue;
+    notice(turn, 'info', 'denied by our policy', { peer });
+    removeLink(turn, peer);
+  }
+  for (const peer of mesh.membership.members.keys()) ensureLink(turn, peer);
 }
 
 export function closeAttempt(turn: Turn, link: Link, { negotiation }: Attempt): void {

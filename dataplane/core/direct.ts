@@ -194,8 +194,13 @@ export function step(direct: Direct, event: DirectEvent, now: number): DirectEff
       break;
     case 'installed':
     case 'active':
-    case 'ended':
     case 'heard':
+      takeKeypairs(direct, event, now, effects);
+      break;
+    case 'ended':
+      // The peer may have closed it, and be gone from this path, too.
+      if (event.negotiation === direct.keypairs.active)
+        takeLiveness(direct, { type: 'doubted' }, now, effects);
       takeKeypairs(direct, event, now, effects);
       break;
     case 'answered':

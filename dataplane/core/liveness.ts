@@ -60,6 +60,8 @@ export interface Liveness {
   lookAt: number;
   probeAt: number;
   heardAt: number;
+  /** The peer may be gone, and there is no answer since: the path is probed like an active one. */
+  doubted: boolean;
 }
 
 /** Counted since the path began; no probes or answers in them. */
@@ -75,6 +77,8 @@ export type LivenessEvent =
   | { readonly type: 'found' }
   /** The peer says so. */
   | { readonly type: 'unheard' }
+  /** Something else that led to the peer has ended. */
+  | { readonly type: 'doubted' }
   /** Answers that came in meanwhile are told first. */
   | ({ readonly type: 'tick' } & Packets);
 
@@ -100,6 +104,7 @@ export function newLiveness(now: number): Liveness {
     lookAt: now,
     probeAt: now,
     heardAt: now,
+    doubted: false,
   };
 }
 
@@ -115,6 +120,7 @@ export function step(state: Liveness, event: LivenessEvent, now: number): Livene
   if (event.type === 'answered') answered(state, event, now, effects);
   else if (event.type === 'found') state.heardAt = now;
   else if (event.type === 'unheard') lose(state, effects);
+  else if (event.type === 'doubted') state.doubted = true;
   else tick(state, event, now, effects);
   return effects;
 }
@@ -162,6 +168,7 @@ function answered(
   probe.answer = rtt;
   measure(state.roundTrips, rtt);
   state.heardAt = now;
+  if (probe === state.probes.at(-1)) state.doubted = false;
   const { phase } = state;
   if (phase.name === 'lost') {
     if (number <= phase.before || ++phase.answers < answersUntilAlive) return;
@@ -218,8 +225,8 @@ function waitOf({ roundTrips }: Liveness): number {
   return patience(roundTrips, lookInterval, mostWait);
 }
 
-function intervalNow({ phase, atProbe, atLook, probes }: Liveness): number {
+function intervalNow({ phase, atProbe, atLook, probes, doubted }: Liveness): number {
   if (phase.name !== 'alive') return lostInterval;
   const active = atLook.sent !== atProbe.sent || atLook.received !== atProbe.received;
-  return active || probes.at(-1)?.answer === 'missed' ? activeInterval : idleInterval;
+  return active || doubted || probes.at(-1)?.answer === 'missed' ? activeInterval : idleInterval;
 }

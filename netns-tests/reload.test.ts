@@ -1,0 +1,77 @@
+/** A node that takes another configuration while it runs. */
+import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { farEnd, interfaces, linkTo, meshed } from './lab/mesh.ts';
+import { CryonetNode } from './lab/node.ts';
+import { story } from './lab/story.ts';
+import { lan } from './lab/topology.ts';
+import { Train } from './lab/train.ts';
+import { timed, waitFor } from './lab/wait.ts';
+
+/*
+ *   a  bootstrap, --config ──┐
+ *   b → a ───────────────────┤ switch
+ *   c → a ───────────────────┘
+ */
+story(
+  'a reload denies a peer and permits it again, and no other link loses a packet',
+  ['ping'],
+  async (lab) => {
+    const { hosts } = await lan(lab, ['a', 'b', 'c']);
+    const file = join(lab.directory, 'config.toml');
+    const configure = (toml: string) => {
+      writeFileSync(file, toml);
+      a.program.signal('SIGHUP');
+    };
+    writeFileSync(file, '');
+    const a = new CryonetNode(hosts[0]!, { listen: true, options: ['--config', file] }).start();
+    const [b, c] = hosts.slice(1).map((host) => new CryonetNode(host, { bootstrap: [a] }).start()) as [
+      CryonetNode,
+      CryonetNode,
+    ];
+    const [before] = await meshed([a, b, c], 30_000);
+    const train = Train.start(hosts[0]!, farEnd(linkTo(before!, 'b')));
+    await train.arrives();
+
+    configure('deny = ["c"]\n');
+    const { milliseconds } = await timed(() =>
+      waitFor(
+        'the interfaces of a to be that of b alone',
+        10_000,
+        async () => (await hosts[0]!.ip<{ ifname: string }>('link')).map(({ ifname }) => ifname),
+        (names) => names.includes('cnb') && !names.includes('cnc'),
+      ),
+    );
+    lab.figures.push(`cut off after ${milliseconds} ms`);
+    assert.equal((await a.peer('c'))?.state, 'denied');
+    await waitFor(
+      'c to know',
+      10_000,
+      () => c.peer('a'),
+      (peer) => peer?.state === 'denied',
+    );
+
+    configure('deny = ["c"]\nalow = ["b"]\n');
+    await waitFor(
+      'the warning',
+      10_000,
+      async () => (await a.status()).warnings?.find(({ subject }) => subject === 'reload')?.message,
+      (message) => message?.endsWith('config.toml:2:1: no option "alow" (allow?)') === true,
+    );
+    assert.equal((await a.peer('c'))?.state, 'denied');
+
+    configure('');
+    await meshed([a, b, c], 20_000);
+    const { lost, sent } = await train.stop();
+    assert.deepEqual(lost, []);
+    assert.ok(sent > 100, `${sent} packets`);
+    const after = await a.status();
+    assert.equal(interfaces(after).b, interfaces(before!).b);
+    assert.deepEqual([after.node.pid, after.dataplane.pid], [before!.node.pid, before!.dataplane.pid]);
+    assert.deepEqual(
+      after.warnings?.filter(({ subject }) => subject === 'reload'),
+      [],
+    );
+  },
+);

@@ -1,0 +1,58 @@
+/** What a reload of the configuration changes in whole nodes. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { waitFor } from './native/wait.ts';
+import { Lab } from './node-lab.ts';
+
+test('a reload changes policy, servers and nothing else; what needs a start is named', async (context) => {
+  const lab = new Lab(context);
+  const n0 = await lab.add('n0');
+  const [n1, n2, n3] = [await lab.add('n1', [n0]), await lab.add('n2', [n0]), await lab.add('n3', [n0])];
+  await lab.fullMesh();
+  const warned = async () =>
+    (await n1.status()).warnings?.find(({ subject }) => subject === 'reload')?.message;
+  const before = (await n1.status()).peers.map(({ id, interface: device }) => [id, device?.index]);
+  const kept = (await n1.status()).node.identity;
+
+  n1.reload(['--ws-servers', n2.url, '--deny', 'n3']);
+  assert.equal(await warned(), undefined);
+  assert.equal((await n1.peer('n3'))?.state, 'denied');
+  assert.equal((await n1.peer('n3'))?.interface, null);
+  await waitFor('n3 to know', async () => (await n3.peer('n1'))?.state === 'denied');
+  await waitFor('the other server', async () => {
+    const { bootstrap, neighbors } = await n1.status();
+    const via = (id: string) => neighbors.find((neighbor) => neighbor.id === id)?.via.join();
+    return bootstrap[0]?.id === 'n2' && bootstrap.length === 1 && via('n0') === 'link';
+  });
+
+  n1.reload(['--ws-servers', n2.url, '--listen', '127.0.0.1:1', '--mtu', '1400']);
+  assert.equal(await warned(), 'another value counts after a restart of control: listen, mtu');
+  await lab.fullMesh();
+  assert.deepEqual(
+    (await n1.status()).peers.flatMap(({ id, interface: device }) =>
+      id === 'n3' ? [] : [[id, device?.index]],
+    ),
+    before.filter(([id]) => id !== 'n3'),
+  );
+
+  n1.reload(['--ws-servers', n2.url, '--deny', '*', '--listen', 'nowhere']);
+  const refused =
+    'the node goes on as it was, because of its configuration: --listen takes host:port, not "nowhere"';
+  assert.equal(await warned(), refused);
+  assert.ok((await n1.status()).peers.every(({ state }) => state === 'up'));
+
+  n1.reload(['--ws-servers', n2.url]);
+  assert.equal(await warned(), undefined);
+  assert.equal((await n1.status()).node.identity, kept);
+});
+
+test('a reload ends the warning that a node is alone, and begins it', async (context) => {
+  const lab = new Lab(context);
+  const n0 = await lab.add('n0');
+  const n1 = await lab.add('n1');
+  const alone = async () => (await n1.status()).warnings?.some(({ subject }) => subject === 'alone') === true;
+  await waitFor('the warning', alone);
+  n1.reload(['--ws-servers', n0.url]);
+  assert.equal(await alone(), false);
+  await lab.fullMesh();
+});
