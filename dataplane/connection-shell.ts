@@ -7,7 +7,7 @@ import type { Notification, NotificationParams, Params, Result } from '../protoc
 import { CryonetError, reasonOf } from '../protocol/errors.ts';
 import type { Log } from '../protocol/log.ts';
 import { maxNeighborFrame } from '../protocol/signaling.ts';
-import { fullPacket, fullPacketNumber, type WireMessage } from '../protocol/wire.ts';
+import { fullPacketNumber, type WireMessage } from '../protocol/wire.ts';
 import {
   type FullPacketsEvent,
   isSuspicious,
@@ -21,6 +21,7 @@ import { concluded, type Failures, takesOtherPort } from './core/port-choice.ts'
 import type { DirectShell } from './direct-shell.ts';
 import { Agreement, type AgreementParties } from './io/agreement.ts';
 import type { CandidateFilter } from './io/candidate-filter.ts';
+import { isFullPacket, type Said } from './io/channel-records.ts';
 import { fingerprintOf } from './io/engine/sdp.ts';
 import type { IceServerWatch } from './io/ice-server-watch.ts';
 import { LiveConnection, LiveConnections, placeOf, readWire } from './io/live-connection.ts';
@@ -65,6 +66,8 @@ export interface ConnectionShellOptions {
   readonly astray: (peer: string, detour: string) => void;
   /** What came on `data` and is no full packet. */
   readonly record: (peer: string, bytes: Uint8Array) => void;
+  /** Packets that came by the link's datachannels so far. */
+  readonly packets: (peer: string) => number;
   /** Whether it is known that not even the shortest packets which every path should take arrive at the peer. */
   readonly tooNarrow: (peer: string, known: boolean) => void;
   /** Bytes of the longest message on `data` that an engine which was told of this node's interfaces sends whole. */
@@ -101,10 +104,10 @@ export class ConnectionShell {
 
   /** Sends what control says. */
   signal(peer: string, frame: Uint8Array): void {
-    const connection = this.active(peer)?.connection;
-    if (connection === undefined) return;
-    if (connection.buffered('signal') + frame.length > maxUnsent.signal) this.#cutOff(peer, 'unread');
-    else connection.send('signal', frame);
+    const live = this.active(peer);
+    if (live === undefined) return;
+    if (live.connection.buffered('signal') + frame.length > maxUnsent.signal) this.#cutOff(peer, 'unread');
+    else live.sendSignal(frame);
   }
 
   sayToAll(message: WireMessage): void {
@@ -174,11 +177,11 @@ export class ConnectionShell {
     const live = this.#live.get(peer, negotiation);
     if (live?.fingerprint === undefined) throw new CryonetError('unknown_link');
     const ours = { epoch: epochs.ours, fingerprint: live.fingerprint };
-    const concluded = live.connection
-      .accept(sdp)
-      .then(() => ({ epoch: epochs.theirs, fingerprint: fingerprintOf(sdp), keys }))
-      .then((theirs) => live.agreement.conclude(ours, theirs));
-    await this.#orEnd(peer, negotiation, concluded);
+    const accepted = async () => {
+      live.agreement.conclude(ours, { epoch: epochs.theirs, fingerprint: fingerprintOf(sdp), keys });
+      await live.connection.accept(sdp);
+    };
+    await this.#orEnd(peer, negotiation, accepted());
     live.releaseCandidates();
     return {};
   }
@@ -250,7 +253,7 @@ export class ConnectionShell {
   doubt(peer: string): void {
     const live = this.active(peer);
     if (live === undefined || this.#leaveDetour(peer)) return;
-    if (live.silentPings >= doubts) this.#drop(peer, this.#options.active(peer)!, silent);
+    if (this.#silence(peer, live) >= doubts) this.#drop(peer, this.#options.active(peer)!, silent);
     else live.ping();
   }
 
@@ -288,22 +291,18 @@ export class ConnectionShell {
         state: (state) => this.#connectionState(peer, negotiation, state),
         open: (channel) => {
           live.ends = connection.pair();
-          live.opened = true;
+          live.channels.add(channel);
           this.#conclude(peer, live);
           const detour = filter.detour(live.ends);
           if (detour !== undefined) this.#drop(peer, negotiation, detour);
           else take({ type: 'open', ...at, channel, relayed: connection.pair()?.local.type === 'relay' });
         },
         message: (channel, bytes) => {
-          live.silentPings = 0;
-          const number = channel === 'data' ? fullPacketNumber(bytes) : undefined;
-          if (channel === 'data' && number === undefined) this.#options.record(peer, bytes);
+          if (channel === 'data' && !isFullPacket(bytes)) this.#options.record(peer, bytes);
           // A full packet is answered on `wire`, and counts as what it asks for.
           else if (!spend(budget, channel === 'signal' ? 'signal' : 'wire', bytes.length, performance.now()))
             this.#cut(peer, negotiation, channel === 'signal' ? 'signal' : 'wire');
-          else if (number !== undefined) live.sendWire({ type: 'full', number });
-          else if (channel === 'wire') this.#wire(peer, negotiation, bytes);
-          else if (bytes.length <= maxNeighborFrame) this.#tellControl(peer, bytes);
+          else this.#said(peer, negotiation, channel === 'data' ? 'full' : channel, bytes);
         },
         drain: () => this.#options.drained(peer, connection),
         unserved: (kind) => {
@@ -389,10 +388,22 @@ export class ConnectionShell {
     return true;
   }
 
-  #wire(peer: string, negotiation: string, bytes: Uint8Array): void {
-    const { direct, log, notify, take } = this.#options;
+  #said(peer: string, negotiation: string, said: Said, record: Uint8Array): void {
     const live = this.#live.get(peer, negotiation);
-    if (live === undefined) return;
+    const content = live?.open(said, record);
+    if (live === undefined || content === undefined) {
+      if (said !== 'full') this.#cut(peer, negotiation, 'forged');
+      return;
+    }
+    live.silentPings = 0;
+    const number = said === 'full' ? fullPacketNumber(content) : undefined;
+    if (number !== undefined) live.sendWire({ type: 'full', number });
+    else if (said === 'wire') this.#wire(peer, negotiation, live, content);
+    else if (said === 'signal' && content.length <= maxNeighborFrame) this.#tellControl(peer, content);
+  }
+
+  #wire(peer: string, negotiation: string, live: LiveConnection, bytes: Uint8Array): void {
+    const { direct, log, notify, take } = this.#options;
     const message = readWire(bytes, (reason) => log.debug('wire message not understood', { peer, reason }));
     if (message === undefined) return;
     if (message.type === 'ping') live.sendWire({ type: 'pong', number: message.number });
@@ -416,7 +427,7 @@ export class ConnectionShell {
         this.#fullAreLost(peer, negotiation, live);
         continue;
       }
-      live.connection.send('data', fullPacket(live.full!.number, this.#options.fullPacket()));
+      live.sendFull(live.full!.number, this.#options.fullPacket());
       live.ping();
     }
     if (live.full?.phase === 'arrive') this.#options.tooNarrow(peer, false);
@@ -450,11 +461,19 @@ export class ConnectionShell {
     this.#timer = setTimeout(() => this.#askFull(), wait);
   }
 
+  /** Pings since the peer was heard of. Packets count: they were opened, whoever brought them. */
+  #silence(peer: string, live: LiveConnection): number {
+    const packets = this.#options.packets(peer);
+    if (packets !== live.packets) live.silentPings = 0;
+    live.packets = packets;
+    return live.silentPings;
+  }
+
   #watch(peer: string): void {
     const live = this.active(peer);
     const negotiation = this.#options.active(peer);
     if (live === undefined || negotiation === undefined) return;
-    if (live.silentPings >= maxSilentPings) this.#drop(peer, negotiation, silent);
+    if (this.#silence(peer, live) >= maxSilentPings) this.#drop(peer, negotiation, silent);
   }
 }
 
@@ -464,6 +483,7 @@ const silent = 'the peer does not answer';
 const causes = {
   channel: 'the peer opened a datachannel that nobody asked for',
   message: 'the peer sent what is no message',
+  forged: 'what came on a datachannel is not what the peer sent',
   backlog: 'the peer sends more than this node reads',
   signal: 'the peer signals more than any node does',
   wire: 'the peer’s dataplane says more than any does',

@@ -15,6 +15,8 @@
  *   T     = SHA-256(field("cryonet link 1") ‖ field(negotiation) ‖ side of the offerer ‖ side of the answerer)
  *   chain = HKDF-Extract(SHA-256, salt T, ikm X25519(own private key, other’s key) ‖ ML-KEM secret)
  *   keys  = HKDF-Expand(chain, "cryonet link 1 keys" ‖ generation, u32; 64): offerer → answerer 32, then back 32
+ *   said  = HKDF-Expand(chain, "cryonet link 1 " ‖ "signal", "wire" or "full"; 64): likewise, for what the connection says
+ *           beside packets (`dataplane/io/channel-records.ts`), for as long as there is that connection
  *
  * The cipher is AES-256-GCM if both list it, else ChaCha20-Poly1305, which every node has, listed or not. A key of small
  * order ends the negotiation, and so does receiving one’s own key.

@@ -1,5 +1,5 @@
-/** What two dataplanes say to each other over a link's `wire` datachannel, one MessagePack map a message; and the full
- *  packet, the one message on `data` that is no packet. */
+/** What two dataplanes say to each other over a link's `wire` datachannel, one MessagePack map a record; and the full
+ *  packet, the one record on `data` that is no packet. */
 import * as z from 'zod/mini';
 import { renewMessage } from './keys.ts';
 import { leastMtu } from './mtu.ts';
@@ -47,23 +47,18 @@ export const wireVersion = 1;
 /** Bytes. A longer message closes the connection. */
 export const maxWireFrame = 16_384;
 
-/**
- * A full packet: a message on `data` that asks whether messages of its length arrive. Bytes 0 to 3 are zeros, bytes 4 to
- * 7 the number in big-endian, and the rest zeros. No packet begins with four zeros, neither by its IP version nor by the
- * protocol in its packet information; a kernel that is given a full packet as a packet refuses it. A full packet has
- * `leastMtu` bytes at least, so an answer is never longer than the packet that it answers.
- */
+/** A full packet asks whether messages of its length arrive on `data`: `length` bytes, `leastMtu` at least, of which the
+ *  first four are its number in big-endian, and the rest zeros. An answer is never longer than the packet that it answers. */
 export function fullPacket(number: number, length: number): Uint8Array {
   const bytes = new Uint8Array(Math.max(length, leastMtu));
-  new DataView(bytes.buffer).setUint32(4, number);
+  new DataView(bytes.buffer).setUint32(0, number);
   return bytes;
 }
 
-/** The number of a full packet; undefined for any other message on `data`. */
+/** Its number; undefined for one that is too short. */
 export function fullPacketNumber(bytes: Uint8Array): number | undefined {
-  if (bytes[0] !== 0 || bytes.length < leastMtu) return undefined;
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-  return view.getUint32(0) === 0 ? view.getUint32(4) : undefined;
+  if (bytes.length < leastMtu) return undefined;
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.length).getUint32(0);
 }
 
 export type WireMessage = z.infer<typeof wireMessage>;

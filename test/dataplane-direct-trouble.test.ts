@@ -1,16 +1,11 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
-import { Agreement, type Described } from '../dataplane/io/agreement.ts';
-import { fingerprintOf } from '../dataplane/io/engine/sdp.ts';
 import { newOfferKeys, newX25519 } from '../dataplane/io/link-keys.ts';
 import { MemoryTunFactory } from '../dataplane/io/memory-tun.ts';
-import type { Connection } from '../dataplane/io/webrtc.ts';
 import type { RenewMessage } from '../protocol/keys.ts';
-import { encode } from '../protocol/msgpack.ts';
-import { parse } from '../protocol/schema.ts';
-import { wireMessage } from '../protocol/wire.ts';
 import { attemptWith, closeAfter, Pairs, type Side, twoOf } from './dataplane-pair.ts';
 import { epochs } from './descriptions.ts';
+import { RawPeer } from './raw-peer.ts';
 import { VirtualClock } from './virtual-clock.ts';
 
 /** A dataplane, and a peer that speaks WebRTC and is the test in all else. */
@@ -18,19 +13,10 @@ interface Lab {
   readonly a: Side;
   readonly clock: VirtualClock;
   readonly pairs: Pairs;
-  /** The peer's side of the keys. */
-  readonly agreement: Agreement;
+  readonly peer: RawPeer;
   /** What `a` said of keys. */
   readonly heard: RenewMessage[];
-  say(message: unknown): void;
 }
-
-const raw = { id: 'raw', identity: attemptWith('raw', '').identity };
-const parties = {
-  negotiation: 'r',
-  ours: raw,
-  theirs: { id: 'a', identity: attemptWith('a', '').identity },
-};
 
 /** With the link up, by a connection that one of both offered. */
 async function labOf(context: TestContext, offering: 'a' | 'raw'): Promise<Lab> {
@@ -39,67 +25,27 @@ async function labOf(context: TestContext, offering: 'a' | 'raw'): Promise<Lab> 
   const a = await pairs.add('a', { direct: true });
   closeAfter(context, a);
   const heard: RenewMessage[] = [];
-  const say = (message: unknown) => void connection.send('wire', encode(message));
-  let open = 0;
-  const connection: Connection = pairs.network.engine('raw').connect(
-    { route: 'shared', iceServers: [] },
-    {
-      candidate: (candidate) =>
-        a.shell.notification('candidate', { peer: 'raw', negotiation: 'r', candidate }),
-      state: () => {},
-      open: () => {
-        open++;
-      },
-      message: (channel, bytes) => {
-        if (channel !== 'wire') return;
-        const message = parse(wireMessage, bytes);
-        if (message.type === 'renew') heard.push(message);
-        if (message.type === 'ping') say({ type: 'pong', number: message.number });
-      },
-      drain: () => {},
-      unserved: () => {},
-      misused: () => {},
-    },
-  );
-  const agreement = await (offering === 'a' ? answering(a, connection) : offered(a, connection));
-  await clock.until('the channels', () => open === 3);
-  say({ type: 'hello', version: 1, packetInformation: false, mtu: 1500 });
+  const peer = new RawPeer(pairs, a, { udp: true });
+  peer.hears = (message) => {
+    if (message.type === 'renew') heard.push(message);
+    if (message.type === 'ping') peer.say({ type: 'pong', number: message.number });
+  };
+  await (offering === 'a' ? peer.answer() : peer.offer());
+  await clock.until('the channels', () => peer.isOpen);
+  peer.say({ type: 'hello', version: 1, packetInformation: false, mtu: 1500 });
   await clock.until('the keys', () => installed({ a }).length > 0);
-  return { a, clock, pairs, agreement, heard, say };
-}
-
-async function answering(a: Side, connection: Connection): Promise<Agreement> {
-  const { sdp, keys } = await a.shell.request('offer', attemptWith('raw', 'r'));
-  const agreement = Agreement.answer(parties, { index: 1000, udp: true }, keys);
-  const answer = await connection.answer(sdp);
-  agreement.conclude(describedBy(answer), { ...describedBy(sdp), keys });
-  const accepted = { sdp: answer, keys: agreement.keys, epochs };
-  await a.shell.request('accept', { peer: 'raw', negotiation: 'r', ...accepted });
-  return agreement;
-}
-
-async function offered(a: Side, connection: Connection): Promise<Agreement> {
-  const agreement = Agreement.offer(parties, { index: 1000, udp: true });
-  const offer = { sdp: await connection.offer(), keys: agreement.keys, epochs };
-  const { sdp, keys } = await a.shell.request('answer', { ...attemptWith('raw', 'r'), ...offer });
-  await connection.accept(sdp);
-  agreement.conclude(describedBy(offer.sdp), { ...describedBy(sdp), keys });
-  return agreement;
-}
-
-function describedBy(sdp: string): Described {
-  return { epoch: epochs.ours, fingerprint: fingerprintOf(sdp) };
+  return { a, clock, pairs, peer, heard };
 }
 
 /** The peer answers probes under the first keys. */
-function answerProbes({ pairs, agreement }: Lab): void {
+function answerProbes({ pairs, peer }: Lab): void {
   const tuns = new MemoryTunFactory();
   tuns.join({ network: pairs.records, node: 'raw', address: pairs.network.addressOf('raw') });
   tuns.openDirect({ port: 2333, udp: true, workers: 1, mark: 0 }, { heard() {}, answered() {}, roamed() {} });
   const options = { name: 'raw', alias: '', mtu: 1500, packetInformation: false, linkLocal: 'fe80::1' };
   const link = tuns.open(options, () => {}).direct();
   assert.ok(link.setEndpoint(pairs.network.addressOf('a'), 2333));
-  assert.ok(link.add(agreement.takeFirst()!));
+  assert.ok(link.add(peer.agreement!.takeFirst()!));
 }
 
 function renewal(generation: number, changes: Partial<RenewMessage> = {}): RenewMessage {
@@ -137,7 +83,7 @@ test('an offer or an answer with keys that are none ends the negotiation alone',
 
 test('a renewal with a key of small order is one warning, and the keys before stay', async (context) => {
   const lab = await labOf(context, 'raw');
-  lab.say(renewal(1, { x25519: new Uint8Array(32) }));
+  lab.peer.say(renewal(1, { x25519: new Uint8Array(32) }));
   await lab.clock.until('the warning', () => lab.a.lines.some(({ level }) => level === 'warn'));
   assert.deepEqual(
     lab.a.lines.filter(({ level }) => level === 'warn').map(({ message, fields }) => [message, fields.peer]),
@@ -152,7 +98,7 @@ test('the answerer takes the next generation and no other, answers it with its k
   const { heard, clock } = lab;
   const answers = async (message: RenewMessage) => {
     const before = heard.length;
-    lab.say(message);
+    lab.peer.say(message);
     await clock.pass(50);
     return heard.slice(before);
   };
@@ -167,7 +113,7 @@ test('the answerer takes the next generation and no other, answers it with its k
 
 test('the offerer takes no answer to what it did not ask', async (context) => {
   const lab = await labOf(context, 'a');
-  for (const message of [renewal(1), renewal(1, { echo: newX25519().publicKey })]) lab.say(message);
+  for (const message of [renewal(1), renewal(1, { echo: newX25519().publicKey })]) lab.peer.say(message);
   await lab.clock.pass(200);
   assert.equal(lab.heard.length, 0);
   assert.deepEqual(installed(lab), [0]);
@@ -182,11 +128,11 @@ test('the offerer takes no answer to a renewal but that which echoes its key', a
   await clock.until('a renewal', () => heard.length > 0, 125_000);
   const [asked] = heard;
   assert.deepEqual([asked!.generation, asked!.echo], [1, undefined]);
-  lab.say(renewal(1, { echo: newX25519().publicKey }));
-  lab.say(renewal(1));
+  lab.peer.say(renewal(1, { echo: newX25519().publicKey }));
+  lab.peer.say(renewal(1));
   await clock.pass(200);
   assert.deepEqual(installed(lab), [0]);
-  lab.say(renewal(1, { echo: asked!.x25519 }));
+  lab.peer.say(renewal(1, { echo: asked!.x25519 }));
   await clock.pass(200);
   assert.deepEqual(installed(lab), [0, 1]);
   assert.ok(!a.lines.some(({ level }) => level === 'warn'));

@@ -1,18 +1,14 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { staleForEver } from '../dataplane/io/ice-server-check.ts';
-import { newAnswerKeys, newOfferKeys } from '../dataplane/io/link-keys.ts';
-import { sealRecord } from '../dataplane/io/memory-record.ts';
+import { newOfferKeys } from '../dataplane/io/link-keys.ts';
+
 import { MemoryTunFactory } from '../dataplane/io/memory-tun.ts';
-import type { Connection } from '../dataplane/io/webrtc.ts';
 import { DataplaneShell } from '../dataplane/shell.ts';
 import type { IceServer } from '../protocol/dataplane.ts';
 import { errorCodes } from '../protocol/errors.ts';
 import { interfaceNames } from '../protocol/interface-name.ts';
-import { encode } from '../protocol/msgpack.ts';
-import { parse } from '../protocol/schema.ts';
-import { type WireMessage, wireMessage } from '../protocol/wire.ts';
-import { attemptWith, closeAfter, configOf, Pairs, packet, type Side, twoOf } from './dataplane-pair.ts';
+import { attemptWith, closeAfter, configOf, Pairs, type Side, twoOf } from './dataplane-pair.ts';
 import { answeredKeys, epochs } from './descriptions.ts';
 import { twins } from './interface-twins.ts';
 import { newLogLines } from './log-lines.ts';
@@ -256,89 +252,6 @@ test('a link that turns out to lead through our own interface is closed', async 
   await waitFor('the loss', () => a.report('b')?.state === 'lost');
   assert.match(a.report('b')!.reason, /our own tunnel/);
   assert.equal(a.report('c')!.state, 'up');
-});
-
-/** A peer that speaks WebRTC, but its `wire` channel is the test's. */
-async function rawPeer(pairs: Pairs, a: Side): Promise<{ connection: Connection; heard: WireMessage[] }> {
-  const heard: WireMessage[] = [];
-  let open = 0;
-  const connection = pairs.network.engine('raw').connect(
-    { route: 'shared', iceServers: [] },
-    {
-      candidate: (candidate) =>
-        a.shell.notification('candidate', { peer: 'raw', negotiation: 'r', candidate }),
-      state: () => {},
-      open: () => {
-        open++;
-      },
-      message: (channel, bytes) => {
-        if (channel === 'wire') heard.push(parse(wireMessage, bytes));
-      },
-      drain: () => {},
-      unserved: () => {},
-      misused: () => {},
-    },
-  );
-  const { sdp, keys } = await a.shell.request('offer', attemptWith('raw', 'r'));
-  const answer = {
-    sdp: await connection.answer(sdp),
-    keys: newAnswerKeys({ index: 7, udp: false }, keys).keys,
-    epochs,
-  };
-  await a.shell.request('accept', { peer: 'raw', negotiation: 'r', ...answer });
-  await waitFor('the channels', () => open === 3 && heard.length > 0);
-  return { connection, heard };
-}
-
-test('garbage on the wire channel is passed over; a ping is answered, and the hello that follows counts', async (context) => {
-  const { pairs, a } = await twoOf(context);
-  const { connection, heard } = await rawPeer(pairs, a);
-  assert.deepEqual(heard[0], {
-    ...{ type: 'hello', version: 1, packetInformation: false, mtu: 1500 },
-    ...{ saysReady: true, carries: 1500, full: true },
-  });
-  for (const garbage of [
-    Uint8Array.of(),
-    Uint8Array.of(0xc1),
-    encode({ type: 'weather' }),
-    encode({ type: 'hello', version: 1 }),
-    encode({ type: 'pong', number: 99 }),
-    new Uint8Array(20_000),
-  ]) {
-    assert.ok(connection.send('wire', garbage));
-  }
-  connection.send('data', packet(1));
-  connection.send('wire', encode({ type: 'ping', number: 7 }));
-  await waitFor('the answer', () => heard.some((message) => message.type === 'pong' && message.number === 7));
-  assert.equal(a.report('raw')!.state, 'connecting');
-  connection.send(
-    'wire',
-    encode({ type: 'hello', version: 1, packetInformation: false, mtu: 1280, more: 'later' }),
-  );
-  await waitFor('the link', () => a.report('raw')?.state === 'up');
-  assert.equal(a.tun('raw')!.mtu, 1280);
-});
-
-test('what comes on `data` and is no record of the peer’s reaches no interface, and costs nothing else', async (context) => {
-  const { pairs, a } = await twoOf(context);
-  const { connection } = await rawPeer(pairs, a);
-  connection.send('wire', encode({ type: 'hello', version: 1, packetInformation: false, mtu: 1500 }));
-  await waitFor('the link', () => a.report('raw')?.state === 'up');
-  const made = sealRecord({ cipher: 'aes-256-gcm', key: new Uint8Array(32) }, 1, 0, packet(6));
-  for (const bytes of [
-    new Uint8Array(1600).fill(0x45),
-    Uint8Array.of(0xc0, 0, 1),
-    packet(5),
-    made,
-    new Uint8Array(0),
-  ])
-    connection.send('data', bytes);
-  connection.send('wire', encode({ type: 'ping', number: 7 }));
-  for (let i = 0; i < 20; i++) await new Promise((resolve) => setImmediate(resolve));
-  const { counters } = (await a.shell.request('stats', {})).links[0]!;
-  assert.equal(counters.rxPackets, 0);
-  assert.deepEqual(a.tun('raw')!.written, []);
-  assert.equal(a.report('raw')?.state, 'up');
 });
 
 /** Which servers each connection of the engines that are made from now on is given. */

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { isDeepStrictEqual } from 'node:util';
 import type { DirectCounters, DirectEvents, DirectLink, Keypair } from '../dataplane/io/direct.ts';
-import { openRecord, parseRecord } from '../dataplane/io/memory-record.ts';
+import { openRecord, parseRecord } from '../dataplane/io/record.ts';
 import type { Tun, TunFactory, TunOptions } from '../dataplane/io/tun.ts';
 import type { LinkCipher } from '../protocol/keys.ts';
 import { ethertype, numberOf } from './native/packets.ts';

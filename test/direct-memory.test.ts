@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { DirectEvents, DirectLink } from '../dataplane/io/direct.ts';
 import { MemoryDirectNetwork } from '../dataplane/io/memory-direct.ts';
-import { openRecord } from '../dataplane/io/memory-record.ts';
 import { type MemoryTun, MemoryTunFactory } from '../dataplane/io/memory-tun.ts';
+import { openRecord } from '../dataplane/io/record.ts';
 import { numbersOf, packet } from './dataplane-pair.ts';
 import { waitFor } from './native/wait.ts';
 

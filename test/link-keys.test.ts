@@ -3,6 +3,7 @@ import { createPrivateKey, createPublicKey, diffieHellman } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import type { SaidKeys } from '../dataplane/io/channel-records.ts';
 import {
   commonCipher,
   firstKeys,
@@ -15,6 +16,7 @@ import {
   newX25519,
   nextKeys,
   ownCiphers,
+  saidKeys,
 } from '../dataplane/io/link-keys.ts';
 import { CryonetError, type ErrorCode } from '../protocol/errors.ts';
 import { answerKeys, type LinkKeys, offerKeys, renewMessage } from '../protocol/keys.ts';
@@ -28,10 +30,13 @@ interface VectorSide {
   readonly keys: Omit<LinkKeys, 'x25519' | 'kem'> & { readonly x25519: string; readonly kem: string };
 }
 
-interface VectorKeys {
-  readonly chain: string;
+interface VectorPair {
   readonly offererToAnswerer: string;
   readonly answererToOfferer: string;
+}
+
+interface VectorKeys extends VectorPair {
+  readonly chain: string;
 }
 
 interface VectorHalf {
@@ -50,6 +55,7 @@ interface Vectors {
     readonly offerer: VectorSide;
     readonly answerer: VectorSide;
     readonly cipher: string;
+    readonly said: Readonly<Record<'signal' | 'wire' | 'full', VectorPair>>;
     readonly renewals: readonly (VectorKeys & {
       readonly secret: string;
       readonly offerer: VectorHalf;
@@ -96,9 +102,14 @@ function refusal(attempt: () => unknown): ErrorCode {
 
 /** What one side has, as the vectors of the other direction have it. */
 function keysOf(keys: Keys, offered: boolean): VectorKeys {
-  const [sent, received] = [hexOf(keys.sendKey), hexOf(keys.receiveKey)];
-  const [offererToAnswerer, answererToOfferer] = offered ? [sent, received] : [received, sent];
-  return { chain: hexOf(keys.chain), offererToAnswerer, answererToOfferer } as VectorKeys;
+  return { chain: hexOf(keys.chain), ...pairOf(keys, offered) };
+}
+
+function pairOf({ sendKey, receiveKey }: SaidKeys, offered: boolean): VectorPair {
+  const [sent, received] = [hexOf(sendKey), hexOf(receiveKey)];
+  return offered
+    ? { offererToAnswerer: sent, answererToOfferer: received }
+    : { offererToAnswerer: received, answererToOfferer: sent };
 }
 
 function expected({ chain, offererToAnswerer, answererToOfferer }: VectorKeys): VectorKeys {
@@ -119,8 +130,8 @@ test('the X25519 result of the vectors is RFC 7748’s', () => {
   assert.equal(hexOf(diffieHellman({ privateKey: own, publicKey: peer })), shared);
 });
 
-for (const { name, negotiation, secret, cipher, renewals, ...each } of vectors.cases) {
-  test(`${name}: both sides make the keys of the vector, and those of two renewals`, () => {
+for (const { name, negotiation, secret, cipher, said, renewals, ...each } of vectors.cases) {
+  test(`${name}: both sides make the keys of the vector, of what is said, and those of two renewals`, () => {
     const offerer = sideOf(each.offerer);
     const answerer = sideOf(each.answerer);
     assert.equal(commonCipher(offerer.keys, answerer.keys), cipher);
@@ -128,7 +139,11 @@ for (const { name, negotiation, secret, cipher, renewals, ...each } of vectors.c
       { offered: true, keys: firstKeys(bytesOf(secret), negotiation, offerer, answerer, true) },
       { offered: false, keys: firstKeys(bytesOf(secret), negotiation, answerer, offerer, false) },
     ];
-    for (const { offered, keys } of sides) assert.deepEqual(keysOf(keys, offered), expected(each));
+    for (const { offered, keys } of sides) {
+      assert.deepEqual(keysOf(keys, offered), expected(each));
+      for (const what of ['signal', 'wire', 'full'] as const)
+        assert.deepEqual(pairOf(saidKeys(keys.chain, what, offered), offered), said[what]);
+    }
     for (const [i, renewal] of renewals.entries()) {
       const halfOf = ({ index, x25519 }: VectorHalf) => ({
         generation: i + 1,

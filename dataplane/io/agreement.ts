@@ -1,6 +1,7 @@
-/** What two nodes agree on of the keys of a link, by one negotiation (`protocol/keys.ts`): the first keypair with its
- *  descriptions, the next ones over its `wire`. */
+/** What two nodes agree on of the keys of a link, by one negotiation (`protocol/keys.ts`): with its descriptions the keys of
+ *  its connection's channels and the first keypair, over its `wire` the next ones. */
 import type { LinkKeys, RenewMessage } from '../../protocol/keys.ts';
+import { ChannelRecords, type Said } from './channel-records.ts';
 import type { Keypair } from './direct.ts';
 import {
   commonCipher,
@@ -11,6 +12,7 @@ import {
   newX25519,
   nextKeys,
   type Receiving,
+  saidKeys,
 } from './link-keys.ts';
 
 export interface AgreementParties {
@@ -47,6 +49,7 @@ export class Agreement {
   /** The renewal that we asked for last. */
   #asked: { readonly message: RenewMessage; readonly x25519: X25519 } | undefined;
   #first: Keypair | undefined;
+  #channels: ChannelRecords | undefined;
 
   private constructor(
     parties: AgreementParties,
@@ -79,7 +82,19 @@ export class Agreement {
     const ourSide = { ...parties.ours, ...ours, keys: this.keys };
     const keys = firstKeys(secret, negotiation, ourSide, { ...parties.theirs, ...theirs }, this.offered);
     this.#theirs = theirs.keys;
+    const of = (said: Said) => saidKeys(keys.chain, said, this.offered);
+    this.#channels = new ChannelRecords({
+      cipher: commonCipher(this.keys, theirs.keys),
+      index: this.keys.index,
+      peerIndex: theirs.keys.index,
+      keys: { signal: of('signal'), wire: of('wire'), full: of('full') },
+    });
     this.#first = this.#keypair(keys, this.keys.index, theirs.keys.index);
+  }
+
+  /** Of what the connection's channels say; undefined until both descriptions are there. */
+  get channels(): ChannelRecords | undefined {
+    return this.#channels;
   }
 
   /** Records may go to the peer by UDP. */

@@ -12,6 +12,7 @@ import {
 import { readFileSync } from 'node:fs';
 import { CryonetError } from '../../protocol/errors.ts';
 import { type LinkCipher, type LinkKeys, linkCiphers, type RenewMessage } from '../../protocol/keys.ts';
+import type { Said, SaidKeys } from './channel-records.ts';
 
 const label = 'cryonet link 1';
 
@@ -36,11 +37,7 @@ export interface KeySide {
 }
 
 /** Whoever has taken over the keys fills them with zeros. */
-export interface Keys {
-  /** 32 bytes, for what we seal. */
-  readonly sendKey: Uint8Array;
-  /** 32 bytes, for what we open. */
-  readonly receiveKey: Uint8Array;
+export interface Keys extends SaidKeys {
   /** 32 bytes, from which the next keys are made. */
   readonly chain: Uint8Array;
 }
@@ -120,7 +117,7 @@ export function firstKeys(
   try {
     const sides = weOffered ? [ours, theirs] : [theirs, ours];
     const transcript = hashOf([label, negotiation, ...sides.flatMap(fieldsOf)]);
-    return expand(hmac(transcript, secret), 0, weOffered);
+    return keysOfChain(hmac(transcript, secret), 0, weOffered);
   } finally {
     secret.fill(0);
   }
@@ -143,7 +140,12 @@ export function nextKeys(
   const salt = hmac(chain, `${label} next`, renewal, Uint8Array.of(1));
   const next = hmac(salt, secret);
   for (const used of [chain, secret, salt]) used.fill(0);
-  return expand(next, generation, weOffered);
+  return keysOfChain(next, generation, weOffered);
+}
+
+/** The keys for what a connection says, of the first chain. */
+export function saidKeys(chain: Uint8Array, said: Said, weOffered: boolean): SaidKeys {
+  return expand(chain, [`${label} ${said}`], weOffered);
 }
 
 export function commonCipher(ours: LinkKeys, theirs: LinkKeys): LinkCipher {
@@ -205,15 +207,17 @@ function joined(first: Uint8Array, second: Uint8Array): Uint8Array {
   return both;
 }
 
+function keysOfChain(chain: Uint8Array, generation: number, weOffered: boolean): Keys {
+  return { ...expand(chain, [`${label} keys`, u32(generation)], weOffered), chain };
+}
+
 /** HKDF-Expand to 64 bytes, which are two blocks (RFC 5869, with SHA-256). Its Extract is `hmac(salt, secret)`. */
-function expand(chain: Uint8Array, generation: number, weOffered: boolean): Keys {
-  const info = [`${label} keys`, u32(generation)];
+function expand(chain: Uint8Array, info: readonly (Uint8Array | string)[], weOffered: boolean): SaidKeys {
   const fromOfferer = hmac(chain, ...info, Uint8Array.of(1));
   const fromAnswerer = hmac(chain, fromOfferer, ...info, Uint8Array.of(2));
   return {
     sendKey: weOffered ? fromOfferer : fromAnswerer,
     receiveKey: weOffered ? fromAnswerer : fromOfferer,
-    chain,
   };
 }
 

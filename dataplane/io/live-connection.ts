@@ -2,12 +2,14 @@
 import { CryonetError, reasonOf } from '../../protocol/errors.ts';
 import { encode } from '../../protocol/msgpack.ts';
 import { parse } from '../../protocol/schema.ts';
-import { maxWireFrame, type WireMessage, wireMessage } from '../../protocol/wire.ts';
+import { fullPacket, maxWireFrame, type WireMessage, wireMessage } from '../../protocol/wire.ts';
 import type { FullPackets } from '../core/full-packets.ts';
 import type { Agreement } from './agreement.ts';
+import type { Said } from './channel-records.ts';
+import { recordOverhead } from './direct.ts';
 import { parseCandidate, remoteCandidate } from './engine/sdp.ts';
 import { RoundTrip } from './round-trip.ts';
-import type { CandidatePair, Connection, IceServer, Route, TurnServer } from './webrtc.ts';
+import type { CandidatePair, ChannelName, Connection, IceServer, Route, TurnServer } from './webrtc.ts';
 
 /** Candidates kept while the remote description is being applied. */
 const maxEarlyCandidates = 64;
@@ -28,12 +30,14 @@ export class LiveConnection {
   readonly roundTrip = new RoundTrip();
   /** Pings since the peer was heard of last. */
   silentPings = 0;
+  /** Packets that had come by the link's datachannels when that was looked at last. */
+  packets = 0;
   /** What ICE had selected when a channel opened. */
   ends: CandidatePair | undefined;
   /** Servers of the node when it was made. */
   readonly iceServers: readonly IceServer[];
-  /** A channel has opened. */
-  opened = false;
+  /** Those that have opened. */
+  readonly channels = new Set<ChannelName>();
   /** How many of the peer's candidates are tried. */
   tried = 0;
   /** Why the first of those is not that is not. */
@@ -60,13 +64,32 @@ export class LiveConnection {
     this.iceServers = about.iceServers;
   }
 
+  /** A channel has opened. */
+  get opened(): boolean {
+    return this.channels.size > 0;
+  }
+
   /** Both descriptions are there and candidates of the peer are tried, but none has worked. */
   get isInVain(): boolean {
     return !this.opened && this.tried > 0 && this.#early === undefined;
   }
 
+  sendSignal(frame: Uint8Array): void {
+    this.#send('signal', 'signal', frame);
+  }
+
   sendWire(message: WireMessage): void {
-    this.connection.send('wire', encode(message));
+    this.#send('wire', 'wire', encode(message));
+  }
+
+  /** `bytes`: of the message on `data`. */
+  sendFull(number: number, bytes: number): void {
+    this.#send('data', 'full', fullPacket(number, bytes - recordOverhead));
+  }
+
+  /** Undefined where it is not what the peer said next. */
+  open(said: Said, record: Uint8Array): Uint8Array | undefined {
+    return this.agreement.channels?.open(said, record);
   }
 
   ping(): void {
@@ -107,6 +130,13 @@ export class LiveConnection {
     const early = this.#early ?? [];
     this.#early = undefined;
     for (const candidate of early) this.connection.addCandidate(candidate);
+  }
+
+  /** Nothing is sealed that is not sent: the peer takes no record before the one that is next. */
+  #send(channel: ChannelName, said: Said, content: Uint8Array): void {
+    const { channels: records } = this.agreement;
+    if (this.channels.has(channel) && records !== undefined)
+      this.connection.send(channel, records.seal(said, content));
   }
 }
 

@@ -13,7 +13,7 @@ import type {
   MemoryReply,
   MemorySession,
 } from './memory-direct.ts';
-import { openRecord, parseRecord, type RecordKey, sealRecord } from './memory-record.ts';
+import { openRecord, parseRecord, type RecordKey, recordKind, sealRecord } from './record.ts';
 
 /** Bytes, `PROBE_LENGTH` and `REPLY_LENGTH` in `probe.h`. */
 const probeLength = 12;
@@ -152,9 +152,7 @@ export class MemoryDirectLink implements DirectLink {
 
   sign(index: number): Uint8Array | undefined {
     const session = this.#direct.sessions.get(index);
-    return (
-      session && sealRecord(session.sealKey, session.peerIndex, session.data.counter++, new Uint8Array())
-    );
+    return session && sealPacket(session, new Uint8Array());
   }
 
   remove(index: number): void {
@@ -202,7 +200,7 @@ export class MemoryDirectLink implements DirectLink {
       this.#counters.txPackets++;
       this.#counters.txData++;
       this.#counters.txBytes += packet.length;
-      return sealRecord(session.sealKey, session.peerIndex, session.data.counter++, packet);
+      return sealPacket(session, packet);
     }
     return undefined;
   }
@@ -252,7 +250,7 @@ export class MemoryDirectLink implements DirectLink {
   #openRecord(record: Uint8Array): void {
     const header = parseRecord(record);
     const session = header && this.#direct.sessions.get(header.index);
-    if (session?.link !== this) return;
+    if (session?.link !== this || header!.kind !== recordKind.packet) return;
     let packet: Uint8Array | undefined;
     const opens = () => {
       packet = openRecord(session.openKey, record);
@@ -344,6 +342,10 @@ export class MemoryDirectLink implements DirectLink {
   #expectOpen(): void {
     if (this.#closed) throw refusal('direct paths', 'ENOTCONN');
   }
+}
+
+function sealPacket({ sealKey, peerIndex: index, data }: MemorySession, packet: Uint8Array): Uint8Array {
+  return sealRecord(sealKey, { kind: recordKind.packet, index, counter: data.counter++ }, packet);
 }
 
 function isSame(a: Endpoint, b: Endpoint): boolean {

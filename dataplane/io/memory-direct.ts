@@ -4,7 +4,7 @@
  */
 import type { DirectEvents, DirectOptions } from './direct.ts';
 import type { MemoryDirectLink } from './memory-direct-link.ts';
-import type { RecordKey } from './memory-record.ts';
+import type { RecordKey } from './record.ts';
 
 export interface Endpoint {
   readonly address: string;

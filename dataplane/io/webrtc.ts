@@ -6,7 +6,9 @@
  *
  *   stream 0  `signal`  reliable, ordered      control to control
  *   stream 1  `wire`    reliable, ordered      dataplane to dataplane
- *   stream 2  `data`    unordered, no retransmits: one message is one IP packet
+ *   stream 2  `data`    unordered, no retransmits: one message is one packet
+ *
+ * Each message is a record, which neither engine knows nor anybody who is in the middle of DTLS.
  */
 
 import type { ChannelName } from '../../protocol/wire.ts';

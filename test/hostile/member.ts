@@ -128,8 +128,7 @@ export class Member {
       if (body.kind === 'answer') {
         const theirs = { epoch: toEpoch, fingerprint: fingerprintOf(body.sdp), keys: body.keys };
         agreement.conclude({ epoch: this.epoch, fingerprint: fingerprintOf(offer) }, theirs);
-        peer.keypair = agreement.takeFirst();
-        peer.accept(body.sdp);
+        peer.acceptWith(agreement, body.sdp);
         peer.tellCandidates((line) => say({ kind: 'candidate', candidates: [line] }));
       } else if (body.kind === 'candidate') for (const line of body.candidates) peer.candidate(line);
     });

@@ -3,8 +3,10 @@
  * engine, so that nothing holds it back. Its other end is an engine under test, or a real program.
  */
 import { type DataChannel, type DescriptionType, PeerConnection } from 'node-datachannel';
+import type { Agreement } from '../../dataplane/io/agreement.ts';
+import type { Said } from '../../dataplane/io/channel-records.ts';
 import type { Keypair } from '../../dataplane/io/direct.ts';
-import { sealRecord } from '../../dataplane/io/memory-record.ts';
+import { recordKind, sealRecord } from '../../dataplane/io/record.ts';
 import type { Connection, ConnectionEvents } from '../../dataplane/io/webrtc.ts';
 import { type ChannelName, channelStream } from '../../dataplane/io/webrtc.ts';
 import { encode } from '../../protocol/msgpack.ts';
@@ -26,8 +28,8 @@ export class HostilePeer {
   /** Of the other end, until its description is there. */
   #early: string[] | undefined = [];
   #state = 'new';
-  /** Of a link. */
-  keypair: Keypair | undefined;
+  #agreement: Agreement | undefined;
+  #keypair: Keypair | undefined;
   #packets = 0;
 
   constructor() {
@@ -43,7 +45,8 @@ export class HostilePeer {
       const channel = this.#keep(this.#peer.createDataChannel(name, options));
       // Read, or the library's queue fills.
       channel.onMessage((message) => {
-        if (name === 'wire') this.#hear(parse(wireMessage, message as Buffer));
+        if (name === 'wire')
+          this.#hear(parse(wireMessage, this.#agreement!.channels!.open('wire', message as Buffer)!));
       });
       return channel;
     };
@@ -68,6 +71,13 @@ export class HostilePeer {
   async offerTo(connection: Connection): Promise<void> {
     const answer = await connection.answer(this.offer);
     this.tellCandidates((line) => connection.addCandidate(line));
+    this.accept(answer);
+  }
+
+  /** With the keys that it has agreed on, which are of an answer to its offer. */
+  acceptWith(agreement: Agreement, answer: string): void {
+    this.#agreement = agreement;
+    this.#keypair = agreement.takeFirst();
     this.accept(answer);
   }
 
@@ -134,12 +144,18 @@ export class HostilePeer {
 
   /** As the record that a link's packets are. */
   sendPacket(packet: Uint8Array): boolean {
-    const { cipher, sendKey: key, peerIndex } = this.keypair!;
-    return this.send('data', sealRecord({ cipher, key }, peerIndex, this.#packets++, packet));
+    const { cipher, sendKey: key, peerIndex: index } = this.#keypair!;
+    const header = { kind: recordKind.packet, index, counter: this.#packets++ };
+    return this.send('data', sealRecord({ cipher, key }, header, packet));
+  }
+
+  /** As the record that this has to be. */
+  sendSaid(said: Said, content: Uint8Array): boolean {
+    return this.send(said === 'full' ? 'data' : said, this.#agreement!.channels!.seal(said, content));
   }
 
   say(message: Readonly<Record<string, unknown>>): boolean {
-    return this.send('wire', encode(message));
+    return this.sendSaid('wire', encode(message));
   }
 
   close(): void {

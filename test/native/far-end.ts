@@ -1,6 +1,6 @@
 /** The other end of a device's link, for tests of the device: it opens the records that come to the sink, and seals what the
  *  kernel is to get. */
-import { openRecord, sealRecord } from '../../dataplane/io/memory-record.ts';
+import { openRecord, recordKind, sealRecord } from '../../dataplane/io/record.ts';
 import type { Tun } from '../../dataplane/io/tun.ts';
 
 const cipher = 'aes-256-gcm';
@@ -23,7 +23,10 @@ export class FarEnd {
   }
 
   give(packets: readonly Uint8Array[]): void {
-    const records = packets.map((packet) => sealRecord(ours, this.#index, this.#counter++, packet));
+    const records = packets.map((packet) => {
+      const header = { kind: recordKind.packet, index: this.#index, counter: this.#counter++ };
+      return sealRecord(ours, header, packet);
+    });
     this.#tun.direct().open(records);
   }
 }

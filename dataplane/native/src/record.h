@@ -7,6 +7,8 @@
  *   │ 0xc0   │ kind   │ lane   │ flags  │ index (u32)     │ counter (u64)          │ ciphertext │ tag (16) │
  *   └────────┴────────┴────────┴────────┴─────────────────┴────────────────────────┴────────────┴──────────┘
  *
+ * Kinds 3 to 5 are those of dataplane/io/channel-records.ts, which come by datachannels alone and are not opened here.
+ *
  * All numbers are big-endian. The first byte is none that STUN, DTLS, TURN or RTP begin with (RFC 7983). The whole
  * header is authenticated. The nonce is three zero bytes, the lane and the counter, under a key for one direction of one
  * session. The lane says what carries the record. Each lane of a session has a counter and a replay window of its own: a

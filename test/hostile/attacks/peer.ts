@@ -1,8 +1,9 @@
 /** By a member that has a link with the victim. */
 import { setTimeout as pause } from 'node:timers/promises';
 import { newEphemeral } from '../../../control/io/crypto.ts';
+import type { Said } from '../../../dataplane/io/channel-records.ts';
 import { encode } from '../../../protocol/msgpack.ts';
-import { type ChannelName, fullPacket } from '../../../protocol/wire.ts';
+import { fullPacket } from '../../../protocol/wire.ts';
 import { configuring, withInformation } from '../../admission-packets.ts';
 import { twins } from '../../interface-twins.ts';
 import { waitFor } from '../../native/wait.ts';
@@ -38,11 +39,12 @@ function byPeer(what: string, counter: Counter, act: (peer: Peer) => Promise<unk
 }
 
 /** Says it as fast as the other end reads, until that has enough. */
-function byFlood(what: string, counter: Counter, channel: ChannelName, bytes: () => Uint8Array): Attack {
+function byFlood(what: string, counter: Counter, said: Said, bytes: () => Uint8Array): Attack {
+  const channel = said === 'full' ? 'data' : said;
   return byPeer(what, counter, async ({ peer }) => {
     let count = 0;
     while (!peer.isOver) {
-      while (peer.unsent(channel) < highWater && peer.send(channel, bytes())) count++;
+      while (peer.unsent(channel) < highWater && peer.sendSaid(said, bytes())) count++;
       await pause(1);
     }
     return `cut off after ${count}`;
@@ -56,7 +58,7 @@ export const peers: readonly Attack[] = [
   }),
   byFlood('signals without end', ['refused', 'signal'], 'signal', () => Uint8Array.of(1)),
   byFlood('pings without end', ['refused', 'wire'], 'wire', () => encode({ type: 'ping', number: 1 })),
-  byFlood('full packets, each of which is answered', ['refused', 'wire'], 'data', () => fullPacket(1, 1280)),
+  byFlood('full packets, each of which is answered', ['refused', 'wire'], 'full', () => fullPacket(1, 1280)),
   byPeer('new keys without end', ['refused', 'renewal'], async ({ peer }) => {
     for (let generation = 1; generation < 50; generation++) {
       peer.say({ type: 'renew', generation, index: generation, x25519: newEphemeral().publicKey });
