@@ -1,11 +1,11 @@
 /** The command line of `cryonet-dataplane`, made from the table of its options. */
-import { Command, InvalidArgumentError, Option } from 'commander';
+import { Command, Option } from 'commander';
 import { dataplaneFlags, environmentName, givenVariable } from '../protocol/command-line.ts';
 import { logFormats } from '../protocol/log.ts';
 import { logLevels } from '../protocol/log-level.ts';
 import { dataplaneSocket, defaultRuntimeDirectory } from '../protocol/paths.ts';
 import { version } from '../protocol/version.ts';
-import { readWebrtcEngine, takenEngine, type WebrtcEngine } from '../protocol/webrtc-engine.ts';
+import { webrtcEngines } from '../protocol/webrtc-engine.ts';
 import { defaultTunDevice } from './io/tun-refusal.ts';
 
 /** Those of `dataplaneFlags` have a variable, too. */
@@ -13,10 +13,7 @@ const optionTable: readonly Option[] = [
   new Option('--socket <SOCKET>', 'where control connects').default(
     dataplaneSocket(defaultRuntimeDirectory(process.env, process.getuid?.() ?? 0)),
   ),
-  new Option('--webrtc <ENGINE>', 'WebRTC engine')
-    .choices(['node-datachannel'])
-    .default('node-datachannel')
-    .argParser(webrtcEngine),
+  new Option('--webrtc <ENGINE>', 'WebRTC engine').choices(webrtcEngines).default('node-datachannel'),
   new Option('--tun-device <PATH>', 'device node that interfaces are made with').default(defaultTunDevice),
   new Option(
     '--child',
@@ -49,11 +46,4 @@ function withVariable(option: Option): Option {
   const variable = givenVariable(flag, process.env) ?? environmentName(flag);
   const has = dataplaneFlags.some((each) => each === flag) && process.env[variable] !== '';
   return has ? option.env(variable) : option;
-}
-
-/** What is offered is less than what is taken: see `readWebrtcEngine`. */
-function webrtcEngine(name: string): WebrtcEngine {
-  const engine = readWebrtcEngine(name, process.env);
-  if (engine === undefined) throw new InvalidArgumentError(`It takes ${takenEngine}.`);
-  return engine;
 }

@@ -59,7 +59,7 @@ suite('bash', () => {
     for (const program of ['cryonet', 'cryonet-dataplane']) {
       assert.deepEqual(offered(`${program} --log-level `), ['debug', 'info', 'warn', 'error']);
       assert.deepEqual(offered(`${program} --log-format=`), ['auto', 'text', 'json']);
-      assert.deepEqual(offered(`${program} --webrtc=`), ['node-datachannel']);
+      assert.deepEqual(offered(`${program} --webrtc=`), ['node-datachannel', 'werift']);
     }
   });
 

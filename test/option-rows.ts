@@ -235,7 +235,7 @@ export const rows: readonly Row[] = [
       ['werift', 'werift'],
       ['werift', 'werift'],
     ],
-    bad: ['libwebrtc', 'Werift', 'werift'],
+    bad: ['libwebrtc', 'Werift'],
   },
   {
     flag: 'dataplane-socket',

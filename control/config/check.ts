@@ -24,7 +24,7 @@ export function mistakesIn(path: string, env: Environment, uid: number): string[
     void mistakes.push({ ...positionOf(toml, row.flag), reason });
 
   for (const row of rowsOfFile.values()) {
-    const reason = whyNot(row, given(row), env);
+    const reason = whyNot(row, given(row));
     if (reason !== undefined) blame(row, reason);
   }
   if (mistakes.length === 0) {
@@ -37,10 +37,10 @@ export function mistakesIn(path: string, env: Environment, uid: number): string[
     .map((mistake) => `${shownAt(path, mistake)}: ${mistake.reason}`);
 }
 
-function whyNot(row: OptionRow, given: Given | undefined, env: Environment): string | undefined {
+function whyNot(row: OptionRow, given: Given | undefined): string | undefined {
   if (given === undefined) return undefined;
   try {
-    const value = row.parse(given.text, { source: given.source, env });
+    const value = row.parse(given.text, { source: given.source });
     return value === undefined ? refusal(row, given) : undefined;
   } catch (error) {
     return reasonOf(error);

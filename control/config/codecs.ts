@@ -3,8 +3,6 @@ import { readFileSync } from 'node:fs';
 import type { IceServer } from '../../protocol/dataplane.ts';
 import { parseDuration } from '../../protocol/duration.ts';
 import { CryonetError } from '../../protocol/errors.ts';
-import type { Environment } from '../../protocol/paths.ts';
-import { readWebrtcEngine, takenEngine, type WebrtcEngine } from '../../protocol/webrtc-engine.ts';
 import { type HostPort, parseHostPort } from './address.ts';
 import { readCertificates } from './certificates.ts';
 import { parseIceServer, unservedIceServer } from './ice-server.ts';
@@ -25,7 +23,6 @@ export interface Codec<T> {
 interface Origin {
   /** Where the text is given, for error messages. */
   readonly source: string;
-  readonly env: Environment;
 }
 
 /** Makes the option one that need not be given; its value is null then. */
@@ -110,11 +107,6 @@ export function contentOf(takes: string): Codec<string> {
 export const certificates: Codec<readonly string[]> = {
   takes: 'a file of CA certificates in PEM',
   parse: (path, { source }) => readCertificates(path, source),
-};
-
-export const webrtcEngine: Codec<WebrtcEngine> = {
-  takes: takenEngine,
-  parse: (name, { env }) => readWebrtcEngine(name, env),
 };
 
 /** `most`: how many items there may be. */

@@ -89,7 +89,7 @@ function reader(given: Sources['given'], env: Environment, uid: number): Read {
   return (row) => {
     const value = given(row);
     if (value === undefined) return row.byDefault?.(env, uid) ?? row.absent!;
-    return row.parse(value.text, { source: value.source, env }) ?? refuse(row, value);
+    return row.parse(value.text, { source: value.source }) ?? refuse(row, value);
   };
 }
 

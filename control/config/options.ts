@@ -8,6 +8,7 @@ import { logFormats } from '../../protocol/log.ts';
 import { logLevels } from '../../protocol/log-level.ts';
 import { greatestMtu, leastMtu, packetInformationBytes } from '../../protocol/mtu.ts';
 import { defaultRuntimeDirectory, defaultStateDirectory, type Environment } from '../../protocol/paths.ts';
+import { webrtcEngines } from '../../protocol/webrtc-engine.ts';
 import * as codec from './codecs.ts';
 
 export interface OptionRow<T = unknown> extends codec.Codec<T> {
@@ -160,7 +161,7 @@ export const options = {
   tlsKey: fixed('tls-key <FILE>', codec.optional(codec.contentOf('a readable PEM file')), {
     help: 'private key for --listen',
   }),
-  webrtc: fixed('webrtc <ENGINE>', codec.webrtcEngine, {
+  webrtc: fixed('webrtc <ENGINE>', codec.oneOf(webrtcEngines), {
     fallback: 'node-datachannel',
     help: 'WebRTC engine of the dataplane',
   }),

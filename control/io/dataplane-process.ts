@@ -28,8 +28,7 @@ const program = ['cryonet-dataplane.mjs', '../../dataplane/main.ts']
 const passing: ReadonlySet<string> = new Set([
   ...variablesOf(dataplaneFlags),
   ...['PATH', 'HOME', 'TMPDIR', 'TZ', 'LANG', 'LC_ALL', 'LD_LIBRARY_PATH', 'LD_PRELOAD'],
-  ...['NODE_OPTIONS', 'NODE_COMPILE_CACHE', 'JOURNAL_STREAM'],
-  ...['CRYONET_ADDON', 'CRYONET_UNVERIFIED_DTLS'],
+  ...['NODE_OPTIONS', 'NODE_COMPILE_CACHE', 'CRYONET_ADDON', 'JOURNAL_STREAM'],
 ]);
 
 /** Where control reaches its dataplane. */

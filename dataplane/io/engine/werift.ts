@@ -1,6 +1,6 @@
 /**
- * The WebRTC engine on werift, in TypeScript throughout. Much slower, and for tests alone: `protocol/webrtc-engine.ts`
- * says why. It has no UDP mux, so `shared` connections have a port each, too.
+ * The WebRTC engine on werift, in TypeScript throughout: for processors that node-datachannel has no build for. Much
+ * slower. It has no UDP mux, so `shared` connections have a port each, too.
  *
  * Traps of version 0.24.4: `close()` tells the peer nothing, so an SCTP ABORT goes first; a peer's ABORT ends the
  * datachannels but not the peer connection; `setLocalDescription` resolves after gathering, not before, and opens
