@@ -304,7 +304,7 @@ test('a peer that moves to another address is followed with its first record, an
   );
 });
 
-test('a dataplane that closes leaves no sessions, no timers and no path, also twice', async (context) => {
+test('a dataplane that closes leaves no keypairs, no timers and no path, also twice', async (context) => {
   const lab = await labOf(context);
   const { a, b, clock } = lab;
   await connect(lab);

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import type { DirectCounters } from '../dataplane/io/direct.ts';
 import { configuring } from './admission-packets.ts';
-import { longest, noneCounted, type Spec, sessionOf } from './direct-conformance-pair.ts';
+import { keypairOf, longest, noneCounted, type Spec } from './direct-conformance-pair.ts';
 import { ethertype, labelled, numbered, withHeader } from './native/packets.ts';
 import { waitFor } from './native/wait.ts';
 
@@ -72,10 +72,10 @@ export function packetConformance(spec: Spec): void {
     await b.counted({ rxPackets: 1, rxProtocol: 4 });
   });
 
-  spec('without a session in use packets go nowhere, and are counted', async (pair) => {
+  spec('without a keypair in use packets go nowhere, and are counted', async (pair) => {
     const [a, b] = await pair.connect({ use: false });
     await a.pass(numbered(1));
-    a.link.use(sessionOf('a').index);
+    a.link.use(keypairOf('a').index);
     await a.pass(numbered(2));
     a.link.use(null);
     a.link.use(null);
@@ -109,7 +109,7 @@ export function packetConformance(spec: Spec): void {
         rxReplayed: 1,
         rxWrites: b.link.counters().rxWrites,
       });
-      await waitFor('the session', () => b.told('heard').length > 0);
+      await waitFor('the keypair', () => b.told('heard').length > 0);
       assert.equal(lab.strays(), 0);
       a.link.carry(true);
       await a.pass(numbered(3));
@@ -138,10 +138,10 @@ export function packetConformance(spec: Spec): void {
     'a record without a packet shows the other end that there are keys, and nothing else',
     async (pair) => {
       const [a, b] = await pair.connect({ use: false });
-      assert.equal(a.link.sign(sessionOf('a', 1).index), undefined, 'no such session');
-      b.link.open([a.link.sign(sessionOf('a').index)!]);
-      await waitFor('the session', () => b.told('heard').length > 0);
-      assert.deepEqual(b.told('heard'), [sessionOf('b').index]);
+      assert.equal(a.link.sign(keypairOf('a', 1).index), undefined, 'no such keypair');
+      b.link.open([a.link.sign(keypairOf('a').index)!]);
+      await waitFor('the keypair', () => b.told('heard').length > 0);
+      assert.deepEqual(b.told('heard'), [keypairOf('b').index]);
       await b.counted(noneCounted);
     },
   );
@@ -149,9 +149,9 @@ export function packetConformance(spec: Spec): void {
   spec('a record for another link is not opened by this one', async (pair) => {
     const [a, b] = await pair.connect({ use: false });
     const another = await pair.open('b');
-    another.link.open([a.link.sign(sessionOf('a').index)!]);
-    b.link.open([a.link.sign(sessionOf('a').index)!]);
-    await waitFor('the session', () => b.told('heard').length > 0);
+    another.link.open([a.link.sign(keypairOf('a').index)!]);
+    b.link.open([a.link.sign(keypairOf('a').index)!]);
+    await waitFor('the keypair', () => b.told('heard').length > 0);
     assert.deepEqual(another.link.counters(), noneCounted);
   });
 
@@ -280,7 +280,7 @@ export function packetConformance(spec: Spec): void {
       if (n === 10) lab.repeat(true);
       if (n === 20) lab.repeat(false);
       if (n === 30) a.link.use(null);
-      if (n === 40) a.link.use(sessionOf('a').index);
+      if (n === 40) a.link.use(keypairOf('a').index);
       await a.pass(numbered(n, n % 2 === 0 ? 200 : 201));
       if (n % 5 === 0) await b.probed(n);
       look();

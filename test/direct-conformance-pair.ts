@@ -36,7 +36,7 @@ export interface DirectLab extends Pick<TunLab, 'ready' | 'send' | 'received'> {
   held(): number;
   pass(): void;
   release(): void;
-  /** Records of no session, since direct paths were opened. */
+  /** Records of no keypair, since direct paths were opened. */
   strays(): number;
   openDirect(): void;
   closeDirect(): void;
@@ -90,8 +90,8 @@ export function tellTo(told: Told[]): DirectEvents {
 const lanes = { a: 1, b: 2 } as const;
 const other = { a: 'b', b: 'a' } as const;
 
-/** The session of a side that fits the other side's of the same generation. */
-export function sessionOf(side: Side, generation = 0, cipher: LinkCipher = 'aes-256-gcm'): Keypair {
+/** The keypair of a side that fits the other side's of the same generation. */
+export function keypairOf(side: Side, generation = 0, cipher: LinkCipher = 'aes-256-gcm'): Keypair {
   const index = (of: Side) => 0x100 * (generation + 1) + lanes[of];
   const key = (from: Side) => new Uint8Array(32).fill(0x10 * (generation + 1) + lanes[from]);
   const peer = other[side];
@@ -102,9 +102,9 @@ export interface PairOptions {
   readonly packetInformation?: boolean;
   readonly mtu?: number;
   readonly cipher?: LinkCipher;
-  /** Sessions of each end. */
+  /** Keypairs of each end. */
   readonly generations?: number;
-  /** Whether the first session is in use. */
+  /** Whether the first keypair is in use. */
   readonly use?: boolean;
   /** Undefined: none is set. */
   readonly limit?: number | undefined;
@@ -128,7 +128,7 @@ export class DirectPair {
     this.#lab = lab;
   }
 
-  /** Both ends, by default with a session each, in use, and room for the longest packets. `theirs` is that of b,
+  /** Both ends, by default with a keypair each, in use, and room for the longest packets. `theirs` is that of b,
    *  where it is not the same. */
   async connect(
     ours: PairOptions = {},
@@ -144,8 +144,8 @@ export class DirectPair {
     if (!('limit' in options)) end.link.setLimit(longest);
     else if (options.limit !== undefined) end.link.setLimit(options.limit);
     for (let generation = 0; generation < generations; generation++)
-      assert.equal(end.link.add(sessionOf(side, generation, cipher)), true);
-    if (use) end.link.use(sessionOf(side).index);
+      assert.equal(end.link.add(keypairOf(side, generation, cipher)), true);
+    if (use) end.link.use(keypairOf(side).index);
     end.link.carry(true);
     return end;
   }
@@ -234,7 +234,7 @@ export class DirectEnd {
   asidePackets(): Uint8Array[] {
     return this.aside.map((record) => {
       const { index } = parseRecord(record)!;
-      const { cipher, sendKey: key } = sessionOf(this.side, (index >> 8) - 1);
+      const { cipher, sendKey: key } = keypairOf(this.side, (index >> 8) - 1);
       return openRecord({ cipher, key }, record)!;
     });
   }
@@ -244,7 +244,7 @@ export class DirectEnd {
   }
 
   probe(number: number, size = 0): boolean {
-    return this.link.probe(sessionOf(this.side).index, number, size);
+    return this.link.probe(keypairOf(this.side).index, number, size);
   }
 
   /** Sends a probe; when it is answered, whatever was told or counted before is. */
@@ -253,7 +253,7 @@ export class DirectEnd {
     await waitFor(`the answer to probe ${number}`, () => this.told('answered').includes(number));
   }
 
-  /** Of this side's sessions: the numbers of probes that were answered, or the indices that were heard or roamed. */
+  /** Of this side's keypairs: the numbers of probes that were answered, or the indices that were heard or roamed. */
   told(what: Told['event']): number[] {
     return this.#lab.told
       .filter(({ event, index }) => event === what && (index & 0xff) === lanes[this.side])

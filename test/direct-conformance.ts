@@ -1,8 +1,8 @@
 /** What every `DirectLink` does, for `memory-direct.ts` and `native-direct.ts` alike. */
 import { test } from 'node:test';
+import { keypairConformance } from './direct-conformance-keypairs.ts';
 import { packetConformance } from './direct-conformance-packets.ts';
 import { type DirectLab, DirectPair, type LabOptions, type Spec } from './direct-conformance-pair.ts';
-import { sessionConformance } from './direct-conformance-sessions.ts';
 
 export function directConformance(kind: string, open: (options: LabOptions) => Promise<DirectLab>): void {
   const spec: Spec = (behaviour, body, options = { ipv6: true }) =>
@@ -17,5 +17,5 @@ export function directConformance(kind: string, open: (options: LabOptions) => P
       }
     });
   packetConformance(spec);
-  sessionConformance(spec);
+  keypairConformance(spec);
 }

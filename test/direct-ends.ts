@@ -37,7 +37,7 @@ interface Sealed {
 
 export class DirectEnd {
   readonly direct: Direct = newDirect(0);
-  readonly sessions = new Map<number, Keys>();
+  readonly keypairs = new Map<number, Keys>();
   used: number | null = null;
   carries = false;
   /** What was told of the path: up or not. */
@@ -51,7 +51,7 @@ export class DirectEnd {
   /** Which keys packets are sealed with while the path is up. */
   get using(): string | undefined {
     const { using } = this.direct.keypairs;
-    return using === null ? undefined : this.sessions.get(using.index)?.name;
+    return using === null ? undefined : this.keypairs.get(using.index)?.name;
   }
 }
 
@@ -112,7 +112,7 @@ export class DirectEnds {
     for (const effect of step(end.direct, event, this.now)) this.#run(end, effect);
     const { next, using, previous } = end.direct.keypairs;
     const kept = [...next, using, previous].flatMap((each) => (each === null ? [] : [each.index]));
-    assert.deepEqual([...end.sessions.keys()].sort(), kept.sort(), 'the sessions there are, and no more');
+    assert.deepEqual([...end.keypairs.keys()].sort(), kept.sort(), 'the keypairs there are, and no more');
   }
 
   pass(milliseconds: number): void {
@@ -165,20 +165,20 @@ export class DirectEnds {
       case 'probe': {
         const { index, number, bytes } = effect;
         const content = { kind: 'probe', number, sentAt: this.now } as const;
-        assert.ok(end.sessions.has(index), 'a probe under keys that are there');
+        assert.ok(end.keypairs.has(index), 'a probe under keys that are there');
         if (bytes <= this.mtu) this.#send(end, index, content);
         return;
       }
       case 'ask':
-        assert.ok(end.sessions.has(effect.index), 'a question under keys that are there');
+        assert.ok(end.keypairs.has(effect.index), 'a question under keys that are there');
         return;
       case 'use':
-        assert.ok(effect.index === null || end.sessions.has(effect.index), 'keys in use that are there');
+        assert.ok(effect.index === null || end.keypairs.has(effect.index), 'keys in use that are there');
         end.used = effect.index;
         return;
       case 'remove':
         assert.notEqual(end.used, effect.index, 'keys in use removed');
-        assert.ok(end.sessions.delete(effect.index), 'keys removed that are there');
+        assert.ok(end.keypairs.delete(effect.index), 'keys removed that are there');
         return;
       case 'fit':
         assert.ok(effect.bytes >= 1280 && effect.bytes <= this.mtu);
@@ -193,7 +193,7 @@ export class DirectEnds {
         return;
       }
       case 'prove':
-        assert.ok(end.sessions.has(effect.index), 'a proof of keys that are there');
+        assert.ok(end.keypairs.has(effect.index), 'a proof of keys that are there');
         this.#send(end, effect.index, { kind: 'probe', number: 0, sentAt: this.now });
         return;
       case 'carry':
@@ -256,7 +256,7 @@ export class DirectEnds {
 
   #install(end: DirectEnd, { negotiation, generation, index }: KeyMessage, theirs: KeyMessage): void {
     const name = `${negotiation} ${generation}`;
-    end.sessions.set(index, { peerIndex: theirs.index, name, heard: false });
+    end.keypairs.set(index, { peerIndex: theirs.index, name, heard: false });
     const offered = end.carrier!.offered;
     this.happen(end, { type: 'installed', negotiation, offered, generation, index });
   }
@@ -268,7 +268,7 @@ export class DirectEnds {
   }
 
   #send(from: DirectEnd, index: number, content: Sealed['content']): void {
-    const { peerIndex, name } = from.sessions.get(index)!;
+    const { peerIndex, name } = from.keypairs.get(index)!;
     from.records++;
     const to = this.#other(from);
     const [least, most] = this.faults.delay;
@@ -279,7 +279,7 @@ export class DirectEnds {
   }
 
   #receive(end: DirectEnd, { index, name, content }: Sealed): void {
-    const keys = end.sessions.get(index);
+    const keys = end.keypairs.get(index);
     if (keys === undefined) {
       if (content.kind === 'packet') end.packets.withoutKeys++;
       return;

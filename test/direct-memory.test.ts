@@ -37,7 +37,7 @@ function endOf(network: MemoryDirectNetwork, node: string, address: string): End
 
 const cipher = 'aes-256-gcm';
 
-/** Two ends with one session each, 1 and 2, in use. */
+/** Two ends with one keypair each, 1 and 2, in use. */
 function pair(network = new MemoryDirectNetwork()) {
   const [a, b] = [endOf(network, 'a', '192.0.2.1'), endOf(network, 'b', '192.0.2.2')];
   assert.ok(a.link.setEndpoint('192.0.2.2', 2333) && b.link.setEndpoint('192.0.2.1', 2333));
@@ -74,7 +74,7 @@ test('what is sealed under other keys, another cipher or for nobody does not ope
   assert.deepEqual(b.events, ['heard 2']);
 });
 
-test('a packet above the limit goes to the sink in a record, and nowhere while no session is in use', async () => {
+test('a packet above the limit goes to the sink in a record, and nowhere while no keypair is in use', async () => {
   const { a, b } = pair();
   for (const size of [1440, 1441]) a.tun.inject(packet(size, size));
   await turn();
@@ -92,7 +92,7 @@ test('a probe is answered at once; one that is longer than the path vanishes, lo
   network.mtu = 1400;
   assert.ok(a.link.probe(1, 7, 0) && a.link.probe(1, 8, 1400) && a.link.probe(1, 9, 1401));
   assert.ok(!a.link.probe(1, 10, 1501));
-  assert.ok(!a.link.probe(99, 11, 0), 'no such session');
+  assert.ok(!a.link.probe(99, 11, 0), 'no such keypair');
   await turn();
   assert.deepEqual(a.events, ['heard 1', 'answered 1 7', 'answered 1 8']);
   assert.deepEqual([a.link.counters().txRecords, b.link.counters().rxRecords], [3, 2]);
@@ -114,17 +114,17 @@ test('records from another address move the path there, which is told but for th
   assert.deepEqual(numbersOf(b.tun.written), [3]);
 });
 
-test('an index is taken once, keys have 32 bytes, an address is one, and a session in use stays', () => {
+test('an index is taken once, keys have 32 bytes, an address is one, and a keypair in use stays', () => {
   const { a } = pair();
-  const session = { index: 1, peerIndex: 2, cipher, sendKey: key(1), receiveKey: key(2) } as const;
-  assert.equal(a.link.add(session), false);
-  assert.throws(() => a.link.add({ ...session, index: 9, sendKey: new Uint8Array(31) }), TypeError);
+  const keypair = { index: 1, peerIndex: 2, cipher, sendKey: key(1), receiveKey: key(2) } as const;
+  assert.equal(a.link.add(keypair), false);
+  assert.throws(() => a.link.add({ ...keypair, index: 9, sendKey: new Uint8Array(31) }), TypeError);
   assert.equal(a.link.setEndpoint('nowhere', 1), false);
   assert.throws(() => a.link.use(9), /ENOENT/);
   assert.throws(() => a.link.remove(1), /in use/);
   a.link.use(null);
   a.link.remove(1);
-  assert.ok(a.link.add(session));
+  assert.ok(a.link.add(keypair));
 });
 
 test('a device that is closed and direct paths that are closed leave nothing behind', async () => {

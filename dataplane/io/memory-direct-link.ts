@@ -8,10 +8,10 @@ import { refusalOf } from './memory-admission.ts';
 import type {
   Endpoint,
   MemoryDirect,
+  MemoryKeypair,
   MemoryLane,
   MemoryRecord,
   MemoryReply,
-  MemorySession,
 } from './memory-direct.ts';
 import { openRecord, parseRecord, type RecordKey, recordKind, sealRecord } from './record.ts';
 
@@ -63,7 +63,7 @@ export class MemoryDirectLink implements DirectLink {
   /** Whether the peer is at an address. */
   #questions: { to: Endpoint; asks: symbol; since: number; at: number; open: boolean }[] = [];
   #limit = 0;
-  #used: MemorySession | undefined;
+  #used: MemoryKeypair | undefined;
   #byUdp = false;
   #closed = false;
 
@@ -117,9 +117,9 @@ export class MemoryDirectLink implements DirectLink {
     this.#expectOpen();
     if (index === 0) throw new RangeError('index 0');
     if (sendKey.length !== 32 || receiveKey.length !== 32) throw new TypeError('not a key');
-    if (this.#direct.sessions.has(index)) return false;
+    if (this.#direct.keypairs.has(index)) return false;
     const lane = (): MemoryLane => ({ counter: 0, next: 0, opened: new Set() });
-    this.#direct.sessions.set(index, {
+    this.#direct.keypairs.set(index, {
       link: this,
       index,
       peerIndex,
@@ -134,9 +134,9 @@ export class MemoryDirectLink implements DirectLink {
 
   use(index: number | null): void {
     this.#expectOpen();
-    const session = index === null ? undefined : this.#direct.sessions.get(index);
-    if (index !== null && session?.link !== this) throw refusal('using a session', 'ENOENT');
-    this.#used = session;
+    const keypair = index === null ? undefined : this.#direct.keypairs.get(index);
+    if (index !== null && keypair?.link !== this) throw refusal('using a keypair', 'ENOENT');
+    this.#used = keypair;
   }
 
   carry(on: boolean): void {
@@ -151,31 +151,31 @@ export class MemoryDirectLink implements DirectLink {
   }
 
   sign(index: number): Uint8Array | undefined {
-    const session = this.#direct.sessions.get(index);
-    return session && sealPacket(session, new Uint8Array());
+    const keypair = this.#direct.keypairs.get(index);
+    return keypair && sealPacket(keypair, new Uint8Array());
   }
 
   remove(index: number): void {
-    if (!this.#closed && this.#used?.index === index) throw new Error('this session is in use');
-    this.#direct.sessions.delete(index);
+    if (!this.#closed && this.#used?.index === index) throw new Error('this keypair is in use');
+    this.#direct.keypairs.delete(index);
   }
 
   probe(index: number, number: number, size: number): boolean {
-    const session = this.#direct.sessions.get(index);
-    if (session === undefined) return false;
+    const keypair = this.#direct.keypairs.get(index);
+    if (keypair === undefined) return false;
     const least = overheadOf(this.#endpoint.address) + recordOverhead + probeLength;
     const bytes = Math.max(size, least);
     if (bytes > this.#direct.network.interfaceMtu) return false;
     const content = { kind: 'probe', number, sentAt: performance.now() } as const;
-    this.#send(session, content, this.#endpoint, bytes);
+    this.#send(keypair, content, this.#endpoint, bytes);
     return true;
   }
 
   ask(index: number, address: string, port: number): boolean {
-    const session = this.#direct.sessions.get(index);
-    if (session === undefined || !this.#direct.udp || isIP(address) === 0) return false;
+    const keypair = this.#direct.keypairs.get(index);
+    if (keypair === undefined || !this.#direct.udp || isIP(address) === 0) return false;
     if (isIPv6(address) && !this.#direct.network.ipv6) return false;
-    return this.#ask(session, { address: shortest(address), port }, 0);
+    return this.#ask(keypair, { address: shortest(address), port }, 0);
   }
 
   counters(): DirectCounters {
@@ -190,22 +190,22 @@ export class MemoryDirectLink implements DirectLink {
 
   /** The kernel sends a packet. The record of one that goes by a datachannel. */
   offer(packet: Uint8Array): Uint8Array | undefined {
-    const session = this.#used;
+    const keypair = this.#used;
     const fits = packet.length <= this.#limit;
-    if (session === undefined) this.#counters.txKeyless++;
+    if (keypair === undefined) this.#counters.txKeyless++;
     else if (isOuter(packet, this.#device.header, this.#direct.end)) this.#counters.txLooped++;
-    else if (this.#carries && fits) this.#sendPacket(session, packet);
+    else if (this.#carries && fits) this.#sendPacket(keypair, packet);
     else {
       if (this.#carries) this.#counters.txAside++;
       this.#counters.txPackets++;
       this.#counters.txData++;
       this.#counters.txBytes += packet.length;
-      return sealPacket(session, packet);
+      return sealPacket(keypair, packet);
     }
     return undefined;
   }
 
-  #sendPacket(session: MemorySession, packet: Uint8Array): void {
+  #sendPacket(keypair: MemoryKeypair, packet: Uint8Array): void {
     const size = packet.length + recordOverhead + overheadOf(this.#endpoint.address);
     this.#counters.txWrites++;
     if (this.#endpoint === nowhere) {
@@ -218,57 +218,57 @@ export class MemoryDirectLink implements DirectLink {
     }
     this.#counters.txPackets++;
     this.#counters.txBytes += packet.length;
-    this.#send(session, { kind: 'packet', bytes: packet }, this.#endpoint, size);
+    this.#send(keypair, { kind: 'packet', bytes: packet }, this.#endpoint, size);
   }
 
   /** A record that came by UDP. */
-  take(session: MemorySession, { key, counter, content }: MemoryRecord, source: Endpoint): void {
+  take(keypair: MemoryKeypair, { key, counter, content }: MemoryRecord, source: Endpoint): void {
     const counters = this.#counters;
-    const lane = session.udp;
+    const lane = keypair.udp;
     const { next } = lane;
-    if (!this.#accept(session, lane, counter, () => isSameKey(key, session.openKey))) return;
+    if (!this.#accept(keypair, lane, counter, () => isSameKey(key, keypair.openKey))) return;
     counters.rxRecords++;
     if (content.kind === 'packet') this.#receive(content.bytes, 'udp');
-    else if (content.kind === 'reply') this.#answered(session, content);
+    else if (content.kind === 'reply') this.#answered(keypair, content);
     else {
       const size = overheadOf(source.address) + recordOverhead + replyLength;
       const { rxRecords: opened } = counters;
-      this.#send(session, { ...content, kind: 'reply', opened }, source, size);
+      this.#send(keypair, { ...content, kind: 'reply', opened }, source, size);
     }
     if (counter < next) return;
     if (isSame(source, this.#endpoint)) this.#followed = true;
-    else if (this.#endpoint !== nowhere) this.#ask(session, source, askAgain);
+    else if (this.#endpoint !== nowhere) this.#ask(keypair, source, askAgain);
   }
 
   close(): void {
     this.#closed = true;
     this.#used = undefined;
-    for (const [index, { link }] of this.#direct.sessions)
-      if (link === this) this.#direct.sessions.delete(index);
+    for (const [index, { link }] of this.#direct.keypairs)
+      if (link === this) this.#direct.keypairs.delete(index);
   }
 
   #openRecord(record: Uint8Array): void {
     const header = parseRecord(record);
-    const session = header && this.#direct.sessions.get(header.index);
-    if (session?.link !== this || header!.kind !== recordKind.packet) return;
+    const keypair = header && this.#direct.keypairs.get(header.index);
+    if (keypair?.link !== this || header!.kind !== recordKind.packet) return;
     let packet: Uint8Array | undefined;
     const opens = () => {
-      packet = openRecord(session.openKey, record);
+      packet = openRecord(keypair.openKey, record);
       return packet !== undefined;
     };
-    if (this.#accept(session, session.data, header!.counter, opens)) this.#receive(packet!, 'data');
+    if (this.#accept(keypair, keypair.data, header!.counter, opens)) this.#receive(packet!, 'data');
   }
 
   /** Whether the record is new and opens; if so it is marked, and the first one told of. */
-  #accept(session: MemorySession, lane: MemoryLane, counter: number, opens: () => boolean): boolean {
+  #accept(keypair: MemoryKeypair, lane: MemoryLane, counter: number, opens: () => boolean): boolean {
     if (!isNew(lane, counter)) this.#counters.rxReplayed++;
     else if (!opens()) this.#counters.rxForged++;
     else {
       lane.opened.add(counter).delete(counter - replayBits);
       lane.next = Math.max(lane.next, counter + 1);
-      const { index } = session;
-      if (!session.heard) this.#direct.tell((events) => events.heard(index));
-      session.heard = true;
+      const { index } = keypair;
+      if (!keypair.heard) this.#direct.tell((events) => events.heard(index));
+      keypair.heard = true;
       return true;
     }
     return false;
@@ -295,7 +295,7 @@ export class MemoryDirectLink implements DirectLink {
     }
   }
 
-  #answered({ index }: MemorySession, { number, sentAt, opened, asks }: MemoryReply): void {
+  #answered({ index }: MemoryKeypair, { number, sentAt, opened, asks }: MemoryReply): void {
     if (asks !== undefined) {
       const question = this.#questions.find((each) => each.asks === asks);
       if (question?.open === true && performance.now() - question.since < answersWithin)
@@ -314,7 +314,7 @@ export class MemoryDirectLink implements DirectLink {
     this.#followed = true;
   }
 
-  #ask(session: MemorySession, to: Endpoint, wait: number): boolean {
+  #ask(keypair: MemoryKeypair, to: Endpoint, wait: number): boolean {
     const now = performance.now();
     const open = this.#questions.filter((each) => each.open && now - each.since < answersWithin);
     let question = open.find((each) => isSame(each.to, to));
@@ -327,13 +327,13 @@ export class MemoryDirectLink implements DirectLink {
     question.at = now;
     const content = { kind: 'probe', number: 0, sentAt: now, asks: question.asks } as const;
     const size = overheadOf(to.address) + recordOverhead + probeLength;
-    this.#send(session, content, to, size);
+    this.#send(keypair, content, to, size);
     return true;
   }
 
-  #send(session: MemorySession, content: MemoryRecord['content'], to: Endpoint, size: number): void {
-    const { peerIndex: index, sealKey: key } = session;
-    const record = { index, counter: session.udp.counter++, key, content };
+  #send(keypair: MemoryKeypair, content: MemoryRecord['content'], to: Endpoint, size: number): void {
+    const { peerIndex: index, sealKey: key } = keypair;
+    const record = { index, counter: keypair.udp.counter++, key, content };
     if (to === nowhere || !this.#direct.udp) return;
     this.#counters.txRecords++;
     this.#direct.network.carry(this.#direct, to, record, size);
@@ -344,7 +344,7 @@ export class MemoryDirectLink implements DirectLink {
   }
 }
 
-function sealPacket({ sealKey, peerIndex: index, data }: MemorySession, packet: Uint8Array): Uint8Array {
+function sealPacket({ sealKey, peerIndex: index, data }: MemoryKeypair, packet: Uint8Array): Uint8Array {
   return sealRecord(sealKey, { kind: recordKind.packet, index, counter: data.counter++ }, packet);
 }
 

@@ -31,7 +31,7 @@ export interface MemoryReply {
   readonly opened: number;
 }
 
-export interface MemorySession {
+export interface MemoryKeypair {
   readonly link: MemoryDirectLink;
   readonly index: number;
   readonly peerIndex: number;
@@ -42,7 +42,7 @@ export interface MemorySession {
   heard: boolean;
 }
 
-/** What each carrier of a session has for itself. */
+/** What each carrier of a keypair has for itself. */
 export interface MemoryLane {
   counter: number;
   /** One more than the greatest counter that was opened. */
@@ -67,7 +67,7 @@ export class MemoryDirectNetwork {
   interfaceMtu = 1500;
   /** Whether sockets have IPv6 as well. */
   ipv6 = true;
-  /** Records that came to a node and are of none of its sessions. */
+  /** Records that came to a node and are of none of its keypairs. */
   strays = 0;
   readonly schedule: (task: () => void) => void;
   readonly #loses: (from: string, to: string) => boolean;
@@ -124,7 +124,7 @@ export class MemoryDirect {
   /** Where it is in the network: another one where it moved. */
   end: Endpoint;
   /** By our receiver index. */
-  readonly sessions = new Map<number, MemorySession>();
+  readonly keypairs = new Map<number, MemoryKeypair>();
   udp: boolean;
   readonly #events: DirectEvents | undefined;
   readonly #onClose: () => void;
@@ -146,9 +146,9 @@ export class MemoryDirect {
   }
 
   take(record: MemoryRecord, source: Endpoint): void {
-    const session = this.sessions.get(record.index);
-    if (session === undefined) this.network.strays++;
-    else session.link.take(session, record, source);
+    const keypair = this.keypairs.get(record.index);
+    if (keypair === undefined) this.network.strays++;
+    else keypair.link.take(keypair, record, source);
   }
 
   /** Events come in a turn of their own, never from inside a method of a link. */

@@ -11,7 +11,7 @@ const heard = 1;
 const answered = 2;
 const eventNumbers = 5;
 
-/** `enum link_counter` in `session.h`, in its order. */
+/** `enum link_counter` in `keypair.h`, in its order. */
 const counterNames = [
   'txPackets',
   'txBytes',
@@ -69,21 +69,21 @@ export function directLink(addon: NativeAddon, device: number): DirectLink {
     setSegmentation: (on) => addon.setSegmentation(device, on),
     add({ index, peerIndex, cipher, sendKey, receiveKey, ecn = false }) {
       try {
-        addon.addSession(device, index, peerIndex, cipherNumbers[cipher], sendKey, receiveKey, ecn);
+        addon.addKeypair(device, index, peerIndex, cipherNumbers[cipher], sendKey, receiveKey, ecn);
         return true;
       } catch (error) {
         if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
         throw error;
       }
     },
-    use: (index) => addon.useSession(device, index ?? 0),
+    use: (index) => addon.useKeypair(device, index ?? 0),
     carry: (on) => addon.carry(device, on),
     open: (records) => addon.openRecords(device, records),
     sign(index) {
       const record = addon.sign(index);
       return record && new Uint8Array(record);
     },
-    remove: (index) => addon.removeSession(index),
+    remove: (index) => addon.removeKeypair(index),
     join: () => addon.join(device),
     ask: (index, address, port) => isIP(address) !== 0 && addon.ask(index, address, port),
     probe: (index, number, size) => addon.probe(index, number, size),

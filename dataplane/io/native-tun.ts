@@ -19,7 +19,7 @@ const batchPackets = 128;
 /** Packets in the kernel's queue, as many as in that of an Ethernet interface (DEFAULT_TX_QUEUE_LEN, net/core/dev.c):
  *  what comes while a thread waits for its turn. A TCP flow beside others fills it with super-packets. */
 const queueLength = 1000;
-/** `DSCP_COPY` in `session.h`. */
+/** `DSCP_COPY` in `keypair.h`. */
 const copiedDscp = 64;
 /** The smallest MTU with which an interface has IPv6 at all (RFC 8200 §5). */
 const ipv6MinimumMtu = 1280;

@@ -53,16 +53,16 @@ export interface NativeAddon {
   directOpen(port: number, udp: boolean, receivers: number, mark: number, dscp: number): void;
   /** Closes the sockets: every link loses its direct path. */
   directClose(): void;
-  /** Fills one number for each of `enum link_counter` in `session.h`. */
+  /** Fills one number for each of `enum link_counter` in `keypair.h`. */
   directCounters(device: number, numbers: Float64Array): void;
-  /** Records of no session, and datagrams that are no record. */
+  /** Records of no keypair, and datagrams that are no record. */
   directStrays(): [unknown: number, malformed: number];
   /** Four numbers for each event, float64: `enum event_type` in `event.h`, index, probe, round trip in milliseconds.
    *  Undefined: none, `wake` will be called for the next. */
   directEvents(): ArrayBuffer | undefined;
   /** SO_MARK on every UDP socket of this process. */
   mark(value: number): void;
-  /** False where that address cannot be asked now, or there is no such session. */
+  /** False where that address cannot be asked now, or there is no such keypair. */
   ask(index: number, address: string, port: number): boolean;
   /** False for an address that our sockets cannot reach. */
   setEndpoint(device: number, address: string, port: number): boolean;
@@ -78,7 +78,7 @@ export interface NativeAddon {
   setLimit(device: number, bytes: number): void;
   setSegmentation(device: number, on: boolean): void;
   /** `cipher`: `enum record_cipher` in `record.h`. EEXIST where the index is taken. */
-  addSession(
+  addKeypair(
     device: number,
     index: number,
     peerIndex: number,
@@ -88,16 +88,16 @@ export interface NativeAddon {
     ecn: boolean,
   ): void;
   /** 0: none, packets are dropped. */
-  useSession(device: number, index: number): void;
+  useKeypair(device: number, index: number): void;
   /** Whether records go by UDP, where they fit; all others come by `take`. */
   carry(device: number, byUdp: boolean): void;
   /** Records that came by a datachannel. What they hold is overwritten. */
   openRecords(device: number, records: readonly Uint8Array[]): void;
-  /** A record without a packet, for a datachannel. Undefined: there is no such session. */
+  /** A record without a packet, for a datachannel. Undefined: there is no such keypair. */
   sign(index: number): ArrayBuffer | undefined;
   /** One that is not in use. */
-  removeSession(index: number): void;
-  /** An IP packet of `size` bytes. False where the kernel refuses it, or there is no such session. */
+  removeKeypair(index: number): void;
+  /** An IP packet of `size` bytes. False where the kernel refuses it, or there is no such keypair. */
   probe(index: number, number: number, size: number): boolean;
   /** From now on `beat` has to be called more often than that, or the process aborts. Once. */
   watch(seconds: number): void;

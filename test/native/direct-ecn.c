@@ -56,7 +56,7 @@ ssize_t sendmsg(int fd, const struct msghdr *message, int flags) {
 
 static struct node nodes[2];
 static struct end ends[2];
-static struct session *session;
+static struct keypair *keypair;
 static struct flow flow = {.port = 1};
 
 static void open_all(const char *address, unsigned dscp, bool pi) {
@@ -66,10 +66,10 @@ static void open_all(const char *address, unsigned dscp, bool pi) {
   }
   for (unsigned i = 0; i < 2; i++) {
     end_open(&ends[i], &nodes[i], pi, nodes[1 - i].port);
-    struct session *made = add_session(&ends[i], INDEX, INDEX, 0, i == 0);
-    if (i == 0) session = made;
+    struct keypair *made = add_keypair(&ends[i], INDEX, INDEX, 0, i == 0);
+    if (i == 0) keypair = made;
   }
-  link_use(ends[0].link, session);
+  link_use(ends[0].link, keypair);
 }
 
 static void close_all(void) {
@@ -103,7 +103,7 @@ static void check_outside(const char *address, unsigned dscp, bool ecn) {
   setsockopt(other, IPPROTO_IP, IP_RECVTOS, &on, sizeof on);
   setsockopt(other, IPPROTO_IPV6, IPV6_RECVTCLASS, &on, sizeof on);
   open_all(address, dscp, false);
-  session->ecn = ecn;
+  keypair->ecn = ecn;
   struct endpoint there = node_endpoint(&nodes[0], port);
   link_set_endpoint(ends[0].link, &there);
   for (unsigned octet = 0; octet < 256; octet += WINDOW) {

@@ -11,7 +11,7 @@ const paths = [
   'sender',
   'intake',
   'receiver',
-  'session',
+  'keypair',
   'direct',
   'outer',
   'ancillary',

@@ -26,7 +26,7 @@
 struct lab {
   struct node node;
   struct end end;
-  struct session *sessions[OUTER_MAX];
+  struct keypair *keypairs[OUTER_MAX];
   struct record_key *key; /* the peer's, for sealing */
   uint64_t counters[OUTER_MAX];
   unsigned workers;
@@ -79,7 +79,7 @@ static void settle(void) {
     expect(what, end_count(&lab.end, i), lab.expected[i]);
   }
   const _Atomic uint64_t *strays = lab.node.direct->counters;
-  expect("records of no session", atomic_load(&strays[COUNTER_UNKNOWN]), lab.strays[COUNTER_UNKNOWN]);
+  expect("records of no keypair", atomic_load(&strays[COUNTER_UNKNOWN]), lab.strays[COUNTER_UNKNOWN]);
   expect("no records", atomic_load(&strays[COUNTER_NO_RECORD]), lab.strays[COUNTER_NO_RECORD]);
   expect("datagrams at ICE", lab.ice, lab.expected_ice);
   lab.under_way = 0;
@@ -113,7 +113,7 @@ static void transmit(const uint8_t *bytes, size_t length, uint16_t segment) {
 
 static int lane_of(uint32_t index) {
   for (unsigned lane = 0; lane < lab.workers; lane++) {
-    if (lab.sessions[lane] != NULL && index == index_of(lane)) return (int)lane;
+    if (lab.keypairs[lane] != NULL && index == index_of(lane)) return (int)lane;
   }
   return -1;
 }
@@ -381,8 +381,8 @@ static void check_removed(void) {
   fill(packet, sizeof packet);
   for (unsigned lane = 0; lane < lab.workers; lane++) {
     seal(record, lane, RECORD_PACKET, lab.counters[lane]++, packet, sizeof packet);
-    session_remove(lab.sessions[lane]);
-    lab.sessions[lane] = NULL;
+    keypair_remove(lab.keypairs[lane]);
+    lab.keypairs[lane] = NULL;
     for (unsigned i = 0; i < 10; i++) send_forged(record, sizeof record);
   }
   expect_silence(lab.outside_port);
@@ -397,7 +397,7 @@ int main(int count, char **words) {
   uint16_t peer = 9;
   end_open(&lab.end, &lab.node, false, peer);
   for (unsigned lane = 0; lane < lab.workers; lane++) {
-    lab.sessions[lane] = add_session(&lab.end, index_of(lane), PEER_INDEX, GENERATION, true);
+    lab.keypairs[lane] = add_keypair(&lab.end, index_of(lane), PEER_INDEX, GENERATION, true);
   }
   uint8_t key[RECORD_KEY];
   memset(key, (uint8_t)~GENERATION, sizeof key);

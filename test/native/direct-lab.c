@@ -119,13 +119,13 @@ struct record_key *opening_key(uint8_t generation, bool first) {
   return record_key_new(cipher_of(generation), key, false);
 }
 
-struct session *add_session(struct end *end, uint32_t index, uint32_t peer_index, uint8_t generation, bool first) {
+struct keypair *add_keypair(struct end *end, uint32_t index, uint32_t peer_index, uint8_t generation, bool first) {
   uint8_t keys[2][RECORD_KEY];
   for (unsigned i = 0; i < 2; i++) fill_key(keys[i], generation, i == 0);
-  struct session *session = session_add(end->link, index, peer_index, cipher_of(generation), keys[first ? 0 : 1],
+  struct keypair *keypair = keypair_add(end->link, index, peer_index, cipher_of(generation), keys[first ? 0 : 1],
                                         keys[first ? 1 : 0], true);
-  if (session == NULL) fail("session_add", (uint64_t)errno, 0);
-  return session;
+  if (keypair == NULL) fail("keypair_add", (uint64_t)errno, 0);
+  return keypair;
 }
 
 static uint64_t milliseconds(void) {

@@ -57,7 +57,7 @@ uint64_t end_count(const struct end *end, enum link_counter which);
 uint16_t end_port(const struct end *end);
 
 /* The same keys at both ends, each end's for sending the other's for receiving. */
-struct session *add_session(struct end *end, uint32_t index, uint32_t peer_index, uint8_t generation, bool first);
+struct keypair *add_keypair(struct end *end, uint32_t index, uint32_t peer_index, uint8_t generation, bool first);
 
 /* Waits until `holds` does, or fails. */
 void await(const char *what, bool (*holds)(void *context), void *context);
@@ -66,7 +66,7 @@ size_t read_far(const struct end *end, uint8_t *bytes, size_t room);
 /* Waits for it. */
 size_t await_far(const struct end *end, uint8_t *bytes, size_t room);
 
-/* Opens what a session of that generation seals, at its first end or at the other. The caller's to free. */
+/* Opens what a keypair of that generation seals, at its first end or at the other. The caller's to free. */
 struct record_key *opening_key(uint8_t generation, bool first);
 
 #endif

@@ -1,7 +1,7 @@
 /*
  * What the engine takes of memory, OpenSSL's part included: nothing for each packet, probe or forgery, and so much for
- * each link and session. Every allocation of the process is counted here, so without sanitizers. Exits 0 after printing
- * the bytes of a link and of a session.
+ * each link and keypair. Every allocation of the process is counted here, so without sanitizers. Exits 0 after printing
+ * the bytes of a link and of a keypair.
  */
 #include <errno.h>
 #include <malloc.h>
@@ -57,7 +57,7 @@ void free(void *memory) {
 
 static struct node nodes[2];
 static struct end ends[2];
-static struct session *sessions[2];
+static struct keypair *keypairs[2];
 static uint32_t arrived;
 
 static void take(void *context, uint16_t port, uint32_t number) {
@@ -92,7 +92,7 @@ static void exchange(unsigned turns) {
     uint8_t forged[RECORD_OVERHEAD + 100] = {0xc0, 0, 0, 0, 0, 0, 0, (uint8_t)(i % 2 + 1), 0xff};
     ssize_t sent = sendto(nodes[0].ice, forged, sizeof forged, 0, (struct sockaddr *)&to.address, to.length);
     expect("bytes of a forgery", (uint64_t)sent, sizeof forged);
-    if (!probe_send(sessions[0], i, 1000)) fail("probe_send", 0, 1);
+    if (!probe_send(keypairs[0], i, 1000)) fail("probe_send", 0, 1);
     await("an answer", has_event, NULL);
     expect_event(EVENT_REPLY);
   }
@@ -108,9 +108,9 @@ static long resident(void) {
 
 static void check_traffic(void) {
   for (unsigned i = 0; i < 2; i++) end_open(&ends[i], &nodes[i], false, nodes[1 - i].port);
-  for (unsigned i = 0; i < 2; i++) sessions[i] = add_session(&ends[i], 1, 1, 1, i == 0);
-  link_use(ends[0].link, sessions[0]);
-  if (!probe_send(sessions[0], 0, 0)) fail("probe_send", 0, 1);
+  for (unsigned i = 0; i < 2; i++) keypairs[i] = add_keypair(&ends[i], 1, 1, 1, i == 0);
+  link_use(ends[0].link, keypairs[0]);
+  if (!probe_send(keypairs[0], 0, 0)) fail("probe_send", 0, 1);
   await("an answer", has_event, NULL);
   expect_event(EVENT_HEARD);
   await("an answer", has_event, NULL);
@@ -129,10 +129,10 @@ static void measure(void) {
   for (unsigned i = 0; i < LINKS; i++) end_open(&idle[i], &nodes[0], false, nodes[1].port);
   long long link = (bytes_live - live) / LINKS;
   live = bytes_live;
-  for (unsigned i = 0; i < LINKS; i++) add_session(&idle[i], i + 1, i + 1, 2, true);
-  long long session = (bytes_live - live) / LINKS;
+  for (unsigned i = 0; i < LINKS; i++) add_keypair(&idle[i], i + 1, i + 1, 2, true);
+  long long keypair = (bytes_live - live) / LINKS;
   touched = (resident() - touched) / LINKS;
-  printf("link %lld session %lld resident %ld\n", link, session, touched);
+  printf("link %lld keypair %lld resident %ld\n", link, keypair, touched);
   for (unsigned i = 0; i < LINKS; i++) end_close(&idle[i]);
 }
 

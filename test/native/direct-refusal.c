@@ -53,7 +53,7 @@ ssize_t writev(int fd, const struct iovec *parts, int count) {
 
 struct pair {
   struct end ends[2];
-  struct session *session; /* of the first */
+  struct keypair *keypair; /* of the first */
   struct flow flow;
   uint16_t port; /* that its packets arrive with */
   uint32_t next; /* number that comes next at the second */
@@ -68,10 +68,10 @@ static void open_pair(struct pair *pair, bool pi, bool tcp) {
   uint32_t index = last_index++;
   for (unsigned i = 0; i < 2; i++) {
     end_open(&pair->ends[i], &nodes[i], pi, nodes[1 - i].port);
-    struct session *session = add_session(&pair->ends[i], index, index, (uint8_t)index, i == 0);
-    if (i == 0) pair->session = session;
+    struct keypair *keypair = add_keypair(&pair->ends[i], index, index, (uint8_t)index, i == 0);
+    if (i == 0) pair->keypair = keypair;
   }
-  link_use(pair->ends[0].link, pair->session);
+  link_use(pair->ends[0].link, pair->keypair);
 }
 
 static void close_pair(struct pair *pair) {
@@ -190,7 +190,7 @@ static void check_probes(void) {
   uint32_t least = endpoint_overhead(&to) + RECORD_OVERHEAD + PROBE_LENGTH;
   link_set_endpoint(pair.ends[0].link, &to);
   for (unsigned i = 0; i < sizeof sizes / sizeof *sizes; i++) {
-    expect("probe_send", probe_send(pair.session, i, sizes[i]), 1);
+    expect("probe_send", probe_send(pair.keypair, i, sizes[i]), 1);
     uint64_t length = (uint64_t)recv(other, bytes, sizeof bytes, 0);
     expect("bytes of a probe", length + endpoint_overhead(&to), sizes[i] < least ? least : sizes[i]);
   }
@@ -376,7 +376,7 @@ static void check_overflow(void) {
   pair.flow.port = 2;
   link_set_limit(pair.ends[0].link, SEGMENT_MAX);
   write_packets(&pair, 1, PAYLOAD);
-  await_count(&pair.ends[1], COUNTER_RX_PACKETS, 1); /* else it may come when its session is gone */
+  await_count(&pair.ends[1], COUNTER_RX_PACKETS, 1); /* else it may come when its keypair is gone */
   uint32_t kept = empty_ring(&pair, UINT32_MAX);
   expect("packets kept", kept, end_count(&pair.ends[0], COUNTER_TX_DATA));
   expect("packets kept or counted", kept + end_count(&pair.ends[0], COUNTER_TX_OVERFLOW), bursts * TOGETHER);
@@ -432,7 +432,7 @@ int main(void) {
   check_overflow();
   check_keyless();
   for (unsigned i = 0; i < 2; i++) {
-    expect("records of no session", atomic_load(&nodes[i].direct->counters[COUNTER_UNKNOWN]), 0);
+    expect("records of no keypair", atomic_load(&nodes[i].direct->counters[COUNTER_UNKNOWN]), 0);
     node_close(&nodes[i]);
   }
   puts("all refusals counted");

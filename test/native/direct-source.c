@@ -19,8 +19,8 @@ static struct node peer;
 static struct node host; /* at every address of the machine */
 static struct end there;
 static struct end here;
-static struct session *from_there;
-static struct session *from_here;
+static struct keypair *from_there;
+static struct keypair *from_here;
 static struct flow flow = {.port = 1};
 static uint32_t probes;
 
@@ -93,9 +93,9 @@ static bool is_answered(void *context) {
 }
 
 /* A probe, and its answer. */
-static void probe(struct session *session, struct node *node) {
+static void probe(struct keypair *keypair, struct node *node) {
   struct answer answer = {node, ++probes};
-  expect("probe_send", probe_send(session, probes, 0), 1);
+  expect("probe_send", probe_send(keypair, probes, 0), 1);
   await("an answer", is_answered, &answer);
   node_settle(&peer);
   node_settle(&host);
@@ -129,8 +129,8 @@ int main(int count, char **words) {
   node_open(&host, words[2], 1);
   end_open(&there, &peer, false, host.port);
   end_open(&here, &host, false, peer.port);
-  from_there = add_session(&there, INDEX, INDEX, 0, true);
-  from_here = add_session(&here, INDEX, INDEX, 0, false);
+  from_there = add_keypair(&there, INDEX, INDEX, 0, true);
+  from_here = add_keypair(&here, INDEX, INDEX, 0, false);
   struct endpoint endpoint;
   if (!outer_endpoint(&host.direct->outer, peers, peer.port, &endpoint)) fail(peers, 0, 1);
   link_set_endpoint(here.link, &endpoint);

@@ -44,8 +44,8 @@ struct stream {
 struct side {
   struct end end;
   struct stream streams[FLOWS];
-  struct session *session;
-  struct session *old;
+  struct keypair *keypair;
+  struct keypair *old;
   uint64_t drained; /* TX_PACKETS when `old` was last used */
   bool direct;
   uint64_t totals[LINK_COUNTERS]; /* of links that are freed */
@@ -53,10 +53,10 @@ struct side {
   uint32_t random;
 };
 
-/* Two sides, whose sessions lead to one receiver each however often they are renewed. */
+/* Two sides, whose keypairs lead to one receiver each however often they are renewed. */
 struct pair {
   struct side sides[2];
-  unsigned probes; /* unanswered, of both sessions */
+  unsigned probes; /* unanswered, of both keypairs */
   bool held; /* until it is quiet, and made anew */
 };
 
@@ -66,7 +66,7 @@ static struct forwarder *forwarder;
 static uint32_t packets;
 static uint32_t serial = 1;
 static uint32_t probe_number;
-static unsigned renewals, removals, switches, reopenings, rebinds, roamed, heard, replies, sessions;
+static unsigned renewals, removals, switches, reopenings, rebinds, roamed, heard, replies, keypairs;
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t progress = PTHREAD_COND_INITIALIZER;
@@ -188,19 +188,19 @@ static void empty_ring(struct pair *pair, unsigned from) {
 }
 
 static void use(struct side *side) {
-  link_use(side->end.link, side->session);
+  link_use(side->end.link, side->keypair);
   link_carry(side->end.link, side->direct);
 }
 
-static void add_sessions(struct pair *pair) {
+static void add_keypairs(struct pair *pair) {
   uint32_t lane = (uint32_t)(pair - pairs);
   uint8_t generation = (uint8_t)serial;
   uint32_t index = serial++ << 8 | lane;
   for (unsigned i = 0; i < 2; i++) {
     struct side *side = &pair->sides[i];
-    side->old = side->session;
-    side->session = add_session(&side->end, index, index, generation, i == 0);
-    sessions++;
+    side->old = side->keypair;
+    side->keypair = add_keypair(&side->end, index, index, generation, i == 0);
+    keypairs++;
   }
   for (unsigned i = 0; i < 2; i++) {
     use(&pair->sides[i]);
@@ -233,11 +233,11 @@ static bool is_drained(const struct pair *pair) {
 
 static void renew(struct pair *pair) {
   if (pair->sides[0].old == NULL) {
-    add_sessions(pair);
+    add_keypairs(pair);
     renewals++;
   } else if (is_drained(pair)) {
     for (unsigned i = 0; i < 2; i++) {
-      session_remove(pair->sides[i].old);
+      keypair_remove(pair->sides[i].old);
       pair->sides[i].old = NULL;
     }
     removals++;
@@ -261,9 +261,9 @@ static void reopen(struct pair *pair) {
     if (side->end.link == NULL) abort();
     link_set_endpoint(side->end.link, &to);
     link_set_limit(side->end.link, POLLER_PI + SEGMENT_MAX);
-    side->session = side->old = NULL;
+    side->keypair = side->old = NULL;
   }
-  add_sessions(pair);
+  add_keypairs(pair);
   reopenings++;
   pair->held = false;
 }
@@ -271,7 +271,7 @@ static void reopen(struct pair *pair) {
 static void probe(struct pair *pair, struct side *side, uint32_t size) {
   if (pair->held || pair->probes == PROBES) return;
   pair->probes++;
-  expect("probe_send", probe_send(side->session, ++probe_number, size), 1);
+  expect("probe_send", probe_send(side->keypair, ++probe_number, size), 1);
 }
 
 static void rebind(void) {
@@ -377,7 +377,7 @@ static void open_pair(unsigned number, uint32_t seed) {
       side->streams[j].by_ring = calloc(packets, sizeof(bool));
     }
   }
-  add_sessions(pair);
+  add_keypairs(pair);
   for (unsigned i = 0; i < 2; i++) {
     void **argument = malloc(2 * sizeof *argument);
     argument[0] = pair;
@@ -430,12 +430,12 @@ int main(int count, char **words) {
   forwarder_stop(forwarder);
   for (unsigned i = 0; i < LINKS; i++) check_totals(&pairs[i]);
   for (unsigned i = 0; i < 2; i++) {
-    expect("records of no session", atomic_load(&nodes[i].direct->counters[COUNTER_UNKNOWN]), 0);
+    expect("records of no keypair", atomic_load(&nodes[i].direct->counters[COUNTER_UNKNOWN]), 0);
     expect("no records", atomic_load(&nodes[i].direct->counters[COUNTER_NO_RECORD]), 0);
   }
   expect("answers", replies, probe_number);
   expect("changes of address", roamed, rebinds);
-  if (heard > sessions) fail("sessions heard", heard, sessions);
+  if (heard > keypairs) fail("keypairs heard", heard, keypairs);
   for (unsigned i = 0; i < LINKS * 2; i++) {
     struct side *side = &pairs[i / 2].sides[i % 2];
     for (unsigned j = 0; j < FLOWS; j++) free(side->streams[j].seen), free(side->streams[j].by_ring);

@@ -64,8 +64,8 @@ for (const sanitizer of sanitizers) {
 
 test('no packet, probe or forgery allocates memory, and a link takes less than half a megabyte', () => {
   const words = runEngine(buildEngine('direct-memory'));
-  const [link = 0, session = 0, resident = 0] = words.match(/\d+/g)!.map(Number);
-  assert.ok(link > 0 && session > 0 && link + 3 * session < 512 * 1024, words);
+  const [link = 0, keypair = 0, resident = 0] = words.match(/\d+/g)!.map(Number);
+  assert.ok(link > 0 && keypair > 0 && link + 3 * keypair < 512 * 1024, words);
   // Nothing touches its ring before there is a packet in it.
   assert.ok(resident < 64 * 1024, words);
 });

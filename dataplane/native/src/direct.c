@@ -88,10 +88,10 @@ struct link *link_new(struct direct *direct, struct device *device, unsigned rea
 
 void link_free(struct link *link) {
   device_set_outlet(link->device, NULL);
-  for (unsigned i = 0; i < SESSION_BUCKETS; i++) {
-    for (struct session *session = link->direct->table[i], *next; session != NULL; session = next) {
-      next = session->next;
-      if (session->link == link) session_remove(session);
+  for (unsigned i = 0; i < KEYPAIR_BUCKETS; i++) {
+    for (struct keypair *keypair = link->direct->table[i], *next; keypair != NULL; keypair = next) {
+      next = keypair->next;
+      if (keypair->link == link) keypair_remove(keypair);
     }
   }
   pthread_mutex_destroy(&link->lock);
@@ -117,8 +117,8 @@ void link_set_limit(struct link *link, uint32_t bytes) { atomic_store(&link->lim
 
 void link_set_segmentation(struct link *link, bool on) { atomic_store(&link->singly, !on); }
 
-void link_use(struct link *link, struct session *session) {
-  link->used = session == NULL ? &link->closed : &session->outlet;
+void link_use(struct link *link, struct keypair *keypair) {
+  link->used = keypair == NULL ? &link->closed : &keypair->outlet;
   device_set_outlet(link->device, link->used);
 }
 
@@ -135,9 +135,9 @@ void link_open(struct link *link, uint8_t *record, size_t length) {
     count(direct->counters, COUNTER_NO_RECORD, 1);
     return;
   }
-  struct session *session = session_find(direct, header.index);
-  if (session != NULL && session->link == link) {
-    intake_take(direct->intake, session, record, length, &header, NULL, ECN_NOT_ECT);
+  struct keypair *keypair = keypair_find(direct, header.index);
+  if (keypair != NULL && keypair->link == link) {
+    intake_take(direct->intake, keypair, record, length, &header, NULL, ECN_NOT_ECT);
   } else {
     count(direct->counters, COUNTER_UNKNOWN, 1);
   }

@@ -1,4 +1,4 @@
-/* Links for JavaScript: the functions that dataplane/io/native.ts describes. A session is named by our receiver
+/* Links for JavaScript: the functions that dataplane/io/native.ts describes. A keypair is named by our receiver
  * index, which is never 0. */
 #include "direct_binding.h"
 
@@ -29,13 +29,13 @@ static struct link *link_arguments(napi_env env, napi_callback_info info, size_t
   return tun == NULL ? NULL : tun->link;
 }
 
-/* The session named by the first argument; NULL, maybe after throwing. */
-static struct session *session_arguments(napi_env env, napi_callback_info info, size_t count, napi_value *values) {
+/* The keypair named by the first argument; NULL, maybe after throwing. */
+static struct keypair *keypair_arguments(napi_env env, napi_callback_info info, size_t count, napi_value *values) {
   void *context;
   uint32_t index;
   if (!binding_arguments(env, info, count, values, &context) || !binding_u32(env, values[0], &index)) return NULL;
   struct tuns *tuns = context;
-  return tuns->direct == NULL ? NULL : session_find(tuns->direct, index);
+  return tuns->direct == NULL ? NULL : keypair_find(tuns->direct, index);
 }
 
 /* directOpen(port, udp, workers, mark, dscp): called after listen, whose bell also rings for events, and while no device is
@@ -88,7 +88,7 @@ static napi_value mark_sockets(napi_env env, napi_callback_info info) {
   return error == 0 ? NULL : binding_throw(env, "SO_MARK", error);
 }
 
-/* directCounters(device, numbers): fills a Float64Array (session.h, enum link_counter). */
+/* directCounters(device, numbers): fills a Float64Array (keypair.h, enum link_counter). */
 static napi_value link_counters(napi_env env, napi_callback_info info) {
   napi_value values[2];
   napi_typedarray_type type;
@@ -105,7 +105,7 @@ static napi_value link_counters(napi_env env, napi_callback_info info) {
   return NULL;
 }
 
-/* directStrays(): [records of no session, datagrams that are no record] */
+/* directStrays(): [records of no keypair, datagrams that are no record] */
 static napi_value strays(napi_env env, napi_callback_info info) {
   void *context;
   napi_value result;
@@ -204,8 +204,8 @@ static napi_value set_segmentation(napi_env env, napi_callback_info info) {
   return NULL;
 }
 
-/* addSession(device, index, peerIndex, cipher, seal, open, ecn): EEXIST where the index is taken. */
-static napi_value add_session(napi_env env, napi_callback_info info) {
+/* addKeypair(device, index, peerIndex, cipher, seal, open, ecn): EEXIST where the index is taken. */
+static napi_value add_keypair(napi_env env, napi_callback_info info) {
   napi_value values[7];
   uint32_t index;
   uint32_t peer_index;
@@ -219,19 +219,19 @@ static napi_value add_session(napi_env env, napi_callback_info info) {
       !key_argument(env, values[5], &open) || !binding_bool(env, values[6], &ecn)) {
     return NULL;
   }
-  struct session *session = session_add(link, index, peer_index, (enum record_cipher)cipher, seal, open, ecn);
-  return session == NULL ? binding_throw(env, "adding a session", errno) : NULL;
+  struct keypair *keypair = keypair_add(link, index, peer_index, (enum record_cipher)cipher, seal, open, ecn);
+  return keypair == NULL ? binding_throw(env, "adding a keypair", errno) : NULL;
 }
 
-/* useSession(device, index): 0 for none. */
-static napi_value use_session(napi_env env, napi_callback_info info) {
+/* useKeypair(device, index): 0 for none. */
+static napi_value use_keypair(napi_env env, napi_callback_info info) {
   napi_value values[2];
   uint32_t index;
   struct link *link = link_arguments(env, info, 2, values);
   if (link == NULL || !binding_u32(env, values[1], &index)) return NULL;
-  struct session *session = index == 0 ? NULL : session_find(link->direct, index);
-  if (index != 0 && (session == NULL || session->link != link)) return binding_throw(env, "using a session", ENOENT);
-  link_use(link, session);
+  struct keypair *keypair = index == 0 ? NULL : keypair_find(link->direct, index);
+  if (index != 0 && (keypair == NULL || keypair->link != link)) return binding_throw(env, "using a keypair", ENOENT);
+  link_use(link, keypair);
   return NULL;
 }
 
@@ -272,47 +272,47 @@ static napi_value open_records(napi_env env, napi_callback_info info) {
   return NULL;
 }
 
-/* sign(index): a record without a packet, for a datachannel; undefined where there is no such session. */
+/* sign(index): a record without a packet, for a datachannel; undefined where there is no such keypair. */
 static napi_value sign(napi_env env, napi_callback_info info) {
   napi_value value;
   void *bytes;
   napi_value buffer;
-  struct session *session = session_arguments(env, info, 1, &value);
-  if (session == NULL || napi_create_arraybuffer(env, RECORD_OVERHEAD, &bytes, &buffer) != napi_ok) return NULL;
-  return session_sign(session, bytes) ? buffer : NULL;
+  struct keypair *keypair = keypair_arguments(env, info, 1, &value);
+  if (keypair == NULL || napi_create_arraybuffer(env, RECORD_OVERHEAD, &bytes, &buffer) != napi_ok) return NULL;
+  return keypair_sign(keypair, bytes) ? buffer : NULL;
 }
 
-/* removeSession(index): one that is not in use. */
-static napi_value remove_session(napi_env env, napi_callback_info info) {
+/* removeKeypair(index): one that is not in use. */
+static napi_value remove_keypair(napi_env env, napi_callback_info info) {
   napi_value values[1];
-  struct session *session = session_arguments(env, info, 1, values);
-  if (session != NULL) session_remove(session);
+  struct keypair *keypair = keypair_arguments(env, info, 1, values);
+  if (keypair != NULL) keypair_remove(keypair);
   return NULL;
 }
 
-/* probe(index, number, size): false where the kernel refuses an IP packet of this size, or there is no such session. */
+/* probe(index, number, size): false where the kernel refuses an IP packet of this size, or there is no such keypair. */
 static napi_value send_probe(napi_env env, napi_callback_info info) {
   napi_value values[3];
   uint32_t number;
   uint32_t size;
-  struct session *session = session_arguments(env, info, 3, values);
-  if (session == NULL) return binding_new_bool(env, false);
+  struct keypair *keypair = keypair_arguments(env, info, 3, values);
+  if (keypair == NULL) return binding_new_bool(env, false);
   if (!binding_u32(env, values[1], &number) || !binding_u32(env, values[2], &size)) return NULL;
-  return binding_new_bool(env, probe_send(session, number, size));
+  return binding_new_bool(env, probe_send(keypair, number, size));
 }
 
-/* ask(index, address, port): false where that address cannot be asked now, or there is no such session. */
+/* ask(index, address, port): false where that address cannot be asked now, or there is no such keypair. */
 static napi_value ask(napi_env env, napi_callback_info info) {
   napi_value values[3];
   char text[64];
   uint32_t port;
   struct ends ends = {0};
-  struct session *session = session_arguments(env, info, 3, values);
-  if (session == NULL) return binding_new_bool(env, false);
+  struct keypair *keypair = keypair_arguments(env, info, 3, values);
+  if (keypair == NULL) return binding_new_bool(env, false);
   if (!binding_string(env, values[1], text, sizeof text) || !binding_u32(env, values[2], &port)) return NULL;
-  const struct outer *outer = &session->link->direct->outer;
+  const struct outer *outer = &keypair->link->direct->outer;
   bool valid = outer->count > 0 && outer_endpoint(outer, text, (uint16_t)port, &ends.far);
-  return binding_new_bool(env, valid && roaming_ask(session, &ends));
+  return binding_new_bool(env, valid && roaming_ask(keypair, &ends));
 }
 
 /* directEvents(): a Float64Array's worth of bytes, four numbers for each: type, index, number, round trip in
@@ -353,12 +353,12 @@ void direct_binding_register(napi_env env, napi_value exports, struct tuns *tuns
   binding_function(env, exports, "setLimit", set_limit, tuns);
   binding_function(env, exports, "join", join, tuns);
   binding_function(env, exports, "setSegmentation", set_segmentation, tuns);
-  binding_function(env, exports, "addSession", add_session, tuns);
-  binding_function(env, exports, "useSession", use_session, tuns);
+  binding_function(env, exports, "addKeypair", add_keypair, tuns);
+  binding_function(env, exports, "useKeypair", use_keypair, tuns);
   binding_function(env, exports, "carry", carry, tuns);
   binding_function(env, exports, "openRecords", open_records, tuns);
   binding_function(env, exports, "sign", sign, tuns);
-  binding_function(env, exports, "removeSession", remove_session, tuns);
+  binding_function(env, exports, "removeKeypair", remove_keypair, tuns);
   binding_function(env, exports, "probe", send_probe, tuns);
   binding_function(env, exports, "ask", ask, tuns);
 }

@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 enum event_type {
-  EVENT_HEARD = 1,  /* the first record of a session came */
+  EVENT_HEARD = 1,  /* the first record of a keypair came */
   EVENT_REPLY = 2,  /* a probe was answered */
   EVENT_ROAMED = 3, /* records come from another address than before */
 };
@@ -17,7 +17,7 @@ enum event_type {
 
 struct event {
   enum event_type type;
-  uint32_t index;  /* our receiver index of the session */
+  uint32_t index;  /* our receiver index of the keypair */
   uint32_t number; /* of the probe that was answered */
   uint64_t rtt;    /* nanoseconds */
   uint64_t opened; /* records that the peer had opened then, or EVENT_UNTOLD */

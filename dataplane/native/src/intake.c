@@ -100,15 +100,15 @@ static void take_packet(struct intake *intake, struct link *link, uint8_t *packe
   coalesce_add(intake->coalesce, packet, length, options);
 }
 
-bool intake_take(struct intake *intake, struct session *session, uint8_t *record, size_t length,
+bool intake_take(struct intake *intake, struct keypair *keypair, uint8_t *record, size_t length,
                  const struct record_header *header, const struct ends *ends, enum ecn ecn) {
-  struct link *link = session->link;
-  struct replay *replay = &session->replay[intake->lane];
+  struct link *link = keypair->link;
+  struct replay *replay = &keypair->replay[intake->lane];
   if (!replay_is_new(replay, header->counter)) {
     count(link->counters, COUNTER_RX_REPLAYED, 1);
     return false;
   }
-  int64_t opened = record_open(session->open[intake->lane], record, length, header);
+  int64_t opened = record_open(keypair->open[intake->lane], record, length, header);
   if (opened < 0) {
     count(link->counters, COUNTER_RX_FORGED, 1);
     return false;
@@ -116,12 +116,12 @@ bool intake_take(struct intake *intake, struct session *session, uint8_t *record
   replay_accept(replay, header->counter);
   if (intake->lane == RECORD_UDP) count(link->counters, COUNTER_RX_RECORDS, 1);
   /* Read before it is written: else every record would take the line from the other lane's thread. */
-  if (!atomic_load_explicit(&session->heard, memory_order_relaxed) && !atomic_exchange(&session->heard, true)) {
-    events_add(&link->direct->events, (struct event){.type = EVENT_HEARD, .index = session->index});
+  if (!atomic_load_explicit(&keypair->heard, memory_order_relaxed) && !atomic_exchange(&keypair->heard, true)) {
+    events_add(&link->direct->events, (struct event){.type = EVENT_HEARD, .index = keypair->index});
   }
   uint8_t *content = record + RECORD_HEADER;
   if (header->kind == RECORD_PACKET) take_packet(intake, link, content, (size_t)opened, header->flags, ecn);
-  else if (ends == NULL || !probe_take(session, header->kind, content, (size_t)opened, ends)) {
+  else if (ends == NULL || !probe_take(keypair, header->kind, content, (size_t)opened, ends)) {
     count(link->counters, COUNTER_RX_MALFORMED, 1);
   }
   return header->counter + 1 == replay->next;

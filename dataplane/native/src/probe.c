@@ -14,9 +14,9 @@ static uint64_t nanoseconds(void) {
 
 _Static_assert(PROBE_LENGTH == QUESTION_LENGTH, "what an answer brings back");
 
-bool probe_send(struct session *session, uint32_t number, uint32_t size) {
+bool probe_send(struct keypair *keypair, uint32_t number, uint32_t size) {
   uint8_t record[RECORD_OVERHEAD + SEGMENT_MAX];
-  struct ends ends = link_ends(session->link);
+  struct ends ends = link_ends(keypair->link);
   uint32_t overhead = endpoint_overhead(&ends.far) + RECORD_OVERHEAD;
   uint32_t length = size < overhead + PROBE_LENGTH ? PROBE_LENGTH : size - overhead;
   if (length > SEGMENT_MAX - overhead) length = SEGMENT_MAX - overhead;
@@ -25,21 +25,21 @@ bool probe_send(struct session *session, uint32_t number, uint32_t size) {
   uint64_t time = htobe64(nanoseconds());
   memcpy(record + RECORD_HEADER, &wire_number, sizeof wire_number);
   memcpy(record + RECORD_HEADER + sizeof wire_number, &time, sizeof time);
-  return session_send(session, RECORD_PROBE, record, length, &ends);
+  return keypair_send(keypair, RECORD_PROBE, record, length, &ends);
 }
 
-bool probe_take(struct session *session, uint8_t kind, const uint8_t *content, size_t length,
+bool probe_take(struct keypair *keypair, uint8_t kind, const uint8_t *content, size_t length,
                 const struct ends *ends) {
   if (length < PROBE_LENGTH) return false;
   if (kind == RECORD_PROBE) {
     uint8_t record[RECORD_OVERHEAD + REPLY_LENGTH];
-    uint64_t opened = htobe64(atomic_load(&session->link->counters[COUNTER_RX_RECORDS]));
+    uint64_t opened = htobe64(atomic_load(&keypair->link->counters[COUNTER_RX_RECORDS]));
     memcpy(record + RECORD_HEADER, content, PROBE_LENGTH);
     memcpy(record + RECORD_HEADER + PROBE_LENGTH, &opened, sizeof opened);
-    session_send(session, RECORD_REPLY, record, REPLY_LENGTH, ends);
+    keypair_send(keypair, RECORD_REPLY, record, REPLY_LENGTH, ends);
     return true;
   }
-  if (roaming_answered(session, content)) return true;
+  if (roaming_answered(keypair, content)) return true;
   uint32_t number;
   uint64_t sent;
   memcpy(&number, content, sizeof number);
@@ -53,10 +53,10 @@ bool probe_take(struct session *session, uint8_t kind, const uint8_t *content, s
     opened = be64toh(opened);
   }
   struct event event = {.type = EVENT_REPLY,
-                        .index = session->index,
+                        .index = keypair->index,
                         .number = be32toh(number),
                         .rtt = now - sent,
                         .opened = opened};
-  events_add(&session->link->direct->events, event);
+  events_add(&keypair->link->direct->events, event);
   return true;
 }

@@ -24,7 +24,7 @@ struct receiver {
   int wake; /* eventfd: stop */
   pthread_t thread;
   struct intake *intake;
-  struct session *current; /* found last; of this batch only */
+  struct keypair *current; /* found last; of this batch only */
   uint32_t lost; /* datagrams that the socket had no room for, of which a link was told */
   struct mmsghdr messages[BATCH];
   struct iovec parts[BATCH];
@@ -33,8 +33,8 @@ struct receiver {
   uint8_t *datagrams;
 };
 
-/* Its session, where it is the newest of that; an older one may have been held back by somebody. */
-static struct session *take_record(struct receiver *receiver, uint8_t *record, size_t length, const struct ends *ends,
+/* Its keypair, where it is the newest of that; an older one may have been held back by somebody. */
+static struct keypair *take_record(struct receiver *receiver, uint8_t *record, size_t length, const struct ends *ends,
                                    enum ecn ecn) {
   struct direct *direct = receiver->direct;
   struct record_header header;
@@ -42,18 +42,18 @@ static struct session *take_record(struct receiver *receiver, uint8_t *record, s
     count(direct->counters, COUNTER_NO_RECORD, 1);
     return NULL;
   }
-  struct session *session = receiver->current;
-  if (session == NULL || session->index != header.index) {
+  struct keypair *keypair = receiver->current;
+  if (keypair == NULL || keypair->index != header.index) {
     /* Behind the record that the kernel chose us by there may be others in one message: not ours to open. */
     bool ours = outer_receiver(&direct->outer, header.index) == receiver->number;
-    session = ours ? session_find(direct, header.index) : NULL;
+    keypair = ours ? keypair_find(direct, header.index) : NULL;
   }
-  if (session == NULL) {
+  if (keypair == NULL) {
     count(direct->counters, COUNTER_UNKNOWN, 1);
     return NULL;
   }
-  receiver->current = session;
-  return intake_take(receiver->intake, session, record, length, &header, ends, ecn) ? session : NULL;
+  receiver->current = keypair;
+  return intake_take(receiver->intake, keypair, record, length, &header, ends, ecn) ? keypair : NULL;
 }
 
 static void take_message(struct receiver *receiver, unsigned i) {
@@ -65,7 +65,7 @@ static void take_message(struct receiver *receiver, unsigned i) {
   memcpy(&ends.far.address, &receiver->sources[i], sizeof ends.far.address);
   enum ecn ecn = with.octet & ECN_BITS;
   uint8_t *bytes = receiver->parts[i].iov_base;
-  struct session *newest = NULL;
+  struct keypair *newest = NULL;
   for (size_t at = 0; at < length; at += segment) {
     newest = take_record(receiver, bytes + at, length - at < segment ? length - at : segment, &ends, ecn);
   }

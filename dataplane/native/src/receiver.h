@@ -1,11 +1,11 @@
 /*
  * A receiver: a thread that takes records from one socket, opens them, joins what belongs together (coalesce.h) and
- * writes it to the TUN devices. One receives all records of a session (outer.h).
+ * writes it to the TUN devices. One receives all records of a keypair (outer.h).
  */
 #ifndef CRYONET_RECEIVER_H
 #define CRYONET_RECEIVER_H
 
-#include "session.h"
+#include "keypair.h"
 
 struct receiver;
 

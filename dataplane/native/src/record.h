@@ -11,7 +11,7 @@
  *
  * All numbers are big-endian. The first byte is none that STUN, DTLS, TURN or RTP begin with (RFC 7983). The whole
  * header is authenticated. The nonce is three zero bytes, the lane and the counter, under a key for one direction of one
- * session. The lane says what carries the record. Each lane of a session has a counter and a replay window of its own: a
+ * keypair. The lane says what carries the record. Each lane of a keypair has a counter and a replay window of its own: a
  * datachannel is late by more records than a window of the faster lane has.
  *
  * Nothing here knows of Node or of sockets; OpenSSL comes from the process.

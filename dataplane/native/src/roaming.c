@@ -54,22 +54,22 @@ static struct question *question_to(struct link *link, const struct ends *ends, 
   return unused->open ? unused : NULL;
 }
 
-static bool ask(struct session *session, const struct ends *ends, uint64_t wait) {
-  struct link *link = session->link;
+static bool ask(struct keypair *keypair, const struct ends *ends, uint64_t wait) {
+  struct link *link = keypair->link;
   uint8_t record[RECORD_OVERHEAD + QUESTION_LENGTH];
   pthread_mutex_lock(&link->lock);
   struct question *question = question_to(link, ends, wait);
   if (question != NULL) memcpy(record + RECORD_HEADER, question->content, QUESTION_LENGTH);
   pthread_mutex_unlock(&link->lock);
   if (question == NULL) return false;
-  session_send(session, RECORD_PROBE, record, QUESTION_LENGTH, ends);
+  keypair_send(keypair, RECORD_PROBE, record, QUESTION_LENGTH, ends);
   return true;
 }
 
-bool roaming_ask(struct session *session, const struct ends *ends) { return ask(session, ends, 0); }
+bool roaming_ask(struct keypair *keypair, const struct ends *ends) { return ask(keypair, ends, 0); }
 
-void roaming_heard(struct session *session, const struct ends *ends) {
-  struct link *link = session->link;
+void roaming_heard(struct keypair *keypair, const struct ends *ends) {
+  struct link *link = keypair->link;
   pthread_mutex_lock(&link->lock);
   bool known = endpoint_equals(&link->endpoint, &ends->far);
   bool begun = link->endpoint.length > 0;
@@ -78,7 +78,7 @@ void roaming_heard(struct session *session, const struct ends *ends) {
     follow_own(link, ends);
   }
   pthread_mutex_unlock(&link->lock);
-  if (!known && begun) ask(session, ends, ASK_AGAIN);
+  if (!known && begun) ask(keypair, ends, ASK_AGAIN);
 }
 
 void roaming_forget_own(struct link *link) {
@@ -88,8 +88,8 @@ void roaming_forget_own(struct link *link) {
   pthread_mutex_unlock(&link->lock);
 }
 
-bool roaming_answered(struct session *session, const uint8_t content[QUESTION_LENGTH]) {
-  struct link *link = session->link;
+bool roaming_answered(struct keypair *keypair, const uint8_t content[QUESTION_LENGTH]) {
+  struct link *link = keypair->link;
   bool ours = false;
   bool told = false;
   pthread_mutex_lock(&link->lock);
@@ -110,6 +110,6 @@ bool roaming_answered(struct session *session, const uint8_t content[QUESTION_LE
     follow_own(link, &question->ends);
   }
   pthread_mutex_unlock(&link->lock);
-  if (told) events_add(&link->direct->events, (struct event){.type = EVENT_ROAMED, .index = session->index});
+  if (told) events_add(&link->direct->events, (struct event){.type = EVENT_ROAMED, .index = keypair->index});
   return ours;
 }

@@ -6,18 +6,18 @@
 #ifndef CRYONET_ROAMING_H
 #define CRYONET_ROAMING_H
 
-#include "session.h"
+#include "keypair.h"
 
-/* The newest record of a session came from there and to there. Nothing is asked before the link has an address to move
+/* The newest record of a keypair came from there and to there. Nothing is asked before the link has an address to move
  * away from. On its receiver, under direct->lock. */
-void roaming_heard(struct session *session, const struct ends *ends);
+void roaming_heard(struct keypair *keypair, const struct ends *ends);
 /* Asks an address that the peer may be at, and does so again where it was asked already. False where there are too many at
  * a time. On any thread. */
-bool roaming_ask(struct session *session, const struct ends *ends);
+bool roaming_ask(struct keypair *keypair, const struct ends *ends);
 /* For some round trips records leave from whichever address of ours the kernel chooses, wherever the peer's come to; then
  * from there again. On the owner's thread. */
 void roaming_forget_own(struct link *link);
 /* Whether these first bytes of an answer are those of such a probe: then the path has moved. On a receiver. */
-bool roaming_answered(struct session *session, const uint8_t content[QUESTION_LENGTH]);
+bool roaming_answered(struct keypair *keypair, const uint8_t content[QUESTION_LENGTH]);
 
 #endif

@@ -21,7 +21,7 @@
 struct sender {
   struct direct *direct;
   unsigned socket;
-  struct session *session; /* whose records lie in the buffer */
+  struct keypair *keypair; /* whose records lie in the buffer */
   uint32_t used;
   uint32_t size; /* of each record but the last */
   uint32_t records;
@@ -63,7 +63,7 @@ static void transmit_singly(struct sender *sender, struct link *link, const stru
 
 static void flush(struct sender *sender) {
   if (sender->records == 0) return;
-  struct link *link = sender->session->link;
+  struct link *link = sender->keypair->link;
   pthread_mutex_lock(&link->lock);
   struct ends ends = {.far = link->endpoint, .own = link->own};
   bool singly = link->uncut;
@@ -85,12 +85,12 @@ static void flush(struct sender *sender) {
 }
 
 void sender_dropped(struct outlet *outlet, unsigned packets) {
-  count(((struct session *)outlet)->link->counters, COUNTER_TX_OVERFLOW, packets);
+  count(((struct keypair *)outlet)->link->counters, COUNTER_TX_OVERFLOW, packets);
 }
 
 void sender_flush(struct outlet *outlet) {
-  struct session *session = (struct session *)outlet;
-  flush(session->link->sender);
+  struct keypair *keypair = (struct keypair *)outlet;
+  flush(keypair->link->sender);
 }
 
 /* Whether it is a packet of our own tunnels: UDP from our port and one of our addresses. The tunnels of other nodes, for
@@ -109,19 +109,19 @@ static bool is_outer(const struct direct *direct, const struct segment_cut *cut)
 
 /* What is seen outside of a packet: its ECN where the peer takes that in again (RFC 6040, section 4.1), its DSCP where that
  * was asked for. */
-static uint8_t outer_octet(const struct session *session, const uint8_t *pi, const struct segment_cut *cut) {
-  unsigned dscp = session->link->direct->dscp;
+static uint8_t outer_octet(const struct keypair *keypair, const uint8_t *pi, const struct segment_cut *cut) {
+  unsigned dscp = keypair->link->direct->dscp;
   unsigned inner = ecn_is_ip(pi) ? ecn_octet(cut->packet, cut->length) : 0;
-  return (uint8_t)((dscp == DSCP_COPY ? inner & ~ECN_BITS : dscp << 2) | (session->ecn ? inner & ECN_BITS : 0));
+  return (uint8_t)((dscp == DSCP_COPY ? inner & ~ECN_BITS : dscp << 2) | (keypair->ecn ? inner & ECN_BITS : 0));
 }
 
 bool sender_waits(struct outlet *outlet) {
-  return !atomic_load_explicit(&((struct session *)outlet)->link->by_udp, memory_order_relaxed);
+  return !atomic_load_explicit(&((struct keypair *)outlet)->link->by_udp, memory_order_relaxed);
 }
 
 uint32_t sender_seal(struct outlet *outlet, uint8_t *slot, const uint8_t *pi, struct segment_cut *cut) {
-  struct session *session = (struct session *)outlet;
-  struct link *link = session->link;
+  struct keypair *keypair = (struct keypair *)outlet;
+  struct link *link = keypair->link;
   uint8_t *text;
   uint32_t prefix = pi == NULL ? 0 : POLLER_PI;
   uint32_t length = segment_next(cut, &text) + prefix;
@@ -131,10 +131,10 @@ uint32_t sender_seal(struct outlet *outlet, uint8_t *slot, const uint8_t *pi, st
       .kind = RECORD_PACKET,
       .lane = RECORD_DATA,
       .flags = link->flags,
-      .index = session->peer_index,
-      .counter = session_counter(session, RECORD_DATA),
+      .index = keypair->peer_index,
+      .counter = keypair_counter(keypair, RECORD_DATA),
   };
-  if (!record_seal(session->seal, slot, text, length, header)) {
+  if (!record_seal(keypair->seal, slot, text, length, header)) {
     count(link->counters, COUNTER_TX_REFUSED, 1);
     return 0;
   }
@@ -145,8 +145,8 @@ uint32_t sender_seal(struct outlet *outlet, uint8_t *slot, const uint8_t *pi, st
 }
 
 bool sender_send(struct outlet *outlet, const uint8_t *pi, struct segment_cut *cut) {
-  struct session *session = (struct session *)outlet;
-  struct link *link = session->link;
+  struct keypair *keypair = (struct keypair *)outlet;
+  struct link *link = keypair->link;
   struct sender *sender = link->sender;
   uint32_t prefix = pi == NULL ? 0 : POLLER_PI;
   uint32_t largest = prefix + segment_largest(cut);
@@ -162,10 +162,10 @@ bool sender_send(struct outlet *outlet, const uint8_t *pi, struct segment_cut *c
     return false;
   }
   uint32_t size = largest + RECORD_OVERHEAD;
-  uint8_t octet = outer_octet(session, pi, cut);
+  uint8_t octet = outer_octet(keypair, pi, cut);
   uint8_t flags = segment_leave_sums(cut) ? RECORD_PARTIAL : 0;
   for (;;) {
-    if (sender->records > 0 && (sender->session != session || sender->size != size || sender->octet != octet ||
+    if (sender->records > 0 && (sender->keypair != keypair || sender->size != size || sender->octet != octet ||
                                 sender->ended ||
                                 sender->records == RECORDS || sender->used + size > CALL)) {
       flush(sender);
@@ -180,14 +180,14 @@ bool sender_send(struct outlet *outlet, const uint8_t *pi, struct segment_cut *c
     struct record_header header = {
         .kind = RECORD_PACKET,
         .flags = flags,
-        .index = session->peer_index,
-        .counter = session_counter(session, RECORD_UDP),
+        .index = keypair->peer_index,
+        .counter = keypair_counter(keypair, RECORD_UDP),
     };
-    if (!record_seal(session->seal, record, text, length, header)) {
+    if (!record_seal(keypair->seal, record, text, length, header)) {
       count(link->counters, COUNTER_TX_REFUSED, 1);
       continue;
     }
-    sender->session = session;
+    sender->keypair = keypair;
     sender->size = size;
     sender->octet = octet;
     sender->used += length + RECORD_OVERHEAD;

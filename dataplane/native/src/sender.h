@@ -6,7 +6,7 @@
 #ifndef CRYONET_SENDER_H
 #define CRYONET_SENDER_H
 
-#include "session.h"
+#include "keypair.h"
 
 struct sender;
 
@@ -14,14 +14,14 @@ struct sender;
 struct sender *sender_new(struct direct *direct, unsigned socket);
 void sender_free(struct sender *sender);
 
-/* The outlet of a session. */
+/* The outlet of a keypair. */
 bool sender_send(struct outlet *outlet, const uint8_t *pi, struct segment_cut *cut);
 bool sender_waits(struct outlet *outlet);
 uint32_t sender_seal(struct outlet *outlet, uint8_t *slot, const uint8_t *pi, struct segment_cut *cut);
 void sender_dropped(struct outlet *outlet, unsigned packets);
 void sender_flush(struct outlet *outlet);
 
-/* The outlet of a link without a session: it drops all packets. */
+/* The outlet of a link without a keypair: it drops all packets. */
 void sender_close(struct link *link);
 
 #endif

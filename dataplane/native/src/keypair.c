@@ -1,4 +1,4 @@
-#include "session.h"
+#include "keypair.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -6,35 +6,35 @@
 #include "direct.h"
 #include "sender.h"
 
-static struct session **bucket_of(struct direct *direct, uint32_t index) {
-  return &direct->table[index % SESSION_BUCKETS];
+static struct keypair **bucket_of(struct direct *direct, uint32_t index) {
+  return &direct->table[index % KEYPAIR_BUCKETS];
 }
 
-struct session *session_find(struct direct *direct, uint32_t index) {
-  struct session *session = *bucket_of(direct, index);
-  while (session != NULL && session->index != index) session = session->next;
-  return session;
+struct keypair *keypair_find(struct direct *direct, uint32_t index) {
+  struct keypair *keypair = *bucket_of(direct, index);
+  while (keypair != NULL && keypair->index != index) keypair = keypair->next;
+  return keypair;
 }
 
-static void free_session(struct session *session) {
-  record_key_free(session->seal);
-  record_key_free(session->reply);
-  for (unsigned lane = 0; lane < RECORD_LANES; lane++) record_key_free(session->open[lane]);
-  pthread_mutex_destroy(&session->lock);
-  free(session);
+static void free_keypair(struct keypair *keypair) {
+  record_key_free(keypair->seal);
+  record_key_free(keypair->reply);
+  for (unsigned lane = 0; lane < RECORD_LANES; lane++) record_key_free(keypair->open[lane]);
+  pthread_mutex_destroy(&keypair->lock);
+  free(keypair);
 }
 
-struct session *session_add(struct link *link, uint32_t index, uint32_t peer_index, enum record_cipher cipher,
+struct keypair *keypair_add(struct link *link, uint32_t index, uint32_t peer_index, enum record_cipher cipher,
                             const uint8_t seal[RECORD_KEY], const uint8_t open[RECORD_KEY], bool ecn) {
   struct direct *direct = link->direct;
-  if (session_find(direct, index) != NULL) {
+  if (keypair_find(direct, index) != NULL) {
     errno = EEXIST;
     return NULL;
   }
-  struct session *session = calloc(1, sizeof *session);
-  if (session == NULL) return NULL;
-  pthread_mutex_init(&session->lock, NULL);
-  session->outlet = (struct outlet){
+  struct keypair *keypair = calloc(1, sizeof *keypair);
+  if (keypair == NULL) return NULL;
+  pthread_mutex_init(&keypair->lock, NULL);
+  keypair->outlet = (struct outlet){
       .send = sender_send,
       .waits = sender_waits,
       .adds = RECORD_OVERHEAD,
@@ -42,38 +42,38 @@ struct session *session_add(struct link *link, uint32_t index, uint32_t peer_ind
       .dropped = sender_dropped,
       .flush = sender_flush,
   };
-  session->link = link;
-  session->index = index;
-  session->peer_index = peer_index;
-  session->ecn = ecn;
-  session->seal = record_key_new(cipher, seal, true);
-  session->reply = record_key_new(cipher, seal, true);
-  bool made = session->seal != NULL && session->reply != NULL;
+  keypair->link = link;
+  keypair->index = index;
+  keypair->peer_index = peer_index;
+  keypair->ecn = ecn;
+  keypair->seal = record_key_new(cipher, seal, true);
+  keypair->reply = record_key_new(cipher, seal, true);
+  bool made = keypair->seal != NULL && keypair->reply != NULL;
   for (unsigned lane = 0; lane < RECORD_LANES; lane++) {
-    session->open[lane] = record_key_new(cipher, open, false);
-    made = made && session->open[lane] != NULL;
+    keypair->open[lane] = record_key_new(cipher, open, false);
+    made = made && keypair->open[lane] != NULL;
   }
   if (!made) {
-    free_session(session);
+    free_keypair(keypair);
     errno = ENOMEM;
     return NULL;
   }
-  struct session **bucket = bucket_of(direct, index);
+  struct keypair **bucket = bucket_of(direct, index);
   pthread_rwlock_wrlock(&direct->lock);
-  session->next = *bucket;
-  *bucket = session;
+  keypair->next = *bucket;
+  *bucket = keypair;
   pthread_rwlock_unlock(&direct->lock);
-  return session;
+  return keypair;
 }
 
-void session_remove(struct session *session) {
-  struct direct *direct = session->link->direct;
-  struct session **at = bucket_of(direct, session->index);
+void keypair_remove(struct keypair *keypair) {
+  struct direct *direct = keypair->link->direct;
+  struct keypair **at = bucket_of(direct, keypair->index);
   pthread_rwlock_wrlock(&direct->lock);
-  while (*at != session) at = &(*at)->next;
-  *at = session->next;
+  while (*at != keypair) at = &(*at)->next;
+  *at = keypair->next;
   pthread_rwlock_unlock(&direct->lock);
-  free_session(session);
+  free_keypair(keypair);
 }
 
 struct ends link_ends(struct link *link) {
@@ -104,32 +104,32 @@ int link_send(struct link *link, unsigned socket, const struct ends *ends, const
   return without;
 }
 
-static bool seal(struct session *session, uint8_t *record, size_t length, struct record_header header) {
-  pthread_mutex_lock(&session->lock);
-  bool sealed = record_seal(session->reply, record, record + RECORD_HEADER, length, header);
-  pthread_mutex_unlock(&session->lock);
+static bool seal(struct keypair *keypair, uint8_t *record, size_t length, struct record_header header) {
+  pthread_mutex_lock(&keypair->lock);
+  bool sealed = record_seal(keypair->reply, record, record + RECORD_HEADER, length, header);
+  pthread_mutex_unlock(&keypair->lock);
   return sealed;
 }
 
-bool session_sign(struct session *session, uint8_t *record) {
+bool keypair_sign(struct keypair *keypair, uint8_t *record) {
   struct record_header header = {
       .kind = RECORD_PACKET,
       .lane = RECORD_DATA,
-      .index = session->peer_index,
-      .counter = session_counter(session, RECORD_DATA),
+      .index = keypair->peer_index,
+      .counter = keypair_counter(keypair, RECORD_DATA),
   };
-  return seal(session, record, 0, header);
+  return seal(keypair, record, 0, header);
 }
 
-bool session_send(struct session *session, enum record_kind kind, uint8_t *record, size_t length,
+bool keypair_send(struct keypair *keypair, enum record_kind kind, uint8_t *record, size_t length,
                   const struct ends *ends) {
-  struct link *link = session->link;
+  struct link *link = keypair->link;
   struct record_header header = {
       .kind = (uint8_t)kind,
-      .index = session->peer_index,
-      .counter = session_counter(session, RECORD_UDP),
+      .index = keypair->peer_index,
+      .counter = keypair_counter(keypair, RECORD_UDP),
   };
-  if (!seal(session, record, length, header)) return true;
+  if (!seal(keypair, record, length, header)) return true;
   uint8_t octet = link->direct->dscp == DSCP_COPY ? 0 : (uint8_t)(link->direct->dscp << 2);
   int error = link_send(link, 0, ends, record, length + RECORD_OVERHEAD, 0, octet);
   if (error == 0) count(link->counters, COUNTER_TX_RECORDS, 1);

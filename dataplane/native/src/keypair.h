@@ -1,17 +1,17 @@
 /*
- * Links and their sessions. A link is one TUN device's; a session is one pair of keys under one receiver index. A link that
- * renews its keys has two sessions for a while: records of either are opened, and one of them seals. Records go by UDP, or
+ * Links and their keypairs. A link is one TUN device's; a keypair is one pair of keys under one receiver index. A link that
+ * renews its keys has two keypairs for a while: records of either are opened, and one of them seals. Records go by UDP, or
  * through the device's ring to a datachannel (`by_udp`); those of either lane come in at any time.
  *
  *   struct direct   rwlock `lock`: held for reading by a receiver for a batch, for writing by the owner to add and
- *                   remove sessions; so whatever a receiver has found in the table stays until it lets go
+ *                   remove keypairs; so whatever a receiver has found in the table stays until it lets go
  *   struct link     `endpoint`, our end and what is known of both, under its own mutex
- *   struct session  `counters` are shared by all that seal; `seal` is the reader thread's, `reply` under its mutex.
+ *   struct keypair  `counters` are shared by all that seal; `seal` is the reader thread's, `reply` under its mutex.
  *                   `open` and `replay` of RECORD_UDP are the one receiver's that this receiver index leads to (outer.h),
  *                   those of RECORD_DATA the owner's
  */
-#ifndef CRYONET_SESSION_H
-#define CRYONET_SESSION_H
+#ifndef CRYONET_KEYPAIR_H
+#define CRYONET_KEYPAIR_H
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -51,15 +51,15 @@ enum link_counter {
   COUNTER_RX_PROTOCOL,    /* packets of a protocol that links do not carry */
   COUNTER_TX_DATA,        /* of TX_PACKETS: those sealed for a datachannel */
   COUNTER_RX_DATA,        /* of RX_PACKETS: those that came by a datachannel */
-  COUNTER_TX_KEYLESS,     /* packets: there was no session to seal them */
+  COUNTER_TX_KEYLESS,     /* packets: there was no keypair to seal them */
   COUNTER_TX_LOOPED,      /* packets of our own tunnels */
   LINK_COUNTERS,
 };
 
-/* Of all links: records that belong to no session, or not to the link that they came for; and what is no record here. */
+/* Of all links: records that belong to no keypair, or not to the link that they came for; and what is no record here. */
 enum direct_counter { COUNTER_UNKNOWN, COUNTER_NO_RECORD, DIRECT_COUNTERS };
 
-#define SESSION_BUCKETS 1024u
+#define KEYPAIR_BUCKETS 1024u
 
 /* One more than the greatest. */
 #define DSCP_COPY 64u
@@ -78,7 +78,7 @@ struct question {
   uint64_t at;
 };
 
-struct session;
+struct keypair;
 
 struct direct {
   struct outer outer; /* no sockets: `count` is 0 */
@@ -89,13 +89,13 @@ struct direct {
   struct sender *senders[OUTER_MAX]; /* one for each reader thread that has a link */
   struct intake *intake; /* of what comes by datachannels: the owner's */
   pthread_rwlock_t lock;
-  struct session *table[SESSION_BUCKETS];
+  struct keypair *table[KEYPAIR_BUCKETS];
   struct events events;
   _Atomic uint64_t counters[DIRECT_COUNTERS];
 };
 
 struct link {
-  struct outlet closed; /* while no session seals */
+  struct outlet closed; /* while no keypair seals */
   struct outlet *used;
   struct direct *direct;
   struct device *device;
@@ -119,9 +119,9 @@ struct link {
   _Atomic uint64_t counters[LINK_COUNTERS];
 };
 
-struct session {
+struct keypair {
   struct outlet outlet;
-  struct session *next; /* in its bucket */
+  struct keypair *next; /* in its bucket */
   struct link *link;
   uint32_t index;
   uint32_t peer_index;
@@ -136,8 +136,8 @@ struct session {
 };
 
 /* The next counter of a lane. */
-static inline uint64_t session_counter(struct session *session, enum record_lane lane) {
-  return atomic_fetch_add_explicit(&session->counters[lane], 1, memory_order_relaxed);
+static inline uint64_t keypair_counter(struct keypair *keypair, enum record_lane lane) {
+  return atomic_fetch_add_explicit(&keypair->counters[lane], 1, memory_order_relaxed);
 }
 
 static inline void count(_Atomic uint64_t *counters, unsigned which, uint64_t more) {
@@ -145,13 +145,13 @@ static inline void count(_Atomic uint64_t *counters, unsigned which, uint64_t mo
 }
 
 /* Under direct->lock. NULL where there is none. */
-struct session *session_find(struct direct *direct, uint32_t index);
+struct keypair *keypair_find(struct direct *direct, uint32_t index);
 /* Seals and sends by UDP one record that is no packet. False where the kernel refuses it for its length. */
-bool session_send(struct session *session, enum record_kind kind, uint8_t *record, size_t length,
+bool keypair_send(struct keypair *keypair, enum record_kind kind, uint8_t *record, size_t length,
                   const struct ends *ends);
 
 /* Seals a packet of no bytes for a datachannel, RECORD_OVERHEAD bytes: it shows the peer that we have the keys. */
-bool session_sign(struct session *session, uint8_t *record);
+bool keypair_sign(struct keypair *keypair, uint8_t *record);
 
 /* Both ends as they are now. */
 struct ends link_ends(struct link *link);

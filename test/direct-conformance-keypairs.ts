@@ -1,15 +1,15 @@
-/** Direct paths, as far as sessions and addresses go: keys, probes, where records come from, how it all ends. */
+/** Direct paths, as far as keypairs and addresses go: keys, probes, where records come from, how it all ends. */
 import assert from 'node:assert/strict';
 import { isIP } from 'node:net';
 import { isDeepStrictEqual } from 'node:util';
-import { deviceOptions, noneCounted, type Spec, sessionOf } from './direct-conformance-pair.ts';
+import { deviceOptions, keypairOf, noneCounted, type Spec } from './direct-conformance-pair.ts';
 import { numbered } from './native/packets.ts';
 import { waitFor } from './native/wait.ts';
 
 /** Counters behind the newest of which none is remembered any more: `REPLAY_BITS` in `record.h`. */
 const replayBits = 8192;
 
-export function sessionConformance(spec: Spec): void {
+export function keypairConformance(spec: Spec): void {
   for (const cipher of ['aes-256-gcm', 'chacha20-poly1305'] as const)
     spec(`packets and probes cross under ${cipher}`, async (pair) => {
       const [a, b] = await pair.connect({ cipher });
@@ -18,71 +18,71 @@ export function sessionConformance(spec: Spec): void {
       await b.probed(1);
     });
 
-  spec('an index is taken once, and free when its session is removed', async (pair) => {
+  spec('an index is taken once, and free when its keypair is removed', async (pair) => {
     const [a, b] = await pair.connect();
-    const { index } = sessionOf('a');
-    assert.equal(a.link.add(sessionOf('a')), false);
-    assert.equal(a.link.add({ ...sessionOf('a', 1), index }), false);
+    const { index } = keypairOf('a');
+    assert.equal(a.link.add(keypairOf('a')), false);
+    assert.equal(a.link.add({ ...keypairOf('a', 1), index }), false);
     await b.send(numbered(1));
     await a.gets(1);
     a.link.use(null);
     a.link.remove(index);
     a.link.remove(index);
-    assert.equal(a.link.add(sessionOf('a')), true);
+    assert.equal(a.link.add(keypairOf('a')), true);
     await b.send(numbered(2));
     await a.gets(1, 2);
   });
 
   spec('a key that has not 32 bytes is a TypeError, and its index stays free', async (pair) => {
     const [a] = await pair.connect();
-    const session = sessionOf('a', 1);
-    assert.throws(() => a.link.add({ ...session, sendKey: new Uint8Array(31) }), TypeError);
-    assert.throws(() => a.link.add({ ...session, receiveKey: new Uint8Array(33) }), TypeError);
-    assert.equal(a.link.add(session), true);
+    const keypair = keypairOf('a', 1);
+    assert.throws(() => a.link.add({ ...keypair, sendKey: new Uint8Array(31) }), TypeError);
+    assert.throws(() => a.link.add({ ...keypair, receiveKey: new Uint8Array(33) }), TypeError);
+    assert.equal(a.link.add(keypair), true);
   });
 
   spec('a key is copied: what becomes of its bytes afterwards does not matter', async (pair) => {
     const [a, b] = await pair.connect();
-    const session = sessionOf('a', 1);
-    assert.ok(a.link.add(session) && b.link.add(sessionOf('b', 1)));
-    session.sendKey.fill(0);
-    session.receiveKey.fill(0);
-    a.link.use(session.index);
-    b.link.use(sessionOf('b', 1).index);
+    const keypair = keypairOf('a', 1);
+    assert.ok(a.link.add(keypair) && b.link.add(keypairOf('b', 1)));
+    keypair.sendKey.fill(0);
+    keypair.receiveKey.fill(0);
+    a.link.use(keypair.index);
+    b.link.use(keypairOf('b', 1).index);
     await a.send(numbered(1));
     await b.gets(1);
     await b.send(numbered(2));
     await a.gets(2);
   });
 
-  spec('using a session that there is not throws, and the one before stays in use', async (pair) => {
+  spec('using a keypair that there is not throws, and the one before stays in use', async (pair) => {
     const [a, b] = await pair.connect();
-    for (const index of [sessionOf('a', 1).index, sessionOf('b').index])
+    for (const index of [keypairOf('a', 1).index, keypairOf('b').index])
       assert.throws(() => a.link.use(index), { code: 'ENOENT' });
     await a.send(numbered(1));
     await b.gets(1);
   });
 
-  spec('records for a session that was removed are dropped, and count as strays', async (pair, lab) => {
+  spec('records for a keypair that was removed are dropped, and count as strays', async (pair, lab) => {
     const [a, b] = await pair.connect({ generations: 2 });
     b.link.use(null);
-    b.link.remove(sessionOf('b').index);
+    b.link.remove(keypairOf('b').index);
     await a.pass(numbered(1));
     assert.equal(a.probe(1), true);
     await waitFor('two strays', () => lab.strays() === 2);
-    assert.equal(b.link.probe(sessionOf('b').index, 1, 0), false);
-    a.link.use(sessionOf('a', 1).index);
+    assert.equal(b.link.probe(keypairOf('b').index, 1, 0), false);
+    a.link.use(keypairOf('a', 1).index);
     await a.send(numbered(2));
     await b.gets(2);
-    await waitFor('the session', () => b.told('heard').length > 0);
-    assert.deepEqual([a.told('answered'), b.told('heard')], [[], [sessionOf('b', 1).index]]);
+    await waitFor('the keypair', () => b.told('heard').length > 0);
+    assert.deepEqual([a.told('answered'), b.told('heard')], [[], [keypairOf('b', 1).index]]);
     await b.counted({ rxRecords: 1, rxForged: 0 });
     assert.equal(lab.strays(), 2);
   });
 
-  spec('a session that is not in use can be removed, and the one in use does not notice', async (pair) => {
+  spec('a keypair that is not in use can be removed, and the one in use does not notice', async (pair) => {
     const [a, b] = await pair.connect({ generations: 2 });
-    for (const { link, side } of [a, b]) link.remove(sessionOf(side, 1).index);
+    for (const { link, side } of [a, b]) link.remove(keypairOf(side, 1).index);
     await a.send(numbered(1));
     await b.gets(1);
     await b.send(numbered(2));
@@ -92,36 +92,36 @@ export function sessionConformance(spec: Spec): void {
   spec('old keys are still opened after new ones came into use, each way for itself', async (pair) => {
     const [a, b] = await pair.connect();
     await a.pass(numbered(1));
-    for (const { link, side } of [a, b]) assert.ok(link.add(sessionOf(side, 1)));
-    a.link.use(sessionOf('a', 1).index);
+    for (const { link, side } of [a, b]) assert.ok(link.add(keypairOf(side, 1)));
+    a.link.use(keypairOf('a', 1).index);
     await a.pass(numbered(2));
     await b.pass(numbered(3));
-    b.link.use(sessionOf('b', 1).index);
-    a.link.use(sessionOf('a').index);
+    b.link.use(keypairOf('b', 1).index);
+    a.link.use(keypairOf('a').index);
     await a.pass(numbered(4));
     await b.pass(numbered(5));
     await b.gets(1, 2, 4);
     await a.gets(3, 5);
-    await waitFor('all sessions', () => a.told('heard').length + b.told('heard').length === 4);
+    await waitFor('all keypairs', () => a.told('heard').length + b.told('heard').length === 4);
     for (const end of [a, b])
       assert.deepEqual(
         end.told('heard'),
-        [0, 1].map((generation) => sessionOf(end.side, generation).index),
+        [0, 1].map((generation) => keypairOf(end.side, generation).index),
       );
   });
 
   spec('what another key, or another cipher, sealed is not opened, heard or followed', async (pair, lab) => {
     const [a, b] = await pair.connect();
-    const own = sessionOf('b');
+    const own = keypairOf('b');
     await lab.move('b');
-    for (const session of [
-      { ...own, index: sessionOf('b', 1).index, sendKey: new Uint8Array(32) },
-      { ...own, index: sessionOf('b', 2).index, cipher: 'chacha20-poly1305' as const },
+    for (const keypair of [
+      { ...own, index: keypairOf('b', 1).index, sendKey: new Uint8Array(32) },
+      { ...own, index: keypairOf('b', 2).index, cipher: 'chacha20-poly1305' as const },
     ]) {
-      assert.ok(b.link.add(session));
-      b.link.use(session.index);
+      assert.ok(b.link.add(keypair));
+      b.link.use(keypair.index);
       await b.pass(numbered(1));
-      assert.ok(b.link.probe(session.index, 1, 0));
+      assert.ok(b.link.probe(keypair.index, 1, 0));
     }
     await a.counted({ ...noneCounted, rxForged: 4 });
     assert.deepEqual([a.told('heard'), a.received(), a.link.endpoint().overhead], [[], [], 28]);
@@ -141,7 +141,7 @@ export function sessionConformance(spec: Spec): void {
       assert.deepEqual([a.told('answered'), b.told('answered')], [numbers, []]);
       for (const each of lab.told) {
         if (each.event !== 'answered') continue;
-        assert.equal(each.index, sessionOf('a').index);
+        assert.equal(each.index, keypairOf('a').index);
         assert.ok(each.rtt >= 0 && each.rtt <= elapsed, `${each.rtt} of ${elapsed} ms`);
       }
       const records = { txRecords: 4, rxRecords: 4 };
@@ -161,19 +161,19 @@ export function sessionConformance(spec: Spec): void {
       assert.deepEqual(a.told('answered'), [1400]);
       await a.counted({ txRecords: 3 });
       await b.counted({ rxRecords: 1 });
-      assert.equal(a.link.probe(sessionOf('a', 1).index, 1, 0), false, 'no such session');
+      assert.equal(a.link.probe(keypairOf('a', 1).index, 1, 0), false, 'no such keypair');
     },
   );
 
-  spec('a session is heard once, before anything else is told of it', async (pair, lab) => {
+  spec('a keypair is heard once, before anything else is told of it', async (pair, lab) => {
     const [a, b] = await pair.connect();
     for (let n = 1; n <= 3; n++) {
       await b.pass(numbered(n));
       await a.probed(n);
     }
     await a.gets(1, 2, 3);
-    assert.deepEqual([a.told('heard'), b.told('heard')], [[sessionOf('a').index], [sessionOf('b').index]]);
-    const ofOurs = lab.told.filter(({ index }) => index === sessionOf('a').index);
+    assert.deepEqual([a.told('heard'), b.told('heard')], [[keypairOf('a').index], [keypairOf('b').index]]);
+    const ofOurs = lab.told.filter(({ index }) => index === keypairOf('a').index);
     assert.deepEqual(
       ofOurs.map(({ event }) => event),
       ['heard', 'answered', 'answered', 'answered'],
@@ -202,7 +202,7 @@ export function sessionConformance(spec: Spec): void {
       await lab.move('b');
       await comes(4, 48);
       await comes(5, 48);
-      const { index } = sessionOf('a');
+      const { index } = keypairOf('a');
       assert.deepEqual([a.told('roamed'), b.told('roamed')], [[index, index], []]);
       pair.reach(a);
       await lab.move('b');
@@ -266,13 +266,13 @@ export function sessionConformance(spec: Spec): void {
   spec('a peer that is asked at another address is found there, and nowhere else', async (pair, lab) => {
     const [a, b] = await pair.connect();
     await a.probed(1);
-    const { index } = sessionOf('a');
+    const { index } = keypairOf('a');
     const before = a.link.endpoint();
     await lab.move('b');
     const { address, port } = lab.addressOf('b');
     assert.equal(a.link.ask(index, '127.0.0.1', 9), true);
     assert.equal(a.link.ask(index, 'localhost', port), false);
-    assert.equal(a.link.ask(sessionOf('a', 1).index, address, port), false, 'no such session');
+    assert.equal(a.link.ask(keypairOf('a', 1).index, address, port), false, 'no such keypair');
     assert.deepEqual(a.link.endpoint(), before);
     assert.equal(a.link.ask(index, address, port), true);
     await waitFor('the new address', () => a.link.endpoint().address === address);
@@ -351,22 +351,22 @@ export function sessionConformance(spec: Spec): void {
   });
 
   spec(
-    'a device that is closed, once or twice, takes its sessions along and no others',
+    'a device that is closed, once or twice, takes its keypairs along and no others',
     async (pair, lab) => {
       const [a, b] = await pair.connect();
       const another = await pair.open('b');
-      assert.ok(another.link.add(sessionOf('b', 1)) && a.link.add(sessionOf('a', 1)));
+      assert.ok(another.link.add(keypairOf('b', 1)) && a.link.add(keypairOf('a', 1)));
       b.tun.close();
       b.tun.close();
       assert.throws(() => b.tun.direct(), { code: 'tun_failed' });
       assert.equal(b.probe(1), false);
       await a.pass(numbered(1));
       await waitFor('the stray', () => lab.strays() === 1);
-      a.link.use(sessionOf('a', 1).index);
+      a.link.use(keypairOf('a', 1).index);
       await a.pass(numbered(2));
       await another.gets(2);
       const again = await pair.open('b');
-      assert.equal(again.link.add(sessionOf('b')), true, 'its index is free');
+      assert.equal(again.link.add(keypairOf('b')), true, 'its index is free');
       assert.deepEqual(again.link.counters(), noneCounted);
     },
   );
@@ -379,7 +379,7 @@ export function sessionConformance(spec: Spec): void {
       assert.throws(() => a.link.carry(true), { code: 'ENOTCONN' });
       assert.equal(a.link.setEndpoint('192.0.2.1', 1), false);
       assert.equal(a.link.source(), undefined);
-      assert.equal(a.link.ask(sessionOf('a').index, '192.0.2.1', 1), false);
+      assert.equal(a.link.ask(keypairOf('a').index, '192.0.2.1', 1), false);
       assert.equal(a.probe(1), true);
       await a.pass(numbered(1));
       assert.deepEqual(a.asideNumbers(), [1]);
