@@ -390,8 +390,10 @@ export class ConnectionShell {
 
   #said(peer: string, negotiation: string, said: Said, record: Uint8Array): void {
     const live = this.#live.get(peer, negotiation);
-    const content = live?.open(said, record);
-    if (live === undefined || content === undefined) {
+    if (live === undefined) return;
+    const content = live.open(said, record);
+    if (content === undefined) {
+      // Full packets overtake each other, so one that is not taken says nothing.
       if (said !== 'full') this.#cut(peer, negotiation, 'forged');
       return;
     }

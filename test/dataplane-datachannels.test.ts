@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { recordKind, sealRecord } from '../dataplane/io/record.ts';
+import { maxMessage } from '../dataplane/io/webrtc.ts';
 import { encode } from '../protocol/msgpack.ts';
 import { inVirtualTime, type Pairs, packet, type Side, twoOf } from './dataplane-pair.ts';
 import { waitFor } from './native/wait.ts';
@@ -107,4 +108,14 @@ test('what comes on `data` and is no record of the peer’s reaches no interface
   assert.equal(counters.rxPackets, 0);
   assert.deepEqual(a.tun('raw')!.written, []);
   assert.equal(a.report('raw')?.state, 'up');
+});
+
+test('a signal that is longer than any message is lost alone: those after it arrive', async (context) => {
+  const { pairs, a, b } = await twoOf(context);
+  await pairs.link(a, b);
+  const frame = Uint8Array.of(7);
+  for (const said of [new Uint8Array(maxMessage), frame])
+    a.shell.notification('signal', { peer: 'b', frame: said });
+  await waitFor('the signal', () => b.signals.length > 0 || b.ended.length > 0);
+  assert.deepEqual([b.signals, b.ended], [[{ peer: 'a', frame }], []]);
 });

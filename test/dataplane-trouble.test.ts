@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { staleForEver } from '../dataplane/io/ice-server-check.ts';
 import { newOfferKeys } from '../dataplane/io/link-keys.ts';
-
 import { MemoryTunFactory } from '../dataplane/io/memory-tun.ts';
 import { DataplaneShell } from '../dataplane/shell.ts';
 import type { IceServer } from '../protocol/dataplane.ts';

@@ -9,7 +9,15 @@ import type { Said } from './channel-records.ts';
 import { recordOverhead } from './direct.ts';
 import { parseCandidate, remoteCandidate } from './engine/sdp.ts';
 import { RoundTrip } from './round-trip.ts';
-import type { CandidatePair, ChannelName, Connection, IceServer, Route, TurnServer } from './webrtc.ts';
+import {
+  type CandidatePair,
+  type ChannelName,
+  type Connection,
+  type IceServer,
+  maxMessage,
+  type Route,
+  type TurnServer,
+} from './webrtc.ts';
 
 /** Candidates kept while the remote description is being applied. */
 const maxEarlyCandidates = 64;
@@ -132,11 +140,12 @@ export class LiveConnection {
     for (const candidate of early) this.connection.addCandidate(candidate);
   }
 
-  /** Nothing is sealed that is not sent: the peer takes no record before the one that is next. */
+  /** What cannot be sent is not sealed: the peer takes no record but the next one, so a missing one ends the connection. */
   #send(channel: ChannelName, said: Said, content: Uint8Array): void {
     const { channels: records } = this.agreement;
-    if (this.channels.has(channel) && records !== undefined)
-      this.connection.send(channel, records.seal(said, content));
+    if (!this.channels.has(channel) || records === undefined) return;
+    if (content.length + recordOverhead > maxMessage) return;
+    this.connection.send(channel, records.seal(said, content));
   }
 }
 
