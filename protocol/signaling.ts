@@ -41,6 +41,10 @@ const memberEntry = z.extend(signedRecord, { age: z.int().check(z.minimum(0)) })
 /** Entries in one `members` message, and IDs in `ask`. Longer lists of members are sent in parts. */
 export const membersPerMessage = 256;
 
+/** Bytes of records in one `members` message. With signatures and ages it is one message of a datachannel then, which has
+ *  65,536 bytes at most, also where somebody made records as long as they may be. */
+export const recordBytesPerMessage = 32_768;
+
 const aliveMessage = z.object({
   type: z.literal('alive'),
   digest: bytes(8, 8),

@@ -3,6 +3,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Effect } from '../control/core/events.ts';
 import { offers } from '../control/core/offerer.ts';
+import { recordOverhead } from '../dataplane/io/direct.ts';
+import { maxMessage } from '../dataplane/io/webrtc.ts';
+import { encode } from '../protocol/msgpack.ts';
 import { offeredKeys } from './descriptions.ts';
 import { Hostile } from './hostile/gossip.ts';
 import { formed, isFullMesh, linked, nodeOf } from './mesh-view.ts';
@@ -76,6 +79,26 @@ test('hundreds of invented nodes: a few are tried at a time, links and newcomers
   assert.ok(made <= nodes * 16 * 3, `${made} offers in 20 s`);
   assert.ok(sent <= nodes * 1000, `${sent} messages of floods in 20 s`);
   assert.ok(!offers('x', 'zz-long'));
+});
+
+test('a list of nodes fits into one message by datachannel, however long somebody makes their records', () => {
+  const { simulation, hostile } = withHostile(103);
+  let longest = 0;
+  simulation.watch = (_node, _event, effects) => {
+    for (const effect of effects)
+      if (effect.type === 'send' && effect.message.type === 'members')
+        longest = Math.max(longest, encode(effect.message).length);
+  };
+  const padding = { padding: 'x'.repeat(400) };
+  for (let part = 0; part < 4; part++) {
+    const ids = Array.from({ length: 60 }, (_, i) => `long-${part}-${i}`);
+    const entries = ids.map((id) => ({ ...hostile.record(id, undefined, id, padding), age: 0 }));
+    hostile.say(nodeOf(simulation, 'n3'), { type: 'members', entries });
+  }
+  simulation.pass(10_000);
+  const known = [...simulation.nodes.values()].filter((node) => node.mesh.membership.members.size > 240);
+  assert.ok(known.length >= 7, 'everybody was told of them');
+  assert.ok(longest > 30_000 && longest <= maxMessage - recordOverhead, `${longest} bytes`);
 });
 
 test('offers of invented nodes without end: so many are answered at a time, and an honest one among them', () => {

@@ -3,7 +3,12 @@
  * a digest of the known nodes, and the full list follows only where digests differ. In a full mesh every node hears every
  * other, so that the steady state is one `alive` per neighbor and interval.
  */
-import { type MemberEntry, membersPerMessage, type NeighborMessage } from '../../protocol/signaling.ts';
+import {
+  type MemberEntry,
+  membersPerMessage,
+  type NeighborMessage,
+  recordBytesPerMessage,
+} from '../../protocol/signaling.ts';
 import { refuse, spend } from './costs.ts';
 import { hex } from './environment.ts';
 import { climb, correct, hearSelf, passClone, passToNode } from './epoch.ts';
@@ -206,11 +211,22 @@ function tell(turn: Turn, channel: Channel, ids: readonly string[]): void {
     const entry = entryOf(turn.mesh.membership, id, turn.env.now);
     if (entry !== undefined && entry.age < turn.mesh.config.forgetAfter) entries.push(entry);
   }
-  for (let i = 0; i < entries.length; i += membersPerMessage) {
-    turn.effects.push({
-      type: 'send',
-      channel,
-      message: { type: 'members', entries: entries.slice(i, i + membersPerMessage) },
-    });
+  for (const part of partsOf(entries))
+    turn.effects.push({ type: 'send', channel, message: { type: 'members', entries: part } });
+}
+
+function partsOf(entries: readonly MemberEntry[]): MemberEntry[][] {
+  const parts: MemberEntry[][] = [];
+  let bytes = 0;
+  for (const entry of entries) {
+    const last = parts.at(-1);
+    bytes += entry.record.length;
+    if (last !== undefined && last.length < membersPerMessage && bytes <= recordBytesPerMessage) {
+      last.push(entry);
+      continue;
+    }
+    parts.push([entry]);
+    bytes = entry.record.length;
   }
+  return parts;
 }

@@ -53,9 +53,9 @@ export class Hostile {
     };
   }
 
-  /** A record of any node, signed by the key of that name: its own is easily made up. */
-  record(id: string, epoch = this.#epochOf(id), signer = id): SignedRecord {
-    return signedRecord({ id, key: keyOf(signer), epoch, turn: false }, this.#signer(signer));
+  /** A record of any node, signed by the key of that name: its own is easily made up. `more`: fields that no node knows. */
+  record(id: string, epoch = this.#epochOf(id), signer = id, more = {}): SignedRecord {
+    return signedRecord({ id, key: keyOf(signer), epoch, turn: false, ...more }, this.#signer(signer));
   }
 
   flood({ from, to, signer, sender, body }: FloodDraft): FloodMessage {
