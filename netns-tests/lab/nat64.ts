@@ -35,7 +35,7 @@ export async function startNat64(router: Namespace, host: Namespace, inner: stri
 }
 
 /** What runs in the namespace asks this name server: `ip netns exec` puts the file in the place of the machine's. */
-function useResolver(host: Namespace, address: string): void {
+export function useResolver(host: Namespace, address: string): void {
   const folder = join('/etc/netns', host.name);
   mkdirSync(folder, { recursive: true });
   host.lab.defer(() => rmSync(folder, { recursive: true, force: true }));

@@ -5,7 +5,7 @@
  * Traps of version 0.24.4: `close()` tells the peer nothing, so an SCTP ABORT goes first; a peer's ABORT ends the
  * datachannels but not the peer connection; `setLocalDescription` resolves after gathering, not before, and opens
  * sockets even after `close()`; ICE begins after gathering, which a TURN server that is silent or refuses a credential
- * holds up for longer than a negotiation may take.
+ * holds up for longer than a negotiation may take; where it is given no STUN server it asks one of Google's.
  */
 
 import { setImmediate } from 'node:timers/promises';
@@ -268,6 +268,7 @@ class WeriftConnection implements Connection {
 
   /** Applies our own description; gathering, which this starts, tells its failure as a state. */
   #apply(peer: RTCPeerConnection, description: RTCSessionDescription): void {
+    if (peer.config.iceServers.length === 0) askNobody(peer);
     this.#gathered = peer.setLocalDescription(description).catch(() => this.#gate.state('failed'));
   }
 
@@ -300,6 +301,11 @@ class WeriftConnection implements Connection {
     if (this.#peer !== undefined) void shutDown(this.#peer, this.#gathered);
     this.#home.ended();
   }
+}
+
+/** Before gathering. No option says that there is no STUN server: an empty list leaves the default one. */
+function askNobody(peer: RTCPeerConnection): void {
+  for (const { connection } of peer.iceTransports) delete connection.stunServer;
 }
 
 /** A peer's SHUTDOWN (RFC 9260 9.2) leaves werift waiting for a message that it then ignores. */
