@@ -52,7 +52,7 @@ story(
     // An idle path is asked each 25 s only.
     const train = Train.start(a.namespace, there);
     await wires.drop(records);
-    await onPath('datachannel', [a, b], 10_000);
+    await onPath('datachannel', [a, b], 30_000);
     await train.arrives();
   },
 );

@@ -39,7 +39,7 @@ story('an MTU that was asked for stays, whatever the path takes', ['ping'], asyn
   b.start();
   const link = await linked(a, b, 30_000);
   assert.equal(link.interface.mtu, 1400);
-  await onPath('direct', [a, b], 10_000);
+  await onPath('direct', [a, b], 30_000);
   const ends = await waitFor(
     'the path to be measured',
     5_000,

@@ -20,13 +20,13 @@ story(
     const before = [interfaces(await a.status()), interfaces(await b.status())];
 
     await wires.drop(records);
-    const { milliseconds: toChannel } = await timed(() => onPath('datachannel', [a, b], 10_000));
+    const { milliseconds: toChannel } = await timed(() => onPath('datachannel', [a, b], 30_000));
     const peer = await a.peer('b');
     assert.deepEqual(peer?.direct, { state: 'trying', reason: 'the peer does not answer probes' });
     assert.equal(peer.interface?.carrier, true);
     for (const train of trains) await train.arrives();
     await wires.heal();
-    const { milliseconds: toDirect } = await timed(() => onPath('direct', [a, b], 10_000));
+    const { milliseconds: toDirect } = await timed(() => onPath('direct', [a, b], 30_000));
 
     const journeys = [await trains[0]!.stop(), await trains[1]!.stop()];
     assert.deepEqual([interfaces(await a.status()), interfaces(await b.status())], before);
@@ -88,7 +88,7 @@ story(
     const trains = [Train.start(a.namespace, there), Train.start(b.namespace, back)];
     for (const train of trains) await train.arrives();
     await wires.drop(`ip saddr ${a.namespace.address} ${records}`);
-    const { milliseconds } = await timed(() => onPath('datachannel', [a, b], 10_000));
+    const { milliseconds } = await timed(() => onPath('datachannel', [a, b], 30_000));
     for (const train of trains) await train.arrives();
     const start = Date.now();
     const paths = new Set<string | null | undefined>();
@@ -103,7 +103,7 @@ story(
     );
     assert.deepEqual([...paths], ['datachannel']);
     await wires.heal();
-    await onPath('direct', [a, b], 10_000);
+    await onPath('direct', [a, b], 30_000);
     const journeys = [await trains[0]!.stop(), await trains[1]!.stop()];
     lab.figures.push(`left after ${milliseconds} ms, gaps of ${journeys.map(({ gap }) => gap)} ms`);
     // The end that still hears packets is told of it by the other one.

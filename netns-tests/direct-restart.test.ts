@@ -43,7 +43,7 @@ story(
     );
     a.start();
     b.start();
-    await onPath('direct', [a, b], 10_000);
+    await onPath('direct', [a, b], 30_000);
     const { lost, sent } = await train.stop();
     assert.deepEqual(lost, []);
     assert.ok(sent > 200);

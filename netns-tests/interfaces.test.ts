@@ -127,7 +127,7 @@ story('a name that is taken is no obstacle, and what has it is left alone', ['pi
   await hosts[0]!.configure('link add cnb type bridge', 'link set cnb up');
   const a = new CryonetNode(hosts[0]!, { listen: true }).start();
   const b = new CryonetNode(hosts[1]!, { bootstrap: [a] }).start();
-  const reports = await meshed([a, b], 10_000);
+  const reports = await meshed([a, b], 30_000);
   assert.deepEqual(losses(await pingMesh([a, b])), []);
 
   const { name } = linkTo(reports[0]!, 'b').interface;

@@ -29,8 +29,8 @@ story(
       () => a.peer('b'),
       (peer) => peer?.state === 'up',
     );
-    const { milliseconds: direct } = await timed(() => onPath('direct', [a, b], 10_000));
-    const far = farEnd(await onPath('direct', [a, b], 10_000));
+    const { milliseconds: direct } = await timed(() => onPath('direct', [a, b], 30_000));
+    const far = farEnd(await onPath('direct', [a, b], 30_000));
     // IPv6 and ICMP take 48 bytes: packets of 1280, which the direct path does not take.
     const { milliseconds: long } = await timed(() =>
       waitFor(

@@ -74,7 +74,7 @@ story('control dies under traffic on both sides and not a packet is lost', ['pin
   );
   a.start();
   b.start();
-  const after = await meshed([a, b], 10_000);
+  const after = await meshed([a, b], 30_000);
   const { sent, received } = await traffic.ends(30_000);
   assert.deepEqual([sent, received], [800, 800]);
   for (const [index, report] of after.entries()) {
