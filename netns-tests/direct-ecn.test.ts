@@ -5,6 +5,7 @@ import { Flow } from './lab/flow.ts';
 import { counters, kernelCounter } from './lab/marks.ts';
 import { ping } from './lab/ping.ts';
 import { story } from './lab/story.ts';
+import { waitFor } from './lab/wait.ts';
 
 /*
  *   a  bootstrap ──┐ marks what can be marked, one record of ten
@@ -70,9 +71,9 @@ for (const family of ['ipv4', 'ipv6'] as const) {
  *   a  bootstrap, --dscp ──┐ switch
  *   b → a, --dscp ─────────┘
  */
-for (const [dscp, outside] of [
-  ['copy', 'af41'],
-  ['46', 'ef'],
+for (const [dscp, outside, ofProbes] of [
+  ['copy', 'af41', 'cs0'],
+  ['46', 'ef', 'ef'],
 ] as const) {
   story(`with --dscp ${dscp}, packets inside with AF41 show ${outside} outside`, ['nft'], async (lab) => {
     const { a, b } = await directPair(lab, { options: ['--dscp', dscp] });
@@ -84,18 +85,28 @@ for (const [dscp, outside] of [
       `table inet outside {
          counter outside {}
          counter inside {}
+         counter probes {}
+         counter others {}
          chain input {
            type filter hook prerouting priority raw;
            iifname "eth0" ${records} ip dscp ${outside} counter name outside
+           iifname "eth0" ${records} @th,72,8 != 0 ip dscp ${ofProbes} counter name probes
+           iifname "eth0" ${records} ip dscp != { ${outside}, ${ofProbes} } counter name others
            iifname "cna" ip dscp af41 counter name inside
          }
        }`,
     );
     // AF41 (RFC 2597) with ECT(0).
     await a.namespace.$`ping -q -c 50 -i 0.01 -Q ${0x8a} ${addressOfB}`;
-    const counted = await counters(b.namespace);
+    const counted = await waitFor(
+      'a probe of the active path',
+      10_000,
+      () => counters(b.namespace),
+      ({ probes }) => probes! > 0,
+    );
     lab.figures.push(`${counted.outside} outside, ${counted.inside} inside`);
     assert.equal(counted.inside, 50);
     assert.ok(counted.outside! >= 50, lab.figures.at(-1));
+    assert.equal(counted.others, 0);
   });
 }
