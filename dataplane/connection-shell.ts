@@ -20,6 +20,7 @@ import { ControlShare, PeerBudgets, spend } from './core/peer-budget.ts';
 import { concluded, type Failures, takesOtherPort } from './core/port-choice.ts';
 import type { DirectShell } from './direct-shell.ts';
 import { Agreement, type AgreementParties } from './io/agreement.ts';
+import { Alarm } from './io/alarm.ts';
 import type { CandidateFilter } from './io/candidate-filter.ts';
 import { isFullPacket, type Said } from './io/channel-records.ts';
 import { fingerprintOf } from './io/engine/sdp.ts';
@@ -86,7 +87,8 @@ export class ConnectionShell {
   readonly #failures: Failures = new Map();
   readonly #seen = new SeenAddresses();
   #pingCount = 0;
-  #timer: NodeJS.Timeout | undefined;
+  /** When to ask of full packets. */
+  readonly #alarm = new Alarm(() => this.#askFull());
 
   constructor(options: ConnectionShellOptions) {
     this.#options = options;
@@ -138,7 +140,12 @@ export class ConnectionShell {
       return;
     }
     live.full = newFullPackets(performance.now());
-    this.#askFull();
+    this.#alarm.by(live.full.askAt);
+  }
+
+  /** No connection is left. Idempotent. */
+  rest(): void {
+    this.#alarm.clear();
   }
 
   /** The link is removed. */
@@ -351,7 +358,6 @@ export class ConnectionShell {
   #end(peer: string, negotiation: string): boolean {
     const was = this.#live.close(peer, negotiation);
     this.#options.direct.ended(peer, negotiation);
-    this.#schedule();
     return was;
   }
 
@@ -433,7 +439,7 @@ export class ConnectionShell {
       live.ping();
     }
     if (live.full?.phase === 'arrive') this.#options.tooNarrow(peer, false);
-    if (event.type !== 'tick') this.#schedule();
+    this.#alarm.by(live.full?.askAt);
   }
 
   /** There is a connection with shorter packets; of one that has them there is nothing but to say so, and to look again. */
@@ -451,16 +457,6 @@ export class ConnectionShell {
       if (live.full === undefined) continue;
       this.#takeFull(peer, negotiation, live, { type: 'tick', number: live.roundTrip.asks + 1 });
     }
-    this.#schedule();
-  }
-
-  /** One timer for all connections. */
-  #schedule(): void {
-    clearTimeout(this.#timer);
-    const times = [...this.#live.all()].flatMap(({ live }) => live.full?.askAt ?? []);
-    if (times.length === 0) return;
-    const wait = Math.max(1, Math.ceil(Math.min(...times) - performance.now()));
-    this.#timer = setTimeout(() => this.#askFull(), wait);
   }
 
   /** Pings since the peer was heard of. Packets count: they were opened, whoever brought them. */

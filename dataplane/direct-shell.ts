@@ -20,6 +20,7 @@ import {
 import { type Joining, newJoining, stepJoining } from './core/joining.ts';
 import { isMissing, quality } from './core/liveness.ts';
 import { newRenewals } from './core/peer-budget.ts';
+import { Alarm } from './io/alarm.ts';
 import { type DirectCounters, type DirectEvents, type DirectLink, recordOverhead } from './io/direct.ts';
 import type { Receiving } from './io/link-keys.ts';
 import { packetInformationSize, type TunFactory } from './io/tun.ts';
@@ -71,7 +72,8 @@ export class DirectShell {
   #config: DataplaneConfig | undefined;
   /** Why there are no direct paths at all. */
   #unavailable: string | undefined;
-  #timer: NodeJS.Timeout | undefined;
+  /** For all links; those that are due soon are done together. */
+  readonly #alarm = new Alarm(() => this.#tick());
 
   constructor(options: DirectShellOptions) {
     this.#options = options;
@@ -104,7 +106,7 @@ export class DirectShell {
 
   /** Idempotent. Before the UDP port of ICE is closed. */
   close(): void {
-    clearTimeout(this.#timer);
+    this.#alarm.clear();
     this.#unavailable = 'closed';
     for (const peer of [...this.#paths.keys()]) this.forget(peer);
     this.#options.tuns.closeDirect();
@@ -272,7 +274,7 @@ export class DirectShell {
       // An effect before may have shown that the interface is gone.
       if (this.#paths.get(peer) === path) this.#run(peer, path, effect);
     }
-    this.#schedule();
+    if (this.#paths.get(peer) === path) this.#alarm.by(nextDeadline(path.direct));
   }
 
   #run(peer: string, path: Path, effect: DirectEffect): void {
@@ -327,18 +329,6 @@ export class DirectShell {
     }
   }
 
-  /** One timer for all links; those that are due soon are done together. */
-  #schedule(): void {
-    let next: number | undefined;
-    for (const { direct } of this.#paths.values()) {
-      const at = nextDeadline(direct);
-      if (at !== undefined && (next === undefined || at < next)) next = at;
-    }
-    clearTimeout(this.#timer);
-    if (next === undefined) return;
-    this.#timer = setTimeout(() => this.#tick(), Math.max(1, Math.ceil(next - performance.now())));
-  }
-
   #tick(): void {
     const until = performance.now() + tickSlack;
     for (const [peer, path] of [...this.#paths]) {
@@ -360,7 +350,7 @@ export class DirectShell {
       const { phase, keypairs, liveness } = path.direct;
       if (phase !== 'off' && keypairs.using !== null && isMissing(liveness)) this.#options.missing(peer);
     }
-    this.#schedule();
+    for (const { direct } of this.#paths.values()) this.#alarm.by(nextDeadline(direct));
   }
 
   /** Our address may still be this machine's, and packets from it lead nowhere: as when another uplink took over. The one

@@ -26,11 +26,13 @@ import {
   type Links,
   newLinks,
   nextDeadline,
+  nextDeadlineOf,
   step,
 } from './core/link.ts';
 import { isRelayed, pairOf, reportOf } from './core/report.ts';
 import { DirectShell } from './direct-shell.ts';
 import { type EngineFactory, EngineShell, longestRecord } from './engine-shell.ts';
+import { Alarm } from './io/alarm.ts';
 import { CandidateFilter } from './io/candidate-filter.ts';
 import { Detours } from './io/detours.ts';
 import { type IceServerCheck, iceServerCheck } from './io/ice-server-check.ts';
@@ -80,7 +82,7 @@ export class DataplaneShell {
   #config: DataplaneConfig | undefined;
   #lastHello: Promise<unknown> = Promise.resolve();
   #control: ControlSide | undefined;
-  #timer: NodeJS.Timeout | undefined;
+  readonly #alarm = new Alarm(() => this.#take({ type: 'tick' }));
   #pings: NodeJS.Timeout | undefined;
 
   constructor(options: DataplaneShellOptions) {
@@ -203,12 +205,13 @@ export class DataplaneShell {
 
   /** Closes in order: connections, interfaces, the UDP port. Idempotent, never throws. */
   close(): void {
-    clearTimeout(this.#timer);
     clearInterval(this.#pings);
     this.#iceServers.close();
     this.#tunWatch.close();
     this.#direct.close();
     for (const peer of [...this.#links.byPeer.keys()]) this.#take({ type: 'remove', peer });
+    this.#connections.rest();
+    this.#alarm.clear();
     this.#engine.close();
   }
 
@@ -321,14 +324,8 @@ export class DataplaneShell {
 
   #take(event: LinkEvent): void {
     for (const effect of step(this.#links, event, performance.now())) this.#run(effect);
-    clearTimeout(this.#timer);
-    const at = nextDeadline(this.#links);
-    if (at !== undefined) {
-      this.#timer = setTimeout(
-        () => this.#take({ type: 'tick' }),
-        Math.max(1, Math.ceil(at - performance.now())),
-      );
-    }
+    if (event.type === 'tick') this.#alarm.by(nextDeadline(this.#links));
+    else this.#alarm.by(nextDeadlineOf(this.#links.byPeer.get(event.peer)));
   }
 
   #run(effect: LinkEffect): void {

@@ -149,13 +149,19 @@ function agrees(connection: LinkConnection): boolean {
 /** When to `step` with a `tick` next: a connection times out, or an MTU may change. Undefined where nothing is to be
  *  done. Milliseconds. */
 export function nextDeadline(links: Links): number | undefined {
-  let next: number | undefined;
-  for (const link of links.byPeer.values()) {
-    const opening = [...link.connections.values()].filter((connection) => !isOpen(connection));
-    for (const at of [mtuDeadline(link.mtu), ...opening.map(({ deadline }) => deadline)])
-      if (at !== undefined && (next === undefined || at < next)) next = at;
-  }
-  return next;
+  return earliest([...links.byPeer.values()].map(nextDeadlineOf));
+}
+
+/** The same for one link. Events of other links do not change it. */
+export function nextDeadlineOf(link: Link | undefined): number | undefined {
+  if (link === undefined) return undefined;
+  const opening = [...link.connections.values()].filter((connection) => !isOpen(connection));
+  return earliest([mtuDeadline(link.mtu), ...opening.map(({ deadline }) => deadline)]);
+}
+
+function earliest(times: readonly (number | undefined)[]): number | undefined {
+  const known = times.filter((at) => at !== undefined);
+  return known.length === 0 ? undefined : Math.min(...known);
 }
 
 /** Changes `links` in place. */
