@@ -199,7 +199,7 @@ export function step(links: Links, event: LinkEvent, now: number): LinkEffect[] 
         };
         effects.push({ type: 'send-wire', peer: link.peer, negotiation: event.negotiation, message });
       }
-      settle(link, now, effects);
+      if (agrees(connection)) settle(link, now, effects);
       break;
     }
     case 'wire':
@@ -300,7 +300,7 @@ function receiveWire(
   if (connection === undefined) return;
   if (message.type === 'ready' && connection.peerSaysReady && !connection.peerReady) {
     connection.peerReady = true;
-    settle(link, now, effects);
+    if (isOpen(connection)) settle(link, now, effects);
   }
   if (message.type === 'mtu' && connection.peerMtu !== null) {
     connection.peerMtu = message.bytes;
@@ -323,7 +323,7 @@ function receiveWire(
   connection.peerRelayed = message.relayed === true;
   connection.peerSaysReady = message.saysReady === true;
   connection.peerReady ||= !connection.peerSaysReady;
-  settle(link, now, effects);
+  if (agrees(connection)) settle(link, now, effects);
 }
 
 function end(
