@@ -297,12 +297,13 @@ export class ConnectionShell {
         },
         state: (state) => this.#connectionState(peer, negotiation, state),
         open: (channel) => {
-          live.ends = connection.pair();
+          // All channels go one way, which each ping looks at again.
+          if (!live.opened) live.ends = connection.pair();
+          const detour = live.opened ? undefined : filter.detour(live.ends);
           live.channels.add(channel);
           this.#conclude(peer, live);
-          const detour = filter.detour(live.ends);
           if (detour !== undefined) this.#drop(peer, negotiation, detour);
-          else take({ type: 'open', ...at, channel, relayed: connection.pair()?.local.type === 'relay' });
+          else take({ type: 'open', ...at, channel, relayed: live.ends?.local.type === 'relay' });
         },
         message: (channel, bytes) => {
           if (channel === 'data' && !isFullPacket(bytes)) this.#options.record(peer, bytes);
