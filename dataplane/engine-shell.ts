@@ -12,12 +12,20 @@ export interface OpenEngine extends Engine {
   readonly udpPort: number;
 }
 
+/** What an engine asks about the machine. */
+interface EngineHost {
+  /** The addresses that peers are told, best first. */
+  addresses(): readonly string[];
+  /** The address that the kernel sends from towards another one; undefined where it does not say. */
+  source(remote: string): string | undefined;
+}
+
 /** Throws `port_in_use` where a `fixed` port is taken. */
 export type EngineFactory = (
   udpPort: number,
   fixed: boolean,
   longestRecord: number,
-  hostAddresses: () => readonly string[],
+  host: EngineHost,
 ) => Promise<OpenEngine>;
 
 export interface EngineShellOptions {
@@ -55,9 +63,10 @@ export class EngineShell {
     const { open, warnings } = this.#options;
     this.#config = config;
     const { udpPort: port } = config;
-    const engine = await open(port ?? defaultUdpPort, port !== null, longestRecord(config), () =>
-      this.hostAddresses(),
-    );
+    const engine = await open(port ?? defaultUdpPort, port !== null, longestRecord(config), {
+      addresses: () => this.hostAddresses(),
+      source: (remote) => this.#source(remote),
+    });
     this.#engine = engine;
     this.mark();
     const { udpPort } = engine;
@@ -76,6 +85,11 @@ export class EngineShell {
     const { tuns, own } = this.#options;
     const config = this.#config!;
     return candidateAddresses({ host: tuns, own: own(), rules: config, mark: config.fwmark });
+  }
+
+  #source(remote: string): string | undefined {
+    const route = this.#options.tuns.route(remote, this.#config!.fwmark);
+    return route === undefined || 'forbids' in route ? undefined : route.source;
   }
 
   /** There is a new socket. */

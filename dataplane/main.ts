@@ -56,7 +56,7 @@ const log = openLog('cryonet-dataplane', options.logLevel, options.logFormat);
 
 const tuns = nativeTunsBy(options.tunDevice);
 
-const openEngine: EngineFactory = async (udpPort, fixed, longestRecord, hostAddresses) => {
+const openEngine: EngineFactory = async (udpPort, fixed, longestRecord, host) => {
   if (options.webrtc === 'werift') {
     const { openWerift } = await import('./io/engine/werift.ts');
     return openWerift();
@@ -65,7 +65,13 @@ const openEngine: EngineFactory = async (udpPort, fixed, longestRecord, hostAddr
     log.warn('the loopback interface is down: no link can come up (ip link set lo up)');
   }
   const { openNodeDatachannel, pathMtu } = await import('./io/engine/node-datachannel.ts');
-  return openNodeDatachannel({ udpPort, fixed, mtu: pathMtu(longestRecord), hostAddresses });
+  return openNodeDatachannel({
+    udpPort,
+    fixed,
+    mtu: pathMtu(longestRecord),
+    hostAddresses: () => host.addresses(),
+    source: (remote) => host.source(remote),
+  });
 };
 
 let current: RpcConnection | undefined;

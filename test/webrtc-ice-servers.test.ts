@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { hostAddresses, sourceAddress } from '../dataplane/io/engine/host-addresses.ts';
+import { hostAddresses } from '../dataplane/io/engine/host-addresses.ts';
 import { IceServerNames, StunChoice } from '../dataplane/io/engine/ice-servers.ts';
 import { FreshPorts } from '../dataplane/io/engine/udp-port.ts';
 import type { IceServer } from '../dataplane/io/webrtc.ts';
@@ -123,12 +123,6 @@ test('host addresses leave out link-local ones, and loopback where there are oth
   assert.deepEqual(hostAddresses({ lo, eth0 }), ['192.0.2.7', '2001:db8::7']);
   assert.deepEqual(hostAddresses({ lo, eth0: [entry('fe80::1')] }), ['127.0.0.1', '::1']);
   assert.deepEqual(hostAddresses({}), []);
-});
-
-test('the source address towards loopback is loopback, and there is none where there is no route', async () => {
-  assert.equal(await sourceAddress('127.0.0.1'), '127.0.0.1');
-  // The kernel refuses it to sockets without SO_BROADCAST.
-  assert.equal(await sourceAddress('255.255.255.255'), undefined);
 });
 
 test('a port is not taken again while a TURN server may remember it, unless there is no other', async () => {

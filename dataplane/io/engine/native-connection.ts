@@ -14,7 +14,6 @@ import {
 } from '../webrtc.ts';
 import { CandidateHold } from './candidate-hold.ts';
 import { EventGate } from './event-gate.ts';
-import { sourceAddress } from './host-addresses.ts';
 import {
   bytesReceived,
   closePeer,
@@ -53,6 +52,8 @@ export interface Start {
 /** What a connection asks of its engine. */
 export interface Home {
   start(): Promise<Start>;
+  /** The address that this host sends from towards another one; undefined where that is not known. */
+  source(remote: string): string | undefined;
   /** It is over for its owner; its place in the mux is free once `gone`. */
   ended(): void;
   gone(): void;
@@ -315,10 +316,7 @@ export class NativeConnection implements Connection {
 
   #findSource(): void {
     const remote = selectedPair(this.#peer)?.remote.address;
-    if (remote === undefined) return;
-    void sourceAddress(remote).then((address) => {
-      this.#source = address;
-    });
+    if (remote !== undefined) this.#source = this.#home.source(remote);
   }
 
   #hasEnded(): boolean {

@@ -43,6 +43,8 @@ export interface NodeDatachannelOptions {
   readonly fixed: boolean;
   /** The addresses offered as host candidates; by default all of this host's but link-local ones. */
   readonly hostAddresses?: () => readonly string[];
+  /** The address that the kernel sends from towards another one; undefined where it does not say. */
+  readonly source?: (remote: string) => string | undefined;
   /** Bytes of the largest IP packet, by default 1280. They are sent with Don't Fragment: on a path that is narrower
    *  than this, full ones are lost. A message of up to `mtu` − 124 bytes travels in one packet. */
   readonly mtu?: number;
@@ -94,6 +96,7 @@ const ENDING_MS = 300;
 class MuxEngine implements Engine {
   readonly name = 'node-datachannel';
   readonly #hostAddresses: () => readonly string[];
+  readonly #source: (remote: string) => string | undefined;
   readonly #mtu: number;
   readonly #ports: SharedPorts;
   readonly #names: IceServerNames;
@@ -108,6 +111,7 @@ class MuxEngine implements Engine {
   constructor(udpPort: number, options: NodeDatachannelOptions) {
     this.#ports = new SharedPorts(udpPort, () => this.#freshPorts.take());
     this.#hostAddresses = options.hostAddresses ?? hostAddresses;
+    this.#source = options.source ?? (() => undefined);
     this.#mtu = options.mtu ?? SAFE_MTU;
     this.#names = new IceServerNames(options.lookup);
   }
@@ -119,6 +123,7 @@ class MuxEngine implements Engine {
   connect(options: ConnectionOptions, events: ConnectionEvents): Connection {
     const home = {
       start: () => this.#start(options),
+      source: this.#source,
       ended: () => {
         this.#connections.delete(connection);
         this.#ending.add(connection);
