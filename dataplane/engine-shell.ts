@@ -3,7 +3,7 @@ import type { DataplaneConfig } from '../protocol/dataplane.ts';
 import { reasonOf } from '../protocol/errors.ts';
 import type { Warnings } from '../protocol/warnings.ts';
 import { leastMtu } from './core/agreed-mtu.ts';
-import { candidateAddresses } from './io/candidate-addresses.ts';
+import { type CandidateAddressOptions, candidateAddresses } from './io/candidate-addresses.ts';
 import { recordOverhead } from './io/direct.ts';
 import type { TunFactory } from './io/tun.ts';
 import type { Engine } from './io/webrtc.ts';
@@ -31,6 +31,7 @@ export type EngineFactory = (
 export interface EngineShellOptions {
   readonly open: EngineFactory;
   readonly tuns: TunFactory;
+  readonly host: CandidateAddressOptions['host'];
   readonly warnings: Warnings;
   /** Names of our own interfaces. */
   readonly own: () => ReadonlySet<string>;
@@ -82,13 +83,13 @@ export class EngineShell {
 
   /** Those of this machine that peers are told, best first. */
   hostAddresses(): string[] {
-    const { tuns, own } = this.#options;
+    const { host, own } = this.#options;
     const config = this.#config!;
-    return candidateAddresses({ host: tuns, own: own(), rules: config, mark: config.fwmark });
+    return candidateAddresses({ host, own: own(), rules: config, mark: config.fwmark });
   }
 
   #source(remote: string): string | undefined {
-    const route = this.#options.tuns.route(remote, this.#config!.fwmark);
+    const route = this.#options.host.route(remote, this.#config!.fwmark);
     return route === undefined || 'forbids' in route ? undefined : route.source;
   }
 

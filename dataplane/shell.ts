@@ -39,6 +39,7 @@ import { type IceServerCheck, iceServerCheck } from './io/ice-server-check.ts';
 import { IceServerWatch } from './io/ice-server-watch.ts';
 import { Interfaces } from './io/interfaces.ts';
 import type { LiveConnection } from './io/live-connection.ts';
+import { RecentHost } from './io/recent-host.ts';
 import type { TunFactory } from './io/tun.ts';
 import { TunWatch } from './io/tun-watch.ts';
 
@@ -105,9 +106,11 @@ export class DataplaneShell {
       },
       refused: (cause) => this.#refused.count(cause),
     });
+    const host = new RecentHost(options.tuns);
     this.#engine = new EngineShell({
       open: options.openEngine,
       tuns: options.tuns,
+      host,
       warnings: this.#warnings,
       own: () => this.#interfaces.names,
     });
@@ -141,7 +144,7 @@ export class DataplaneShell {
     this.#connections = new ConnectionShell({
       log: options.log,
       filter: new CandidateFilter({
-        host: options.tuns,
+        host,
         own: () => this.#interfaces.names,
         rules: () => this.#config ?? {},
         mark: () => this.#config?.fwmark ?? 0,

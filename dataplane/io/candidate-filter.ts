@@ -6,9 +6,6 @@ import { type InterfaceRules, mayTell, mayUse } from '../core/interface-rules.ts
 import type { Host } from './host.ts';
 import type { CandidatePair } from './webrtc.ts';
 
-/** Milliseconds that a look at the machine's addresses serves. */
-const lookLifetime = 1000;
-
 export interface CandidateFilterOptions {
   readonly host: Pick<Host, 'links' | 'addresses' | 'route'>;
   /** Names of our own interfaces. */
@@ -20,10 +17,6 @@ export interface CandidateFilterOptions {
 
 export class CandidateFilter {
   readonly #options: CandidateFilterOptions;
-  #addresses: ReadonlySet<string> = new Set();
-  #lookedAt = Number.NEGATIVE_INFINITY;
-  /** The interfaces whose addresses these are. */
-  #lookedFor = '';
 
   constructor(options: CandidateFilterOptions) {
     this.#options = options;
@@ -32,8 +25,11 @@ export class CandidateFilter {
   mayTell(candidate: string): boolean {
     const address = addressOf(candidate);
     if (address === undefined) return false;
-    this.#look();
-    return !this.#addresses.has(address);
+    const { host, own, rules } = this.#options;
+    const holders = new Set(host.addresses().flatMap((each) => (each.address === address ? each.index : [])));
+    return !host
+      .links()
+      .some(({ index, name }) => holders.has(index) && (own().has(name) || !mayTell(rules(), name)));
   }
 
   /** Why a remote candidate is not to be tried; undefined where nothing is against it. */
@@ -62,20 +58,6 @@ export class CandidateFilter {
     return mayUse(rules(), through)
       ? undefined
       : `the route to ${address} goes through ${through}, which is excluded`;
-  }
-
-  #look(): void {
-    const { host, own, rules } = this.#options;
-    const names = [...own()].join(' ');
-    if (names === this.#lookedFor && performance.now() - this.#lookedAt <= lookLifetime) return;
-    this.#lookedAt = performance.now();
-    this.#lookedFor = names;
-    const forbidden = new Set(
-      host.links().flatMap(({ index, name }) => (own().has(name) || !mayTell(rules(), name) ? index : [])),
-    );
-    this.#addresses = new Set(
-      host.addresses().flatMap(({ index, address }) => (forbidden.has(index) ? address : [])),
-    );
   }
 }
 
