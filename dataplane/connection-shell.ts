@@ -9,6 +9,7 @@ import type { Log } from '../protocol/log.ts';
 import { maxNeighborFrame } from '../protocol/signaling.ts';
 import { fullPacketNumber, type WireMessage } from '../protocol/wire.ts';
 import {
+  directPatience,
   type FullPacketsEvent,
   isSuspicious,
   lookAgain,
@@ -69,6 +70,8 @@ export interface ConnectionShellOptions {
   readonly record: (peer: string, bytes: Uint8Array) => void;
   /** Packets that came by the link's datachannels so far. */
   readonly packets: (peer: string) => number;
+  /** The direct path takes all packets of the interface. */
+  readonly isSpare: (peer: string) => boolean;
   /** Whether it is known that not even the shortest packets which every path should take arrive at the peer. */
   readonly tooNarrow: (peer: string, known: boolean) => void;
   /** Bytes of the longest message on `data` that an engine which was told of this node's interfaces sends whole. */
@@ -134,12 +137,12 @@ export class ConnectionShell {
    *  sent here. */
   begin(peer: string): void {
     const live = this.active(peer);
-    if (live === undefined || live.roundTrip.asks > 0) return;
+    if (live === undefined || live.full !== undefined || live.roundTrip.asks > 0) return;
     if (!live.answersFull) {
       live.ping();
       return;
     }
-    live.full = newFullPackets(performance.now());
+    live.full = newFullPackets(performance.now() + (this.#options.direct.isTried(peer) ? directPatience : 0));
     this.#alarm.by(live.full.askAt);
   }
 
@@ -219,7 +222,7 @@ export class ConnectionShell {
         this.#cutOff(peer, 'unread');
       if (this.#leaveDetour(peer)) continue;
       const rests = direct.isUp(peer) && !direct.isDoubtful(peer);
-      if (rests && this.active(peer)?.answered === true && this.#pingCount % restingPings !== 0) continue;
+      if (rests && this.#pingCount % restingPings !== 0) continue;
       this.#watch(peer);
       this.active(peer)?.ping();
     }
@@ -260,6 +263,7 @@ export class ConnectionShell {
   doubt(peer: string): void {
     const live = this.active(peer);
     if (live === undefined || this.#leaveDetour(peer)) return;
+    this.#takeFull(peer, this.#options.active(peer)!, live, { type: 'needed' });
     if (this.#silence(peer, live) >= doubts) this.#drop(peer, this.#options.active(peer)!, silent);
     else live.ping();
   }
@@ -456,7 +460,8 @@ export class ConnectionShell {
   #askFull(): void {
     for (const { peer, negotiation, live } of [...this.#live.all()]) {
       if (live.full === undefined) continue;
-      this.#takeFull(peer, negotiation, live, { type: 'tick', number: live.roundTrip.asks + 1 });
+      const spare = live === this.active(peer) && this.#options.isSpare(peer);
+      this.#takeFull(peer, negotiation, live, { type: 'tick', number: live.roundTrip.asks + 1, spare });
     }
   }
 

@@ -57,6 +57,8 @@ interface Path {
   readonly link: DirectLink;
   /** Of the connection that showed where the peer is. */
   ends: { readonly negotiation: string; readonly pair: CandidatePair } | undefined;
+  /** Bytes of the longest packet that passes, without packet information. */
+  fits: number;
   /** Records received until the last tick. */
   heard: number;
   /** How this machine sent to the peer when that was looked at last. */
@@ -200,6 +202,17 @@ export class DirectShell {
     return this.#paths.get(peer)?.direct.phase === 'up';
   }
 
+  /** Records may go there; whether they arrive is not known yet. */
+  isTried(peer: string): boolean {
+    return this.#paths.get(peer)?.direct.phase === 'trying';
+  }
+
+  /** It is up, and packets of so many bytes pass. */
+  takes(peer: string, bytes: number): boolean {
+    const path = this.#paths.get(peer);
+    return path !== undefined && path.direct.phase === 'up' && path.fits >= bytes;
+  }
+
   /** A probe is unanswered: the datachannel is worth a look. */
   isDoubtful(peer: string): boolean {
     return this.#paths.get(peer)?.direct.liveness.probes.at(-1)?.answer === 'missed';
@@ -248,6 +261,7 @@ export class DirectShell {
       direct,
       link,
       ends: undefined,
+      fits: 0,
       heard: 0,
       way: undefined,
       joining: newJoining(),
@@ -310,7 +324,8 @@ export class DirectShell {
         const bytes = effect.bytes - path.link.endpoint().overhead - recordOverhead;
         path.link.setLimit(bytes);
         const prefix = this.#config!.packetInformation ? packetInformationSize : 0;
-        this.#options.fits(peer, bytes - prefix, effect.searching);
+        path.fits = bytes - prefix;
+        this.#options.fits(peer, path.fits, effect.searching);
         return;
       }
       case 'segment':

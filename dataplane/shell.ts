@@ -163,6 +163,7 @@ export class DataplaneShell {
       astray: (peer, detour) => this.#detours.set(peer, detour, performance.now()),
       record: (peer, bytes) => this.#interfaces.receive(peer, bytes),
       packets: (peer) => this.#interfaces.directOf(peer)?.counters().rxData ?? 0,
+      isSpare: (peer) => this.#direct.takes(peer, this.#interfaces.statusOf(peer)?.mtu ?? leastMtu),
       fullPacket: () => Math.min(longestRecord(this.#config!), longestWhole),
       tooNarrow: (peer, known) => this.#warn('narrow-path', known ? tooNarrow : undefined, peer),
       drained: (peer, connection) => this.#interfaces.change(peer, (device) => device.drained(connection)),

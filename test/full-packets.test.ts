@@ -25,9 +25,9 @@ test('what is not answered while four pings behind it are is lost; one answer te
   const state = newFullPackets(0);
   let now = 0;
   for (let number = 1; number <= 4; number++) {
-    assert.deepEqual(step(state, { type: 'tick', number }, now), ['ask']);
+    assert.deepEqual(step(state, { type: 'tick', number, spare: false }, now), ['ask']);
     assert.deepEqual(
-      step(state, { type: 'tick', number: number + 1 }, now + 10_000),
+      step(state, { type: 'tick', number: number + 1, spare: false }, now + 10_000),
       [],
       'not before the pong',
     );
@@ -40,7 +40,7 @@ test('what is not answered while four pings behind it are is lost; one answer te
   assert.deepEqual(step(state, { type: 'answered' }, now), []);
 
   const other = newFullPackets(0);
-  step(other, { type: 'tick', number: 1 }, 0);
+  step(other, { type: 'tick', number: 1, spare: false }, 0);
   step(other, { type: 'pong', number: 1 }, 20);
   step(other, { type: 'answered' }, 21);
   assert.deepEqual([other.phase, other.askAt, isSuspicious(other)], ['arrive', 60_021, false]);
@@ -48,12 +48,12 @@ test('what is not answered while four pings behind it are is lost; one answer te
 
 test('what arrived is asked for again, for a path may become narrower', () => {
   const state = newFullPackets(0);
-  step(state, { type: 'tick', number: 1 }, 0);
+  step(state, { type: 'tick', number: 1, spare: false }, 0);
   step(state, { type: 'answered' }, 10);
-  assert.deepEqual(step(state, { type: 'tick', number: 2 }, 60_009), []);
+  assert.deepEqual(step(state, { type: 'tick', number: 2, spare: false }, 60_009), []);
   let now = 60_010;
   for (let number = 2; number <= 5; number++) {
-    assert.deepEqual(step(state, { type: 'tick', number }, now), ['ask']);
+    assert.deepEqual(step(state, { type: 'tick', number, spare: false }, now), ['ask']);
     assert.deepEqual(step(state, { type: 'pong', number }, now), number === 5 ? ['lost'] : []);
     if (state.askAt !== null) assert.equal(state.askAt - now, 2000, 'it may only be late');
     now = state.askAt ?? now;
@@ -62,7 +62,8 @@ test('what arrived is asked for again, for a path may become narrower', () => {
 
 test('whatever a peer answers, it is asked four times a second at most, and at most four times in vain for an answer', () => {
   const event = fc.oneof(
-    fc.record({ type: fc.constant('tick' as const), number: fc.nat(50) }),
+    fc.record({ type: fc.constant('tick' as const), number: fc.nat(50), spare: fc.boolean() }),
+    fc.constant({ type: 'needed' as const }),
     fc.record({ type: fc.constant('pong' as const), number: fc.integer() }),
     fc.constant({ type: 'answered' as const }),
   );

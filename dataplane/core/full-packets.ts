@@ -7,12 +7,16 @@
  *     asking ──────────────────► arrive: asked again after a while, for paths change
  *        │                          │
  *        └──────────────────────────┴── as many as `enough` are not, in a row, while the pings behind them are ──► lost
+ *
+ * Nothing is asked while the direct path takes all packets of the interface.
  */
 
 /** Milliseconds between an ask that was not answered and the next: what is lost together is lost once. */
 const pause = 250;
 /** The same where one has arrived before: packets may queue for seconds by now, and the pings behind them go past. */
 const longPause = 2000;
+/** Milliseconds for the direct path of a new connection to show what it takes, before its datachannel is asked. */
+export const directPatience = 500;
 /** Milliseconds until what arrived, or did not, is asked again. */
 export const lookAgain = 60_000;
 /** Of packets that are lost by chance, one in twenty say, hardly so many are lost in a row. */
@@ -31,8 +35,10 @@ export interface FullPackets {
 }
 
 export type FullPacketsEvent =
-  /** `number`: of the ping that the shell sends next. */
-  | { readonly type: 'tick'; readonly number: number }
+  /** `number`: of the ping that the shell sends next. `spare`: the direct path takes all packets of the interface. */
+  | { readonly type: 'tick'; readonly number: number; readonly spare: boolean }
+  /** It does not any more. */
+  | { readonly type: 'needed' }
   | { readonly type: 'answered' }
   /** A ping was. */
   | { readonly type: 'pong'; readonly number: number };
@@ -59,9 +65,15 @@ export function step(state: FullPackets, event: FullPacketsEvent, now: number): 
     state.askAt = now + lookAgain;
   } else if (event.type === 'tick') {
     if (state.askAt === null || now < state.askAt) return [];
+    if (event.spare) {
+      state.askAt = now + lookAgain;
+      return [];
+    }
     state.number = event.number;
     state.askAt = null;
     return ['ask'];
+  } else if (event.type === 'needed') {
+    if (state.number === 0) state.askAt = now;
   } else if (state.number > 0 && state.askAt === null && event.number >= state.number) {
     state.missed += 1;
     state.askAt = now + (state.phase === 'arrive' ? longPause : pause);

@@ -50,8 +50,6 @@ export class LiveConnection {
   tried = 0;
   /** Why the first of those is not that is not. */
   refused: string | undefined;
-  /** A ping was answered. */
-  answered = false;
   /** Undefined where nobody asks: its packets fit every path, the peer does not answer, or no packets go by it yet. */
   full: FullPackets | undefined;
   /** The peer answers full packets. */
@@ -106,7 +104,6 @@ export class LiveConnection {
   }
 
   takePong(number: number): void {
-    this.answered = true;
     this.roundTrip.answered(number, performance.now());
   }
 
