@@ -138,12 +138,8 @@ class NativeTun implements Tun {
     }
     this.#direct = directLink(addon, this.#device);
     try {
-      unlessWithoutIpv6(() => addon.stopAddressGeneration(this.#device));
-      addon.setMtu(this.#device, options.mtu);
-      addon.setQueueLength(this.#device, queueLength);
-      if (options.alias !== '') addon.setAlias(this.#device, options.alias);
-      this.#setAddress();
-      this.stopRpFilter();
+      addon.configure(this.#device, options.mtu, queueLength, options.alias);
+      this.#addAddress();
       this.#stopConfiguring();
       addon.setUp(this.#device);
       addon.resume(this.#device);
@@ -184,7 +180,7 @@ class NativeTun implements Tun {
       if (before >= ipv6MinimumMtu || bytes < ipv6MinimumMtu) return;
       unlessWithoutIpv6(() => this.#addon.stopAddressGeneration(this.#device));
       this.#stopConfiguring();
-      this.#setAddress();
+      this.#putAddress((ipv6) => this.#addon.setAddress(this.#device, ipv6, 64));
     });
   }
 
@@ -197,7 +193,7 @@ class NativeTun implements Tun {
     try {
       // An MTU too small for IPv6 that somebody set and took back has the kernel begin anew with an address of its own.
       unlessWithoutIpv6(() => this.#addon.stopAddressGeneration(this.#device));
-      this.#putAddress((ipv6) => this.#addon.addAddress(this.#device, ipv6, 64));
+      this.#addAddress();
     } catch (thrown) {
       if (errnoOf(thrown) === 'ENODEV') throw tunRefusal(this.#path, this.name, thrown);
       this.#hasAddress = false;
@@ -212,11 +208,10 @@ class NativeTun implements Tun {
     }
   }
 
-  /** What comes by it configures nothing. Packets that would are dropped before, so that a machine whose settings this
-   *  process may not write is no less safe. */
+  /** What comes by it configures nothing of IPv6. Packets that would are dropped before, so that a machine whose settings
+   *  this process may not write is no less safe. */
   #stopConfiguring(): void {
     try {
-      this.#addon.stopRedirects(this.#device);
       for (const setting of ['accept_ra', 'autoconf', 'accept_redirects'])
         writeFileSync(`/proc/sys/net/ipv6/conf/${this.name}/${setting}`, '0');
     } catch {
@@ -256,8 +251,8 @@ class NativeTun implements Tun {
     return true;
   }
 
-  #setAddress(): void {
-    this.#putAddress((ipv6) => this.#addon.setAddress(this.#device, ipv6, 64));
+  #addAddress(): void {
+    this.#putAddress((ipv6) => this.#addon.addAddress(this.#device, ipv6, 64));
   }
 
   #putAddress(put: (ipv6: string) => void): void {

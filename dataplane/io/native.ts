@@ -20,11 +20,11 @@ export interface NativeAddon {
   ): [device: number, name: string, ifindex: number];
   close(device: number): void;
   setCarrier(device: number, up: boolean): void;
+  /** All that it needs before it is up but its address: `netlink_configure` in `netlink.h`. */
+  configure(device: number, mtu: number, queueLength: number, alias: string): void;
   setMtu(device: number, bytes: number): void;
-  setQueueLength(device: number, packets: number): void;
   /** Packets that the kernel's queue had no room for, since the device was opened. */
   dropped(device: number): number;
-  setAlias(device: number, alias: string): void;
   setUp(device: number): void;
   stopAddressGeneration(device: number): void;
   /** Makes `ipv6` the interface's only IPv6 address. */
@@ -33,7 +33,6 @@ export interface NativeAddon {
   addAddress(device: number, ipv6: string, prefixLength: number): void;
   /** Reverse path filter of IPv4: 0 none. */
   setRpFilter(device: number, mode: number): void;
-  stopRedirects(device: number): void;
   /** At most so many sealed packets, each a u32 of length in host order, the record, and padding to 4 bytes. */
   take(device: number, packets: number): ArrayBuffer | undefined;
   pause(device: number): void;

@@ -6,6 +6,7 @@
 #include <linux/ip.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -91,36 +92,25 @@ static void start_link(struct request *request, unsigned ifindex, unsigned flags
   start(request, RTM_NEWLINK, NLM_F_ACK, &link, sizeof link);
 }
 
-static int set_link_number(unsigned ifindex, uint16_t attribute, uint32_t value) {
+int netlink_set_mtu(unsigned ifindex, uint32_t bytes) {
   struct request request;
   start_link(&request, ifindex, 0, 0);
-  append(&request, attribute, &value, sizeof value);
+  append(&request, IFLA_MTU, &bytes, sizeof bytes);
   return ask(&request, ignore, NULL);
 }
 
-int netlink_set_mtu(unsigned ifindex, uint32_t bytes) { return set_link_number(ifindex, IFLA_MTU, bytes); }
-
-int netlink_set_queue_length(unsigned ifindex, uint32_t packets) {
-  return set_link_number(ifindex, IFLA_TXQLEN, packets);
-}
-
-int netlink_set_alias(unsigned ifindex, const char *alias) {
-  size_t length = strlen(alias);
-  if (length > ALIAS_BYTES) return ERANGE;
-  struct request request;
-  start_link(&request, ifindex, 0, 0);
-  append(&request, IFLA_IFALIAS, alias, length);
-  return ask(&request, ignore, NULL);
+static void append_address_generation(struct request *request) {
+  uint8_t none = IN6_ADDR_GEN_MODE_NONE;
+  size_t inet6 = append(request, AF_INET6 | NLA_F_NESTED, NULL, 0);
+  append(request, IFLA_INET6_ADDR_GEN_MODE, &none, sizeof none);
+  end_nest(request, inet6);
 }
 
 int netlink_stop_address_generation(unsigned ifindex) {
-  uint8_t none = IN6_ADDR_GEN_MODE_NONE;
   struct request request;
   start_link(&request, ifindex, 0, 0);
   size_t families = append(&request, IFLA_AF_SPEC | NLA_F_NESTED, NULL, 0);
-  size_t inet6 = append(&request, AF_INET6 | NLA_F_NESTED, NULL, 0);
-  append(&request, IFLA_INET6_ADDR_GEN_MODE, &none, sizeof none);
-  end_nest(&request, inet6);
+  append_address_generation(&request);
   end_nest(&request, families);
   return ask(&request, ignore, NULL);
 }
@@ -208,28 +198,45 @@ struct setting {
   uint32_t value;
 };
 
-static int set_ipv4(unsigned ifindex, const struct setting *wanted, unsigned count) {
+static void append_ipv4(struct request *request, const struct setting *wanted, unsigned count) {
+  size_t inet = append(request, AF_INET | NLA_F_NESTED, NULL, 0);
+  size_t settings = append(request, IFLA_INET_CONF | NLA_F_NESTED, NULL, 0);
+  for (unsigned i = 0; i < count; i++) append(request, wanted[i].type, &wanted[i].value, sizeof wanted[i].value);
+  end_nest(request, settings);
+  end_nest(request, inet);
+}
+
+int netlink_set_rp_filter(unsigned ifindex, uint32_t mode) {
+  const struct setting setting = {IPV4_DEVCONF_RP_FILTER, mode};
   struct request request;
   start_link(&request, ifindex, 0, 0);
   size_t families = append(&request, IFLA_AF_SPEC | NLA_F_NESTED, NULL, 0);
-  size_t inet = append(&request, AF_INET | NLA_F_NESTED, NULL, 0);
-  size_t settings = append(&request, IFLA_INET_CONF | NLA_F_NESTED, NULL, 0);
-  for (unsigned i = 0; i < count; i++) {
-    append(&request, wanted[i].type, &wanted[i].value, sizeof wanted[i].value);
-  }
-  end_nest(&request, settings);
-  end_nest(&request, inet);
+  append_ipv4(&request, &setting, 1);
   end_nest(&request, families);
   return ask(&request, ignore, NULL);
 }
 
-int netlink_set_rp_filter(unsigned ifindex, uint32_t mode) {
-  return set_ipv4(ifindex, &(struct setting){IPV4_DEVCONF_RP_FILTER, mode}, 1);
+static int configure(unsigned ifindex, const struct netlink_settings *settings, bool ipv6) {
+  const struct setting ipv4[] = {
+      {IPV4_DEVCONF_RP_FILTER, 0}, {IPV4_DEVCONF_ACCEPT_REDIRECTS, 0}, {IPV4_DEVCONF_SEND_REDIRECTS, 0}};
+  size_t alias = strlen(settings->alias);
+  struct request request;
+  start_link(&request, ifindex, 0, 0);
+  append(&request, IFLA_MTU, &settings->mtu, sizeof settings->mtu);
+  append(&request, IFLA_TXQLEN, &settings->queue_length, sizeof settings->queue_length);
+  if (alias > 0) append(&request, IFLA_IFALIAS, settings->alias, alias);
+  size_t families = append(&request, IFLA_AF_SPEC | NLA_F_NESTED, NULL, 0);
+  append_ipv4(&request, ipv4, sizeof ipv4 / sizeof ipv4[0]);
+  if (ipv6) append_address_generation(&request);
+  end_nest(&request, families);
+  return ask(&request, ignore, NULL);
 }
 
-int netlink_stop_redirects(unsigned ifindex) {
-  const struct setting off[] = {{IPV4_DEVCONF_ACCEPT_REDIRECTS, 0}, {IPV4_DEVCONF_SEND_REDIRECTS, 0}};
-  return set_ipv4(ifindex, off, 2);
+int netlink_configure(unsigned ifindex, const struct netlink_settings *settings) {
+  if (strlen(settings->alias) > ALIAS_BYTES) return ERANGE;
+  int error = configure(ifindex, settings, true);
+  /* The host has no IPv6, or the MTU is too small for it. */
+  return error == EAFNOSUPPORT || error == EOPNOTSUPP ? configure(ifindex, settings, false) : error;
 }
 
 struct way {

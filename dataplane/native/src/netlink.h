@@ -7,10 +7,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct netlink_settings {
+  uint32_t mtu;          /* bytes */
+  uint32_t queue_length; /* packets */
+  const char *alias;     /* at most 255 bytes, else ERANGE; "" for none */
+};
+
+/* All that a new interface needs before it is up, by one request: these settings, no IPv6 link-local address of the
+ * kernel's own, no reverse path filter of IPv4, and ICMP redirects of IPv4 neither believed nor sent. */
+int netlink_configure(unsigned ifindex, const struct netlink_settings *settings);
 int netlink_set_mtu(unsigned ifindex, uint32_t bytes);
-int netlink_set_queue_length(unsigned ifindex, uint32_t packets);
-/* At most 255 bytes, else ERANGE. */
-int netlink_set_alias(unsigned ifindex, const char *alias);
 /* The kernel shall make no IPv6 link-local address of its own (IN6_ADDR_GEN_MODE_NONE). */
 int netlink_stop_address_generation(unsigned ifindex);
 /* Packets that the interface had no room for on their way out, since it is there (IFLA_STATS64). */
@@ -22,8 +28,6 @@ int netlink_add_address(unsigned ifindex, const struct in6_addr *address, uint8_
 int netlink_remove_other_addresses(unsigned ifindex, const struct in6_addr *kept);
 /* Reverse path filter of IPv4 (IPV4_DEVCONF_RP_FILTER): 0 none, 1 strict, 2 loose (RFC 3704). */
 int netlink_set_rp_filter(unsigned ifindex, uint32_t mode);
-/* ICMP redirects are neither believed nor sent on this interface. */
-int netlink_stop_redirects(unsigned ifindex);
 
 struct netlink_route {
   unsigned ifindex;

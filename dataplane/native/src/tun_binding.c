@@ -208,6 +208,30 @@ static napi_value set_carrier(napi_env env, napi_callback_info info) {
   return done(env, "TUNSETCARRIER", tun_set_carrier(device_fd(tun->device), up));
 }
 
+/* Before the kernel may send longer packets; and never less, since longer ones may still wait in its queue. 0 or errno. */
+static int allow_mtu(const struct tun *tun, uint32_t bytes) {
+  if (bytes > UINT16_MAX) return EINVAL;
+  device_raise_limit(tun->device, bytes + (tun->pi ? POLLER_PI : 0));
+  return 0;
+}
+
+/* configure(device, mtu, queueLength, alias) */
+static napi_value configure(napi_env env, napi_callback_info info) {
+  napi_value values[4];
+  struct tuns *tuns;
+  struct netlink_settings settings;
+  char alias[1024];
+  struct tun *tun = tun_arguments(env, info, 4, values, &tuns);
+  if (tun == NULL || !binding_u32(env, values[1], &settings.mtu) ||
+      !binding_u32(env, values[2], &settings.queue_length) || !binding_string(env, values[3], alias, sizeof alias)) {
+    return NULL;
+  }
+  settings.alias = alias;
+  int error = allow_mtu(tun, settings.mtu);
+  if (error == 0) error = netlink_configure(tun->ifindex, &settings);
+  return done(env, "configuring the interface", error);
+}
+
 /* setMtu(device, bytes) */
 static napi_value set_mtu(napi_env env, napi_callback_info info) {
   napi_value values[2];
@@ -215,21 +239,9 @@ static napi_value set_mtu(napi_env env, napi_callback_info info) {
   uint32_t bytes;
   struct tun *tun = tun_arguments(env, info, 2, values, &tuns);
   if (tun == NULL || !binding_u32(env, values[1], &bytes)) return NULL;
-  if (bytes > UINT16_MAX) return binding_throw(env, "setting the MTU", EINVAL);
-  /* Before the kernel may send longer ones; and never less, since longer ones may still wait in its queue. */
-  device_raise_limit(tun->device, bytes + (tun->pi ? POLLER_PI : 0));
-  int error = netlink_set_mtu(tun->ifindex, bytes);
+  int error = allow_mtu(tun, bytes);
+  if (error == 0) error = netlink_set_mtu(tun->ifindex, bytes);
   return done(env, "setting the MTU", error);
-}
-
-/* setQueueLength(device, packets) */
-static napi_value set_queue_length(napi_env env, napi_callback_info info) {
-  napi_value values[2];
-  struct tuns *tuns;
-  uint32_t packets;
-  struct tun *tun = tun_arguments(env, info, 2, values, &tuns);
-  if (tun == NULL || !binding_u32(env, values[1], &packets)) return NULL;
-  return done(env, "setting the queue length", netlink_set_queue_length(tun->ifindex, packets));
 }
 
 /* dropped(device): packets that the kernel's queue for it had no room for. */
@@ -243,16 +255,6 @@ static napi_value get_dropped(napi_env env, napi_callback_info info) {
   int error = netlink_dropped(tun->ifindex, &packets);
   if (error != 0) return binding_throw(env, "reading the interface's counters", error);
   return napi_create_double(env, (double)packets, &result) == napi_ok ? result : NULL;
-}
-
-/* setAlias(device, text) */
-static napi_value set_alias(napi_env env, napi_callback_info info) {
-  napi_value values[2];
-  struct tuns *tuns;
-  char alias[1024];
-  struct tun *tun = tun_arguments(env, info, 2, values, &tuns);
-  if (tun == NULL || !binding_string(env, values[1], alias, sizeof alias)) return NULL;
-  return done(env, "setting the alias", netlink_set_alias(tun->ifindex, alias));
 }
 
 /* setUp(device) */
@@ -296,15 +298,6 @@ static napi_value set_address(napi_env env, napi_callback_info info) { return pu
 
 /* addAddress(device, ipv6, prefixLength): beside those that are there. */
 static napi_value add_address(napi_env env, napi_callback_info info) { return put_address(env, info, false); }
-
-/* stopRedirects(device) */
-static napi_value stop_redirects(napi_env env, napi_callback_info info) {
-  napi_value values[1];
-  struct tuns *tuns;
-  struct tun *tun = tun_arguments(env, info, 1, values, &tuns);
-  if (tun == NULL) return NULL;
-  return done(env, "refusing redirects", netlink_stop_redirects(tun->ifindex));
-}
 
 /* setRpFilter(device, mode) */
 static napi_value set_rp_filter(napi_env env, napi_callback_info info) {
@@ -376,16 +369,14 @@ struct tuns *tun_binding_register(napi_env env, napi_value exports) {
   binding_function(env, exports, "open", open_tun, tuns);
   binding_function(env, exports, "close", close_tun, tuns);
   binding_function(env, exports, "setCarrier", set_carrier, tuns);
+  binding_function(env, exports, "configure", configure, tuns);
   binding_function(env, exports, "setMtu", set_mtu, tuns);
-  binding_function(env, exports, "setQueueLength", set_queue_length, tuns);
   binding_function(env, exports, "dropped", get_dropped, tuns);
-  binding_function(env, exports, "setAlias", set_alias, tuns);
   binding_function(env, exports, "setUp", set_up, tuns);
   binding_function(env, exports, "stopAddressGeneration", stop_address_generation, tuns);
   binding_function(env, exports, "setAddress", set_address, tuns);
   binding_function(env, exports, "addAddress", add_address, tuns);
   binding_function(env, exports, "setRpFilter", set_rp_filter, tuns);
-  binding_function(env, exports, "stopRedirects", stop_redirects, tuns);
   binding_function(env, exports, "take", take_packets, tuns);
   binding_function(env, exports, "pause", pause_tun, tuns);
   binding_function(env, exports, "resume", resume_tun, tuns);
