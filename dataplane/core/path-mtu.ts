@@ -12,7 +12,8 @@
  * The greatest size that is answered is the new confirmed one; the smallest that is not is the new suspect, and the
  * next round asks for sizes between them: first common ones, then parts of the gap. The suspect is asked for again in
  * each round, since it may have been lost by chance, until it was lost three times. A round of which nothing was
- * answered says nothing about sizes.
+ * answered says nothing about sizes. What the kernel refuses is known at once, so that a round whose sizes are all
+ * refused goes on with the next ones.
  *
  *                  gap of 8 or less, suspect lost three times
  *     searching ────────────────────────────────────────────► settled: a round without sizes above, now and then
@@ -28,6 +29,9 @@ const base = 1280;
 const longest = 65_535;
 /** What a search may leave between the size that it confirms and one that does not pass. */
 const granularity = 8;
+/** Sizes that are asked for while nothing was lost yet, since most paths are Ethernet's all the way: what all but narrow
+ *  ones take, Ethernet, and jumbo frames. */
+const firstSizes = [1400, 1500, 9000];
 /** Ethernet and what encapsulations leave of it: PPPoE, 6in4 and IPIP, WireGuard over IPv4 and IPv6, cellular and
  *  cloud networks; and jumbo frames. */
 const commonSizes = [1400, 1420, 1440, 1460, 1480, 1492, 1500, 8500, 8900, 9000];
@@ -157,7 +161,7 @@ export function step(state: PathMtu, event: PathMtuEvent, now: number): PathMtuE
       answered(state, event.number, now, effects);
       break;
     case 'refused':
-      refused(state, event.number, effects);
+      refused(state, event.number, now, effects);
       break;
     case 'active':
       state.active = event.active;
@@ -195,12 +199,18 @@ function answered(state: PathMtu, number: number, now: number, effects: PathMtuE
 }
 
 /** As good as lost three times. The round goes on: the base at least is still under way, or was answered. */
-function refused(state: PathMtu, number: number, effects: PathMtuEffect[]): void {
-  const sent = state.round?.waiting.get(number);
-  if (sent === undefined || sent.bytes === base) return;
-  state.round!.waiting.delete(number);
-  if (sent.bytes > state.confirmed) state.lost.set(sent.bytes, maxLost);
-  else if (sent.bytes === state.confirmed) fall(state, maxLost, effects);
+function refused(state: PathMtu, number: number, now: number, effects: PathMtuEffect[]): void {
+  const { round } = state;
+  const sent = round?.waiting.get(number);
+  if (round == null || sent === undefined || sent.bytes === base) return;
+  round.waiting.delete(number);
+  if (sent.bytes <= state.confirmed) {
+    if (sent.bytes === state.confirmed) fall(state, maxLost, effects);
+    return;
+  }
+  state.lost.set(sent.bytes, maxLost);
+  const waits = [...round.waiting.values()].some(({ bytes }) => bytes > state.confirmed);
+  if (state.phase.name === 'searching' && !waits) ask(state, round, sizesToFind(state), now, effects);
 }
 
 function restart(state: PathMtu, limit: number, now: number, effects: PathMtuEffect[]): void {
@@ -272,13 +282,23 @@ function nextRound(state: PathMtu, now: number, effects: PathMtuEffect[]): void 
   }
   const waits = state.silent === 0 && state.misses === 0 && now < validationOf(state);
   if (above.length === 0 && waits) return;
-  const waiting = new Map<number, Sent>();
-  for (const bytes of new Set([base, state.confirmed, ...above])) {
+  const round: Round = { sentAt: now, deadline: now + waitOf(state), waiting: new Map(), heard: false };
+  ask(state, round, [...new Set([base, state.confirmed, ...above])], now, effects);
+  state.round = round;
+}
+
+function ask(
+  state: PathMtu,
+  round: Round,
+  sizes: readonly number[],
+  now: number,
+  effects: PathMtuEffect[],
+): void {
+  for (const bytes of sizes) {
     state.number += 1;
-    waiting.set(state.number, { bytes, sentAt: now });
+    round.waiting.set(state.number, { bytes, sentAt: now });
     effects.push({ type: 'probe', number: state.number, bytes });
   }
-  state.round = { sentAt: now, deadline: now + waitOf(state), waiting, heard: false };
 }
 
 /** Milliseconds until what is not answered is lost. */
@@ -295,8 +315,9 @@ function validationOf({ confirmedAt, active }: PathMtu): number {
 function sizesToFind({ confirmed, limit, lost }: PathMtu): number[] {
   const suspect = Math.min(limit + 1, ...lost.keys());
   const again = suspect <= limit && lost.get(suspect)! < maxLost ? [suspect] : [];
-  const untried = [...commonSizes, limit].filter((size) => size > confirmed && size < suspect);
-  if (untried.length > 0) return [...again, ...untried];
+  const sizes = lost.size === 0 ? firstSizes : commonSizes;
+  const untried = new Set([...sizes, limit].filter((size) => size > confirmed && size < suspect));
+  if (untried.size > 0) return [...again, ...untried];
   const gap = suspect - confirmed;
   const count = Math.min(parts, Math.ceil(gap / granularity) - 1);
   const between = Array.from(
