@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import type { InterfaceRules } from '../dataplane/core/interface-rules.ts';
 import { CandidateFilter } from '../dataplane/io/candidate-filter.ts';
 import { MemoryTunFactory } from '../dataplane/io/memory-tun.ts';
+import { RecentHost } from '../dataplane/io/recent-host.ts';
 
 function host(address: string): string {
   return `candidate:1 1 UDP 2122317823 ${address} 2333 typ host`;
@@ -35,6 +36,23 @@ test('a candidate of ours is told, unless it is an address of one of our interfa
   assert.ok(!filter.mayTell(host('10.0.2.1')));
   assert.ok(filter.mayTell(host('10.0.0.1')));
   assert.ok(filter.mayTell(host('192.0.2.1')));
+});
+
+test('links that come up together share a list of interfaces; a quarter of a second later there is another', (context) => {
+  let now = 1000;
+  context.mock.method(performance, 'now', () => now);
+  const { tuns } = filterOf(new Set());
+  const listed = context.mock.method(tuns, 'links');
+  const host = new RecentHost(tuns);
+  const names = () => host.links().map(({ name }) => name);
+  for (let i = 0; i < 10; i++) {
+    assert.deepEqual(names(), ['eth0', 'wg0', 'cnberlin']);
+    assert.equal(host.addresses().length, 3);
+  }
+  assert.equal(listed.mock.callCount(), 1);
+  tuns.foreign.links = [];
+  now += 250;
+  assert.deepEqual(names(), []);
 });
 
 test('an interface that has just been opened counts at once', () => {

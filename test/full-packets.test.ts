@@ -60,6 +60,16 @@ test('what arrived is asked for again, for a path may become narrower', () => {
   }
 });
 
+test('nothing is asked while the direct path takes all packets, and at once when it does not', () => {
+  const state = newFullPackets(500);
+  assert.deepEqual(step(state, { type: 'tick', number: 1, spare: true }, 500), []);
+  assert.equal(state.askAt, 60_500, 'looked at again');
+  step(state, { type: 'needed' }, 1000);
+  assert.deepEqual(step(state, { type: 'tick', number: 1, spare: false }, 1000), ['ask']);
+  step(state, { type: 'needed' }, 1001);
+  assert.equal(state.askAt, null, 'it is asked already');
+});
+
 test('whatever a peer answers, it is asked four times a second at most, and at most four times in vain for an answer', () => {
   const event = fc.oneof(
     fc.record({ type: fc.constant('tick' as const), number: fc.nat(50), spare: fc.boolean() }),
