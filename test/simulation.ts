@@ -38,6 +38,8 @@ export class Simulation {
   readonly cut = new Set<string>();
   /** True where a node keeps to itself what its mesh would send to the neighbor `to`. */
   swallows: ((node: SimulatedNode, message: NeighborMessage, to: string) => boolean) | undefined;
+  /** Milliseconds that a dataplane takes to describe a connection, and that both ends together take to open one. */
+  takes = { describe: () => 5, open: () => 30 };
   /** Sees every step of every node. */
   watch: ((node: SimulatedNode, event: MeshEvent, effects: readonly Effect[]) => void) | undefined;
   readonly #queue = new EventQueue();
@@ -277,7 +279,7 @@ export class Simulation {
           alive: true,
         });
         const keys = effect.type === 'offer' ? offeredKeys : answeredKeys;
-        this.at(5, () => {
+        this.at(this.takes.describe(), () => {
           if (this.#find(node, peer, negotiation) === undefined) return;
           this.happen(node, { type: 'described', peer, negotiation, sdp: `sdp of ${node.id}`, keys });
           this.happen(node, { type: 'candidate', peer, negotiation, candidate: 'candidate:1' });
@@ -342,7 +344,7 @@ export class Simulation {
     const theirs = this.#find(other, node.id, negotiation);
     if (ours?.remote !== true || theirs?.remote !== true) return;
     if (ours.route === 'shared' && this.unreachable.has(pairOf(node.id, peer))) return;
-    this.at(30, () => {
+    this.at(this.takes.open(), () => {
       if (!this.#of(node, peer).includes(ours) || !this.#of(other, node.id).includes(theirs)) return;
       if (!ours.alive || !theirs.alive || ours.open) return;
       for (const [end, at, to] of [

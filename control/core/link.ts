@@ -128,6 +128,11 @@ export function isOpen({ state }: Attempt): boolean {
   return state.phase === 'open';
 }
 
+/** Milliseconds since it was begun. */
+export function ageOf({ deadline }: Attempt, now: number): number {
+  return now - (deadline - negotiationTimeout);
+}
+
 /** Whether a connection of the shared route is open. */
 export function hasShared(link: Link): boolean {
   const attempt = attemptOn(link, 'shared');

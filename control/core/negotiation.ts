@@ -10,7 +10,7 @@ import { affordable, mayAnswer } from './answers.ts';
 import { sendBody } from './flood.ts';
 import { dropNeighbor } from './gossip.ts';
 import { refusedBy } from './identity.ts';
-import { type Attempt, isOpen, isUp, type Link, negotiationTimeout } from './link.ts';
+import { type Attempt, ageOf, isOpen, isUp, type Link, negotiationTimeout } from './link.ts';
 import { permits } from './policy.ts';
 import { within } from './quotas.ts';
 import { isBeingReplaced, renewalDue, renewalTime, renewPause, retire } from './renewal.ts';
@@ -122,6 +122,7 @@ export function describe(turn: Turn, peer: string, negotiation: string, { sdp, k
     return;
   }
   const { state } = attempt;
+  turn.mesh.describedIn = ageOf(attempt, turn.env.now);
   if (state.phase === 'opening')
     attempt.state = link.offerer ? { ...state, phase: 'offered' } : { phase: 'connecting' };
   if (link.offerer) {

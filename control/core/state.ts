@@ -58,6 +58,8 @@ export interface Mesh {
   /** Counts our offers. */
   offerCounter: number;
   dataplaneUp: boolean;
+  /** Milliseconds that the dataplane took for the description that it made last. */
+  describedIn: number;
   /** When there will be something to try and room for it (`tries.ts`). */
   tryAt: number;
   checkAt: number;
@@ -104,6 +106,7 @@ export function newMesh(
     counter: 0,
     offerCounter: 0,
     dataplaneUp: false,
+    describedIn: 0,
     tryAt: Number.POSITIVE_INFINITY,
     checkAt: env.now + config.checkInterval,
     aliveAt: env.now + config.aliveInterval * env.random(),

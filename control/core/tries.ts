@@ -4,14 +4,26 @@
  * then the others. Among equals, the peer goes first whose introducer has the fewest tries under way, then the one with
  * the fewest failures.
  *
+ * On a machine that is overloaded, connections under way make each other late, until all have had their time and are made
+ * again, for ever. So the dataplane sets the pace: few offers wait for it at a time, and where it is slow few are under way.
+ *
  *     due ── room ──► tried ── the peer answers, refuses, or the time is over ──► due, after a while
  */
-import { attemptOn, hasShared, isOpen, type Link } from './link.ts';
+import { ageOf, attemptOn, hasShared, isOpen, type Link } from './link.ts';
 import { offer, solicit } from './negotiation.ts';
 import { type Mesh, show, type Turn } from './state.ts';
 
 /** Offers under way at a time, whose connections are not open yet. */
 const maxOffers = 32;
+
+/** Those among them that the dataplane has not described yet. */
+const maxOpening = 4;
+
+/** Milliseconds that a dataplane takes at most to describe a connection, unless the machine is overloaded: it awaits the
+ *  name of an ICE server for 300, and the end of another connection for as long. */
+const usualDescription = 1000;
+/** Offers under way at a time where it takes longer. */
+const fewOffers = 2;
 
 /** Offers under way to peers that are not known to exist, and solicits to such peers. Half of all offers, so that there is
  *  always room for the others. */
@@ -31,6 +43,9 @@ interface Try {
 
 interface Room {
   offers: number;
+  /** Of these, how many there may be. */
+  most: number;
+  opening: number;
   unheard: number;
   asks: number;
   /** Tries under way of never linked peers, by introducer. */
@@ -102,8 +117,10 @@ function dueAt(mesh: Mesh, link: Link, what: What): number {
 }
 
 function roomOf(mesh: Mesh, now: number): Room {
-  const room = {
+  const room: Room = {
     offers: 0,
+    most: mesh.describedIn > usualDescription ? fewOffers : maxOffers,
+    opening: 0,
     unheard: 0,
     asks: 0,
     by: new Map<string, number>(),
@@ -112,8 +129,12 @@ function roomOf(mesh: Mesh, now: number): Room {
   for (const link of mesh.links.values()) {
     if (link.offerer) {
       if (link.attempts.size === 0) continue;
-      for (const attempt of link.attempts.values())
-        if (!isOpen(attempt)) take(room, { link, what: 'shared' });
+      for (const attempt of link.attempts.values()) {
+        if (isOpen(attempt)) continue;
+        take(room, { link, what: 'shared' });
+        if (attempt.state.phase !== 'opening') room.opening--;
+        else if (ageOf(attempt, now) > usualDescription) room.most = fewOffers;
+      }
     } else if (link.askedAt !== null && now < link.askedAt + askLifetime) {
       take(room, { link, what: 'solicit' });
       room.asksUntil = Math.min(room.asksUntil, link.askedAt + askLifetime);
@@ -123,7 +144,10 @@ function roomOf(mesh: Mesh, now: number): Room {
 }
 
 function take(room: Room, { link, what }: Omit<Try, 'at'>): void {
-  if (what !== 'solicit') room.offers++;
+  if (what !== 'solicit') {
+    room.offers++;
+    room.opening++;
+  }
   if (!link.heard && what === 'solicit') room.asks++;
   if (!link.heard && what !== 'solicit') room.unheard++;
   if (!link.everUp) room.by.set(link.introducer, (room.by.get(link.introducer) ?? 0) + 1);
@@ -131,7 +155,8 @@ function take(room: Room, { link, what }: Omit<Try, 'at'>): void {
 
 function isFree(room: Room, { link, what }: Omit<Try, 'at'>): boolean {
   if (what === 'solicit') return link.heard || room.asks < maxUnheard;
-  return room.offers < maxOffers && (link.heard || room.unheard < maxUnheard);
+  if (room.offers >= room.most || room.opening >= maxOpening) return false;
+  return link.heard || room.unheard < maxUnheard;
 }
 
 function isBefore(room: Room, one: Try, other: Try): boolean {
