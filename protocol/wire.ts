@@ -44,7 +44,7 @@ export const wireMessage = z.discriminatedUnion('type', [
 
 export const wireVersion = 1;
 
-/** Bytes. A longer message closes the connection. */
+/** Bytes. A longer message is passed over. */
 export const maxWireFrame = 16_384;
 
 /** A full packet asks whether messages of its length arrive on `data`: `length` bytes, `leastMtu` at least, of which the
