@@ -114,6 +114,14 @@ test('the file is the one that is named, else that of --config, of a variable or
   assert.deepEqual(cryonet(['--check-config'], { CONFIGURATION_DIRECTORY: service }), [78, '', told]);
 });
 
+for (const name of ['help', 'version', 'check-config']) {
+  test(`${name}, which only the command line has, is no option of a file, and does nothing there`, (context) => {
+    const path = tomlFile(context, `${name} = true\n`);
+    const refused = [78, '', `${path}:1:1: no option "${name}"\n`];
+    assert.deepEqual(cryonet(['--check-config', path]), refused);
+  });
+}
+
 test('a folder is no configuration file', (context) => {
   const folder = join(temporaryFolder(context), 'config.toml');
   mkdirSync(folder);

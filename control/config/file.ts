@@ -76,7 +76,7 @@ function notPlain(name: string): string {
 function noOption(name: string): string {
   const program = controlProgram()
     .exitOverride()
-    .configureOutput({ writeErr: () => {} });
+    .configureOutput({ writeErr: () => {}, writeOut: () => {} });
   let meant = '';
   try {
     program.parse([`--${name}`], { from: 'user' });
