@@ -1,5 +1,4 @@
 /** `cryoc`: asks a running node about itself. */
-
 import { setTimeout as pause } from 'node:timers/promises';
 import { CommanderError } from 'commander';
 import { scanCommandLine } from '../protocol/command-line.ts';

@@ -10,6 +10,10 @@ export function peerCalled(id: string, { peers }: StatusReport): PeerStatus {
   throw new CryonetError('bad_config', `no peer is called ${id}; known are: ${known || 'none'}`);
 }
 
+export function upOf(peers: readonly PeerStatus[]): PeerStatus[] {
+  return peers.filter(({ state }) => state === 'up');
+}
+
 /** Whether the peer has no link though it should. A link that a policy denies is meant to be none. */
 export function isDown({ state }: PeerStatus): boolean {
   return state !== 'up' && state !== 'denied';

@@ -2,7 +2,7 @@
 import type { PeerStatus, StatusReport } from '../protocol/status.ts';
 import { labelled } from './render-status.ts';
 import type { Terminal } from './terminal.ts';
-import { bytes, duration, endWords, lossWords, rttWords, stateWords, whyNotDirect } from './words.ts';
+import { bytes, duration, endWords, lossWords, rttWords, stateAndReason, whyNotDirect } from './words.ts';
 
 /** One fact a line; ends with a newline. */
 export function renderPeer(
@@ -16,13 +16,13 @@ export function renderPeer(
 }
 
 function factsOf(peer: PeerStatus, report: StatusReport, now: number): [name: string, text: string][] {
-  const { counters, farReason, pair, reason, relayed, rtt, minRtt, pathMtu } = peer;
+  const { counters, farReason, pair, relayed, rtt, minRtt, pathMtu } = peer;
   const device = peer.interface;
   const why = whyNotDirect(peer);
   const via = report.neighbors.find(({ id }) => id === peer.id)?.via;
   const facts: [name: string, text: string][] = [
     ['peer', `${peer.id}  (${peer.identity})`],
-    ['state', `${stateWords(peer, now)}${reason === '' ? '' : `: ${reason}`}`],
+    ['state', stateAndReason(peer, now)],
     ...(farReason ? [['far end', `says: ${farReason}`] as [string, string]] : []),
     ['offers', peer.offerer === 'self' ? 'this node' : 'the peer'],
     ['signaled', via === undefined ? 'by way of others' : `by ${via.join(' and ')}`],

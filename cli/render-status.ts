@@ -1,5 +1,6 @@
 /** The status report as text for people: first what readers of `wg show` and `tailscale status` look for. */
 import type { PeerStatus, StatusReport } from '../protocol/status.ts';
+import { upOf } from './peers.ts';
 import { printable } from './printable.ts';
 import { aligned, shortened, type Terminal, wrap } from './terminal.ts';
 import { bytes, duration, lossWords, pairWords, rttWords, stateWords, whyNotDirect } from './words.ts';
@@ -35,7 +36,7 @@ export function labelled(name: string, text: string, width: number): string[] {
 
 function facts(report: StatusReport, now: number): [name: string, text: string][] {
   const { node, dataplane, peers } = report;
-  const up = peers.filter(({ state }) => state === 'up').length;
+  const up = upOf(peers).length;
   const { connected, engine, udpPort, pid } = dataplane;
   return [
     ['node', `${node.id}  (${node.identity})`],

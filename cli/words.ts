@@ -26,6 +26,12 @@ export function stateWords({ state, since, downSince }: PeerStatus, now: number)
   return start > 0 ? `${state} ${duration(now - start)}` : state;
 }
 
+/** The same, and why where there is a reason: `lost 4s: no path found`. */
+export function stateAndReason(peer: PeerStatus, now: number): string {
+  const { reason } = peer;
+  return `${stateWords(peer, now)}${reason === '' ? '' : `: ${reason}`}`;
+}
+
 export function rttWords({ rtt }: PeerStatus): string {
   if (rtt === null) return '-';
   return rtt < 10_000 ? `${rtt.toFixed(1)}ms` : duration(rtt);

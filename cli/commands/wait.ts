@@ -3,8 +3,8 @@ import { parseDuration } from '../../protocol/duration.ts';
 import { CryonetError } from '../../protocol/errors.ts';
 import type { PeerStatus, StatusReport } from '../../protocol/status.ts';
 import type { Command, Given } from '../command.ts';
-import { isDown } from '../peers.ts';
-import { stateWords } from '../words.ts';
+import { isDown, upOf } from '../peers.ts';
+import { stateAndReason } from '../words.ts';
 
 const defaultTimeout = '30s';
 
@@ -27,7 +27,7 @@ export const wait: Command<'/status'> = {
     return { timeout: milliseconds, missing: (report) => missing(report, ids, count) };
   },
   show({ peers }) {
-    const up = peers.filter(({ state }) => state === 'up').map(({ id }) => id);
+    const up = upOf(peers).map(({ id }) => id);
     const down = peers.filter(isDown).map(({ id }) => id);
     return {
       json: { up, down },
@@ -57,7 +57,7 @@ function missing({ peers }: StatusReport, ids: readonly string[], count: number 
     if (peer === undefined) return `${id} is not known yet`;
     if (peer.state !== 'up') return words(peer);
   }
-  const up = peers.filter(({ state }) => state === 'up').length;
+  const up = upOf(peers).length;
   if (count !== undefined) return up < count ? `${up} of ${count} peers are up` : undefined;
   if (ids.length > 0) return undefined;
   const down = peers.find(isDown);
@@ -66,6 +66,5 @@ function missing({ peers }: StatusReport, ids: readonly string[], count: number 
 }
 
 function words(peer: PeerStatus): string {
-  const { id, reason } = peer;
-  return `${id} is ${stateWords(peer, Date.now())}${reason === '' ? '' : `: ${reason}`}`;
+  return `${peer.id} is ${stateAndReason(peer, Date.now())}`;
 }
