@@ -3,7 +3,8 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { countMarks } from './lab/marks.ts';
 import { linked } from './lab/mesh.ts';
-import { CryonetNode, programs } from './lab/node.ts';
+import { CryonetNode } from './lab/node.ts';
+import { programs } from './lab/programs.ts';
 import { story } from './lab/story.ts';
 import { lan } from './lab/topology.ts';
 

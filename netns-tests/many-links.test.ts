@@ -6,7 +6,7 @@ import { residentMegabytes } from '../bench/processes.ts';
 import type { LinkReport } from '../protocol/dataplane.ts';
 import type { Crowded } from './lab/crowd.ts';
 import type { Namespace } from './lab/namespace.ts';
-import { programs } from './lab/node.ts';
+import { programs } from './lab/programs.ts';
 import { story } from './lab/story.ts';
 import { lan } from './lab/topology.ts';
 import { waitFor } from './lab/wait.ts';

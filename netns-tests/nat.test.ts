@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { behind } from './lab/behind.ts';
 import { linked, linkTo, losses, meshed, outcome, pingMesh } from './lab/mesh.ts';
 import { coneNat, symmetricNat } from './lab/nat.ts';
-import { programs } from './lab/node.ts';
+import { programs } from './lab/programs.ts';
 import { story } from './lab/story.ts';
 
 /*

@@ -4,7 +4,8 @@ import { chmodSync, chownSync, readdirSync, readFileSync, statSync } from 'node:
 import { dirname, join } from 'node:path';
 import { runningPair } from './lab/direct.ts';
 import { linked, losses, pingMesh } from './lab/mesh.ts';
-import { CryonetNode, programs } from './lab/node.ts';
+import { CryonetNode } from './lab/node.ts';
+import { programs } from './lab/programs.ts';
 import { shell } from './lab/shell.ts';
 import { story } from './lab/story.ts';
 import { lan } from './lab/topology.ts';
@@ -14,7 +15,7 @@ import { waitFor } from './lab/wait.ts';
 const [dacOverride, netBindService, netAdmin] = [1n << 1n, 1n << 10n, 1n << 12n];
 
 /** Root's power over files, where the checkout that the tests run from is not root's. */
-const files = statSync(join(programs, '../control/main.ts')).uid === 0 ? 0n : dacOverride;
+const files = statSync(join(programs, 'cryonet')).uid === 0 ? 0n : dacOverride;
 
 const sets = ['Inh', 'Prm', 'Eff', 'Bnd', 'Amb'] as const;
 

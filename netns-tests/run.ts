@@ -6,11 +6,14 @@
  */
 import { globSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { bundledPrograms } from '../packaging/bundled.ts';
 import { atOnce, Runner } from '../test/runner.ts';
+import { programsVariable } from './lab/programs.ts';
 
 const wanted = process.argv.slice(2).map((file) => resolve(file));
 const files = wanted.length > 0 ? wanted : globSync(join(import.meta.dirname, '*.test.ts')).sort();
 
 const runner = new Runner(join(import.meta.dirname, '..'));
+process.env[programsVariable] ??= await bundledPrograms();
 await runner.run(files, { concurrency: atOnce.stories });
 runner.end();

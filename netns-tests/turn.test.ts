@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { behind } from './lab/behind.ts';
 import { farEnd, linked, linkTo, losses, meshed, outcome, pingMesh } from './lab/mesh.ts';
 import { symmetricNat } from './lab/nat.ts';
-import { programs } from './lab/node.ts';
+import { programs } from './lab/programs.ts';
 import { story } from './lab/story.ts';
 import { Train } from './lab/train.ts';
 import type { TurnServer } from './lab/turn.ts';

@@ -9,7 +9,7 @@ import { basename, join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { Metafile } from 'esbuild';
 import { $ } from 'zx';
-import { type Bundle, bundle, type ProgramName, programs, root } from './bundle.ts';
+import { type Bundle, bundle, programNames, root } from './bundle.ts';
 import { buildDeb, type PackOptions } from './deb.ts';
 import { type Format, manifest, type Parts } from './manifest.ts';
 import { copyright } from './release/copyright.ts';
@@ -130,9 +130,8 @@ async function partsOf(arch: Architecture, folder: string, shared: Shared): Prom
 }
 
 async function bundleAll(version: string): Promise<Record<string, Bundle>> {
-  const names = Object.keys(programs) as ProgramName[];
   return Object.fromEntries(
-    await Promise.all(names.map(async (name) => [name, await bundle(name, version)])),
+    await Promise.all(programNames.map(async (name) => [name, await bundle(name, version)])),
   );
 }
 

@@ -12,6 +12,7 @@ export const programs = {
 } as const;
 
 export type ProgramName = keyof typeof programs;
+export const programNames = Object.keys(programs) as ProgramName[];
 
 export interface Bundle {
   readonly text: string;

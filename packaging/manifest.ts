@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
-import { programs, root } from './bundle.ts';
+import { type ProgramName, programNames, root } from './bundle.ts';
 import { completions } from './completions.ts';
 import { configToml, defaultFile } from './config-files.ts';
 import type { Architecture } from './runtime.ts';
@@ -123,7 +123,7 @@ function contents(format: Format, parts: Parts): Content[] {
     { ...file(`${addon}/node_datachannel.node`), src: parts.nodeDatachannel },
     { ...file(`${addon}/package.json`), text: `${platform}\n` },
     { ...file(`${lib}/dataplane.sum`), text: `${parts.dataplaneSum}\n` },
-    ...Object.keys(programs).map((name) => ({ ...file(`/usr/bin/${name}`, 0o755), text: launcher(name) })),
+    ...programNames.map((name) => ({ ...file(`/usr/bin/${name}`, 0o755), text: launcher(name) })),
     ...units.map((name) => ({
       ...file(`/usr/lib/systemd/system/${name}`),
       src: join(files, 'systemd', name),
@@ -143,7 +143,7 @@ function contents(format: Format, parts: Parts): Content[] {
     { ...file('/usr/lib/modules-load.d/cryonet.conf'), src: join(files, 'modules-load.conf') },
     { ...file('/etc/cryonet/config.toml', 0o640), type: 'config', group: 'cryonet', text: configToml() },
     { ...file('/etc/default/cryonet', 0o640), type: 'config', text: defaultFile() },
-    ...Object.keys(programs).map((name) => manual(name)),
+    ...programNames.map((name) => manual(name)),
     ...completions(format).map(({ path, text }) => ({ ...file(path), text })),
     { ...file(`${doc}/CHANGELOG.md.gz`), text: zipped(readFileSync(join(root, 'CHANGELOG.md'))) },
     { ...file(`${doc}/third-party-licences.txt.gz`), text: zipped(parts.licences) },
@@ -195,12 +195,19 @@ function manual(program: string): Content {
   return { ...file(`/usr/share/man/man1/${program}.1.gz`), text };
 }
 
-/** The same as bin/launch.sh of a checkout. */
-function launcher(program: string): string {
+function launcher(program: ProgramName): string {
+  const lib = '/usr/lib/cryonet';
+  const places = { launch: `${lib}/launch`, node: `${lib}/bin/node`, bundle: `${lib}/${program}.mjs` };
+  return `#!/bin/sh\nexec ${commandOf(program, places).join(' ')} "$@"\n`;
+}
+
+/** What runs a program: the same as bin/launch.sh of a checkout. Paths. */
+export function commandOf(
+  program: ProgramName,
+  { launch, node, bundle }: Readonly<Record<'launch' | 'node' | 'bundle', string>>,
+): string[] {
   const role = program === 'cryonet' ? 'control' : 'dataplane';
-  const launch = program === 'cryoc' ? [] : ['/usr/lib/cryonet/launch', role];
-  const command = [...launch, '/usr/lib/cryonet/bin/node', ...nodeFlags, `/usr/lib/cryonet/${program}.mjs`];
-  return `#!/bin/sh\nexec ${command.join(' ')} "$@"\n`;
+  return [...(program === 'cryoc' ? [] : [launch, role]), node, ...nodeFlags, bundle];
 }
 
 /** Without a name or a time, as gzip -9n makes it. */

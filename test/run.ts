@@ -12,6 +12,8 @@
  */
 import { existsSync, globSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
+import { programsVariable } from '../netns-tests/lab/programs.ts';
+import { bundledPrograms } from '../packaging/bundled.ts';
 import { forgetPackages, prepare } from '../packaging-tests/lab/prepare.ts';
 import { atOnce, isPatient, Runner } from './runner.ts';
 
@@ -47,6 +49,7 @@ const patientUnits = runner.run(patient, {
 const prepared = ofPackages.length > 0 && prepare(runner.interrupted).then(() => true, unprepared);
 await runner.run(units, { concurrency: atOnce.units, timeout: testTimeout });
 const ready = (await prepared) ? ofPackages : [];
+if (stories.length > 0) process.env[programsVariable] ??= await bundledPrograms();
 await runner.run([...stories, ...ready], { concurrency: atOnce.stories });
 await Promise.all([bareStories, patientUnits]);
 forgetPackages();

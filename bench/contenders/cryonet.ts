@@ -2,7 +2,8 @@
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { onPath } from '../../netns-tests/lab/direct.ts';
-import { CryonetNode, programs } from '../../netns-tests/lab/node.ts';
+import { CryonetNode } from '../../netns-tests/lab/node.ts';
+import { programs } from '../../netns-tests/lab/programs.ts';
 import { type Contender, innerAddress, monotonic } from '../contender.ts';
 
 const joinMilliseconds = 20_000;

@@ -4,7 +4,8 @@ import type { PeerStatus } from '../../protocol/status.ts';
 import type { Lab } from './lab.ts';
 import { farEnd, linkTo, type UpPeer } from './mesh.ts';
 import type { Namespace } from './namespace.ts';
-import { CryonetNode, programs } from './node.ts';
+import { CryonetNode } from './node.ts';
+import { programs } from './programs.ts';
 import { lan } from './topology.ts';
 import { waitFor } from './wait.ts';
 

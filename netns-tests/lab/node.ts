@@ -5,11 +5,10 @@ import { type PeerStatus, type StatusReport, statusReport } from '../../protocol
 import { ask } from './ask.ts';
 import type { Namespace } from './namespace.ts';
 import type { Exit, Program } from './program.ts';
+import { programs } from './programs.ts';
 import { endpoint } from './topology.ts';
 import { Hopeless, waitFor } from './wait.ts';
 
-/** The folder of this checkout's programs. */
-export const programs = join(import.meta.dirname, '..', '..', 'bin');
 const port = 2333;
 
 export interface NodeOptions {
@@ -22,7 +21,7 @@ export interface NodeOptions {
   readonly listen?: boolean | number;
   /** Further options, as on the command line. */
   readonly options?: readonly string[];
-  /** Folder of the program, if not this checkout's. */
+  /** Folder of the program, if not that of all stories. */
   readonly programs?: string;
   /** A command that runs the program given to it as its last arguments. */
   readonly through?: readonly string[];

@@ -1,0 +1,40 @@
+/**
+ * The programs of a checkout as the packages have them: a file each, which starts with a third less of a processor than
+ * the modules that it is made of.
+ *
+ *   .bundled-XXXXXX/cryonet             launchers
+ *   .bundled-XXXXXX/cryonet.mjs         bundles, which find what is native as the checkout's modules do
+ *   .bundled-XXXXXX/cache               V8's code
+ */
+import { chmodSync, chownSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { version } from '../protocol/version.ts';
+import { bundle, type ProgramName, programNames, root } from './bundle.ts';
+import { commandOf } from './manifest.ts';
+
+/** Makes the folder, which is gone when this process ends. */
+export async function bundledPrograms(): Promise<string> {
+  const folder = mkdtempSync(join(root, '.bundled-'));
+  process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
+  const launch = join(root, `service/launch/build/linux-${process.arch}/launch`);
+  const write = async (name: ProgramName) => {
+    const [program, text] = [join(folder, name), (await bundle(name, version)).text];
+    const command = commandOf(name, { launch, node: process.execPath, bundle: `${program}.mjs` });
+    const lines = ['#!/bin/sh', `export NODE_COMPILE_CACHE=${quoted(join(folder, 'cache'))}`];
+    writeFileSync(`${program}.mjs`, text);
+    writeFileSync(program, `${lines.join('\n')}\nexec ${command.map(quoted).join(' ')} "$@"\n`);
+    chmodSync(program, 0o755);
+    return [program, `${program}.mjs`];
+  };
+  const files = await Promise.all(programNames.map(write));
+  chmodSync(folder, 0o755);
+  // `launch` looks at whose program it starts, and who may read it.
+  const { uid, gid } = statSync(root);
+  for (const path of [folder, ...files.flat()]) chownSync(path, uid, gid);
+  return folder;
+}
+
+/** For sh. */
+function quoted(word: string): string {
+  return `'${word.replaceAll("'", "'\\''")}'`;
+}
