@@ -1,13 +1,15 @@
 /** The laboratory proves itself before it judges anything else. */
 import assert from 'node:assert/strict';
+import { test } from 'node:test';
 import { Capture } from './lab/capture.ts';
+import type { Lab } from './lab/lab.ts';
 import type { Namespace } from './lab/namespace.ts';
 import { coneNat, dependences, symmetricNat } from './lab/nat.ts';
 import { ping } from './lab/ping.ts';
-import { story } from './lab/story.ts';
+import { story, told } from './lab/story.ts';
 import { Internet, lan } from './lab/topology.ts';
 import { discoverNat, startTurnServer } from './lab/turn.ts';
-import { waitFor } from './lab/wait.ts';
+import { assertSoon, Late, waitFor } from './lab/wait.ts';
 
 /*
  *   host ── router (each kind) ── internet ── turnserver, two addresses, two ports each
@@ -101,4 +103,24 @@ story('a closed laboratory leaves nothing, not even what its programs started ap
     () => lab.leftovers(),
     (left) => left.length === 0,
   );
+});
+
+test('a story that is late is told again in another laboratory, and fails where it is late each time', async () => {
+  const labs = new Set<Lab>();
+  const said: string[] = [];
+  const late = (until: number) => async (lab: Lab) => {
+    labs.add(lab);
+    lab.figures.push(`time ${labs.size}`);
+    assertSoon(labs.size < until ? 7 : 5, 5, lab);
+  };
+  const say = (line: string) => void said.push(line);
+  await told('first', late(3), say);
+  const again = (time: number) => `first: told again, as it took 7 ms, more than 5: time ${time}`;
+  assert.deepEqual(said, [again(1), again(2), 'first: time 3']);
+  labs.clear();
+  await assert.rejects(told('second', late(9), say), Late);
+  assert.equal(labs.size, 3);
+  labs.clear();
+  const wrong = async (lab: Lab) => assert.fail(String(labs.add(lab).size));
+  await assert.rejects(told('third', wrong, say), /^AssertionError.*: 1$/);
 });

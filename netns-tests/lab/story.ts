@@ -2,6 +2,7 @@
 import { test } from 'node:test';
 import { Lab } from './lab.ts';
 import { lacks, type Need } from './needs.ts';
+import { Late } from './wait.ts';
 
 /** On a machine that has other work as well: what is to be fast is asserted by the story itself. */
 const boundMilliseconds = 300_000;
@@ -15,14 +16,31 @@ export function story(
   timeout = boundMilliseconds,
 ): void {
   const missing = lacks(needs).map(({ what, remedy }) => `needs ${what} (${remedy})`);
-  test(name, { skip: missing.join('; ') || false, timeout }, async (context) => {
+  test(name, { skip: missing.join('; ') || false, timeout }, (context) =>
+    told(name, tell, (line) => context.diagnostic(line)),
+  );
+}
+
+/** Tells a story in a laboratory of its own; at most so many times, where all that is wrong is that something was late.
+ *  What is always late fails. `say` gets the figures of all times. */
+export async function told(
+  name: string,
+  tell: (lab: Lab) => Promise<void>,
+  say: (line: string) => void,
+  times = 3,
+): Promise<void> {
+  for (let time = 1; ; time++) {
     await using lab = new Lab();
     try {
       await tell(lab);
-      for (const figure of lab.figures) context.diagnostic(`${name}: ${figure}`);
+      for (const figure of lab.figures) say(`${name}: ${figure}`);
+      return;
     } catch (error) {
-      console.error(`${name}\n${lab.logTails()}`);
-      throw error;
+      if (!(error instanceof Late) || time === times) {
+        console.error(`${name}\n${lab.logTails()}`);
+        throw error;
+      }
+      say(`${name}: told again, as it took ${error.message}`);
     }
-  });
+  }
 }

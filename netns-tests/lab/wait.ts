@@ -48,6 +48,14 @@ function shown(seen: unknown): string {
   return typeof seen === 'string' ? seen.slice(-2000) : inspect(seen, { depth: 6, breakLength: 110 });
 }
 
+/** Something took longer than it may. A machine that has other work as well may be why, so the story is told again. */
+export class Late extends Error {}
+
+/** Milliseconds. Throws `Late` with the last of the story's figures. */
+export function assertSoon(took: number, bound: number, { figures }: { figures: readonly string[] }): void {
+  if (took > bound) throw new Late(`${took} ms, more than ${bound}: ${figures.at(-1)}`);
+}
+
 /** Milliseconds that `act` took, and its value. */
 export async function timed<T>(act: () => Promise<T>): Promise<{ value: T; milliseconds: number }> {
   const start = performance.now();
