@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { basename, join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { Metafile } from 'esbuild';
-import { $ } from 'zx';
+import { $ } from 'zx/core';
 import { type Bundle, bundle, programNames, root } from './bundle.ts';
 import { buildDeb, type PackOptions } from './deb.ts';
 import { type Format, manifest, type Parts } from './manifest.ts';

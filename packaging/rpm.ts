@@ -1,7 +1,7 @@
 /** A tree and its manifest as an .rpm, by rpmbuild. */
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { $ } from 'zx';
+import { $ } from 'zx/core';
 import type { PackOptions } from './deb.ts';
 import type { Content, Manifest } from './manifest.ts';
 

@@ -1,7 +1,7 @@
 /** One network namespace: a machine of its own as far as the network goes. */
 import type { Lab } from './lab.ts';
 import type { Program } from './program.ts';
-import { type Shell, shell, shellIn } from './shell.ts';
+import { run, type Shell, shell, shellIn } from './shell.ts';
 
 export class Namespace {
   readonly lab: Lab;
@@ -23,7 +23,7 @@ export class Namespace {
 
   /** Runs `ip` commands, in one process. Rejects naming the line that failed. */
   async configure(...commands: readonly string[]): Promise<void> {
-    await shell({ input: `${commands.join('\n')}\n` })`ip -n ${this.name} -batch -`;
+    await run(['ip', '-n', this.name, '-batch', '-'], `${commands.join('\n')}\n`);
   }
 
   /** The address that others reach it by. */

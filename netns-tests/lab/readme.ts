@@ -3,7 +3,7 @@
 import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { $ } from 'zx';
+import { $ } from 'zx/core';
 import type { Namespace } from './namespace.ts';
 import type { Program } from './program.ts';
 import { bounded, type Shell } from './shell.ts';

@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { $ } from 'zx';
+import { $ } from 'zx/core';
 import { ask } from '../../netns-tests/lab/ask.ts';
 import type { Namespace } from '../../netns-tests/lab/namespace.ts';
 import type { Program } from '../../netns-tests/lab/program.ts';

@@ -2,7 +2,7 @@
 import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
-import { $ } from 'zx';
+import { $ } from 'zx/core';
 import { exportKey, signDetached, signRpm } from './signing.ts';
 
 const shell = $({ quiet: true });

@@ -1,5 +1,5 @@
 /** What is signed, and how: by gpg, with a key of the caller's keyring (GNUPGHOME). */
-import { $ } from 'zx';
+import { $ } from 'zx/core';
 
 const shell = $({ quiet: true });
 
