@@ -23,7 +23,7 @@ import { knownIds } from './core/pins.ts';
 import { type Mesh, newMesh } from './core/state.ts';
 import { DataplaneShell } from './dataplane-shell.ts';
 import { PatientControlSocket } from './io/control-socket.ts';
-import { sha256, signWith, tokenKey, verifyWith } from './io/crypto.ts';
+import { sha256, signWith, verifyWith } from './io/crypto.ts';
 import type { Local } from './io/handshake.ts';
 import { type KeptState, openStateDirectory } from './io/state-directory.ts';
 import { NeighborShell } from './neighbor-shell.ts';
@@ -52,9 +52,11 @@ export class ControlShell {
   #timer: NodeJS.Timeout | undefined;
   #stopped = false;
 
-  /** Throws what `openStateDirectory` throws, before anything else was opened. */
+  /** `tokenKey` is made of the configuration's token. Throws what `openStateDirectory` throws, before anything else was
+   *  opened. */
   constructor(
     config: ControlConfig,
+    tokenKey: Uint8Array,
     log: Log,
     early?: Promise<number | undefined>,
     changed: () => void = () => {},
@@ -72,7 +74,7 @@ export class ControlShell {
       );
     }
     const { identity, epoch } = this.#kept;
-    this.#local = { id: config.id, epoch, identity, tokenKey: tokenKey(config.token) };
+    this.#local = { id: config.id, epoch, identity, tokenKey };
     this.#dataplane = new DataplaneShell({
       ...{ config, local: this.#local, log, early, changed, warnings: this.#warnings },
       admit: (channel, bytes) => this.#admit(channel, bytes),

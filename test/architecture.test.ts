@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { test } from 'node:test';
 import { closureOf, importsOf, read, sourceFiles, withoutComments } from './source.ts';
 
@@ -149,6 +150,15 @@ test('a heavy engine is loaded only when it is used', () => {
     );
   const loaders = sourceFiles('dataplane/**/*.ts').filter(statically);
   for (const file of loaders) assert.match(file, /^dataplane\/io\/engine\//);
+});
+
+test('control starts without the HTTP client that Node has inside', () => {
+  const loads = `await import('./control/shell.ts'); console.log(process.moduleLoadList.join('\\n'));`;
+  const { stdout } = spawnSync(process.execPath, ['--input-type=module', '--eval', loads], {
+    encoding: 'utf8',
+  });
+  assert.match(stdout, /^NativeModule http$/m);
+  assert.doesNotMatch(stdout, /undici/);
 });
 
 test(`no file has more than ${codeLines} lines of code`, () => {

@@ -20,7 +20,8 @@ import type { NeighborMessage } from '../protocol/signaling.ts';
 import { newIdentity } from './identity.ts';
 import { waitFor } from './native/wait.ts';
 
-const keys = new Map(['token', 'another'].map((each) => [each, tokenKey(each)]));
+const keys = new Map<string, Uint8Array>();
+for (const each of ['token', 'another']) keys.set(each, await tokenKey(each));
 export const alive = { type: 'alive', digest: new Uint8Array(8), ask: [] } satisfies NeighborMessage;
 
 export function local(id: string, token = 'token'): Local {

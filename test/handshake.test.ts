@@ -27,7 +27,8 @@ import { parse } from '../protocol/schema.ts';
 import { newIdentity } from './identity.ts';
 
 const token = 'correct horse battery staple';
-const keys = new Map([token, 'another token', ''].map((each) => [each, tokenKey(each)]));
+const keys = new Map<string, Uint8Array>();
+for (const each of [token, 'another token', '']) keys.set(each, await tokenKey(each));
 
 function local(id: string, secret = token): Local {
   return { id, epoch: 1_764_000_000_000, identity: newIdentity(), tokenKey: keys.get(secret)! };
@@ -70,6 +71,15 @@ function signed(identity: Identity, message: Uint8Array): Uint8Array {
 function sha256(...parts: readonly Uint8Array[]): Buffer {
   return createHash('sha256').update(Buffer.concat(parts)).digest();
 }
+
+test('the event loop turns while the token is stretched', async () => {
+  let turned = false;
+  setImmediate(() => {
+    turned = true;
+  });
+  await tokenKey(token);
+  assert.ok(turned);
+});
 
 test('two nodes with the same token prove each other, and their frames cross both ways', () => {
   const [a, b] = [local('a'), local('berlin')];

@@ -18,6 +18,7 @@ import { Lab } from './node-lab.ts';
 import { temporaryFolder } from './socket-pair.ts';
 
 const quick = ['--check-interval', '20ms'];
+const labKey = await tokenKey('the secret of the lab');
 
 /** Fails where these lines, of a log from `from` until `now`, are more than so many a minute, or fewer than a test needs. */
 function few(
@@ -44,7 +45,7 @@ async function closes(context: TestContext): Promise<string> {
 /** A neighbor that proves itself, sends what is no message, or leaves at once; over and over until `context` ends. */
 function restless(context: TestContext, url: string, id: string, says: Uint8Array | undefined): void {
   const { identity, epoch } = openStateDirectory(temporaryFolder(context), Date.now());
-  const local = { id, epoch, identity, tokenKey: tokenKey('the secret of the lab') };
+  const local = { id, epoch, identity, tokenKey: labKey };
   let ended = false;
   const again = () => {
     if (ended) return;

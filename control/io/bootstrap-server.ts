@@ -1,6 +1,6 @@
 /** The WebSocket that other nodes bootstrap through. */
 import { lookup } from 'node:dns/promises';
-import { createServer, type Server } from 'node:http';
+import type { Server } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { CryonetError, reasonOf, systemError } from '../../protocol/errors.ts';
@@ -17,6 +17,7 @@ import { broker } from './broker.ts';
 import { Guesses } from './guesses.ts';
 import type { Proven } from './handshake.ts';
 import { isSelf, type Local, refusal, ServerHandshake } from './handshake.ts';
+import { createServer } from './http.ts';
 import { messageLimits, shakeHands } from './neighbor-socket.ts';
 import { farEnd, sourceOf, Unproven } from './unproven.ts';
 

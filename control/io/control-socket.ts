@@ -1,5 +1,4 @@
 /** The local control socket: HTTP over `control.sock` with JSON replies, so that `curl --unix-socket` works. */
-import { createServer } from 'node:http';
 import { CryonetError, reasonOf } from '../../protocol/errors.ts';
 import { keepRoom, listenUnix } from '../../protocol/listen.ts';
 import { controlSocket } from '../../protocol/paths.ts';
@@ -7,6 +6,7 @@ import { Retry } from '../../protocol/retry.ts';
 import type { StatusReport } from '../../protocol/status.ts';
 import type { Warnings } from '../../protocol/warnings.ts';
 import { type ControlConfig, longestPause } from '../config/config.ts';
+import { createServer } from './http.ts';
 
 /** Milliseconds for a client to send its whole request. */
 const requestTimeout = 10_000;

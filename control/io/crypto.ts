@@ -9,16 +9,21 @@ import {
   generateKeyPairSync,
   hkdfSync,
   type KeyObject,
-  scryptSync,
+  type ScryptOptions,
+  scrypt,
   sign,
   timingSafeEqual,
   verify,
 } from 'node:crypto';
+import { promisify } from 'node:util';
 import type { Identity } from './state-directory.ts';
 
-/** The key made of the token. It takes about 30 ms, and so does each guess at a token. */
-export function tokenKey(token: string): Uint8Array {
-  return scryptSync(token, 'cryonet.2 token', 32, { N: 16_384, r: 8, p: 1 });
+const stretch = promisify<string, string, number, ScryptOptions, Buffer>(scrypt);
+
+/** The key made of the token. It takes a processor 30 ms and more, and so does each guess at a token; the event loop turns
+ *  meanwhile. */
+export function tokenKey(token: string): Promise<Uint8Array> {
+  return stretch(token, 'cryonet.2 token', 32, { N: 16_384, r: 8, p: 1 });
 }
 
 export function sha256(...parts: readonly Uint8Array[]): Uint8Array {

@@ -3,9 +3,9 @@
  * `ALL_PROXY` for both, and `NO_PROXY` for hosts without a proxy. Names in lower case win. The connection is made by
  * CONNECT (RFC 9110 section 9.3.6).
  */
-import { request } from 'node:http';
 import { BlockList, isIP, type Socket } from 'node:net';
 import { formatHostPort } from '../config/address.ts';
+import { request } from './http.ts';
 import type { Target } from './marked-connection.ts';
 
 export interface Proxy extends Target {

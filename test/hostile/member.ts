@@ -46,7 +46,7 @@ export class Member {
   readonly id: string;
   readonly epoch: number;
   readonly #identity = newIdentity();
-  readonly #tokenKey: Uint8Array;
+  readonly #tokenKey: Uint8Array | Promise<Uint8Array>;
   #counter = 0;
   #links = 0;
 
@@ -65,6 +65,7 @@ export class Member {
     url: string,
     { id = this.id, epoch = this.epoch, localAddress }: JoinOptions = {},
   ): Promise<Way> {
+    const key = await this.#tokenKey;
     const socket = new WebSocket(url, subprotocol, {
       ...{ ...messageLimits, allowSynchronousEvents: false },
       ...(localAddress === undefined ? {} : { localAddress }),
@@ -73,7 +74,7 @@ export class Member {
       socket.once('open', resolve);
       socket.on('error', reject);
     });
-    const handshake = new ClientHandshake({ id, epoch, identity: this.#identity, tokenKey: this.#tokenKey });
+    const handshake = new ClientHandshake({ id, epoch, identity: this.#identity, tokenKey: key });
     const { proven } = await shakeHands(socket, handshake, handshake.start());
     return new Way(socket, (events) => new NeighborSocket(socket, proven, events));
   }
