@@ -17,8 +17,7 @@ const timeout = 2_400_000;
 /** The Debian releases' own Node, too old to run this project. */
 const oldNode = { bookworm: 18, trixie: 20 };
 
-// Both at once: so they are over before most other stories, which they would slow down, begin.
-suite('a bare Debian', { concurrency: true }, () => {
+suite('a bare Debian', () => {
   for (const release of suites) {
     const tools = ['unshare', 'mmdebstrap', 'git'] as const;
     story(`on a bare ${release} ./dev demo shows a mesh`, tools, (lab) => demo(lab, release), timeout);

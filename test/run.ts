@@ -2,10 +2,11 @@
  * `./dev test [FILE...]`: the unit tests, then the stories in network namespaces and those of the packages; or those of
  * the files alone. Exits 0 only if all pass.
  *
- *   unit tests ─────────────────────────┬── stories of namespaces and packages
- *   root trees, packages ───────────────┘
- *   stories of bare systems, which are long and wait for downloads and disks ──────►
- *   patient unit tests, in what time the others leave of the processors ───────────►
+ *   unit tests ──────────────────────────────┬── stories of namespaces and packages
+ *   root trees, packages ────────────────────┴── stories of bare systems ── patient unit tests, at low priority
+ *
+ * The second line is one process at a time as far as may be: where more of them want a processor than there are, all of
+ * them together take a quarter more of it.
  *
  * Stories need root, TUN devices and a few Debian packages; where one is missing they are skipped, each with its
  * reason. With CI=true a test skipped there is a failure.
@@ -41,19 +42,22 @@ const ofPackages = filesOf('packaging-tests').filter((file) => !bare.includes(fi
 
 const runner = new Runner(root);
 const aside = [patient, units, stories, bare, ofPackages].filter(({ length }) => length > 0).length > 1;
-const bareStories = runner.run(bare, { concurrency: 1, aside });
-const patientUnits = runner.run(patient, {
-  ...{ concurrency: atOnce.patient, timeout: patientTimeout },
-  ...{ aside, yielding: aside },
-});
 const prepared = ofPackages.length > 0 && prepare(runner.interrupted).then(() => true, unprepared);
+const inBackground = background();
 await runner.run(units, { concurrency: atOnce.units, timeout: testTimeout });
 const ready = (await prepared) ? ofPackages : [];
 if (stories.length > 0) process.env[programsVariable] ??= await bundledPrograms();
 await runner.run([...stories, ...ready], { concurrency: atOnce.stories });
-await Promise.all([bareStories, patientUnits]);
+await inBackground;
 forgetPackages();
 runner.end();
+
+async function background(): Promise<void> {
+  await prepared;
+  await runner.run(bare, { concurrency: 1, aside });
+  const { patient: concurrency } = atOnce;
+  await runner.run(patient, { concurrency, timeout: patientTimeout, aside, yielding: aside });
+}
 
 /** The other tests go on. */
 function unprepared(error: unknown): false {

@@ -20,13 +20,10 @@ export async function prepare(signal: AbortSignal): Promise<void> {
   }
   if (lacks(everything).length > 0) return;
   const packages = process.env.CRYONET_PACKAGES;
-  const { value, milliseconds } = await timed(() =>
-    Promise.allSettled([...suites.map((suite) => makeRoot(suite, signal)), build(packages, signal)]),
-  );
-  if (signal.aborted) return;
-  for (const one of value) {
-    if (one.status === 'rejected') throw one.reason;
-  }
+  const { milliseconds } = await timed(async () => {
+    for (const suite of suites) await makeRoot(suite, signal);
+    await build(packages, signal);
+  });
   console.log(`root trees and packages are there after ${(milliseconds / 1000).toFixed(1)} s`);
 }
 
