@@ -5,6 +5,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { mistakesIn } from '../control/config/check.ts';
+import { bareEnvironment } from './bare-environment.ts';
 import { tomlFile } from './refusal.ts';
 import { temporaryFolder } from './socket-pair.ts';
 
@@ -91,7 +92,7 @@ function cryonet(args: readonly string[], env: NodeJS.ProcessEnv = {}) {
   const main = join(import.meta.dirname, '../control/main.ts');
   const { status, stdout, stderr } = spawnSync(process.execPath, [main, ...args], {
     ...{ encoding: 'utf8', timeout: 60_000 },
-    env: { PATH: process.env.PATH, ...env },
+    env: bareEnvironment(env),
   });
   return [status, stdout, stderr];
 }

@@ -5,6 +5,7 @@ import { test } from 'node:test';
 import { readConfig } from '../control/config/config.ts';
 import { optionTable } from '../control/config/options.ts';
 import { exitCode } from '../protocol/errors.ts';
+import { bareEnvironment } from './bare-environment.ts';
 import { refusal, tomlFile, type Variables } from './refusal.ts';
 
 test('a command is no ID, unless it is meant', (context) => {
@@ -124,7 +125,7 @@ function run(program: string, argv: readonly string[], env: Variables) {
   const path = join(import.meta.dirname, '..', program, 'main.ts');
   return spawnSync(process.execPath, ['--disable-warning=ExperimentalWarning', path, ...argv], {
     encoding: 'utf8',
-    env: { PATH: process.env.PATH, ...env },
+    env: bareEnvironment(env),
     timeout: 20_000,
   });
 }

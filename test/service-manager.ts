@@ -2,6 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
+import { bareEnvironment } from './bare-environment.ts';
 import { compile } from './native/compile.ts';
 import { waitFor } from './native/wait.ts';
 import { temporaryFolder } from './socket-pair.ts';
@@ -52,7 +53,7 @@ export function startService(
   const named = listening === undefined ? '' : 'LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDNAMES=dataplane ';
   const script = `${named}exec "$0" --disable-warning=ExperimentalWarning "$@"`;
   const child = spawn('/bin/sh', ['-c', script, process.execPath, join(root, path), ...args], {
-    env: { PATH: process.env.PATH, ...env },
+    env: bareEnvironment(env),
     stdio: ['ignore', 'ignore', 'pipe', ...(listening === undefined ? [] : [listening])],
   });
   context.after(() => child.kill('SIGKILL'));
