@@ -3,7 +3,14 @@
  * what the dataplane says, and keeps its warnings.
  */
 import { byClock, bySteady } from '../protocol/clock.ts';
-import type { Method, Notification, NotificationParams, Params, Result } from '../protocol/dataplane.ts';
+import type {
+  IceServer,
+  Method,
+  Notification,
+  NotificationParams,
+  Params,
+  Result,
+} from '../protocol/dataplane.ts';
 import { CryonetError, mayPass, reasonOf } from '../protocol/errors.ts';
 import { nameOwner } from '../protocol/interface-name.ts';
 import type { Log } from '../protocol/log.ts';
@@ -36,6 +43,8 @@ export interface DataplaneShellOptions {
   /** The start of a dataplane that is under way already. It resolves with its process ID; undefined if one ran before. */
   readonly early: Promise<number | undefined> | undefined;
   readonly take: (event: MeshEvent) => void;
+  /** For connections that are made from now on. */
+  readonly iceServers: () => readonly IceServer[];
   /** All peers that were ever linked, in the order of their first links. */
   readonly known: () => Iterable<string>;
   /** Whether a message of so many bytes may be decoded. */
@@ -136,7 +145,7 @@ export class DataplaneShell {
   }
 
   run(effect: DataplaneEffect): void {
-    const iceServers = [...this.#options.config.iceServers];
+    const iceServers = [...this.#options.iceServers()];
     switch (effect.type) {
       case 'offer':
         this.#negotiate('offer', { ...this.#attemptOf(effect), iceServers });

@@ -13,7 +13,9 @@ import { AloneWarning } from './alone.ts';
 import { formatHostPort } from './config/address.ts';
 import { type ControlConfig, longestPause } from './config/config.ts';
 import { difference } from './config/difference.ts';
+import { hasTurn } from './config/ice-server.ts';
 import { weaknessOf } from './config/token.ts';
+import type { MeshConfig } from './core/config.ts';
 import { admit } from './core/costs.ts';
 import type { Environment } from './core/environment.ts';
 import type { Channel, Effect, MeshEvent } from './core/events.ts';
@@ -79,6 +81,7 @@ export class ControlShell {
       ...{ config, local: this.#local, log, early, changed, warnings: this.#warnings },
       admit: (channel, bytes) => this.#admit(channel, bytes),
       take: (event) => this.#take(event),
+      iceServers: () => this.#config.iceServers,
       known: () => knownIds(this.#mesh.membership.pins),
     });
     this.#controlSocket = new PatientControlSocket(config, this.#warnings, () => this.status());
@@ -87,20 +90,9 @@ export class ControlShell {
         id: config.id,
         key: identity.publicKey,
         epoch,
-        turn: config.iceServers.some(({ kind }) => kind === 'turn'),
+        turn: hasTurn(config),
       },
-      {
-        policy: { allow: config.allow, deny: config.deny },
-        checkInterval: config.checkInterval,
-        forgetAfter: config.checkTimeout,
-        aliveInterval: config.sendAliveInterval,
-        named: config.peers,
-        identities: {
-          file: this.#kept.identitiesPath,
-          reload: config.service ? 'systemctl reload cryonet' : `kill -HUP ${process.pid}`,
-        },
-        relayLifetime: relayLifetime(config),
-      },
+      this.#meshConfig(),
       this.#kept.pins,
       this.#environment(),
     );
@@ -177,7 +169,7 @@ export class ControlShell {
       );
       return [];
     }
-    const { live, atRestart } = difference(this.#config, next);
+    const { live, atRestart, next: taken } = difference(this.#config, next);
     if (atRestart.length === 0) this.#warnings.clear('reload');
     else
       this.#warnings.set(
@@ -185,13 +177,28 @@ export class ControlShell {
         `another value counts after a restart of control: ${atRestart.join(', ')}`,
       );
     if (live.length === 0) return live;
-    const { allow, deny, wsServers, logLevel } = next;
-    this.#config = { ...this.#config, allow, deny, wsServers, logLevel };
-    this.#take({ type: 'policy', policy: { allow, deny } });
-    this.#neighbors.joinThrough(wsServers);
+    this.#config = taken;
+    this.#take({ type: 'config', config: this.#meshConfig() });
+    this.#neighbors.joinThrough(taken.wsServers);
     this.#alone?.close();
     this.#watchForOthers();
     return live;
+  }
+
+  #meshConfig(): MeshConfig {
+    const { allow, deny, checkInterval, checkTimeout, sendAliveInterval, peers, service } = this.#config;
+    return {
+      policy: { allow, deny },
+      checkInterval,
+      forgetAfter: checkTimeout,
+      aliveInterval: sendAliveInterval,
+      named: peers,
+      identities: {
+        file: this.#kept.identitiesPath,
+        reload: service ? 'systemctl reload cryonet' : `kill -HUP ${process.pid}`,
+      },
+      relayLifetime: relayLifetime(this.#config),
+    };
   }
 
   #watchForOthers(): void {

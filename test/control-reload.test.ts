@@ -1,6 +1,7 @@
 /** What a reload of the configuration changes in whole nodes. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { Params } from '../protocol/dataplane.ts';
 import { waitFor } from './native/wait.ts';
 import { Lab } from './node-lab.ts';
 
@@ -44,6 +45,36 @@ test('a reload changes policy, servers and nothing else; what needs a start is n
   n1.reload(['--ws-servers', n2.url]);
   assert.equal(await warned(), undefined);
   assert.equal((await n1.status()).node.identity, kept);
+});
+
+test('connections that are made after a reload ask the ICE servers of now; the first TURN server needs a start', async (context) => {
+  const lab = new Lab(context);
+  const n0 = await lab.add('n0');
+  const n1 = await lab.add('n1', [n0]);
+  await lab.fullMesh();
+  const asked = (peer: string) =>
+    n1.dataplane.asked.flatMap(({ method, params }) => {
+      const { peer: other, iceServers } = params as Params<'answer'>;
+      return other === peer && (method === 'offer' || method === 'answer') ? [iceServers] : [];
+    });
+  const warned = async () =>
+    (await n1.status()).warnings?.find(({ subject }) => subject === 'reload')?.message;
+  const by = (servers: string) => ['--ws-servers', n0.url, '--ice-servers', servers];
+
+  n1.reload(by('stun:127.0.0.1:9'));
+  assert.equal(await warned(), undefined);
+  await lab.add('n2', [n0]);
+  await lab.fullMesh();
+  assert.deepEqual(asked('n0'), [[]]);
+  assert.deepEqual(asked('n2'), [[{ kind: 'stun', host: '127.0.0.1', port: 9 }]]);
+
+  n1.reload(by('stun:127.0.0.1:9,turn:127.0.0.1:9|u|geheim'));
+  assert.equal(await warned(), 'another value counts after a restart of control: ice-servers');
+  n1.reload(by('stun:127.0.0.1:8'));
+  assert.equal(await warned(), undefined);
+  await lab.add('n3', [n0]);
+  await lab.fullMesh();
+  assert.deepEqual(asked('n3'), [[{ kind: 'stun', host: '127.0.0.1', port: 8 }]]);
 });
 
 test('a reload ends the warning that a node is alone, and begins it', async (context) => {

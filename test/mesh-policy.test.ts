@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { MeshConfig } from '../control/core/config.ts';
+import type { MeshEvent } from '../control/core/events.ts';
 import { shownKey } from '../control/core/identity.ts';
 import { formed, isFullMesh, linked, missing, negotiations, nodeOf, openOf, star } from './mesh-view.ts';
 import type { NodeOptions, SimulatedNode } from './simulated-node.ts';
@@ -88,22 +90,38 @@ for (const [denier, denied] of [
         (line) => pairOf(denier, denied) !== pairOf(...(line.split(' ') as [string, string])),
       );
     const before = others();
-    simulation.happen(a, { type: 'policy', policy: { allow: [], deny: [denied] } });
+    simulation.happen(a, changed(a, { policy: { allow: [], deny: [denied] } }));
     assert.ok(!a.interfaces.has(denied), 'gone at once');
     assert.ok(simulation.until(() => b.mesh.links.get(denier)?.shown === 'denied', minute) < 5000);
     simulation.pass(2 * minute);
     assert.ok(!linked(a, b));
-    simulation.happen(a, { type: 'policy', policy: { allow: [], deny: [] } });
+    simulation.happen(a, changed(a, { policy: { allow: [], deny: [] } }));
     assert.ok(simulation.until(() => linked(a, b), minute) < 2000, 'back at once');
     assert.deepEqual(others(), before);
     assert.ok(isFullMesh(simulation));
   });
 }
 
+test('intervals that change while a node runs count from then on, also for what was due by those of before', () => {
+  const simulation = formed(28, 4);
+  const [n1, n2] = [nodeOf(simulation, 'n1'), nodeOf(simulation, 'n2')];
+  const { checkInterval, forgetAfter, aliveInterval } = n1.mesh.config;
+  assert.ok(checkInterval >= 10_000 && aliveInterval >= 20_000 && forgetAfter >= minute);
+  const shorter = { checkInterval: 500, aliveInterval: 1000, forgetAfter: 4000 };
+  simulation.happen(n1, changed(n1, shorter));
+  simulation.kill(n2, 3000);
+  const knows = () => n1.mesh.membership.members.has('n2') || n1.mesh.links.has('n2');
+  const took = simulation.until(() => !knows(), minute);
+  assert.ok(took >= 3000 && took < 10_000, `${took} ms`);
+  simulation.happen(n1, changed(n1, { checkInterval, forgetAfter, aliveInterval }));
+  simulation.pass(2 * minute);
+  assert.ok(linked(n1, nodeOf(simulation, 'n0')) && linked(n1, nodeOf(simulation, 'n3')));
+});
+
 test('a list of allowed peers that comes while a node runs ends all links but those', () => {
   const simulation = formed(27, 5);
   const n1 = nodeOf(simulation, 'n1');
-  simulation.happen(n1, { type: 'policy', policy: { allow: ['n0', 'n4'], deny: [] } });
+  simulation.happen(n1, changed(n1, { policy: { allow: ['n0', 'n4'], deny: [] } }));
   simulation.pass(minute);
   const peers = [...simulation.nodes.values()].filter((node) => node !== n1 && linked(n1, node));
   assert.deepEqual(
@@ -292,3 +310,7 @@ test('a twin whose key is known to be another is refused after a restart of cont
   simulation.dial(simulation.add('n1'), 'n0');
   assert.ok(simulation.until(() => isFullMesh(simulation), minute) < 3000, 'the true one is welcome');
 });
+
+function changed({ mesh }: SimulatedNode, changes: Partial<MeshConfig>): MeshEvent {
+  return { type: 'config', config: { ...mesh.config, ...changes } };
+}

@@ -29,7 +29,8 @@ test('every option has a row in these tests', () => {
 test('the options that a reload changes are those that the shell of control applies, and none that its dataplane is told at the start', () => {
   const told = new Set(Object.keys(requests.hello.params.shape.config.shape));
   const live = Object.entries(options).flatMap(([field, { changes }]) => (changes === 'live' ? [field] : []));
-  assert.deepEqual(live, ['wsServers', 'allow', 'deny', 'logLevel']);
+  const intervals = ['checkInterval', 'checkTimeout', 'sendAliveInterval'];
+  assert.deepEqual(live, ['wsServers', 'iceServers', ...intervals, 'allow', 'deny', 'logLevel']);
   assert.ok(!live.some((field) => told.has(field)));
 });
 

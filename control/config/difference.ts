@@ -1,6 +1,7 @@
 /** What a reload finds changed. */
 import { isDeepStrictEqual } from 'node:util';
 import type { ControlConfig } from './config.ts';
+import { hasTurn } from './ice-server.ts';
 import { argument, type OptionRow, options } from './options.ts';
 
 export interface Difference {
@@ -8,15 +9,24 @@ export interface Difference {
   readonly live: readonly string[];
   /** The same, which only a start can take. */
   readonly atRestart: readonly string[];
+  /** The configuration of before with what a running node can take of the other one. */
+  readonly next: ControlConfig;
 }
 
 export function difference(before: ControlConfig, after: ControlConfig): Difference {
-  const changed = [['id', argument] as const, ...Object.entries<OptionRow>(options)]
-    .filter(([field]) => !isDeepStrictEqual(settingOf(before, field), settingOf(after, field)))
-    .map(([, row]) => row);
-  const flags = (changes: OptionRow['changes']) =>
-    changed.filter((row) => row.changes === changes).map(({ flag }) => flag);
-  return { live: flags('live'), atRestart: flags('at restart') };
+  const changed = [['id', argument] as const, ...Object.entries<OptionRow>(options)].filter(
+    ([field]) => !isDeepStrictEqual(settingOf(before, field), settingOf(after, field)),
+  );
+  // Whether a node has a TURN server stands in its record, which is the same from its start on.
+  const isLive = ([field, row]: (typeof changed)[number]) =>
+    row.changes === 'live' && (field !== 'iceServers' || hasTurn(before) === hasTurn(after));
+  const live = changed.filter(isLive);
+  const values = live.map(([field]) => [field, settingOf(after, field)]);
+  return {
+    live: live.map(([, { flag }]) => flag),
+    atRestart: changed.filter((each) => !isLive(each)).map(([, { flag }]) => flag),
+    next: { ...before, ...Object.fromEntries(values) },
+  };
 }
 
 /** What the option with this field has become in the configuration; undefined where that has nothing of it. */

@@ -32,6 +32,11 @@ export function parseIceServer(text: string): IceServer | undefined {
     : { kind: 'turn', ...at, user, credential };
 }
 
+/** Whether one of them makes relay candidates. */
+export function hasTurn({ iceServers }: { readonly iceServers: readonly IceServer[] }): boolean {
+  return iceServers.some(({ kind }) => kind === 'turn');
+}
+
 /** The lifetime in seconds; undefined if the text is none, or too short. */
 function lifetimeFrom([text, ...rest]: readonly string[]): number | undefined {
   if (text === undefined) return usualLifetime;

@@ -65,18 +65,18 @@ export const options = {
   tokenFile: fixed('token-file <FILE>', codec.optional(codec.text('a readable file')), {
     help: 'file that holds the token',
   }),
-  iceServers: fixed('ice-servers <SERVERS>', codec.iceServers, {
+  iceServers: live('ice-servers <SERVERS>', codec.iceServers, {
     help: 'STUN and TURN servers, spoken to over UDP: stun:host[:port], turn:host[:port]|user|credential, or with |user|secret:SECRET credentials made of a secret',
   }),
-  checkInterval: fixed('check-interval <TIME>', codec.duration, {
+  checkInterval: live('check-interval <TIME>', codec.duration, {
     fallback: '10s',
     help: 'longest pause between two tries of a link',
   }),
-  checkTimeout: fixed('check-timeout <TIME>', codec.duration, {
+  checkTimeout: live('check-timeout <TIME>', codec.duration, {
     fallback: '1m',
     help: 'forget a peer not heard of for this long',
   }),
-  sendAliveInterval: fixed('send-alive-interval <TIME>', codec.duration, {
+  sendAliveInterval: live('send-alive-interval <TIME>', codec.duration, {
     fallback: '20s',
     help: 'pause between membership announcements',
   }),

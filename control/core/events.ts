@@ -4,7 +4,7 @@ import type { LinkReport } from '../../protocol/dataplane.ts';
 import type { Refusal } from '../../protocol/handshake.ts';
 import type { LogLevel } from '../../protocol/log-level.ts';
 import type { Description, NeighborMessage, Route } from '../../protocol/signaling.ts';
-import type { Policy } from './policy.ts';
+import type { MeshConfig } from './config.ts';
 
 /** A way to a neighbor: `ws:<number>` or `link:<peer>`. */
 export type Channel = string;
@@ -23,8 +23,8 @@ export type MeshEvent =
   | { readonly type: 'refused'; readonly by: string; readonly refusal: Refusal }
   /** The operator changed the kept keys: hexadecimal, by ID. */
   | { readonly type: 'pins'; readonly kept: ReadonlyMap<string, string> }
-  /** The operator changed which peers to link with. */
-  | { readonly type: 'policy'; readonly policy: Policy }
+  /** The operator changed the configuration. */
+  | { readonly type: 'config'; readonly config: MeshConfig }
   | { readonly type: 'neighbor-down'; readonly channel: Channel }
   | { readonly type: 'message'; readonly channel: Channel; readonly message: NeighborMessage }
   /** The dataplane is connected and has these links. */

@@ -58,7 +58,7 @@ export interface Membership {
   readonly former: Map<string, Former>;
   readonly pins: Pins;
   /** Milliseconds. */
-  readonly forgetAfter: number;
+  forgetAfter: number;
 }
 
 export type Learned =

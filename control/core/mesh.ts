@@ -40,7 +40,7 @@ import { within } from './quotas.ts';
 import { renewalDue } from './renewal.ts';
 import { adopt, dropReports, forgetSilent, takeReport } from './reports.ts';
 import { looking } from './signatures.ts';
-import { type Mesh, notice, removeLink, type Turn, takePolicy } from './state.ts';
+import { type Mesh, notice, removeLink, type Turn, takeConfig } from './state.ts';
 import { receiveClaim, receiveRefusal, rejectStranger, takePins } from './strangers.ts';
 import { tryDue } from './tries.ts';
 import { settleTwin } from './twin.ts';
@@ -92,8 +92,8 @@ function take(turn: Turn, event: MeshEvent): void {
     case 'pins':
       takePins(turn, event.kept);
       return;
-    case 'policy':
-      takePolicy(turn, event.policy);
+    case 'config':
+      takeConfig(turn, event.config);
       return;
     case 'neighbor-down':
       dropNeighbor(turn, event.channel);

@@ -2,6 +2,7 @@
 import type { Refusal } from '../../protocol/handshake.ts';
 import type { LogLevel } from '../../protocol/log-level.ts';
 import type { NodeRecord } from '../../protocol/signaling.ts';
+import type { MeshConfig } from './config.ts';
 import type { Account } from './costs.ts';
 import type { Environment } from './environment.ts';
 import { type Epochs, newEpochs } from './epoch.ts';
@@ -10,26 +11,10 @@ import type { Dispute } from './identity.ts';
 import { type Attempt, isUp, type Link, newLink, stateOf } from './link.ts';
 import { type Membership, newMembership } from './membership.ts';
 import { newPins } from './pins.ts';
-import { type Policy, permits } from './policy.ts';
+import { permits } from './policy.ts';
 import type { Quotas } from './quotas.ts';
 import { newRecent, type Recent } from './recent.ts';
 import type { ReplayWindow } from './replay.ts';
-
-/** All times in milliseconds. */
-export interface MeshConfig {
-  readonly policy: Policy;
-  /** The longest pause between two tries of a link. */
-  readonly checkInterval: number;
-  /** A peer that was not heard of for this long is forgotten. */
-  readonly forgetAfter: number;
-  readonly aliveInterval: number;
-  /** Keys that the operator named, in hexadecimal by ID. No other key counts for these IDs. */
-  readonly named: ReadonlyMap<string, string>;
-  /** How an operator accepts a key: the file of keys, and the command that makes the node read it again. */
-  readonly identities: { readonly file: string; readonly reload: string };
-  /** Milliseconds for which a relay of ours lasts; undefined: as long as its connection. */
-  readonly relayLifetime?: number | undefined;
-}
 
 export interface Mesh {
   self: NodeRecord;
@@ -143,9 +128,14 @@ export function removeLink({ mesh, effects }: Turn, peer: string): void {
 
 /** Ends the links that the policy does not permit, and makes those that it does. The far end of a link that is gone asks
  *  for another, and is told then that it is denied. */
-export function takePolicy(turn: Turn, policy: Policy): void {
-  const { mesh } = turn;
-  mesh.config = { ...mesh.config, policy };
+/** Nothing waits longer than it would by the intervals of now. */
+export function takeConfig(turn: Turn, config: MeshConfig): void {
+  const { mesh, env } = turn;
+  const { policy, checkInterval, forgetAfter, aliveInterval } = config;
+  mesh.config = config;
+  mesh.membership.forgetAfter = forgetAfter;
+  mesh.checkAt = Math.min(mesh.checkAt, env.now + checkInterval);
+  mesh.aliveAt = Math.min(mesh.aliveAt, env.now + aliveInterval);
   for (const peer of [...mesh.links.keys()]) {
     if (permits(policy, peer)) continue;
     notice(turn, 'info', 'denied by our policy', { peer });
