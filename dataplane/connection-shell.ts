@@ -62,8 +62,12 @@ export interface ConnectionShellOptions {
   readonly opened: () => void;
   /** The negotiation that carries a link's packets. */
   readonly active: (peer: string) => string | undefined;
+  /** That of the shared route, whether its connection is open or not. */
+  readonly shared: (peer: string) => string | undefined;
   /** A candidate may have explained the peer's end of the selected pair. */
   readonly explained: (peer: string) => void;
+  /** ICE has a pair for a connection. */
+  readonly paired: (peer: string, negotiation: string, live: LiveConnection) => void;
   /** The way to the peer is one that no link may take. */
   readonly astray: (peer: string, detour: string) => void;
   /** What came on `data` and is no full packet. */
@@ -197,7 +201,7 @@ export class ConnectionShell {
   }
 
   addCandidate({ peer, negotiation, candidate }: NotificationParams<'candidate'>): void {
-    const { filter, log, explained } = this.#options;
+    const { filter, log, direct, explained } = this.#options;
     const live = this.#live.get(peer, negotiation);
     if (live === undefined) return;
     const refused = filter.refusal(candidate);
@@ -208,7 +212,7 @@ export class ConnectionShell {
     }
     live.tried++;
     const place = placeOf(candidate);
-    if (place !== undefined && live.opened) this.#options.direct.elsewhere(peer, place.address, place.port);
+    if (place !== undefined && live.ends !== undefined) direct.elsewhere(peer, place.address, place.port);
     // It may explain the peer's end of a pair that is selected already: a relay, say.
     if (live.addCandidate(candidate) && live === this.active(peer)) explained(peer);
   }
@@ -247,10 +251,9 @@ export class ConnectionShell {
   async tellSeen(peer: string): Promise<void> {
     const { filter, log, notify } = this.#options;
     const engine = this.#options.engine();
-    const live = this.active(peer);
-    const negotiation = this.#options.active(peer);
-    if (engine === undefined || live === undefined || negotiation === undefined) return;
-    if (live.route !== 'shared' || live.iceServers.length === 0) return;
+    const negotiation = this.#options.shared(peer) ?? '';
+    const live = this.#live.get(peer, negotiation);
+    if (engine === undefined || live === undefined || live.iceServers.length === 0) return;
     for (const candidate of await this.#seen.look(engine, live.iceServers)) {
       if (this.#live.get(peer, negotiation) !== live) return;
       if (!filter.mayTell(candidate) || !live.isNews(candidate, performance.now())) continue;
@@ -300,9 +303,10 @@ export class ConnectionShell {
           notify('candidate', { ...at, candidate });
         },
         state: (state) => this.#connectionState(peer, negotiation, state),
+        paired: () => this.#options.paired(peer, negotiation, live),
         open: (channel) => {
           // All channels go one way, which each ping looks at again.
-          if (!live.opened) live.ends = connection.pair();
+          if (!live.opened) live.look();
           const detour = live.opened ? undefined : filter.detour(live.ends);
           live.channels.add(channel);
           this.#conclude(peer, live);

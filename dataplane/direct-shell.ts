@@ -8,6 +8,7 @@ import type { DataplaneConfig, Result } from '../protocol/dataplane.ts';
 import { CryonetError, reasonOf } from '../protocol/errors.ts';
 import type { RenewMessage } from '../protocol/keys.ts';
 import type { PeerStatus } from '../protocol/status.ts';
+import { leastMtu } from './core/agreed-mtu.ts';
 import {
   type Direct,
   type DirectEffect,
@@ -24,7 +25,7 @@ import { Alarm } from './io/alarm.ts';
 import { type DirectCounters, type DirectEvents, type DirectLink, recordOverhead } from './io/direct.ts';
 import type { Receiving } from './io/link-keys.ts';
 import { packetInformationSize, type TunFactory } from './io/tun.ts';
-import type { CandidatePair } from './io/webrtc.ts';
+import type { CandidateEnd, CandidatePair } from './io/webrtc.ts';
 import { KeysShell, type KeysShellOptions } from './keys-shell.ts';
 
 /** Milliseconds by which ticks of several links are put together. */
@@ -55,8 +56,8 @@ export interface DirectShellOptions extends KeysShellOptions {
 interface Path {
   readonly direct: Direct;
   readonly link: DirectLink;
-  /** Of the connection that showed where the peer is. */
-  ends: { readonly negotiation: string; readonly pair: CandidatePair } | undefined;
+  /** Of the connection that showed where the peer is. Before it was `open` ICE may have chosen another pair still. */
+  ends: { readonly negotiation: string; readonly pair: CandidatePair; readonly open: boolean } | undefined;
   /** Bytes of the longest packet that passes, without packet information. */
   fits: number;
   /** Records received until the last tick. */
@@ -129,15 +130,34 @@ export class DirectShell {
     this.#take(peer, path, { type: 'active', negotiation });
   }
 
-  /** That connection is of both ends' shared ports, where records may go: nothing happens where it was said before. */
+  /** ICE has a pair for a connection that is not open yet, of both ends' shared ports. Where a connection carries the link, its
+   *  keys and path are kept until then. */
+  paired(peer: string, negotiation: string, pair: CandidatePair): void {
+    const path = this.#paths.get(peer);
+    if (path === undefined || path.direct.keypairs.active !== null) return;
+    const event = { type: 'paired', negotiation } as const;
+    if (path.direct.phase === 'up') this.#take(peer, path, event);
+    else this.#begin(peer, path, { negotiation, pair, open: false }, event);
+  }
+
+  /** That connection is open, of both ends' shared ports, where records may go: nothing happens where it was said before. */
   begin(peer: string, negotiation: string, pair: CandidatePair): void {
     const path = this.#paths.get(peer);
-    if (path === undefined || this.#unavailable !== undefined || path.ends?.negotiation === negotiation)
-      return;
-    path.ends = { negotiation, pair };
-    if (path.link.setEndpoint(pair.remote.address, pair.remote.port)) {
+    if (path === undefined) return;
+    const { ends } = path;
+    if (ends?.negotiation === negotiation && ends.open) return;
+    const open = { negotiation, pair, open: true };
+    if (ends?.negotiation === negotiation && isAt(ends.pair.remote, pair.remote)) path.ends = open;
+    else this.#begin(peer, path, open, { type: 'begin' });
+  }
+
+  #begin(peer: string, path: Path, ends: NonNullable<Path['ends']>, event: DirectEvent): void {
+    if (this.#unavailable !== undefined) return;
+    path.ends = ends;
+    const { address, port } = ends.pair.remote;
+    if (path.link.setEndpoint(address, port)) {
       path.way = this.#wayTo(path);
-      this.#take(peer, path, { type: 'begin' });
+      this.#take(peer, path, event);
     } else path.direct.reason = 'unreachable address';
   }
 
@@ -152,7 +172,9 @@ export class DirectShell {
 
   /** For the first keys of a negotiation. */
   receiving(): Receiving {
-    return this.#keys.receiving(this.#unavailable === undefined);
+    const { packetInformation, mtu, autoMtu } = this.#config!;
+    const udp = this.#unavailable === undefined;
+    return this.#keys.receiving({ udp, interface: { packetInformation, mtu: autoMtu ? leastMtu : mtu } });
   }
 
   /** The peer asks for the next keys, or answers. */
@@ -247,10 +269,9 @@ export class DirectShell {
     if (path?.ends === undefined) return undefined;
     const { local, remote } = path.ends.pair;
     const { address, port } = path.link.endpoint();
-    const selected = address === remote.address && port === remote.port;
     return {
       local: { ...local, address: path.link.source() ?? local.address },
-      remote: selected ? remote : { type: 'prflx', address, port },
+      remote: isAt(remote, { address, port }) ? remote : { type: 'prflx', address, port },
     };
   }
 
@@ -388,4 +409,10 @@ export class DirectShell {
     if (next === 'join') link.join();
     if (next === 'tell' || next === 'over') this.#options.joined(peer, next === 'over');
   }
+}
+
+type Place = Pick<CandidateEnd, 'address' | 'port'>;
+
+function isAt(one: Place, other: Place): boolean {
+  return one.address === other.address && one.port === other.port;
 }

@@ -37,8 +37,8 @@ export class KeysShell {
   }
 
   /** For the first keys of a negotiation: an index that no keypair has. */
-  receiving(udp: boolean): Receiving {
-    return { index: this.#indices.next(), udp };
+  receiving(about: Omit<Receiving, 'index'>): Receiving {
+    return { index: this.#indices.next(), ...about };
   }
 
   /** Whose keypair that is. */

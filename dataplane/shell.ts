@@ -27,6 +27,7 @@ import {
   newLinks,
   nextDeadline,
   nextDeadlineOf,
+  sharedOf,
   step,
 } from './core/link.ts';
 import { isRelayed, pairOf, reportOf } from './core/report.ts';
@@ -42,6 +43,7 @@ import type { LiveConnection } from './io/live-connection.ts';
 import { RecentHost } from './io/recent-host.ts';
 import type { TunFactory } from './io/tun.ts';
 import { TunWatch } from './io/tun-watch.ts';
+import type { CandidatePair } from './io/webrtc.ts';
 
 /** Milliseconds between pings on a link's `wire` channel. */
 const pingInterval = 2000;
@@ -77,6 +79,7 @@ export class DataplaneShell {
   readonly #iceServers: IceServerWatch;
   readonly #warnings: Warnings;
   readonly #detours: Detours;
+  readonly #filter: CandidateFilter;
   readonly #tunWatch: TunWatch;
   readonly #refused = new Refusals();
   #links: Links = newLinks({ packetInformation: false, mtu: leastMtu, autoMtu: true });
@@ -141,14 +144,15 @@ export class DataplaneShell {
       told: (subject, trouble) => this.#warn(subject, trouble && `it is not used: ${trouble}`),
       endless: (server) => this.#connections.leave(server),
     });
+    this.#filter = new CandidateFilter({
+      host,
+      own: () => this.#interfaces.names,
+      rules: () => this.#config ?? {},
+      mark: () => this.#config?.fwmark ?? 0,
+    });
     this.#connections = new ConnectionShell({
       log: options.log,
-      filter: new CandidateFilter({
-        host,
-        own: () => this.#interfaces.names,
-        rules: () => this.#config ?? {},
-        mark: () => this.#config?.fwmark ?? 0,
-      }),
+      filter: this.#filter,
       direct: this.#direct,
       iceServers: this.#iceServers,
       engine: () => this.#engine.engine,
@@ -159,7 +163,12 @@ export class DataplaneShell {
       refused: (cause) => this.#refused.count(cause),
       opened: () => this.#engine.mark(),
       active: (peer) => this.#links.byPeer.get(peer)?.active ?? undefined,
+      shared: (peer) => {
+        const link = this.#links.byPeer.get(peer);
+        return link && sharedOf(link)?.negotiation;
+      },
       explained: (peer) => this.#tell(peer),
+      paired: (peer, negotiation, live) => this.#paired(peer, negotiation, live),
       astray: (peer, detour) => this.#detours.set(peer, detour, performance.now()),
       record: (peer, bytes) => this.#interfaces.receive(peer, bytes),
       packets: (peer) => this.#interfaces.directOf(peer)?.counters().rxData ?? 0,
@@ -389,10 +398,26 @@ export class DataplaneShell {
     const pair = pairOf(link, live.connection.pair());
     if (live.route !== 'shared' || pair === null) return;
     if (isRelayed(pair)) return;
-    if (!live.agreement.udp) this.#direct.rest(link.peer, 'the peer has none');
-    else if (pair.local.port !== this.#engine.engine?.udpPort)
-      this.#direct.rest(link.peer, 'by another UDP port');
-    else this.#direct.begin(link.peer, link.active!, pair);
+    const obstacle = this.#obstacle(live, pair);
+    if (obstacle === undefined) this.#direct.begin(link.peer, link.active!, pair);
+    else this.#direct.rest(link.peer, obstacle);
+  }
+
+  /** Why records cannot go where ICE goes. */
+  #obstacle({ agreement }: LiveConnection, { local }: CandidatePair): string | undefined {
+    if (!agreement.udp) return 'the peer has none';
+    return local.port === this.#engine.engine?.udpPort ? undefined : 'by another UDP port';
+  }
+
+  /** The direct path waits for no datachannel where the peer's description says of its interface what its hello will. */
+  #paired(peer: string, negotiation: string, live: LiveConnection): void {
+    const pair = live.look();
+    const theirs = live.agreement.theirInterface;
+    if (theirs?.packetInformation !== this.#config!.packetInformation) return;
+    if (live.route !== 'shared' || pair === undefined || isRelayed(pair)) return;
+    if (this.#obstacle(live, pair) !== undefined || this.#filter.detour(pair) !== undefined) return;
+    this.#take({ type: 'paired', peer, negotiation, mtu: theirs.mtu });
+    this.#direct.paired(peer, negotiation, pair);
   }
 
   #pair(link: Link): LinkReport['pair'] {

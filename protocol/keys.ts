@@ -40,7 +40,8 @@
  *
  * - A side seals with a new key only once it knows that the other can open it. The offerer knows by the answer, the
  *   answerer by the first record under the new key; the offerer sends a probe at once so that this does not wait for a
- *   packet. The first keys are used once both ends have said `ready` on `wire`: each end installs them before it does.
+ *   packet. The first keys are used once both ends have said `ready` on `wire`, before which each has installed them; or
+ *   once a record under them came: either end may send a probe to the pair that ICE has, which an end without them drops.
  * - Records under way are not lost: the receiving key of the generation before is kept while the current one is used.
  * - `echo` is the `x25519` that the answer replies to. An answer with another `echo` is ignored, and so is a generation
  *   that is not the next one. There is one renewal at a time; the same message is repeated every 10 s until it is answered.
@@ -49,7 +50,7 @@
  * - A new connection begins at generation 0, with new indices. A private key serves one agreement.
  */
 import * as z from 'zod/mini';
-import { bytes } from './schema.ts';
+import { bytes, mtu } from './schema.ts';
 
 /** Names as in RFC 5116 and RFC 8439, in the order of this project's preference. */
 export const linkCiphers = ['aes-256-gcm', 'chacha20-poly1305'] as const;
@@ -80,6 +81,9 @@ const keysWith = (kemSize: number) =>
     ecn: z.boolean(),
     /** The sender accepts records by UDP: it has a direct path to offer. */
     udp: z.boolean(),
+    /** What `hello` will say of the sender's interface, if it has none for this peer yet: with it the direct path begins
+     *  before there are datachannels. `mtu`: what the sender offers at first. Not in the transcript. */
+    interface: z.optional(z.object({ packetInformation: z.boolean(), mtu })),
   });
 
 export const offerKeys = keysWith(encapsulationKeySize);

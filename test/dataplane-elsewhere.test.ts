@@ -3,32 +3,37 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { MemoryDirectLink } from '../dataplane/io/memory-direct-link.ts';
 import type { Side } from './dataplane-pair.ts';
-import { connect, goDirect, labOf, lossOf, statsOf } from './direct-lab.ts';
+import { connect, goDirect, labOf, lossOf, pathsOf, statsOf } from './direct-lab.ts';
 
-test('two ends that get other addresses at once find each other where STUN servers see them, before the path is lost', async (context) => {
-  const lab = await labOf(context);
-  const { pairs, clock } = lab;
-  pairs.iceServers = [{ kind: 'stun', host: '192.0.2.9', port: 3478 }];
-  await connect(lab);
-  await goDirect(lab);
-  await lossOf(lab, 1000);
-  const places: Record<string, string> = { a: '203.0.113.1', b: '203.0.113.2' };
-  pairs.network.reflexive = (node) => [`candidate:1 1 UDP 1678769919 ${places[node]} 2333 typ srflx`];
-  for (const side of [lab.a, lab.b]) side.tuns.move(places[side.id]!);
-  const found = (side: Side) => side.lines.some(({ message }) => message === 'peer roamed');
-  const start = clock.now;
-  while (!found(lab.a) || !found(lab.b)) {
-    assert.ok(clock.now - start < 2000, 'within two seconds');
-    await lossOf(lab, 10);
-  }
-  assert.equal(await lossOf(lab, 1000), 0);
-  const since = [...lab.a.reports, ...lab.b.reports].slice(-2);
-  assert.deepEqual(
-    since.map(({ path }) => path),
-    ['direct', 'direct'],
-  );
-  assert.deepEqual(lab.a.candidates.length + lab.b.candidates.length, 4, 'each is told once');
-});
+for (const [when, hasChannels] of [
+  ['with datachannels', true],
+  ['before there are any', false],
+] as const) {
+  test(`two ends that get other addresses at once find each other where STUN servers see them, before the path is lost; ${when}`, async (context) => {
+    const lab = await labOf(context, { autoMtu: true });
+    const { pairs, clock } = lab;
+    pairs.iceServers = [{ kind: 'stun', host: '192.0.2.9', port: 3478 }];
+    if (hasChannels) await connect(lab);
+    else {
+      pairs.network.handshake = () => {};
+      await pairs.negotiate(lab.a, lab.b);
+    }
+    await goDirect(lab);
+    await lossOf(lab, 1000);
+    const places: Record<string, string> = { a: '203.0.113.1', b: '203.0.113.2' };
+    pairs.network.reflexive = (node) => [`candidate:1 1 UDP 1678769919 ${places[node]} 2333 typ srflx`];
+    for (const side of [lab.a, lab.b]) side.tuns.move(places[side.id]!);
+    const found = (side: Side) => side.lines.some(({ message }) => message === 'peer roamed');
+    const start = clock.now;
+    while (!found(lab.a) || !found(lab.b)) {
+      assert.ok(clock.now - start < 2000, 'within two seconds');
+      await lossOf(lab, 10);
+    }
+    assert.equal(await lossOf(lab, 1000), 0);
+    assert.deepEqual(pathsOf(lab), ['direct', 'direct']);
+    assert.deepEqual(lab.a.candidates.length + lab.b.candidates.length, 4, 'each is told once');
+  });
+}
 
 test('an end whose probes are missed leaves its own address to the kernel where it hears nothing, or its route has changed', async (context) => {
   const lab = await labOf(context);

@@ -51,6 +51,7 @@ function installed(index: number, offered: boolean, generation = 0, negotiation 
 
 const active = { type: 'active', negotiation: 'n' } as const;
 const begin = { type: 'begin' } as const;
+const paired = { type: 'paired', negotiation: 'n' } as const;
 
 /** As it is once the first probe, by keys of index 1, is answered. */
 function up(offered: boolean): End {
@@ -95,6 +96,59 @@ test('a path is probed until it is answered, once there are keys that the peer h
   ]);
   assert.equal(end.direct.phase, 'up');
   assert.equal(fittingPacket(end.direct), 1280);
+});
+
+test('the path of a new link is probed with keys that the peer may not have yet, and is up with the first answer', () => {
+  const end = new End();
+  const probe = { type: 'probe', index: 7, number: 0, bytes: 0 };
+  end.feed(installed(7, true));
+  assert.deepEqual(end.feed(paired, 100), [probe]);
+  assert.deepEqual(end.run(600, none), [[500, probe]]);
+  assert.deepEqual(end.feed({ type: 'heard', index: 7 }), [
+    { type: 'use', index: 7 },
+    { type: 'prove', index: 7 },
+    probe,
+  ]);
+  const effects = end.feed({ type: 'answered', index: 7, number: 0, rtt: 20, opened: null });
+  assert.deepEqual(effects.slice(-2), [{ type: 'carry', on: true }, { type: 'tell' }]);
+  assert.equal(fittingPacket(end.direct), 1280);
+  end.feed({ type: 'answered', index: 7, number: 0x8000_0000, rtt: 20, opened: null });
+  assert.equal(fittingPacket(end.direct), 1400, 'a usual packet was asked for at once');
+  assert.deepEqual(end.feed(active), [], 'its datachannels are open');
+});
+
+test('a pair of a connection that has ended is not probed any more', () => {
+  const end = new End();
+  end.feed(installed(7, true));
+  end.feed(paired);
+  end.feed({ type: 'ended', negotiation: 'n' });
+  assert.deepEqual(types(end.run(500_000, none)), ['remove']);
+});
+
+test('where no connection is left, the peer is shown the keys of the next one by the path that is up', () => {
+  const end = up(true);
+  end.feed(installed(2, true, 0, 'm'));
+  end.feed({ type: 'ended', negotiation: 'n' });
+  assert.deepEqual(end.feed({ type: 'paired', negotiation: 'm' }), [{ type: 'prove', index: 2 }]);
+  assert.equal(end.direct.keypairs.using?.index, 1, 'it may not have them');
+  assert.deepEqual(end.feed({ type: 'heard', index: 2 }), [
+    { type: 'use', index: 2 },
+    { type: 'prove', index: 2 },
+  ]);
+  assert.equal(end.direct.phase, 'up');
+});
+
+test('a path that is down is tried with the keys and the pair of the next connection, and is up with the first answer', () => {
+  const end = up(true);
+  end.feed({ type: 'ended', negotiation: 'n' });
+  end.feed({ type: 'unheard' });
+  assert.equal(end.direct.phase, 'trying');
+  end.feed(installed(2, true, 0, 'm'));
+  const probe = { type: 'probe', index: 2, number: 0, bytes: 0 };
+  assert.deepEqual(end.feed({ type: 'paired', negotiation: 'm' }).at(-1), probe);
+  end.feed({ type: 'heard', index: 2 });
+  end.feed({ type: 'answered', index: 2, number: 0, rtt: 20, opened: null });
+  assert.equal(end.direct.phase, 'up');
 });
 
 test('to be heard is not enough for a first path, and a reason to try it: it is up with the first answer', () => {

@@ -11,8 +11,11 @@ import {
   nextDeadline,
   step,
 } from '../dataplane/core/link.ts';
+import { reportOf } from '../dataplane/core/report.ts';
 import type { WireMessage } from '../protocol/wire.ts';
 import { brief, channels, config, connect, ended, hello, newFeed, opening, ourHello } from './link-feed.ts';
+
+const pathOf = ({ byPeer }: Links) => reportOf(byPeer.get('b')!, { pair: null, interface: null }).path;
 
 test('a link is up once all three channels are open and both hellos agree, in whatever order', () => {
   const events = opening('b', '1');
@@ -41,6 +44,36 @@ test('the interface is opened once, loses its carrier with the path, and has it 
   feed(connect('b', '2'));
   assert.deepEqual(brief(feed(...opening('b', '2'))), ['wire hello on 2', 'carrier up']);
   assert.deepEqual(brief(feed({ type: 'remove', peer: 'b' })), ['close 2', 'close-interface']);
+});
+
+test('a link has its interface once ICE has a pair, and is up once packets of its MTU pass by the direct path, before there are channels', () => {
+  const links = newLinks({ ...config, autoMtu: true });
+  const feed = newFeed(links);
+  const paired: LinkEvent = { type: 'paired', peer: 'b', negotiation: '1', mtu: 1400 };
+  assert.deepEqual(feed(paired), [], 'of no connection');
+  feed(connect('b', '1'));
+  assert.deepEqual(
+    feed(paired).map((effect) => effect.type),
+    ['open-interface', 'ready'],
+  );
+  const fits = (bytes: number): LinkEvent => ({ type: 'fits', peer: 'b', bytes, searching: true });
+  const direct = (up: boolean): LinkEvent => ({ type: 'direct', peer: 'b', up });
+  assert.deepEqual(brief(feed(fits(1216), direct(true))), [], 'longer ones would be lost');
+  assert.equal(pathOf(links), null);
+  assert.deepEqual(brief(feed(fits(1336))), ['carrier up']);
+  assert.equal(pathOf(links), 'direct');
+  assert.deepEqual(brief(feed(fits(1216))), [], 'that costs no link that is up');
+  assert.deepEqual(brief(feed(direct(false), direct(true))), ['carrier down', 'carrier up']);
+  assert.deepEqual(brief(feed(...opening('b', '1'))), ['wire hello on 1']);
+});
+
+test('a path that is too narrow for the least MTU waits for the datachannel, which takes the longer packets', () => {
+  const feed = newFeed(newLinks({ ...config, autoMtu: true }));
+  feed(connect('b', '1'), { type: 'paired', peer: 'b', negotiation: '1', mtu: 1280 });
+  feed({ type: 'fits', peer: 'b', bytes: 1236, searching: false }, { type: 'direct', peer: 'b', up: true });
+  const [signal, wire, data, said] = opening('b', '1');
+  assert.deepEqual(brief(feed(signal!, wire!, data!)), ['wire hello on 1']);
+  assert.deepEqual(brief(feed(said!)), ['carrier up']);
 });
 
 test('a shared connection takes over from a relayed one without a gap, and back', () => {
@@ -151,6 +184,7 @@ test('an interface that cannot be opened ends every connection of the link, and 
     connections: new Map(),
     active: null,
     direct: false,
+    fits: 0,
     hasInterface: false,
     wasUp: false,
     mtu: newAgreedMtu(1500, 1500),

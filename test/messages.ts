@@ -161,6 +161,16 @@ export const examples: readonly Example[] = [
     value: { kind: 'answer', negotiation: 'mid0a1-1', sdp, keys: answered, ...directed },
   },
   {
+    name: 'body answer before there is an interface',
+    schema: body,
+    value: {
+      ...{ kind: 'answer', negotiation: 'mid0a1-1', sdp },
+      keys: { ...answered, interface: { packetInformation: false, mtu: 1280 } },
+      ...directed,
+    },
+    optional: ['keys.interface'],
+  },
+  {
     name: 'body candidate',
     schema: body,
     value: { kind: 'candidate', negotiation: 'mid0a1-1', candidates: [candidate, candidate], ...directed },

@@ -35,6 +35,7 @@ export class RawPeer {
         open: (channel) => this.#open.add(channel),
         message: (channel, bytes) => this.#message(channel, bytes),
         drain: () => {},
+        paired: () => {},
         unserved: () => {},
         misused: () => {},
       },

@@ -128,6 +128,15 @@ function carrying(engines: () => EnginePair, traits: Traits): void {
     assert.equal(new End(engines().offerer).connection.pair(), undefined);
   });
 
+  test('an engine that tells of a pair tells once, and has one', async () => {
+    const { offerer, answerer, close } = await connected(engines());
+    close();
+    for (const { pairs } of [offerer, answerer]) {
+      assert.ok(pairs.length <= 1);
+      assert.ok(!pairs.includes(undefined));
+    }
+  });
+
   test('data that is sent faster than it leaves is queued, counted, and drained', async () => {
     const { offerer, answerer, close } = await connected(engines());
     try {

@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import type {
+  CandidatePair,
   ChannelName,
   Connection,
   ConnectionEvents,
@@ -22,6 +23,8 @@ export class End implements ConnectionEvents {
   readonly candidates: string[] = [];
   readonly states: ConnectionState[] = [];
   readonly opened: ChannelName[] = [];
+  /** When it was told that there is one. */
+  readonly pairs: (CandidatePair | undefined)[] = [];
   readonly messages: Record<ChannelName, Uint8Array[]> = { signal: [], wire: [], data: [] };
   readonly unservedBy: IceServer['kind'][] = [];
   readonly misuses: Misuse[] = [];
@@ -82,6 +85,11 @@ export class End implements ConnectionEvents {
   state(state: ConnectionState): void {
     this.states.push(state);
     this.#told(state);
+  }
+
+  paired(): void {
+    this.pairs.push(this.connection.pair());
+    this.#told('paired');
   }
 
   open(channel: ChannelName): void {

@@ -88,7 +88,7 @@ export class RemoteEngine implements Engine {
       else if (event === 'failed') pending?.reject(new Error(text));
       else if (event === 'message') events.message(channel!, Buffer.from(text!, 'base64'));
       else if (event === 'open') events.open(channel!);
-      else if (event === 'drain') events.drain();
+      else if (event === 'drain' || event === 'paired') events[event]();
       else if (event !== 'ready') events[event](text as never);
     });
     tell({ call: 'connect', options });
@@ -146,6 +146,7 @@ async function serve(name: string | undefined): Promise<void> {
         const text = Buffer.from(bytes).toString('base64');
         tell({ id, event: 'message', channel, text, pair: connections.get(id)?.pair() });
       },
+      paired: () => tell({ id, event: 'paired', pair: connections.get(id)?.pair() }),
       drain: () => tell({ id, event: 'drain' }),
       unserved: (text) => tell({ id, event: 'unserved', text }),
       misused: (text) => tell({ id, event: 'misused', text }),

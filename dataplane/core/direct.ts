@@ -8,6 +8,7 @@
 import { type Bucket, newBucket, take } from '../../protocol/bucket.ts';
 import { due, type Elsewhere, nextDeadline as elsewhereDeadline, type Place, tell } from './elsewhere.ts';
 import {
+  firstOf,
   type Keypairs,
   type KeypairsEffect,
   type KeypairsEvent,
@@ -15,6 +16,7 @@ import {
   newKeypairs,
   proofDoublings,
   step as stepKeypairs,
+  trialOf,
 } from './keypairs.ts';
 import {
   isMissing,
@@ -30,6 +32,7 @@ import {
   newPathMtu,
   type PathMtu,
   step as stepPathMtu,
+  usualSize,
 } from './path-mtu.ts';
 import {
   newSegmentation,
@@ -95,6 +98,9 @@ export type DirectEvent =
   | Exclude<KeypairsEvent, { type: 'tick' }>
   /** Records may go to the peer's shared port, maybe by another way than before. */
   | { readonly type: 'begin' }
+  /** ICE has a pair for the connection of that negotiation, and no other one carries the link: records may go to that pair,
+   *  or by the path that is up. */
+  | { readonly type: 'paired'; readonly negotiation: string }
   /** They may not; nothing happens to a path that is up. */
   | { readonly type: 'rest'; readonly reason: string }
   | {
@@ -163,8 +169,8 @@ export function nextDeadline(direct: Direct): number | undefined {
   const times: number[] = [];
   const keysAt = keypairsDeadline(direct.keypairs);
   if (keysAt !== undefined) times.push(keysAt);
-  if (using !== null && phase !== 'off')
-    times.push(isUnknown(direct) ? direct.tryAt : livenessDeadline(liveness).at);
+  if (isUnknown(direct)) times.push(direct.tryAt);
+  else if (using !== null && phase !== 'off') times.push(livenessDeadline(liveness).at);
   if (phase === 'up' && mtu !== null) times.push(mtuDeadline(mtu).at);
   const askAt = elsewhereDeadline(direct.elsewhere);
   if (using !== null && askAt !== undefined && isMissing(direct.liveness)) times.push(askAt);
@@ -178,13 +184,10 @@ export function step(direct: Direct, event: DirectEvent, now: number): DirectEff
   const effects: DirectEffect[] = [];
   switch (event.type) {
     case 'begin':
-      if (direct.phase === 'off') {
-        direct.phase = 'trying';
-        direct.reason = '';
-      }
-      direct.tries = 0;
-      follow(direct, now, effects);
-      if (isUnknown(direct)) tryPath(direct, now, effects);
+      begin(direct, now, effects);
+      break;
+    case 'paired':
+      paired(direct, event.negotiation, now, effects);
       break;
     case 'rest':
       if (direct.phase === 'up') break;
@@ -230,24 +233,47 @@ function takeKeypairs(direct: Direct, event: KeypairsEvent, now: number, effects
   const had = direct.keypairs.using !== null;
   effects.push(...stepKeypairs(direct.keypairs, event, now));
   const has = direct.keypairs.using !== null;
+  if (has !== had) {
+    direct.liveness = newLiveness(now);
+    direct.tries = 0;
+    direct.tryAt = now;
+  }
   if (event.type === 'heard' && isUnknown(direct)) {
     direct.tries = 0;
     tryPath(direct, now, effects);
   }
-  if (has === had) return;
-  direct.liveness = newLiveness(now);
-  direct.tries = 0;
-  direct.tryAt = now;
-  if (has || direct.phase === 'off') return;
+  if (has === had || has || direct.phase === 'off') return;
   const wasUp = direct.phase === 'up';
   direct.phase = 'trying';
   direct.reason = tooOld;
   if (wasUp) effects.push({ type: 'tell-peer' }, { type: 'carry', on: false }, { type: 'tell' });
 }
 
+/** The keys of a connection that is being opened: the peer has them once it was heard under them. On a path that is up they are
+ *  only shown to it, since those in use are not renewed without a connection, and a peer that has started anew has no
+ *  others. One that is down serves nothing: the new pair is tried as if nothing were known. */
+function paired(direct: Direct, negotiation: string, now: number, effects: DirectEffect[]): void {
+  const first = firstOf(direct.keypairs, negotiation);
+  if (direct.phase !== 'up') {
+    direct.phase = 'off';
+    direct.liveness = newLiveness(now);
+    begin(direct, now, effects);
+  } else if (first !== undefined) effects.push({ type: 'prove', index: first.index });
+}
+
+function begin(direct: Direct, now: number, effects: DirectEffect[]): void {
+  if (direct.phase === 'off') {
+    direct.phase = 'trying';
+    direct.reason = '';
+  }
+  direct.tries = 0;
+  follow(direct, now, effects);
+  if (isUnknown(direct)) tryPath(direct, now, effects);
+}
+
 /** It was never answered, since there is a keypair for it. */
 function isUnknown({ phase, keypairs, liveness }: Direct): boolean {
-  return phase === 'trying' && keypairs.using !== null && liveness.phase.name === 'trying';
+  return phase === 'trying' && trialOf(keypairs) !== null && liveness.phase.name === 'trying';
 }
 
 function tryPath(direct: Direct, now: number, effects: DirectEffect[]): void {
@@ -255,7 +281,10 @@ function tryPath(direct: Direct, now: number, effects: DirectEffect[]): void {
   const doublings = proofDoublings(direct.tries);
   direct.tryAt = now + tryInterval * 2 ** doublings;
   if (doublings > 0) direct.reason = unanswered;
-  effects.push({ type: 'probe', index: direct.keypairs.using!.index, number: 0, bytes: 0 });
+  const { index } = trialOf(direct.keypairs)!;
+  effects.push({ type: 'probe', index, number: 0, bytes: 0 });
+  // With its answer a new link has what it waits for one round trip earlier than by the search.
+  if (direct.mtu === null) effects.push({ type: 'probe', index, number: mtuProbe, bytes: usualSize });
 }
 
 /** A path that answers is good as it is, whatever the peer says. */
@@ -312,12 +341,13 @@ function tick(
   effects: DirectEffect[],
 ): void {
   takeKeypairs(direct, { type: 'tick', records: event.records }, now, effects);
-  if (direct.phase === 'off' || direct.keypairs.using === null) return;
+  if (direct.phase === 'off') return;
   if (direct.isBehind) roam(direct, now, effects);
   if (isUnknown(direct)) {
     if (now >= direct.tryAt) tryPath(direct, now, effects);
     return;
   }
+  if (direct.keypairs.using === null) return;
   const { sealed, segmented } = event;
   const before = effects.length;
   takeLiveness(direct, { type: 'tick', sent: event.sent, received: event.received }, now, effects);

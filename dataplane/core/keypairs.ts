@@ -117,6 +117,18 @@ export function mayRenew({ renewals }: Keypairs, negotiation: string, generation
   return renewal?.installed === true && !renewal.offered && generation === renewal.generation + 1;
 }
 
+/** The first keypair of that negotiation, while it waits for use. */
+export function firstOf({ next }: Keypairs, negotiation: string): Keypair | undefined {
+  return next.find((each) => each.negotiation === negotiation && each.generation === 0);
+}
+
+/** What a path of which nothing is known is probed with: where no connection carries the link, the keypair of one that is
+ *  being opened, whose answer shows that the peer has it. */
+export function trialOf({ active, renewals, next, using }: Keypairs): Keypair | null {
+  const opening = next.findLast(({ negotiation }) => renewals.has(negotiation));
+  return active === null && opening !== undefined ? opening : using;
+}
+
 /** When to `step` with a `tick` next; undefined where nothing is to be done. */
 export function nextDeadline(keypairs: Keypairs): number | undefined {
   const { next, using, previous, proving } = keypairs;
@@ -139,9 +151,7 @@ export function step(keypairs: Keypairs, event: KeypairsEvent, now: number): Key
     case 'active': {
       if (!keypairs.renewals.has(event.negotiation)) break;
       keypairs.active = event.negotiation;
-      const first = keypairs.next.find(
-        (each) => each.negotiation === event.negotiation && each.generation === 0,
-      );
+      const first = firstOf(keypairs, event.negotiation);
       if (first !== undefined) promote(keypairs, first, effects);
       break;
     }

@@ -1,12 +1,14 @@
 /**
  * The links of a dataplane: a reducer over `LinkEvent`, whose effects the shell runs.
  *
- *   connecting ──all channels open, both hellos agree, both interfaces open──► up ──last open connection ended──► lost ──► up ──► …
+ *   connecting ──a connection is open, or the direct path up──► up ──neither is──► lost ──► up ──► …
  *
- * The interface belongs to the link: it is opened when the hellos of a connection first agree, has carrier while the
- * link is up, and goes with the link. A link is up at neither end before both interfaces are open: an end that cannot
- * open its own would else have the other one come up and begin anew, over and over. Of several open connections the
- * shared one carries the packets, then the newest.
+ * A connection is open once its channels are, both hellos agree and both ends are ready. The interface belongs to the link:
+ * it is opened when ICE has a pair that records may go by, or when the hellos of a connection first agree; it has carrier
+ * while the link is up, and goes with the link. A link is up at neither end before both interfaces are open, which `ready`
+ * says, or an answer to a probe: an end that cannot open its own would else have the other one come up and begin anew, over
+ * and over. Without a connection it does not come up before packets of its MTU pass: the longer ones would be lost. Of
+ * several open connections the shared one carries the packets, then the newest.
  */
 import type { Route } from '../../protocol/signaling.ts';
 import { type ChannelName, type WireMessage, wireVersion } from '../../protocol/wire.ts';
@@ -55,6 +57,8 @@ export interface Link {
   active: string | null;
   /** The direct path carries packets, whether a connection is open or not. */
   direct: boolean;
+  /** Bytes of the longest packet that is known to pass there. */
+  fits: number;
   hasInterface: boolean;
   /** Once since it has the interface. */
   wasUp: boolean;
@@ -99,6 +103,13 @@ export type LinkEvent =
       /** Why it was of no use, where that is known here. */
       readonly reason?: string | undefined;
     }
+  /** ICE has a pair that records may go by. `mtu`: what the peer's hello will offer, if it is a new link to it too. */
+  | {
+      readonly type: 'paired';
+      readonly peer: string;
+      readonly negotiation: string;
+      readonly mtu: number;
+    }
   | { readonly type: 'direct'; readonly peer: string; readonly up: boolean }
   /** The direct path takes packets of up to so many bytes; more may be found while it is searched. */
   | { readonly type: 'fits'; readonly peer: string; readonly bytes: number; readonly searching: boolean }
@@ -115,7 +126,7 @@ export type LinkEffect =
       readonly message: WireMessage;
     }
   | { readonly type: 'open-interface'; readonly peer: string; readonly mtu: number }
-  /** Both hellos of a connection agree, and the interface is open: its first keys open what comes. */
+  /** The interface is open, and both hellos of a connection agree or ICE has a pair for it: its first keys open what comes. */
   | { readonly type: 'ready'; readonly peer: string; readonly negotiation: string }
   | { readonly type: 'set-mtu'; readonly peer: string; readonly mtu: number }
   | { readonly type: 'set-carrier'; readonly peer: string; readonly up: boolean }
@@ -135,11 +146,16 @@ export function newLinks(config: LinkConfig): Links {
 }
 
 export function isUp(link: Link): boolean {
-  return link.active !== null || link.direct;
+  return link.active !== null || (link.direct && (link.wasUp || link.fits >= link.mtu.mtu));
 }
 
 export function isOpen(connection: LinkConnection): boolean {
   return connection.ready && connection.peerReady;
+}
+
+/** There is one at most. */
+export function sharedOf({ connections }: Link): LinkConnection | undefined {
+  return [...connections.values()].find(({ route }) => route === 'shared');
 }
 
 function agrees(connection: LinkConnection): boolean {
@@ -214,6 +230,11 @@ export function step(links: Links, event: LinkEvent, now: number): LinkEffect[] 
       effects.push({ type: 'close-connection', peer: link.peer, negotiation: event.negotiation });
       settle(link, now, effects);
       break;
+    case 'paired':
+      if (!link.connections.has(event.negotiation)) break;
+      openInterface(link, event.mtu, effects);
+      effects.push({ type: 'ready', peer: link.peer, negotiation: event.negotiation });
+      break;
     case 'direct':
       if (link.direct === event.up) break;
       settle(link, now, effects, () => {
@@ -222,6 +243,12 @@ export function step(links: Links, event: LinkEvent, now: number): LinkEffect[] 
       break;
     case 'fits': {
       const { bytes, searching } = event;
+      const change = () => {
+        link.fits = bytes;
+      };
+      // Packets of its MTU may pass now, for which the link has waited.
+      if (link.direct && !isUp(link)) settle(link, now, effects, change);
+      else change();
       if (links.config.autoMtu) takeMtu(link, { type: 'found', bytes, searching }, now, effects);
       break;
     }
@@ -229,6 +256,7 @@ export function step(links: Links, event: LinkEvent, now: number): LinkEffect[] 
       link.hasInterface = false;
       link.wasUp = false;
       link.direct = false;
+      link.fits = 0;
       link.mtu = firstMtu(links.config);
       link.reason = event.reason;
       for (const { negotiation, route } of link.connections.values()) {
@@ -261,6 +289,7 @@ function connect(
       connections: new Map(),
       active: null,
       direct: false,
+      fits: 0,
       hasInterface: false,
       wasUp: false,
       mtu: firstMtu(links.config),
@@ -353,16 +382,19 @@ function timeOut(link: Link, now: number, effects: LinkEffect[]): void {
 function prepare(link: Link, connection: LinkConnection, effects: LinkEffect[]): void {
   if (connection.ready || !agrees(connection)) return;
   connection.ready = true;
-  const { peer, mtu } = link;
-  if (!link.hasInterface) {
-    beginMtu(mtu, connection.peerMtu!);
-    effects.push({ type: 'open-interface', peer, mtu: mtu.mtu });
-  }
-  link.hasInterface = true;
+  openInterface(link, connection.peerMtu!, effects);
+  const { peer } = link;
   const { negotiation } = connection;
   effects.push({ type: 'ready', peer, negotiation });
   if (!connection.peerSaysReady) return;
   effects.push({ type: 'send-wire', peer, negotiation, message: { type: 'ready' } });
+}
+
+function openInterface(link: Link, peerMtu: number, effects: LinkEffect[]): void {
+  if (link.hasInterface) return;
+  link.hasInterface = true;
+  beginMtu(link.mtu, peerMtu);
+  effects.push({ type: 'open-interface', peer: link.peer, mtu: link.mtu.mtu });
 }
 
 /** Picks the connection that carries the packets, after what `change` does, and lets the interface follow. */

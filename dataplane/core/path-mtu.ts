@@ -29,9 +29,11 @@ const base = 1280;
 const longest = 65_535;
 /** What a search may leave between the size that it confirms and one that does not pass. */
 const granularity = 8;
-/** Sizes that are asked for while nothing was lost yet, since most paths are Ethernet's all the way: what all but narrow
- *  ones take, Ethernet, and jumbo frames. */
-const firstSizes = [1400, 1500, 9000];
+/** What all but narrow paths take. A probe of this size, number 0, goes with those by which a path is tried. */
+export const usualSize = 1400;
+/** Sizes that are asked for while nothing was lost yet, since most paths are Ethernet's all the way: the usual one,
+ *  Ethernet, and jumbo frames. */
+const firstSizes = [usualSize, 1500, 9000];
 /** Ethernet and what encapsulations leave of it: PPPoE, 6in4 and IPIP, WireGuard over IPv4 and IPv6, cellular and
  *  cloud networks; and jumbo frames. */
 const commonSizes = [1400, 1420, 1440, 1460, 1480, 1492, 1500, 8500, 8900, 9000];
@@ -128,7 +130,7 @@ export function newPathMtu(options: PathMtuOptions, now: number): PathMtu {
     lost: new Map(),
     phase: { name: 'searching' },
     round: null,
-    past: new Map(),
+    past: new Map([[0, { bytes: usualSize, sentAt: now - (options.rtt ?? 0) }]]),
     vain: 0,
     silent: 0,
     active: true,

@@ -25,7 +25,7 @@ export function reportOf(link: Link, seen: Pick<LinkReport, 'direct' | 'pair' | 
       route: connection.route,
       open: isOpen(connection),
     })),
-    path: link.direct ? 'direct' : link.active === null ? null : 'datachannel',
+    path: !isUp(link) ? null : link.direct ? 'direct' : 'datachannel',
     ...seen,
   };
 }

@@ -97,9 +97,14 @@ export class Agreement {
     return this.#channels;
   }
 
-  /** Records may go to the peer by UDP. */
+  /** Both ends take records by UDP. */
   get udp(): boolean {
-    return this.#theirs?.udp === true;
+    return this.keys.udp && this.#theirs?.udp === true;
+  }
+
+  /** What the peer's interface is, where its description says so. */
+  get theirInterface(): LinkKeys['interface'] {
+    return this.#theirs?.interface;
   }
 
   /** The first keypair, once: its counters begin at 0. Its keys are the caller's to wipe. */

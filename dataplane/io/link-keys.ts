@@ -66,11 +66,8 @@ export function newX25519(): X25519 {
   };
 }
 
-/** What we say of records to us: our receiver index, and whether they may come by UDP. */
-export interface Receiving {
-  readonly index: number;
-  readonly udp: boolean;
-}
+/** What we say of records to us: our receiver index, whether they may come by UDP, and what our interface would be. */
+export type Receiving = Pick<LinkKeys, 'index' | 'udp' | 'interface'>;
 
 /** The keys of an offer. */
 export function newOfferKeys(receiving: Receiving): OwnKeys {
@@ -182,8 +179,8 @@ export function listsAes(cpuinfo: string): boolean {
   );
 }
 
-function keysOf({ index, udp }: Receiving, x25519: Uint8Array, kem: Uint8Array): LinkKeys {
-  return { index, x25519, kem: new Uint8Array(kem), ciphers: [...ownCiphers()], ecn: true, udp };
+function keysOf(receiving: Receiving, x25519: Uint8Array, kem: Uint8Array): LinkKeys {
+  return { ...receiving, x25519, kem: new Uint8Array(kem), ciphers: [...ownCiphers()], ecn: true };
 }
 
 function once(key: KeyObject): () => KeyObject {

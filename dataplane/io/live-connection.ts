@@ -40,7 +40,7 @@ export class LiveConnection {
   silentPings = 0;
   /** Packets that had come by the link's datachannels when that was looked at last. */
   packets = 0;
-  /** What ICE had selected when a channel opened. */
+  /** What ICE had selected when that was looked at: as soon as it had a pair, and when a channel opened. */
   ends: CandidatePair | undefined;
   /** Servers of the node when it was made. */
   readonly iceServers: readonly IceServer[];
@@ -78,6 +78,12 @@ export class LiveConnection {
   /** Both descriptions are there and candidates of the peer are tried, but none has worked. */
   get isInVain(): boolean {
     return !this.opened && this.tried > 0 && this.#early === undefined;
+  }
+
+  /** What ICE has selected now. */
+  look(): CandidatePair | undefined {
+    this.ends = this.connection.pair();
+    return this.ends;
   }
 
   sendSignal(frame: Uint8Array): void {

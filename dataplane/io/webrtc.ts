@@ -80,6 +80,8 @@ export interface ConnectionEvents {
    *  the local description is there; on the offering side often only after the answer, which order DTLS is faster with. */
   candidate(candidate: string): void;
   state(state: ConnectionState): void;
+  /** ICE has a pair that works, which `pair()` tells; there is no DTLS yet. At most once, and not by every engine. */
+  paired(): void;
   open(channel: ChannelName): void;
   /** `bytes` is the callee's to keep. */
   message(channel: ChannelName, bytes: Uint8Array): void;
@@ -106,7 +108,7 @@ export interface Connection {
   send(channel: ChannelName, bytes: Uint8Array): boolean;
   /** Bytes accepted by `send` and not yet handed to the network. */
   buffered(channel: ChannelName): number;
-  /** The pair ICE selected, once connected. */
+  /** The pair ICE selected; it may select another one until the connection is open. */
   pair(): CandidatePair | undefined;
   /** Idempotent, never throws, no event afterwards. The next connection may be made at once. What was sent within the
    *  last milliseconds may be lost. */

@@ -189,6 +189,7 @@ export function eventsFor(peer: HostilePeer, more: Partial<ConnectionEvents> = {
     open: () => {},
     message: () => {},
     drain: () => {},
+    paired: () => {},
     unserved: () => {},
     misused: () => {},
     ...more,

@@ -13,6 +13,7 @@ const silent = {
   open() {},
   message() {},
   drain() {},
+  paired() {},
   unserved() {},
   misused() {},
 };

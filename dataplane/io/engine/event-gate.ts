@@ -2,15 +2,16 @@ import type { ChannelName, ConnectionEvents, ConnectionState, IceServer, Misuse 
 
 /**
  * What stands between an engine's callbacks and a connection's owner, and keeps the promises of `ConnectionEvents`
- * whatever the engine does: nothing after `shut()` or after a final state, no state twice in a row, `unserved` and `open`
- * once, and `open` before the first message of a channel. An owner's exception becomes an uncaught one of the process; in a native
- * callback it would end it with std::terminate.
+ * whatever the engine does: nothing after `shut()` or after a final state, no state twice in a row, `paired`,
+ * `unserved` and `open` once, and `open` before the first message of a channel. An owner's exception becomes an uncaught
+ * one of the process; in a native callback it would end it with std::terminate.
  */
 export class EventGate {
   readonly #events: ConnectionEvents;
   readonly #opened = new Set<ChannelName>();
   readonly #unserved = new Set<IceServer['kind']>();
   #state: ConnectionState | undefined;
+  #paired = false;
   #shut = false;
 
   constructor(events: ConnectionEvents) {
@@ -40,6 +41,14 @@ export class EventGate {
       this.#state = state;
       if (state === 'failed' || state === 'closed') this.#shut = true;
       this.#events.state(state);
+    });
+  }
+
+  paired(): void {
+    if (this.#paired) return;
+    this.#pass(() => {
+      this.#paired = true;
+      this.#events.paired();
     });
   }
 

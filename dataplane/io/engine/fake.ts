@@ -39,6 +39,8 @@ export class FakeNetwork {
   readonly #connections = new Map<string, FakeConnection>();
   readonly #cuts = new Set<string>();
   readonly #addresses = new Map<string, string>();
+  /** Opens the channels of an end that has a pair; what stands for DTLS may take long. */
+  handshake: (open: () => void) => void = (open) => open();
   /** Candidates at which STUN servers see a node now. */
   reflexive: (node: string) => readonly string[] = () => [];
   #tokens = 0;
@@ -247,10 +249,13 @@ class FakeConnection implements Connection {
     if (!this.#hasCandidate && !other.#hasCandidate) return;
     for (const end of [this, other]) {
       end.#stage = 'connected';
-      end.#event(() => end.#gate.state('connected'));
-      for (const channel of Object.keys(channelStream) as ChannelName[]) {
-        end.#event(() => end.#gate.open(channel));
-      }
+      end.#event(() => end.#gate.paired());
+      this.#network.handshake(() => {
+        end.#event(() => end.#gate.state('connected'));
+        for (const channel of Object.keys(channelStream) as ChannelName[]) {
+          end.#event(() => end.#gate.open(channel));
+        }
+      });
     }
   }
 

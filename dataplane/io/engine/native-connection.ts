@@ -226,6 +226,10 @@ export class NativeConnection implements Connection {
     for (const candidate of start.candidates) this.#local.add(candidate, 'host');
     const peer = openPeer(start.config, {
       state: (state) => this.#onState(state),
+      paired: () => {
+        this.#findSource();
+        this.#gate.paired();
+      },
       unexpected: () => this.#misused('channel'),
       forgotten: (bytes) => {
         this.#handedOver += bytes;
@@ -271,7 +275,6 @@ export class NativeConnection implements Connection {
   }
 
   #onState(state: string): void {
-    if (state === 'connected') this.#findSource();
     if (isState(state)) this.#gate.state(state);
     if (state === 'failed' || state === 'closed') this.#end();
   }

@@ -62,12 +62,14 @@ export function configureLibrary(): void {
 
 export interface PeerEvents {
   state(state: string): void;
+  /** ICE has a pair that works, or another one. */
+  paired(): void;
   /** The peer opened a datachannel of its own: each message on it, of so many bytes, is read and forgotten. */
   unexpected(): void;
   forgotten(bytes: number): void;
 }
 
-const nobody: PeerEvents = { state: () => {}, unexpected: () => {}, forgotten: () => {} };
+const nobody: PeerEvents = { state: () => {}, paired: () => {}, unexpected: () => {}, forgotten: () => {} };
 
 export function openPeer(config: RtcConfig, events: PeerEvents = nobody): PeerConnection {
   const { certificate, key } = newCertificate();
@@ -80,6 +82,9 @@ export function openPeer(config: RtcConfig, events: PeerEvents = nobody): PeerCo
   peer.onStateChange((state) => {
     if (state === 'closed') retained.delete(peer);
     events.state(state);
+  });
+  peer.onIceStateChange((state) => {
+    if (state === 'connected' || state === 'completed') events.paired();
   });
   peer.onDataChannel((channel) => {
     retained.add(channel);
