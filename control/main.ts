@@ -11,7 +11,7 @@ import { Notify } from '../service/notify.ts';
 import { type ControlConfig, longestPause, readConfig, TokenAwaited } from './config/config.ts';
 import { fileToCheck } from './config/sources.ts';
 import { broker } from './io/broker.ts';
-import { tokenKey } from './io/crypto.ts';
+import { tokenKeys } from './io/crypto.ts';
 import { ensureDataplane, planOf, socketOf } from './io/dataplane-process.ts';
 import { lockStateDirectory, type StateLock } from './io/state-lock.ts';
 import type { ControlShell } from './shell.ts';
@@ -72,13 +72,13 @@ try {
   // The dataplane starts on another processor while this process loads the rest of itself.
   early = config.dataplaneSocket === null ? ensureDataplane(socketOf(config)) : undefined;
   early?.catch(() => {});
-  // So does a thread that stretches the token.
-  const [{ ControlShell }, key] = await Promise.all([import('./shell.ts'), tokenKey(config.token)]);
+  // So does a thread that stretches the tokens.
+  const [{ ControlShell }, keys] = await Promise.all([import('./shell.ts'), tokenKeys(config.tokens)]);
   const changed = () => {
     if (ready) notify.status(() => shell!.summary());
   };
   const limit = longestPause(config);
-  const attempt = () => new ControlShell(config, key, log, early, changed);
+  const attempt = () => new ControlShell(config, keys, log, early, changed);
   shell = await eventually({ attempt, failed: waits, limit });
   await shell.start();
   ready = true;

@@ -14,7 +14,8 @@ import { formatHostPort } from './config/address.ts';
 import { type ControlConfig, longestPause } from './config/config.ts';
 import { difference } from './config/difference.ts';
 import { hasTurn } from './config/ice-server.ts';
-import { weaknessOf } from './config/token.ts';
+import { options } from './config/options.ts';
+import { type Tokens, weaknessOf } from './config/token.ts';
 import type { MeshConfig } from './core/config.ts';
 import { admit } from './core/costs.ts';
 import type { Environment } from './core/environment.ts';
@@ -25,7 +26,7 @@ import { knownIds } from './core/pins.ts';
 import { type Mesh, newMesh } from './core/state.ts';
 import { DataplaneShell } from './dataplane-shell.ts';
 import { PatientControlSocket } from './io/control-socket.ts';
-import { sha256, signWith, verifyWith } from './io/crypto.ts';
+import { sha256, signWith, type TokenKeys, tokenKeys, verifyWith } from './io/crypto.ts';
 import type { Local } from './io/handshake.ts';
 import { type KeptState, openStateDirectory } from './io/state-directory.ts';
 import { NeighborShell } from './neighbor-shell.ts';
@@ -54,11 +55,11 @@ export class ControlShell {
   #timer: NodeJS.Timeout | undefined;
   #stopped = false;
 
-  /** `tokenKey` is made of the configuration's token. Throws what `openStateDirectory` throws, before anything else was
+  /** `tokenKeys` are made of the configuration's tokens. Throws what `openStateDirectory` throws, before anything else was
    *  opened. */
   constructor(
     config: ControlConfig,
-    tokenKey: Uint8Array,
+    tokenKeys: TokenKeys,
     log: Log,
     early?: Promise<number | undefined>,
     changed: () => void = () => {},
@@ -68,15 +69,9 @@ export class ControlShell {
     this.#changed = changed;
     this.#warnings = new Warnings(log, changed);
     this.#kept = openStateDirectory(config.stateDirectory, Date.now(), this.#warnings, longestPause(config));
-    const weakness = weaknessOf(config.token);
-    if (weakness !== undefined) {
-      this.#warnings.set(
-        'token',
-        `the token, from ${config.tokenSource}, is weak: ${weakness}; make one by: head -c 32 /dev/urandom | base64`,
-      );
-    }
+    this.#judgeTokens();
     const { identity, epoch } = this.#kept;
-    this.#local = { id: config.id, epoch, identity, tokenKey };
+    this.#local = { id: config.id, epoch, identity, tokenKeys };
     this.#dataplane = new DataplaneShell({
       ...{ config, local: this.#local, log, early, changed, warnings: this.#warnings },
       admit: (channel, bytes) => this.#admit(channel, bytes),
@@ -177,12 +172,38 @@ export class ControlShell {
         `another value counts after a restart of control: ${atRestart.join(', ')}`,
       );
     if (live.length === 0) return live;
+    const { tokens } = this.#config;
     this.#config = taken;
+    if (live.includes(options.token.flag)) this.#takeTokens(taken, tokens);
     this.#take({ type: 'config', config: this.#meshConfig() });
     this.#neighbors.joinThrough(taken.wsServers);
     this.#alone?.close();
     this.#watchForOthers();
     return live;
+  }
+
+  /** Who has none of them is let in no more from now on; a token that is new counts once it is stretched. */
+  #takeTokens({ tokens }: ControlConfig, before: Tokens): void {
+    this.#judgeTokens();
+    const keys = new Map(before.map((token, at) => [token, this.#local.tokenKeys[at]]));
+    const [own, ...accepted] = tokens.flatMap((token) => keys.get(token) ?? []);
+    if (own !== undefined) this.#local.tokenKeys = [own, ...accepted];
+    void tokenKeys(tokens).then((all) => {
+      if (tokens.join('\n') === this.#config.tokens.join('\n')) this.#local.tokenKeys = all;
+    });
+  }
+
+  #judgeTokens(): void {
+    const { tokens, tokenSource } = this.#config;
+    this.#warnings.clear('token');
+    for (const [at, token] of tokens.entries()) {
+      const weakness = weaknessOf(token);
+      if (weakness === undefined) continue;
+      const which = tokens.length === 1 ? 'the token' : `token ${at + 1} of ${tokens.length}`;
+      const remedy = 'make one by: head -c 32 /dev/urandom | base64';
+      this.#warnings.set('token', `${which}, from ${tokenSource}, is weak: ${weakness}; ${remedy}`);
+      return;
+    }
   }
 
   #meshConfig(): MeshConfig {

@@ -19,6 +19,7 @@
  *   frame keys = HKDF-SHA-256(ikm X25519(dh), salt K, info "cryonet.2 frames" ‖ T), 64 bytes: client → server, then back
  *
  * Every later message is AES-256-GCM(frame key, nonce = 0⁴ ‖ u64 counter from 0): ciphertext ‖ 16-byte tag.
+ * A server with several tokens goes on with the one that the client's `mac` is made by; a client has one.
  * The token itself is never sent. scrypt makes guessing it from a recorded `mac` expensive.
  */
 import * as z from 'zod/mini';

@@ -25,7 +25,7 @@ for (const each of ['token', 'another']) keys.set(each, await tokenKey(each));
 export const alive = { type: 'alive', digest: new Uint8Array(8), ask: [] } satisfies NeighborMessage;
 
 export function local(id: string, token = 'token'): Local {
-  return { id, epoch: 1_764_000_000_000, identity: newIdentity(), tokenKey: keys.get(token)! };
+  return { id, epoch: 1_764_000_000_000, identity: newIdentity(), tokenKeys: [keys.get(token)!] };
 }
 
 export interface Served {

@@ -49,7 +49,12 @@ async function dialAs(
   answersPings: boolean,
 ): Promise<{ socket: WebSocket; proven: Proven; local: Local }> {
   const { identity } = openStateDirectory(join(node.folder, 'state'), 0);
-  const local = { id: node.id, epoch, identity, tokenKey: await tokenKey('the secret of the lab') };
+  const local = {
+    id: node.id,
+    epoch,
+    identity,
+    tokenKeys: [await tokenKey('the secret of the lab')] as const,
+  };
   const socket = new WebSocket(url, subprotocol, { autoPong: answersPings });
   socket.on('error', () => {});
   context.after(() => socket.terminate());

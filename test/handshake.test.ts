@@ -16,6 +16,7 @@ import {
   ClientHandshake,
   type Local,
   type Proven,
+  Refused,
   refusal,
   ServerHandshake,
 } from '../control/io/handshake.ts';
@@ -31,7 +32,7 @@ const keys = new Map<string, Uint8Array>();
 for (const each of [token, 'another token', '']) keys.set(each, await tokenKey(each));
 
 function local(id: string, secret = token): Local {
-  return { id, epoch: 1_764_000_000_000, identity: newIdentity(), tokenKey: keys.get(secret)! };
+  return { id, epoch: 1_764_000_000_000, identity: newIdentity(), tokenKeys: [keys.get(secret)!] };
 }
 
 interface Shaken {
@@ -136,6 +137,49 @@ test('golden: the token key, a MAC, frame keys and sealed frames', () => {
   assert.equal(hex(cipher.seal(Buffer.from('second'))), '3633c1888986ff076bd540ddc8b60407473c68ceeaa3');
 });
 
+test('a server lets in who has any of its tokens and answers by that one; a client has its first alone', () => {
+  const [old, next] = [keys.get('another token')!, keys.get(token)!];
+  const having = (id: string, ...tokenKeys: [Uint8Array, ...Uint8Array[]]) => ({ ...local(id), tokenKeys });
+  const mesh = {
+    before: having('a', old),
+    first: having('b', old, next),
+    second: having('c', next, old),
+    after: having('d', next),
+  };
+  const meets = (one: Local, other: Local) => {
+    try {
+      const { client, server } = shake(one, other);
+      return Buffer.from(server.incoming.open(client.outgoing.seal(old))!).equals(old);
+    } catch (error) {
+      assert.equal((error as CryonetError).code, 'wrong_token');
+      return false;
+    }
+  };
+  const { before, first, second, after } = mesh;
+  const oneStep = [
+    [before, first],
+    [first, second],
+    [second, after],
+  ] as const;
+  for (const [one, other] of oneStep) assert.ok(meets(one, other) && meets(other, one));
+  assert.ok(
+    !meets(before, after) && !meets(after, before) && !meets(before, { ...second, tokenKeys: [next] }),
+  );
+  assert.ok(meets(first, before) && !meets(first, after) && meets(after, first));
+});
+
+test('a refusal by a server with several tokens is proved by that of the client', () => {
+  const [old, next] = [keys.get('another token')!, keys.get(token)!];
+  const client = new ClientHandshake({ ...local('a'), tokenKeys: [old] });
+  const server = new ServerHandshake({ ...local('b'), tokenKeys: [next, old] });
+  const asked = client.receive(server.receive(client.start()).send);
+  assert.ok('send' in asked && 'proven' in server.receive(asked.send));
+  assert.throws(
+    () => client.receive(server.refuse({ code: 'denied' })),
+    (error) => error instanceof Refused && error.server?.id === 'b',
+  );
+});
+
 test('another token is refused with wrong_token, by the server and by the client', () => {
   assert.throws(() => shake(local('a', 'another token'), local('b')), {
     code: 'wrong_token',
@@ -158,7 +202,7 @@ test('a server that takes any client cannot prove itself without the token', () 
   const b = local('b', 'another token');
   const hello = new ServerHandshake(b).receive(client.start()).send;
   assert.ok('send' in client.receive(hello));
-  for (const forged of [randomBytes(32), mac(b.tokenKey, sha256(client.start(), hello))]) {
+  for (const forged of [randomBytes(32), mac(b.tokenKeys[0], sha256(client.start(), hello))]) {
     assert.throws(
       () =>
         client.receive(encode({ type: 'proof', mac: new Uint8Array(forged), signature: new Uint8Array(64) })),
@@ -294,7 +338,7 @@ test('an ephemeral key that is no point of use is refused with bad_message', () 
   const message = Buffer.concat([Buffer.from('cryonet.2 client\0'), sha256(clientHello, serverHello)]);
   const proof = encode({
     type: 'proof',
-    mac: new Uint8Array(mac(a.tokenKey, message)),
+    mac: new Uint8Array(mac(a.tokenKeys[0], message)),
     signature: new Uint8Array(signed(identity, message)),
   });
   assert.throws(() => server.receive(proof), { code: 'bad_message' });

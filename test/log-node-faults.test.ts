@@ -45,7 +45,7 @@ async function closes(context: TestContext): Promise<string> {
 /** A neighbor that proves itself, sends what is no message, or leaves at once; over and over until `context` ends. */
 function restless(context: TestContext, url: string, id: string, says: Uint8Array | undefined): void {
   const { identity, epoch } = openStateDirectory(temporaryFolder(context), Date.now());
-  const local = { id, epoch, identity, tokenKey: labKey };
+  const local = { id, epoch, identity, tokenKeys: [labKey] as const };
   let ended = false;
   const again = () => {
     if (ended) return;

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { getJson } from '../cli/control-client.ts';
 import { type ControlConfig, readConfig } from '../control/config/config.ts';
-import { tokenKey } from '../control/io/crypto.ts';
+import { tokenKeys } from '../control/io/crypto.ts';
 import { ControlShell } from '../control/shell.ts';
 import type { OpenEngine } from '../dataplane/engine-shell.ts';
 import { FakeNetwork } from '../dataplane/io/engine/fake.ts';
@@ -148,7 +148,7 @@ export class LabNode {
     const config = this.#config(argv);
     const { log, lines } = newLogLines();
     this.lines = lines;
-    this.control = new ControlShell(config, await tokenKey(config.token), log);
+    this.control = new ControlShell(config, await tokenKeys(config.tokens), log);
     await this.control.start();
     this.port = Number(/:(\d+)$/.exec((await this.control.status()).node.listen)![1]);
   }

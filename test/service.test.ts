@@ -17,6 +17,7 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { getJson } from '../cli/control-client.ts';
 import { readConfig } from '../control/config/config.ts';
+import { difference } from '../control/config/difference.ts';
 import { idOfHost } from '../control/config/host-id.ts';
 import { lockStateDirectory } from '../control/io/state-lock.ts';
 import { awaitToken } from '../control/io/token-wait.ts';
@@ -217,17 +218,40 @@ test('a service takes its own file for the credential, as whoever names it means
   mkdirSync(env.CREDENTIALS_DIRECTORY);
   writeFileSync(join(env.CREDENTIALS_DIRECTORY, 'token'), 'handed over\n');
   const tokenOf = (file: string, ...rest: string[]) =>
-    readConfig(['--token-file', join(folder, file), 'n', ...rest], env, 0).token;
+    readConfig(['--token-file', join(folder, file), 'n', ...rest], env, 0).tokens.join();
   assert.equal(tokenOf('token', '--service'), 'handed over');
   assert.throws(() => tokenOf('token'), { code: 'bad_config', message: /ENOENT/ });
   assert.throws(() => tokenOf('other', '--service'), { code: 'bad_config', message: /ENOENT/ });
   const own = { CONFIGURATION_DIRECTORY: folder };
   writeFileSync(join(folder, 'token'), 'its own');
   assert.equal(
-    readConfig(['--service', 'n'], own, 0).token,
+    readConfig(['--service', 'n'], own, 0).tokens.join(),
     'its own',
     'without a manager that hands it over',
   );
+});
+
+test('a service cannot read its file anew: after a change of it a reload says that this takes a restart', async (context) => {
+  const folder = temporaryFolder(context);
+  const credentials = join(folder, 'credentials');
+  mkdirSync(credentials);
+  const own = join(folder, 'token');
+  writeFileSync(own, 'as it was\n');
+  writeFileSync(join(credentials, 'token'), 'as it was\n');
+  const read = () =>
+    readConfig(
+      ['--service', 'n'],
+      { CONFIGURATION_DIRECTORY: folder, CREDENTIALS_DIRECTORY: credentials },
+      0,
+    );
+  const before = read();
+  assert.deepEqual(difference(before, read()).atRestart, []);
+  await waitFor('a later time', () => {
+    writeFileSync(own, 'as it will be\n');
+    return read().tokenStale;
+  });
+  const { live, atRestart, next } = difference(before, read());
+  assert.deepEqual([live, atRestart, next.tokens], [[], ['token-file'], ['as it was']]);
 });
 
 test('a fallback that no service asked for is no token either', (context) => {

@@ -8,7 +8,7 @@ import { refusal, tomlFile, type Variables } from './refusal.ts';
 import { temporaryFolder } from './socket-pair.ts';
 
 test('a token may start with dashes', () => {
-  assert.equal(readConfig(['--token=--x', 'n'], {}, 0).token, '--x');
+  assert.equal(readConfig(['--token=--x', 'n'], {}, 0).tokens[0], '--x');
 });
 
 test('the token comes from the strongest source; of one source, the token itself before its file', (context) => {
@@ -16,7 +16,8 @@ test('the token comes from the strongest source; of one source, the token itself
   const path = join(folder, 'token');
   writeFileSync(path, '  in a file \n');
   const config = tomlFile(context, 'token = "in the configuration"\n');
-  const tokenOf = (argv: readonly string[], env: Variables = {}) => readConfig([...argv, 'n'], env, 0).token;
+  const tokenOf = (argv: readonly string[], env: Variables = {}) =>
+    readConfig([...argv, 'n'], env, 0).tokens.join();
   const sourceOf = (argv: readonly string[], env: Variables = {}) =>
     readConfig([...argv, 'n'], env, 0).tokenSource;
   assert.equal(tokenOf(['--token', 'flag']), 'flag');
@@ -37,6 +38,22 @@ test('the token comes from the strongest source; of one source, the token itself
   assert.equal(sourceOf([], { TOKEN_FILE: path }), `${path}, named by the environment variable TOKEN_FILE`);
   assert.equal(sourceOf(['--config', config]), `token in ${config}`);
   assert.equal(sourceOf([], { CREDENTIALS_DIRECTORY: folder }), 'the credential token');
+});
+
+test('a file has a token a line, which count in this order; a few at most', (context) => {
+  const path = join(temporaryFolder(context), 'token');
+  const tokensOf = (content: string) => {
+    writeFileSync(path, content);
+    return readConfig(['--token-file', path, 'n'], {}, 0).tokens;
+  };
+  assert.deepEqual(tokensOf('one\n'), ['one']);
+  assert.deepEqual(tokensOf('\nnext one \r\n\r\n \n  one'), ['next one', 'one']);
+  const eight = Array.from({ length: 8 }, (_, i) => `token ${i}`);
+  assert.deepEqual(tokensOf(eight.join('\n')), eight);
+  assert.throws(() => tokensOf(`${eight.join('\n')}\ngeheim`), {
+    code: 'bad_config',
+    message: `${path}, named by --token-file: 9 lines, each a token, are more than 8`,
+  });
 });
 
 test('a token that cannot be had is refused by one line with the reason', (context) => {

@@ -6,14 +6,16 @@ import { type Environment, serviceTokenFile } from '../../protocol/paths.ts';
 import { idOfHost } from './host-id.ts';
 import { argument, type OptionRow, type OptionValues, options } from './options.ts';
 import { type Given, readSources, type Sources } from './sources.ts';
-import { type FoundToken, readToken } from './token.ts';
+import { type FoundTokens, readToken, type Tokens } from './token.ts';
 
 export interface ControlConfig
   extends Omit<OptionValues, 'token' | 'tokenFile' | 'mtu' | 'tlsCert' | 'tlsKey' | 'config'> {
   readonly id: string;
-  readonly token: string;
+  readonly tokens: Tokens;
   /** Where the token is from, for the message that it is the wrong one. */
   readonly tokenSource: string;
+  /** Its file has another content by now, which only a start can read. */
+  readonly tokenStale: boolean;
   /** Where `listen` is given, for error messages. */
   readonly listenSource: string;
   /** MTU of the interfaces in bytes; with `autoMtu` the upper limit. */
@@ -29,7 +31,7 @@ export function longestPause({ checkInterval }: ControlConfig): number {
   return Math.min(checkInterval, 60_000);
 }
 
-type Tokenless = Omit<ControlConfig, 'token' | 'tokenSource'>;
+type Tokenless = Omit<ControlConfig, 'tokens' | 'tokenSource' | 'tokenStale'>;
 
 /** A service has no token yet, but the rest of its configuration is good. It waits for the token. */
 export class TokenAwaited extends CryonetError {
@@ -78,7 +80,10 @@ export function readConfig(argv: readonly string[], env: Environment, uid: numbe
   };
   const own = values.service ? serviceTokenFile(env) : undefined;
   const found = tokenFrom(sources, env, own);
-  if (found !== undefined) return { ...config, token: found.token, tokenSource: found.source };
+  if (found !== undefined) {
+    const { tokens, source, stale = false } = found;
+    return { ...config, tokens, tokenSource: source, tokenStale: stale };
+  }
   if (own !== undefined) throw new TokenAwaited(config, own);
   throw new CryonetError('bad_config', 'the mesh needs a token: give --token, --token-file or TOKEN');
 }
@@ -139,12 +144,12 @@ function nodeId({ given, meant }: Sources, read: Read): string {
 }
 
 /** The token itself wins over its file where both are given in the same way. */
-function tokenFrom({ given }: Sources, env: Environment, own: string | undefined): FoundToken | undefined {
+function tokenFrom({ given }: Sources, env: Environment, own: string | undefined): FoundTokens | undefined {
   const [token, file] = [given(options.token), given(options.tokenFile)];
   if (token === undefined || (file !== undefined && file.rank < token.rank))
     return readToken(file, env.CREDENTIALS_DIRECTORY, own);
   if (token.text === '') refuse(options.token, token);
-  return { token: token.text, source: token.source };
+  return { tokens: [token.text], source: token.source };
 }
 
 function refuse(row: OptionRow, given: Given): never {

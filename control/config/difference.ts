@@ -21,19 +21,21 @@ export function difference(before: ControlConfig, after: ControlConfig): Differe
   const isLive = ([field, row]: (typeof changed)[number]) =>
     row.changes === 'live' && (field !== 'iceServers' || hasTurn(before) === hasTurn(after));
   const live = changed.filter(isLive);
-  const values = live.map(([field]) => [field, settingOf(after, field)]);
+  const atRestart = changed.filter((each) => !isLive(each)).map(([, { flag }]) => flag);
+  const { tokens, tokenSource, tokenStale } = after;
+  const values = live.filter(([field]) => field in before).map(([field]) => [field, settingOf(after, field)]);
   return {
     live: live.map(([, { flag }]) => flag),
-    atRestart: changed.filter((each) => !isLive(each)).map(([, { flag }]) => flag),
-    next: { ...before, ...Object.fromEntries(values) },
+    atRestart: tokenStale ? [...atRestart, options.tokenFile.flag] : atRestart,
+    next: { ...before, ...Object.fromEntries(values), tokens, tokenSource },
   };
 }
 
 /** What the option with this field has become in the configuration; undefined where that has nothing of it. */
 function settingOf(config: ControlConfig, field: string): unknown {
-  const { tls, mtu, autoMtu } = config;
+  const { tls, mtu, autoMtu, tokens } = config;
   const derived: Readonly<Record<string, unknown>> = {
-    ...{ tlsCert: tls?.cert, tlsKey: tls?.key, mtu: autoMtu ? 'auto' : mtu },
+    ...{ tlsCert: tls?.cert, tlsKey: tls?.key, mtu: autoMtu ? 'auto' : mtu, token: tokens },
   };
   return { ...config, ...derived }[field];
 }

@@ -59,7 +59,7 @@ export const options = {
     help: 'bootstrap WebSocket; put TLS in front of it, or give --tls-cert and --tls-key',
   }),
   wsServers: live('ws-servers <URLS>', codec.webSocketUrls, { help: 'bootstrap nodes to join through' }),
-  token: fixed('token <TOKEN>', codec.optional({ ...codec.text('the secret of the mesh'), secret: true }), {
+  token: live('token <TOKEN>', codec.optional({ ...codec.text('the secret of the mesh'), secret: true }), {
     help: 'mesh secret, the same on all nodes',
   }),
   tokenFile: fixed('token-file <FILE>', codec.optional(codec.text('a readable file')), {

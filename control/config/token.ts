@@ -1,5 +1,5 @@
 /** Finds the token if it is not given by an option itself, and judges how easy it is to guess. */
-import { readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { denialOf } from '../../protocol/denial.ts';
 import { CryonetError, reasonOf } from '../../protocol/errors.ts';
@@ -11,29 +11,59 @@ const noToken = 'none';
 /** The path of a token file, and where that is given. */
 type TokenFile = Pick<Given, 'text' | 'source'>;
 
-export interface FoundToken {
-  readonly token: string;
+/** What a node may have instead of one token, while a mesh changes its token node by node: it joins by the first, and lets
+ *  in who has any. */
+export type Tokens = readonly [string, ...string[]];
+
+/** Each costs a start as much of a processor as it costs somebody who guesses. */
+const mostTokens = 8;
+
+export interface FoundTokens {
+  readonly tokens: Tokens;
+  /** The service's own file has changed since the service manager handed its content over. */
+  readonly stale?: boolean;
   /** Where the token is from, for the message that it is the wrong one. */
   readonly source: string;
 }
 
-/** The token in `file`, else in the systemd credential `token` of the folder `credentials`. `own` is the token file of a
+/** The tokens in `file`, a line each, else in the systemd credential `token` of the folder `credentials`. `own` is the token file of a
  *  service. Only root may read it, so the service manager hands its content over as that credential; a service without
  *  credentials tries to read the file itself. Undefined if there is no token. Throws `bad_config`. */
 export function readToken(
   file: TokenFile | undefined,
   credentials: string | undefined,
   own: string | undefined,
-): FoundToken | undefined {
+): FoundTokens | undefined {
   if (file !== undefined && file.text !== own) {
-    return { token: contentOf(file), source: `${file.text}, named by ${file.source}` };
+    const source = `${file.text}, named by ${file.source}`;
+    return { tokens: tokensIn(contentOf(file), source), source };
   }
   const credential = credentials ? join(credentials, 'token') : undefined;
   const source = credential === undefined ? own : 'the credential token';
   let token: string | undefined;
   if (own !== undefined) token = contentOrNone(credential ?? own);
   else if (credential !== undefined) token = contentOf({ text: credential, source: 'credential token' });
-  return token === undefined || token === noToken ? undefined : { token, source: source! };
+  if (token === undefined || token === noToken) return undefined;
+  const tokens = tokensIn(token, source!);
+  return { tokens, source: source!, stale: isNewer(own, credential) };
+}
+
+/** `content` has no white space at its ends. */
+function tokensIn(content: string, source: string): Tokens {
+  const lines = content.split(/\s*\n\s*/);
+  if (lines.length > mostTokens)
+    throw new CryonetError(
+      'bad_config',
+      `${source}: ${lines.length} lines, each a token, are more than ${mostTokens}`,
+    );
+  return lines as [string, ...string[]];
+}
+
+/** Whether a file was written after the copy of it. */
+function isNewer(file: string | undefined, copy: string | undefined): boolean {
+  if (file === undefined || copy === undefined) return false;
+  const [written, copied] = [file, copy].map((path) => statSync(path, { throwIfNoEntry: false })?.mtimeMs);
+  return written !== undefined && copied !== undefined && written > copied;
 }
 
 function contentOf({ text: path, source }: TokenFile): string {

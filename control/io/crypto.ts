@@ -16,6 +16,7 @@ import {
   verify,
 } from 'node:crypto';
 import { promisify } from 'node:util';
+import type { Tokens } from '../config/token.ts';
 import type { Identity } from './state-directory.ts';
 
 const stretch = promisify<string, string, number, ScryptOptions, Buffer>(scrypt);
@@ -24,6 +25,13 @@ const stretch = promisify<string, string, number, ScryptOptions, Buffer>(scrypt)
  *  meanwhile. */
 export function tokenKey(token: string): Promise<Uint8Array> {
   return stretch(token, 'cryonet.2 token', 32, { N: 16_384, r: 8, p: 1 });
+}
+
+/** The keys of a node's tokens, the one that it uses itself first. */
+export type TokenKeys = readonly [Uint8Array, ...Uint8Array[]];
+
+export async function tokenKeys([own, ...accepted]: Tokens): Promise<TokenKeys> {
+  return [await tokenKey(own), ...(await Promise.all(accepted.map(tokenKey)))];
 }
 
 export function sha256(...parts: readonly Uint8Array[]): Uint8Array {

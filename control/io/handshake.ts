@@ -27,6 +27,7 @@ import {
   newEphemeral,
   sha256,
   signWith,
+  type TokenKeys,
   verifyWith,
 } from './crypto.ts';
 import type { Identity } from './state-directory.ts';
@@ -36,7 +37,8 @@ export interface Local {
   /** Read anew for each handshake, because it grows when the mesh knows a later start of ours. */
   epoch: number;
   readonly identity: Identity;
-  readonly tokenKey: Uint8Array;
+  /** The first is our own; who proves to have another one is let in as well. */
+  tokenKeys: TokenKeys;
 }
 
 /** The other side once it has proved itself, and the ciphers of the frames that follow. */
@@ -54,11 +56,14 @@ export class ClientHandshake {
   readonly #judge: Judge;
   readonly #ephemeral = newEphemeral();
   readonly #hello: Uint8Array;
+  /** One for the whole handshake, whatever tokens the node has by its end. */
+  readonly #key: Uint8Array;
   #server: { hello: Hello; transcript: Uint8Array; refusal: Refusal | undefined } | undefined;
 
   constructor(local: Local, judge: Judge = () => undefined) {
     this.#local = local;
     this.#judge = judge;
+    this.#key = local.tokenKeys[0];
     this.#hello = makeHello(local, this.#ephemeral);
   }
 
@@ -77,17 +82,17 @@ export class ClientHandshake {
       const transcript = sha256(this.#hello, frame);
       const refusal = isSelf(local, message) ? undefined : this.#judge(message);
       this.#server = { hello: message, transcript, refusal };
-      return { send: makeProof(local, domain.clientProof, transcript, refusal) };
+      return { send: makeProof(local, this.#key, domain.clientProof, transcript, refusal) };
     }
     if (message.type !== 'proof' || server === undefined)
       throw new CryonetError('bad_message', 'out of order');
     const { hello, transcript, refusal } = server;
-    if (!proofHolds(local, hello, message, prefixed(domain.serverProof, transcript))) {
+    if (provenBy([this.#key], hello, message, prefixed(domain.serverProof, transcript)) === undefined) {
       throw new CryonetError('wrong_token', 'the server does not have the same token');
     }
     if (isSelf(local, hello)) throw new CryonetError('self_connection');
     if (refusal !== undefined) throw new Unwanted(hello, refusal);
-    return { proven: conclude(this.#local, hello, this.#ephemeral, transcript, 'client') };
+    return { proven: conclude(this.#key, hello, this.#ephemeral, transcript, 'client') };
   }
 
   #refused(message: Refusal & { mac?: Uint8Array | undefined; signature?: Uint8Array | undefined }): Refused {
@@ -97,8 +102,8 @@ export class ClientHandshake {
     }
     const { hello, transcript } = this.#server;
     const said = refusalBytes(domain.serverRefusal, transcript, message);
-    const holds = proofHolds(this.#local, hello, { mac, signature }, said);
-    return new Refused(message, holds ? hello : undefined);
+    const key = provenBy([this.#key], hello, { mac, signature }, said);
+    return new Refused(message, key && hello);
   }
 }
 
@@ -106,6 +111,8 @@ export class ServerHandshake {
   readonly #local: Local;
   readonly #ephemeral = newEphemeral();
   #client: { hello: Hello; transcript: Uint8Array } | undefined;
+  /** That of the token which the client has proved to have. */
+  #key: Uint8Array | undefined;
 
   constructor(local: Local) {
     this.#local = local;
@@ -128,12 +135,14 @@ export class ServerHandshake {
     const said = refusal
       ? refusalBytes(domain.clientRefusal, transcript, refusal)
       : prefixed(domain.clientProof, transcript);
-    if (!proofHolds(this.#local, hello, proof, said)) {
+    const key = provenBy(this.#local.tokenKeys, hello, proof, said);
+    if (key === undefined) {
       throw new CryonetError('wrong_token', 'the client does not have the same token');
     }
+    this.#key = key;
     return {
-      proven: conclude(this.#local, hello, this.#ephemeral, transcript, 'server'),
-      send: makeProof(this.#local, domain.serverProof, transcript),
+      proven: conclude(key, hello, this.#ephemeral, transcript, 'server'),
+      send: makeProof(this.#local, key, domain.serverProof, transcript),
       refusal,
     };
   }
@@ -141,7 +150,7 @@ export class ServerHandshake {
   /** The last message to a proven client that is refused. */
   refuse(refusal: Refusal): Uint8Array {
     const said = refusalBytes(domain.serverRefusal, this.#client!.transcript, refusal);
-    return encode({ type: 'refuse', ...refusalFields(refusal), ...proofOf(this.#local, said) });
+    return encode({ type: 'refuse', ...refusalFields(refusal), ...proofOf(this.#local, this.#key!, said) });
   }
 }
 
@@ -206,14 +215,25 @@ function makeHello(local: Local, ephemeral: Ephemeral): Uint8Array {
   });
 }
 
-function makeProof(local: Local, label: string, transcript: Uint8Array, refuse?: Refusal): Uint8Array {
-  if (refuse === undefined) return encode({ type: 'proof', ...proofOf(local, prefixed(label, transcript)) });
+function makeProof(
+  local: Local,
+  key: Uint8Array,
+  label: string,
+  transcript: Uint8Array,
+  refuse?: Refusal,
+): Uint8Array {
+  if (refuse === undefined)
+    return encode({ type: 'proof', ...proofOf(local, key, prefixed(label, transcript)) });
   const said = refusalBytes(domain.clientRefusal, transcript, refuse);
-  return encode({ type: 'proof', ...proofOf(local, said), refuse: refusalFields(refuse) });
+  return encode({ type: 'proof', ...proofOf(local, key, said), refuse: refusalFields(refuse) });
 }
 
-function proofOf(local: Local, message: Uint8Array): { mac: Uint8Array; signature: Uint8Array } {
-  return { mac: mac(local.tokenKey, message), signature: signWith(local.identity, message) };
+function proofOf(
+  local: Local,
+  key: Uint8Array,
+  message: Uint8Array,
+): { mac: Uint8Array; signature: Uint8Array } {
+  return { mac: mac(key, message), signature: signWith(local.identity, message) };
 }
 
 /** The bytes that the proof of a refusal covers. */
@@ -225,24 +245,26 @@ function refusalFields({ code, key }: Refusal): Refusal {
   return key === undefined ? { code } : { code, key };
 }
 
-function proofHolds(
-  local: Local,
+/** Which of these keys the other side has proved to have; undefined if none. */
+function provenBy(
+  keys: readonly Uint8Array[],
   hello: Hello,
   proof: { mac: Uint8Array; signature: Uint8Array },
   message: Uint8Array,
-): boolean {
-  return equal(mac(local.tokenKey, message), proof.mac) && verifyWith(hello.key, message, proof.signature);
+): Uint8Array | undefined {
+  const key = keys.find((each) => equal(mac(each, message), proof.mac));
+  return key !== undefined && verifyWith(hello.key, message, proof.signature) ? key : undefined;
 }
 
 function conclude(
-  local: Local,
+  key: Uint8Array,
   peer: Hello,
   ephemeral: Ephemeral,
   transcript: Uint8Array,
   side: 'client' | 'server',
 ): Proven {
   const secret = agree(ephemeral, peer);
-  const keys = expand(secret, local.tokenKey, prefixed('cryonet.2 frames', transcript), 64);
+  const keys = expand(secret, key, prefixed('cryonet.2 frames', transcript), 64);
   const [toServer, toClient] = [new FrameCipher(keys.slice(0, 32)), new FrameCipher(keys.slice(32))];
   return side === 'client'
     ? { peer, outgoing: toServer, incoming: toClient }

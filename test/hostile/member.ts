@@ -74,7 +74,7 @@ export class Member {
       socket.once('open', resolve);
       socket.on('error', reject);
     });
-    const handshake = new ClientHandshake({ id, epoch, identity: this.#identity, tokenKey: key });
+    const handshake = new ClientHandshake({ id, epoch, identity: this.#identity, tokenKeys: [key] });
     const { proven } = await shakeHands(socket, handshake, handshake.start());
     return new Way(socket, (events) => new NeighborSocket(socket, proven, events));
   }
