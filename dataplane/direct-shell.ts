@@ -299,7 +299,8 @@ export class DirectShell {
     if (event.type === 'roamed') {
       path.way = this.#wayTo(path);
       const { address, port } = path.link.endpoint();
-      this.#options.log.info('peer roamed', { peer, address, port });
+      // Before the connection is open either end may have chosen another pair than the other one.
+      this.#options.log[path.ends?.open ? 'info' : 'debug']('peer roamed', { peer, address, port });
     }
     this.#take(peer!, path, event);
   }
