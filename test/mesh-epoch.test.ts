@@ -159,7 +159,7 @@ suite('a node that comes back with an earlier epoch', () => {
       simulation.pass(5000);
       simulation.faults = { loss: 0.33, repeat: 0.2, delay: 200 };
       simulation.dial(simulation.add('n3', { epoch: early }), 'n1');
-      comesBack(simulation, minute);
+      comesBack(simulation, 2 * minute);
     }
   });
 

@@ -8,8 +8,8 @@ import type { Simulation } from './simulation.ts';
 const toDescribe = 30;
 const toOpen = 60;
 
-/** All dataplanes share the processors of one machine, which take up work as it comes. */
-function share(simulation: Simulation, processors: number): void {
+/** All nodes share the processors of one machine, which take up work as it comes; `toHear` is what a message is. */
+function share(simulation: Simulation, processors: number, toHear = 0): void {
   const freeAt = Array<number>(processors).fill(0);
   const work = (cost: number) => {
     const first = freeAt.indexOf(Math.min(...freeAt));
@@ -17,20 +17,51 @@ function share(simulation: Simulation, processors: number): void {
     freeAt[first] = end;
     return end - simulation.now;
   };
-  simulation.takes = { describe: () => work(toDescribe), open: () => work(toOpen) };
+  simulation.takes = {
+    describe: () => work(toDescribe),
+    open: () => work(toOpen),
+    hear: () => (toHear === 0 ? 0 : work(toHear)),
+  };
 }
+
+/** Counts what the nodes of a simulation have their dataplanes do. */
+function countOffers(simulation: Simulation): { offers: number } {
+  const counts = { offers: 0 };
+  simulation.watch = (_node, _event, effects) => {
+    counts.offers += effects.filter(({ type }) => type === 'offer').length;
+  };
+  return counts;
+}
+
+const pairs = (30 * 29) / 2;
 
 test('thirty nodes that start at once on two processors have their links after little more than the work they are', () => {
   const simulation = star(1, 30);
   share(simulation, 2);
-  const work = (((30 * 29) / 2) * (2 * toDescribe + toOpen)) / 2;
+  const counts = countOffers(simulation);
+  const work = (pairs * (2 * toDescribe + toOpen)) / 2;
   const took = simulation.until(() => isFullMesh(simulation), 300_000);
-  assert.ok(took <= 1.25 * work, `${Math.round(took)} ms for ${work} ms of work`);
+  assert.ok(took <= 1.1 * work, `${Math.round(took)} ms for ${work} ms of work`);
+  assert.ok(counts.offers <= 1.1 * pairs, `${counts.offers} offers for ${pairs} links`);
 });
+
+for (const [toHear, limit] of [
+  [0.7, 45_000],
+  [1.5, 70_000],
+] as const) {
+  test(`the same where each message is ${toHear} ms of the processors, too`, () => {
+    const simulation = star(1, 30);
+    share(simulation, 2, toHear);
+    const counts = countOffers(simulation);
+    const took = simulation.until(() => isFullMesh(simulation), limit);
+    assert.ok(took <= limit, `${Math.round(took)} ms`);
+    assert.ok(counts.offers <= 1.25 * pairs, `${counts.offers} offers for ${pairs} links`);
+  });
+}
 
 test('sixty nodes with slow links between them, and processors to spare, try as many at a time as ever', () => {
   const simulation = star(7, 60, { loss: 0, repeat: 0, delay: 300 });
-  simulation.takes = { describe: () => 10, open: () => 1500 };
+  simulation.takes = { describe: () => 10, open: () => 1500, hear: () => 0 };
   let most = 0;
   simulation.watch = (node) => {
     const trying = [...node.mesh.links.values()].filter(

@@ -24,6 +24,12 @@ import {
 /** Milliseconds, at least, until a node that was refused dials again. */
 const refusedPause = 5000;
 
+interface Takes {
+  readonly describe: () => number;
+  readonly open: () => number;
+  readonly hear: (node: SimulatedNode) => number;
+}
+
 export class Simulation {
   now = 1_700_000_000_000;
   readonly nodes = new Map<string, SimulatedNode>();
@@ -38,8 +44,9 @@ export class Simulation {
   readonly cut = new Set<string>();
   /** True where a node keeps to itself what its mesh would send to the neighbor `to`. */
   swallows: ((node: SimulatedNode, message: NeighborMessage, to: string) => boolean) | undefined;
-  /** Milliseconds that a dataplane takes to describe a connection, and that both ends together take to open one. */
-  takes = { describe: () => 5, open: () => 30 };
+  /** Milliseconds that a dataplane takes to describe a connection, that both ends together take to open one, and that a
+   *  message waits for the node that it has reached. */
+  takes: Takes = { describe: () => 5, open: () => 30, hear: () => 0 };
   /** Sees every step of every node. */
   watch: ((node: SimulatedNode, event: MeshEvent, effects: readonly Effect[]) => void) | undefined;
   readonly #queue = new EventQueue();
@@ -328,7 +335,7 @@ export class Simulation {
     const copies = this.random() < this.faults.repeat ? 2 : 1;
     for (let i = 0; i < copies; i++) {
       if (this.random() < this.faults.loss) continue;
-      this.at(1 + this.random() * this.faults.delay, () => {
+      this.at(1 + this.random() * this.faults.delay + this.takes.hear(to), () => {
         const end = carrier === undefined ? undefined : this.#find(to, from.id, carrier.negotiation);
         const arrives = isLink ? end?.open === true && end.alive : to.sockets.get(channel) === from;
         if (!arrives) return;

@@ -6,7 +6,7 @@
  * must have had its time: honest nodes that join in the same moment do not end each other's connections.
  */
 import { refuse, spend } from './costs.ts';
-import { type Attempt, type Link, negotiationTimeout } from './link.ts';
+import type { Attempt, Link } from './link.ts';
 import { within } from './quotas.ts';
 import { closeAttempt, type Mesh, type Turn } from './state.ts';
 
@@ -67,9 +67,9 @@ function makeRoom(turn: Turn, introducer: string): boolean {
   const { link, attempt } = lists
     .filter(({ length }) => length === most)
     .flat()
-    .reduce((a, b) => (b.attempt.deadline < a.attempt.deadline ? b : a));
+    .reduce((a, b) => (b.attempt.since < a.attempt.since ? b : a));
   const hasFewer = (byIntroducer.get(introducer)?.length ?? 0) + 1 < most;
-  const hadItsTime = turn.env.now >= attempt.deadline - negotiationTimeout + usualTime;
+  const hadItsTime = turn.env.now >= attempt.since + usualTime;
   if (!hasFewer && !hadItsTime) return false;
   closeAttempt(turn, link, attempt);
   return true;

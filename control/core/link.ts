@@ -16,16 +16,16 @@ import type { Route } from '../../protocol/signaling.ts';
 import type { PeerStatus } from '../../protocol/status.ts';
 import { offers } from './offerer.ts';
 
-/** Milliseconds from the first description to an open connection. ICE sends checks 50 ms apart (RFC 8445 section 14.2)
- *  and DTLS retransmits after 1 s, so a path that works at all works by then. */
+/** Milliseconds that an attempt may take to get on from one phase to the next. ICE sends checks 50 ms apart (RFC 8445
+ *  section 14.2) and DTLS retransmits after 1 s, so a path that works at all works by then. */
 export const negotiationTimeout = 10_000;
 
 export interface Attempt {
   readonly negotiation: string;
   readonly route: Route;
   state: AttemptState;
-  /** The attempt is closed at this time unless it is open by then. Milliseconds, like all times here. */
-  readonly deadline: number;
+  /** When it came into its last phase before `open`. Milliseconds, like all times here. */
+  since: number;
   /** Our candidates that are not sent yet, and when to send them together. */
   local: string[];
   flushAt: number | null;
@@ -128,9 +128,16 @@ export function isOpen({ state }: Attempt): boolean {
   return state.phase === 'open';
 }
 
-/** Milliseconds since it was begun. */
-export function ageOf({ deadline }: Attempt, now: number): number {
-  return now - (deadline - negotiationTimeout);
+/** When it is closed, unless it has got on or is open by then. */
+export function deadlineOf({ since }: Attempt): number {
+  return since + negotiationTimeout;
+}
+
+/** The attempt gets on, and has all its time again: what the peer and the machine did so far is not thrown away because it
+ *  was slow. */
+export function advance(attempt: Attempt, state: AttemptState, now: number): void {
+  attempt.state = state;
+  attempt.since = now;
 }
 
 /** Whether a connection of the shared route is open. */

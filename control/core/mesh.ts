@@ -23,7 +23,7 @@ import {
   welcome,
 } from './gossip.ts';
 import { acceptedBy, prove, settleIdentities } from './identity.ts';
-import { isOpen } from './link.ts';
+import { deadlineOf, isOpen } from './link.ts';
 import { leave } from './membership.ts';
 import {
   describe,
@@ -65,7 +65,7 @@ export function nextDeadline(mesh: Mesh): { at: number; reason: string } {
     if (link.attempts.size === 0) continue;
     for (const attempt of link.attempts.values()) {
       consider(attempt.flushAt, 'candidates');
-      if (!isOpen(attempt)) consider(attempt.deadline, 'negotiation timeout');
+      if (!isOpen(attempt)) consider(deadlineOf(attempt), 'negotiation timeout');
       consider(renewalDue(link, attempt), 'relay ends');
       consider(wideAt(mesh, link, attempt), 'no answer');
     }

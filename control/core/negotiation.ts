@@ -10,11 +10,20 @@ import { affordable, mayAnswer } from './answers.ts';
 import { sendBody } from './flood.ts';
 import { dropNeighbor } from './gossip.ts';
 import { refusedBy } from './identity.ts';
-import { type Attempt, ageOf, isOpen, isUp, type Link, negotiationTimeout } from './link.ts';
+import { type Attempt, advance, deadlineOf, isOpen, isUp, type Link } from './link.ts';
 import { permits } from './policy.ts';
 import { within } from './quotas.ts';
 import { isBeingReplaced, renewalDue, renewalTime, renewPause, retire } from './renewal.ts';
-import { closeAttempt, crowdOf, ensureLink, type Mesh, notice, show, type Turn } from './state.ts';
+import {
+  closeAttempt,
+  crowdOf,
+  ensureLink,
+  latenessOf,
+  type Mesh,
+  notice,
+  show,
+  type Turn,
+} from './state.ts';
 
 /** Milliseconds after which an offer without an answer counts as lost, and is made again as a wide flood. */
 const offerLifetime = 1000;
@@ -54,7 +63,7 @@ export function tend(turn: Turn, link: Link): void {
   if (!mesh.dataplaneUp) return;
   for (const attempt of [...link.attempts.values()]) {
     if (attempt.flushAt !== null && env.now >= attempt.flushAt) flushCandidates(turn, link, attempt);
-    if (!isOpen(attempt) && env.now >= attempt.deadline) {
+    if (!isOpen(attempt) && env.now >= deadlineOf(attempt)) {
       if (attempt.state.phase === 'offered') link.unanswered = true;
       closeAttempt(turn, link, attempt);
       fail(turn, link, attempt.route, 'no path found');
@@ -122,9 +131,11 @@ export function describe(turn: Turn, peer: string, negotiation: string, { sdp, k
     return;
   }
   const { state } = attempt;
-  turn.mesh.describedIn = ageOf(attempt, turn.env.now);
-  if (state.phase === 'opening')
-    attempt.state = link.offerer ? { ...state, phase: 'offered' } : { phase: 'connecting' };
+  if (state.phase === 'opening') {
+    const { now } = turn.env;
+    turn.mesh.describedIn = (turn.mesh.describedIn + now - attempt.since) / 2;
+    advance(attempt, link.offerer ? { ...state, phase: 'offered' } : { phase: 'connecting' }, now);
+  }
   if (link.offerer) {
     const { route, replaces, wide } = attempt;
     const replacing = replaces === null ? {} : { replaces };
@@ -225,7 +236,7 @@ function renew(turn: Turn, link: Link, attempt: Attempt): void {
 
 /** Offers a connection that replaces `attempt`, but not before that one's deadline: a peer may ask as often as it likes. */
 function replace(turn: Turn, link: Link, attempt: Attempt | undefined): void {
-  if (attempt === undefined || !link.offerer || turn.env.now < attempt.deadline) return;
+  if (attempt === undefined || !link.offerer || turn.env.now < deadlineOf(attempt)) return;
   if (renewalDue(link, { ...attempt, renewAt: 0 }) === null || isBeingReplaced(link, attempt)) return;
   begin(turn, link, attempt.route, attempt.negotiation);
 }
@@ -246,7 +257,7 @@ export function solicit(turn: Turn, link: Link): void {
   const { mesh, env } = turn;
   const { shared } = link;
   shared.failures++;
-  if (!link.heard) link.askedAt = env.now;
+  link.askedAt = env.now;
   shared.retryAt = env.now + backoff(shared.failures + 1, mesh.config.checkInterval, env.random());
   const isWide = link.heard || shared.failures % wideEvery === 0;
   sendBody(turn, link.peer, { kind: 'solicit', ...whyDown(link) }, isWide ? true : 'near');
@@ -263,7 +274,7 @@ export function newAttempt(
     negotiation,
     route,
     state: { phase: 'opening', held: [] },
-    deadline: now + negotiationTimeout,
+    since: now,
     local: [],
     flushAt: null,
     renewAt: renewalTime(mesh, route, now),
@@ -350,7 +361,7 @@ function receiveAnswer(turn: Turn, link: Link, answer: Body & { kind: 'answer' }
   const attempt = link.attempts.get(answer.negotiation);
   if (attempt?.state.phase !== 'offered') return;
   const { held } = attempt.state;
-  attempt.state = { phase: 'connecting' };
+  advance(attempt, { phase: 'connecting' }, turn.env.now);
   attempt.heardCounter = answer.counter;
   const { negotiation, sdp, keys } = answer;
   const epochs = { ours: turn.mesh.self.epoch, theirs: answer.epoch };
@@ -406,8 +417,8 @@ function isOverdue({ mesh, env }: Turn, attempt: Attempt): boolean {
   return env.now >= overdueAt(mesh, attempt);
 }
 
-function overdueAt(mesh: Mesh, { deadline }: Attempt): number {
-  return deadline - negotiationTimeout + offerLifetime + offerLifetimePerNode * crowdOf(mesh);
+function overdueAt(mesh: Mesh, { since }: Attempt): number {
+  return since + offerLifetime + offerLifetimePerNode * crowdOf(mesh) + latenessOf(mesh);
 }
 
 /** When to replace an unanswered offer by a wide one; infinite if the peer is not known to exist, or if one was unanswered

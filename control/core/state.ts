@@ -43,7 +43,7 @@ export interface Mesh {
   /** Counts our offers. */
   offerCounter: number;
   dataplaneUp: boolean;
-  /** Milliseconds that the dataplane took for the description that it made last. */
+  /** Milliseconds that the dataplane takes for a description, of late: each counts half as much as the next one. */
   describedIn: number;
   /** When there will be something to try and room for it (`tries.ts`). */
   tryAt: number;
@@ -105,6 +105,20 @@ export function newMesh(
  *  no reason to wait longer. */
 export function crowdOf({ membership }: Mesh): number {
   return Math.min(membership.members.size, 100);
+}
+
+/** Milliseconds that a dataplane takes at most to describe a connection, unless the machine is overloaded: it awaits the
+ *  name of an ICE server for 300, and the end of another connection for as long. */
+const usualDescription = 600;
+
+/** Milliseconds to wait longer for each that descriptions take longer. What a link waits for is several times as long, as
+ *  it takes two descriptions and messages through processes that are late as well. */
+const patience = 20;
+
+/** Milliseconds that a peer has more than usual to offer or to answer. Where our dataplane is late, so is what else runs on
+ *  that machine; and to ask again, of everyone, would make all of it later. */
+export function latenessOf({ describedIn }: Mesh): number {
+  return patience * Math.max(0, describedIn - usualDescription);
 }
 
 export function notice(turn: Turn, level: LogLevel, message: string, fields: Record<string, unknown>): void {

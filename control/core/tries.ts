@@ -5,13 +5,14 @@
  * the fewest failures.
  *
  * On a machine that is overloaded, connections under way make each other late, until all have had their time and are made
- * again, for ever. So the dataplane sets the pace: few offers wait for it at a time, and where it is slow few are under way.
+ * again, for ever. So the dataplane sets the pace: few offers wait for it at a time, and where it is slow few tries are
+ * under way, and peers are given longer to offer before they are asked to.
  *
  *     due ── room ──► tried ── the peer answers, refuses, or the time is over ──► due, after a while
  */
-import { ageOf, attemptOn, hasShared, isOpen, type Link } from './link.ts';
+import { attemptOn, hasShared, isOpen, type Link } from './link.ts';
 import { offer, solicit } from './negotiation.ts';
-import { type Mesh, show, type Turn } from './state.ts';
+import { latenessOf, type Mesh, show, type Turn } from './state.ts';
 
 /** Offers under way at a time, whose connections are not open yet. */
 const maxOffers = 32;
@@ -19,11 +20,10 @@ const maxOffers = 32;
 /** Those among them that the dataplane has not described yet. */
 const maxOpening = 4;
 
-/** Milliseconds that a dataplane takes at most to describe a connection, unless the machine is overloaded: it awaits the
- *  name of an ICE server for 300, and the end of another connection for as long. */
-const usualDescription = 1000;
-/** Offers under way at a time where it takes longer. */
-const fewOffers = 2;
+/** Milliseconds that a dataplane takes to describe a connection where the machine is overloaded, and offers and solicits
+ *  under way at a time there. */
+const slowDescription = 1000;
+const few = 2;
 
 /** Offers under way to peers that are not known to exist, and solicits to such peers. Half of all offers, so that there is
  *  always room for the others. */
@@ -42,12 +42,14 @@ interface Try {
 }
 
 interface Room {
+  /** The dataplane is slow. */
+  isSlow: boolean;
   offers: number;
-  /** Of these, how many there may be. */
-  most: number;
   opening: number;
   unheard: number;
   asks: number;
+  /** Of these, to peers that are not known to exist. */
+  unheardAsks: number;
   /** Tries under way of never linked peers, by introducer. */
   readonly by: Map<string, number>;
   /** When the oldest of the solicits no longer counts. */
@@ -106,7 +108,8 @@ function dueAt(mesh: Mesh, link: Link, what: What): number {
   if (link.offerer === (what === 'solicit')) return Number.POSITIVE_INFINITY;
   if (what !== 'relay') {
     const has = link.attempts.size > 0 && (what === 'solicit' || attemptOn(link, what) !== undefined);
-    return has ? Number.POSITIVE_INFINITY : link.shared.retryAt;
+    if (has) return Number.POSITIVE_INFINITY;
+    return link.shared.retryAt + (what === 'solicit' ? latenessOf(mesh) : 0);
   }
   const { retryAt } = link.relay;
   if (retryAt === null || !link.heard) return Number.POSITIVE_INFINITY;
@@ -118,11 +121,12 @@ function dueAt(mesh: Mesh, link: Link, what: What): number {
 
 function roomOf(mesh: Mesh, now: number): Room {
   const room: Room = {
+    isSlow: mesh.describedIn > slowDescription,
     offers: 0,
-    most: mesh.describedIn > usualDescription ? fewOffers : maxOffers,
     opening: 0,
     unheard: 0,
     asks: 0,
+    unheardAsks: 0,
     by: new Map<string, number>(),
     asksUntil: Number.POSITIVE_INFINITY,
   };
@@ -133,7 +137,7 @@ function roomOf(mesh: Mesh, now: number): Room {
         if (isOpen(attempt)) continue;
         take(room, { link, what: 'shared' });
         if (attempt.state.phase !== 'opening') room.opening--;
-        else if (ageOf(attempt, now) > usualDescription) room.most = fewOffers;
+        else if (now - attempt.since > slowDescription) room.isSlow = true;
       }
     } else if (link.askedAt !== null && now < link.askedAt + askLifetime) {
       take(room, { link, what: 'solicit' });
@@ -148,14 +152,18 @@ function take(room: Room, { link, what }: Omit<Try, 'at'>): void {
     room.offers++;
     room.opening++;
   }
-  if (!link.heard && what === 'solicit') room.asks++;
+  if (what === 'solicit') room.asks++;
+  if (!link.heard && what === 'solicit') room.unheardAsks++;
   if (!link.heard && what !== 'solicit') room.unheard++;
   if (!link.everUp) room.by.set(link.introducer, (room.by.get(link.introducer) ?? 0) + 1);
 }
 
 function isFree(room: Room, { link, what }: Omit<Try, 'at'>): boolean {
-  if (what === 'solicit') return link.heard || room.asks < maxUnheard;
-  if (room.offers >= room.most || room.opening >= maxOpening) return false;
+  if (what === 'solicit') {
+    if (room.isSlow && room.asks >= few) return false;
+    return link.heard || room.unheardAsks < maxUnheard;
+  }
+  if (room.offers >= (room.isSlow ? few : maxOffers) || room.opening >= maxOpening) return false;
   return link.heard || room.unheard < maxUnheard;
 }
 
