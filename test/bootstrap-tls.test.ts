@@ -25,7 +25,7 @@ async function listening(context: TestContext, server: Server): Promise<string> 
 }
 
 suite('a bootstrap server with TLS', { skip: lacksOpenssl }, () => {
-  test('gives a connection ten seconds to prove itself, and then all the time there is', async (context) => {
+  test('gives a connection thirty seconds to prove itself, and then all the time there is', async (context) => {
     const authority = new Authority(temporaryFolder(context));
     await outlastsProof(context, authority.sign('127.0.0.1'));
   });
@@ -186,7 +186,7 @@ test('a server that speaks no TLS is told as such', async (context) => {
 });
 
 for (const scheme of ['ws', 'wss'] as const) {
-  test(`a ${scheme}:// server that stalls, or sends a byte now and then, is given up after 8 s`, async (context) => {
+  test(`a ${scheme}:// server that stalls, or sends a byte now and then, is given up after 20 s`, async (context) => {
     context.mock.timers.enable({ apis: ['setTimeout'] });
     const sockets: Socket[] = [];
     const url = await listening(
@@ -202,15 +202,15 @@ for (const scheme of ['ws', 'wss'] as const) {
     };
     for (let i = 0; i < 1000 && sockets.length === 0; i++)
       await new Promise((resolve) => setImmediate(resolve));
-    for (let second = 0; second < 8; second++) {
+    for (let second = 0; second < 20; second++) {
       assert.equal(failures.length, 0, `after ${second} s`);
       if (scheme === 'ws') sockets[0]!.write(second === 0 ? 'HTTP/1.1 101 ' : 'x');
       await turns();
-      context.mock.timers.tick(1000);
+      for (let i = 0; i < 2; i++) context.mock.timers.tick(500);
       await turns();
     }
     assert.equal(failures.length, 1);
-    assert.match(failures[0]!.message, /^no WebSocket within 8 s$/);
+    assert.match(failures[0]!.message, /^no WebSocket within 20 s$/);
     for (let i = 0; i < 1000 && !sockets[0]!.closed; i++)
       await new Promise((resolve) => setImmediate(resolve));
     assert.ok(sockets[0]!.closed);

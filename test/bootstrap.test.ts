@@ -26,7 +26,7 @@ import { waitFor } from './native/wait.ts';
 import { upgradeRequest } from './upgrade-request.ts';
 
 // Those with virtual time first: a timer of an earlier test that they see cleared would not be.
-test('a client that says nothing for five seconds is closed', async (context) => {
+test('a client that says nothing for twenty seconds is closed', async (context) => {
   context.mock.timers.enable({ apis: ['setTimeout'] });
   const served = await serve(context);
   const socket = new WebSocket(served.url, subprotocol);
@@ -36,16 +36,17 @@ test('a client that says nothing for five seconds is closed', async (context) =>
     code = given;
   });
   await new Promise((resolve) => socket.once('open', resolve));
-  context.mock.timers.tick(4999);
-  for (let i = 0; i < 5; i++) await new Promise((resolve) => setImmediate(resolve));
-  assert.equal(served.refused.length, 0);
-  context.mock.timers.tick(2);
+  for (let second = 0; second < 20; second++) {
+    assert.equal(served.refused.length, 0, `after ${second} s`);
+    for (let i = 0; i < 5; i++) await new Promise((resolve) => setImmediate(resolve));
+    for (let i = 0; i < 2; i++) context.mock.timers.tick(500);
+  }
   for (let i = 0; i < 200 && code === undefined; i++) await new Promise((resolve) => setImmediate(resolve));
   assert.equal(served.refused[0]?.code, 'connection_closed');
   assert.equal(code, 4003);
 });
 
-test('a connection has ten seconds to prove itself, and then all the time there is', async (context) => {
+test('a connection has thirty seconds to prove itself, and then all the time there is', async (context) => {
   await outlastsProof(context, null);
 });
 

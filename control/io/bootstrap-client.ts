@@ -3,15 +3,18 @@ import { type ClientOptions, WebSocket } from 'ws';
 import { backoff } from '../../protocol/backoff.ts';
 import { CryonetError, reasonOf } from '../../protocol/errors.ts';
 import { subprotocol } from '../../protocol/handshake.ts';
+import { Deadline } from './deadline.ts';
 import { ClientHandshake, type Judge, type Local, type Proven, Refused } from './handshake.ts';
 import { Turns } from './names.ts';
 import { messageLimits, shakeHands } from './neighbor-socket.ts';
-import { Outgoing } from './outgoing.ts';
+import { type Connect, Outgoing } from './outgoing.ts';
 import { noProxies } from './proxy.ts';
 import { Trust, tlsTrouble } from './trust.ts';
 
-/** Milliseconds to open the WebSocket, names, proxies and TLS included. */
-const openTimeout = 8000;
+/** Milliseconds to be connected, names and proxies included; and then to open the WebSocket, TLS included. A machine that is
+ *  overloaded accepts connections at once, since its kernel does, and its node says something much later. */
+const connectTimeout = 8000;
+const openTimeout = 20_000;
 
 /** Milliseconds to rest where the server is this node itself, or has a connection with it already. It is tried again,
  *  because its name may lead elsewhere one day. */
@@ -90,32 +93,40 @@ export class BootstrapClient {
     this.state = 'connecting';
     this.#resting = false;
     const end = new AbortController();
+    let reason: unknown;
+    // A timeout of inactivity would not end a server that sends a byte now and then.
+    const within = (milliseconds: number) =>
+      new Deadline(milliseconds, () => {
+        reason ??= new CryonetError('connection_closed', `no WebSocket within ${milliseconds / 1000} s`);
+        socket.terminate();
+      });
+    let deadline = within(connectTimeout);
     const connect = this.#outgoing.connect(new URL(this.#target), end.signal, this.#turns);
+    const createConnection: Connect = (to, done) =>
+      connect(to, (error, connection) => {
+        deadline.clear();
+        if (error === null) deadline = within(openTimeout);
+        done(error, connection);
+      });
     const socket = new WebSocket(this.#target, subprotocol, {
       ...messageLimits,
       // The frame after the server's proof may come in the same chunk, but its listener is set a microtask later.
       allowSynchronousEvents: false,
       // ws passes this on to node:http, but declares another type for it.
-      createConnection: connect as unknown as NonNullable<ClientOptions['createConnection']>,
+      createConnection: createConnection as unknown as NonNullable<ClientOptions['createConnection']>,
     });
     this.#socket = socket;
-    let reason: unknown;
-    // One deadline: a timeout of inactivity would not end a server that sends a byte now and then.
-    const timer = setTimeout(() => {
-      reason ??= new CryonetError('connection_closed', `no WebSocket within ${openTimeout / 1000} s`);
-      socket.terminate();
-    }, openTimeout);
     socket.on('error', (error) => {
       reason ??= error;
     });
     const onClose = () => {
-      clearTimeout(timer);
+      deadline.clear();
       end.abort();
       this.#fail(reason === undefined ? new CryonetError('connection_closed') : this.#explained(reason));
     };
     socket.once('close', onClose);
     socket.once('open', () => {
-      clearTimeout(timer);
+      deadline.clear();
       socket.removeListener('close', onClose);
       const handshake = new ClientHandshake(this.#local, this.#events.judge);
       shakeHands(socket, handshake, handshake.start()).then(

@@ -5,10 +5,11 @@ import type { Hello, Refusal } from '../../protocol/handshake.ts';
 import { encode } from '../../protocol/msgpack.ts';
 import { parse } from '../../protocol/schema.ts';
 import { maxNeighborFrame, type NeighborMessage, neighborMessage } from '../../protocol/signaling.ts';
+import { Deadline } from './deadline.ts';
 import type { Proven } from './handshake.ts';
 
-/** Milliseconds. */
-const handshakeTimeout = 5000;
+/** Milliseconds. An overloaded machine needs seconds for each message of a handshake. */
+const handshakeTimeout = 20_000;
 const pingInterval = 10_000;
 
 /** Milliseconds for which nothing is read from a neighbor that sends too much. */
@@ -62,7 +63,7 @@ export function shakeHands(
     let isOver = false;
     const finish = (settle: () => void) => {
       isOver = true;
-      clearTimeout(timer);
+      deadline.clear();
       socket.removeAllListeners('message');
       socket.removeListener('close', onClose);
       settle();
@@ -79,9 +80,8 @@ export function shakeHands(
     };
     const onClose = () =>
       finish(() => reject(new CryonetError('connection_closed', 'closed during the handshake')));
-    const timer = setTimeout(
-      () => fail(new CryonetError('connection_closed', 'the handshake took too long')),
-      handshakeTimeout,
+    const deadline = new Deadline(handshakeTimeout, () =>
+      fail(new CryonetError('connection_closed', 'the handshake took too long')),
     );
     socket.on('close', onClose);
     const take = (received: Buffer, isBinary: boolean) => {

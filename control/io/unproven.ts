@@ -10,18 +10,19 @@
 import type { Socket } from 'node:net';
 import { ipv6Groups } from '../../protocol/ipv6.ts';
 import { formatHostPort, type HostPort } from '../config/address.ts';
+import { Deadline } from './deadline.ts';
 
 /** Connections at a time, of all sources and of one. */
 export const maxUnproven = 512;
 export const maxOfSource = 128;
 
 /** Milliseconds from the connection to the proof, for TLS, HTTP and the handshake. */
-const timeToProve = 10_000;
+const timeToProve = 30_000;
 
 interface Entry {
   readonly source: string;
   readonly socket: Socket;
-  readonly timer: NodeJS.Timeout;
+  readonly deadline: Deadline;
 }
 
 export class Unproven {
@@ -42,8 +43,8 @@ export class Unproven {
     if (this.#countOf(source) >= maxOfSource) this.#makeRoom(source);
     else if (this.#entries.size >= maxUnproven) this.#makeRoom(this.#largest());
     const end = formatHostPort(farEnd(socket));
-    const timer = setTimeout(() => socket.destroy(), timeToProve);
-    this.#entries.set(end, { source, socket, timer });
+    const deadline = new Deadline(timeToProve, () => socket.destroy());
+    this.#entries.set(end, { source, socket, deadline });
     this.#counts.set(source, this.#countOf(source) + 1);
     socket.once('close', () => this.#remove(end, socket));
   }
@@ -77,7 +78,7 @@ export class Unproven {
   #remove(end: string, socket?: Socket): void {
     const entry = this.#entries.get(end);
     if (entry === undefined || (socket !== undefined && entry.socket !== socket)) return;
-    clearTimeout(entry.timer);
+    entry.deadline.clear();
     this.#entries.delete(end);
     const left = this.#countOf(entry.source) - 1;
     if (left > 0) this.#counts.set(entry.source, left);
