@@ -73,3 +73,11 @@ test('sixty nodes with slow links between them, and processors to spare, try as 
   assert.ok(took <= 8000, `${Math.round(took)} ms`);
   assert.equal(most, 32);
 });
+
+test('a link is made by its first offer where each of its steps takes eight seconds', () => {
+  const simulation = star(1, 2);
+  simulation.takes = { describe: () => 8000, open: () => 8000, hear: () => 0 };
+  const counts = countOffers(simulation);
+  assert.ok(simulation.until(() => isFullMesh(simulation), 60_000) <= 25_000);
+  assert.equal(counts.offers, 1);
+});

@@ -412,9 +412,9 @@ function receiveReject(turn: Turn, link: Link, reject: Body & { kind: 'reject' }
   }
 }
 
-/** Whether an offer without an answer counts as lost. */
+/** Whether an offer without an answer counts as lost. One that our dataplane has yet to describe has not left. */
 function isOverdue({ mesh, env }: Turn, attempt: Attempt): boolean {
-  return env.now >= overdueAt(mesh, attempt);
+  return attempt.state.phase !== 'opening' && env.now >= overdueAt(mesh, attempt);
 }
 
 function overdueAt(mesh: Mesh, { since }: Attempt): number {
