@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { readConfig } from '../control/config/config.ts';
 import { weaknessOf } from '../control/config/token.ts';
+import { tokenKey } from '../control/io/crypto.ts';
 import { refusal, tomlFile, type Variables } from './refusal.ts';
 import { temporaryFolder } from './socket-pair.ts';
 
@@ -94,4 +95,13 @@ test('a token is weak that is short, of few characters, a number or a word; noth
   ]) {
     assert.equal(weaknessOf(strong), undefined, strong);
   }
+});
+
+test('the event loop turns while a token is stretched', async () => {
+  let turned = false;
+  setImmediate(() => {
+    turned = true;
+  });
+  await tokenKey('a token');
+  assert.ok(turned);
 });

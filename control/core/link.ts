@@ -18,7 +18,7 @@ import { offers } from './offerer.ts';
 
 /** Milliseconds that an attempt may take to get on from one phase to the next. ICE sends checks 50 ms apart (RFC 8445
  *  section 14.2) and DTLS retransmits after 1 s, so a path that works at all works by then. */
-export const negotiationTimeout = 10_000;
+const negotiationTimeout = 10_000;
 
 export interface Attempt {
   readonly negotiation: string;
