@@ -1,6 +1,6 @@
 /**
- * The part of the dataplane's shell that has the peer connections: their descriptions and candidates, what arrives on
- * their datachannels, and the pings that find out whether they still carry anything.
+ * The part of the dataplane's shell that has the peer connections: their descriptions and candidates, and what arrives on
+ * their datachannels. Whether they still carry anything is found out by `upkeep-shell.ts`.
  */
 import { isDeepStrictEqual } from 'node:util';
 import type { Notification, NotificationParams, Params, Result } from '../protocol/dataplane.ts';
@@ -8,20 +8,11 @@ import { CryonetError, reasonOf } from '../protocol/errors.ts';
 import type { Log } from '../protocol/log.ts';
 import { maxNeighborFrame } from '../protocol/signaling.ts';
 import { fullPacketNumber, type WireMessage } from '../protocol/wire.ts';
-import {
-  directPatience,
-  type FullPacketsEvent,
-  isSuspicious,
-  lookAgain,
-  newFullPackets,
-  step as stepFull,
-} from './core/full-packets.ts';
 import type { LinkEvent } from './core/link.ts';
 import { ControlShare, PeerBudgets, spend } from './core/peer-budget.ts';
 import { concluded, type Failures, takesOtherPort } from './core/port-choice.ts';
 import type { DirectShell } from './direct-shell.ts';
 import { Agreement, type AgreementParties } from './io/agreement.ts';
-import { Alarm } from './io/alarm.ts';
 import type { CandidateFilter } from './io/candidate-filter.ts';
 import { isFullPacket, type Said } from './io/channel-records.ts';
 import { fingerprintOf } from './io/engine/sdp.ts';
@@ -29,21 +20,12 @@ import type { IceServerWatch } from './io/ice-server-watch.ts';
 import { LiveConnection, LiveConnections, placeOf, readWire } from './io/live-connection.ts';
 import { SeenAddresses } from './io/seen-addresses.ts';
 import type { Connection, ConnectionState, Engine, IceServer, Misuse } from './io/webrtc.ts';
-
-/** Intervals between two pings where a direct path carries the packets: only to know that there is another one. */
-const restingPings = 10;
-
-/** Pings in a row, without a word of any kind from the peer, after which a link is lost. ICE alone notices after half
- *  a minute, and SCTP sends less and less often into a path that was interrupted. */
-const maxSilentPings = 3;
-
-/** Pings, likewise, of which the second is sent a probe's time before a direct path is lost. */
-const doubts = 2;
+import { type UpkeepOptions, UpkeepShell } from './upkeep-shell.ts';
 
 /** Bytes unsent to a peer that does not read, by channel; what `wire` says is short and seldom. */
 const maxUnsent = { signal: 4_194_304, wire: 65_536 } as const;
 
-export interface ConnectionShellOptions {
+export interface ConnectionShellOptions extends UpkeepOptions {
   readonly log: Log;
   readonly filter: CandidateFilter;
   readonly direct: DirectShell;
@@ -60,8 +42,6 @@ export interface ConnectionShellOptions {
   readonly refused: (cause: string) => void;
   /** The engine has a new socket. */
   readonly opened: () => void;
-  /** The negotiation that carries a link's packets. */
-  readonly active: (peer: string) => string | undefined;
   /** That of the shared route, whether its connection is open or not. */
   readonly shared: (peer: string) => string | undefined;
   /** A candidate may have explained the peer's end of the selected pair. */
@@ -72,14 +52,6 @@ export interface ConnectionShellOptions {
   readonly astray: (peer: string, detour: string) => void;
   /** What came on `data` and is no full packet. */
   readonly record: (peer: string, bytes: Uint8Array) => void;
-  /** Packets that came by the link's datachannels so far. */
-  readonly packets: (peer: string) => number;
-  /** The direct path takes all packets of the interface. */
-  readonly isSpare: (peer: string) => boolean;
-  /** Whether it is known that not even the shortest packets which every path should take arrive at the peer. */
-  readonly tooNarrow: (peer: string, known: boolean) => void;
-  /** Bytes of the longest message on `data` that an engine which was told of this node's interfaces sends whole. */
-  readonly fullPacket: () => number;
   readonly drained: (peer: string, connection: Connection) => void;
 }
 
@@ -88,17 +60,18 @@ export class ConnectionShell {
   readonly #live = new LiveConnections();
   readonly #budgets = new PeerBudgets();
   readonly #forControl = new ControlShare();
-  /** Peers to which packets of the usual length are lost. */
-  readonly #narrow = new Set<string>();
   /** Of the shared route. */
   readonly #failures: Failures = new Map();
   readonly #seen = new SeenAddresses();
-  #pingCount = 0;
-  /** When to ask of full packets. */
-  readonly #alarm = new Alarm(() => this.#askFull());
+  readonly upkeep: UpkeepShell;
 
   constructor(options: ConnectionShellOptions) {
     this.#options = options;
+    this.upkeep = new UpkeepShell({
+      ...options,
+      live: this.#live,
+      drop: (peer, negotiation, reason) => this.#drop(peer, negotiation, reason),
+    });
   }
 
   get(peer: string, negotiation: string): LiveConnection | undefined {
@@ -137,27 +110,9 @@ export class ConnectionShell {
     this.#end(peer, negotiation);
   }
 
-  /** A connection carries the link's packets from now on, or still. Nothing that has to arrive may be behind what is
-   *  sent here. */
-  begin(peer: string): void {
-    const live = this.active(peer);
-    if (live === undefined || live.full !== undefined || live.roundTrip.asks > 0) return;
-    if (!live.answersFull) {
-      live.ping();
-      return;
-    }
-    live.full = newFullPackets(performance.now() + (this.#options.direct.isTried(peer) ? directPatience : 0));
-    this.#alarm.by(live.full.askAt);
-  }
-
-  /** No connection is left. Idempotent. */
-  rest(): void {
-    this.#alarm.clear();
-  }
-
   /** The link is removed. */
   forget(peer: string): void {
-    this.#narrow.delete(peer);
+    this.upkeep.forget(peer);
     this.#failures.delete(peer);
   }
 
@@ -219,17 +174,11 @@ export class ConnectionShell {
 
   /** One interval is over. */
   ping(peers: readonly string[]): void {
-    const { direct } = this.#options;
-    this.#pingCount++;
     for (const peer of peers) {
       if ((this.active(peer)?.connection.buffered('wire') ?? 0) > maxUnsent.wire)
         this.#cutOff(peer, 'unread');
-      if (this.#leaveDetour(peer)) continue;
-      const rests = direct.isUp(peer) && !direct.isDoubtful(peer);
-      if (rests && this.#pingCount % restingPings !== 0) continue;
-      this.#watch(peer);
-      this.active(peer)?.ping();
     }
+    this.upkeep.ping(peers);
     this.#options.iceServers.look([...this.#live.all()].flatMap(({ live }) => live.asked));
   }
 
@@ -239,11 +188,6 @@ export class ConnectionShell {
       if (live.asked.some((asked) => isDeepStrictEqual(asked, server)))
         this.#drop(peer, negotiation, 'its TURN server takes no nonce');
     }
-  }
-
-  /** The direct path has an unanswered probe. */
-  suspect(peer: string): void {
-    if (!this.#leaveDetour(peer)) this.active(peer)?.ping();
   }
 
   /** A NAT may have given us another address, from which nothing gets through before the peer has sent something there:
@@ -260,15 +204,6 @@ export class ConnectionShell {
       log.debug('candidate of another address', { peer, negotiation, candidate });
       notify('candidate', { peer, negotiation, candidate });
     }
-  }
-
-  /** The direct path is lost: is the datachannel too? */
-  doubt(peer: string): void {
-    const live = this.active(peer);
-    if (live === undefined || this.#leaveDetour(peer)) return;
-    this.#takeFull(peer, this.#options.active(peer)!, live, { type: 'needed' });
-    if (this.#silence(peer, live) >= doubts) this.#drop(peer, this.#options.active(peer)!, silent);
-    else live.ping();
   }
 
   #parties({ peer, negotiation, identity }: Params<'offer'>): AgreementParties {
@@ -289,7 +224,7 @@ export class ConnectionShell {
     const budget = this.#budgets.of(peer);
     const otherPort = route === 'shared' && takesOtherPort(this.#failures, peer, agreement.offered);
     if (otherPort) log.debug('by another UDP port: the one before leads nowhere', at);
-    const narrow = this.#narrow.has(peer);
+    const narrow = this.upkeep.isNarrow(peer);
     const servers = iceServers.use(given);
     const connection = engine.connect(
       { route, iceServers: servers, narrow, otherPort },
@@ -358,7 +293,7 @@ export class ConnectionShell {
     const detour = this.#options.filter.detour(live?.connection.pair() ?? live?.ends);
     this.#conclude(peer, live);
     if (!this.#end(peer, negotiation)) return;
-    if (full !== undefined && isSuspicious(full)) this.#narrow.add(peer);
+    this.upkeep.ended(peer, full);
     if (detour !== undefined) this.#options.astray(peer, detour);
     this.#options.take({ type: 'ended', peer, negotiation, reason: detour ?? reason });
   }
@@ -393,16 +328,6 @@ export class ConnectionShell {
     if (goes) notify('signal', { peer, frame });
   }
 
-  /** Ends the connection of which the way to the peer has become one that no link may take: false where that is not so.
-   *  It is looked for before the peer's silence that comes of it, and often: a routing daemon that hears nothing by the
-   *  link takes the route back. */
-  #leaveDetour(peer: string): boolean {
-    const detour = this.#options.filter.detour(this.active(peer)?.connection.pair());
-    if (detour === undefined) return false;
-    this.#drop(peer, this.#options.active(peer)!, detour);
-    return true;
-  }
-
   #said(peer: string, negotiation: string, said: Said, record: Uint8Array): void {
     const live = this.#live.get(peer, negotiation);
     if (live === undefined) return;
@@ -426,8 +351,8 @@ export class ConnectionShell {
     if (message.type === 'ping') live.sendWire({ type: 'pong', number: message.number });
     else if (message.type === 'pong') {
       live.takePong(message.number);
-      this.#takeFull(peer, negotiation, live, { type: 'pong', number: message.number });
-    } else if (message.type === 'full') this.#takeFull(peer, negotiation, live, { type: 'answered' });
+      this.upkeep.takeFull(peer, negotiation, live, { type: 'pong', number: message.number });
+    } else if (message.type === 'full') this.upkeep.takeFull(peer, negotiation, live, { type: 'answered' });
     else if (message.type === 'renew') direct.renew(peer, negotiation, message);
     else if (message.type === 'lost') direct.unheard(peer);
     else if (message.type === 'bye') notify('bye', { peer });
@@ -436,56 +361,7 @@ export class ConnectionShell {
       take({ type: 'wire', peer, negotiation, message });
     }
   }
-
-  #takeFull(peer: string, negotiation: string, live: LiveConnection, event: FullPacketsEvent): void {
-    const effects = live.full === undefined ? [] : stepFull(live.full, event, performance.now());
-    for (const effect of effects) {
-      if (effect === 'lost') {
-        this.#fullAreLost(peer, negotiation, live);
-        continue;
-      }
-      live.sendFull(live.full!.number, this.#options.fullPacket());
-      live.ping();
-    }
-    if (live.full?.phase === 'arrive') this.#options.tooNarrow(peer, false);
-    this.#alarm.by(live.full?.askAt);
-  }
-
-  /** There is a connection with shorter packets; of one that has them there is nothing but to say so, and to look again. */
-  #fullAreLost(peer: string, negotiation: string, live: LiveConnection): void {
-    if (!live.narrow) {
-      this.#drop(peer, negotiation, 'full packets are lost');
-      return;
-    }
-    this.#options.tooNarrow(peer, true);
-    live.full = newFullPackets(performance.now() + lookAgain);
-  }
-
-  #askFull(): void {
-    for (const { peer, negotiation, live } of [...this.#live.all()]) {
-      if (live.full === undefined) continue;
-      const spare = live === this.active(peer) && this.#options.isSpare(peer);
-      this.#takeFull(peer, negotiation, live, { type: 'tick', number: live.roundTrip.asks + 1, spare });
-    }
-  }
-
-  /** Pings since the peer was heard of. Packets count: they were opened, whoever brought them. */
-  #silence(peer: string, live: LiveConnection): number {
-    const packets = this.#options.packets(peer);
-    if (packets !== live.packets) live.silentPings = 0;
-    live.packets = packets;
-    return live.silentPings;
-  }
-
-  #watch(peer: string): void {
-    const live = this.active(peer);
-    const negotiation = this.#options.active(peer);
-    if (live === undefined || negotiation === undefined) return;
-    if (this.#silence(peer, live) >= maxSilentPings) this.#drop(peer, negotiation, silent);
-  }
 }
-
-const silent = 'the peer does not answer';
 
 /** Why a peer is cut off. */
 const causes = {

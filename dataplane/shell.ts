@@ -129,7 +129,7 @@ export class DataplaneShell {
       refused: (cause) => this.#refused.count(cause),
       // What is dead for probes most often is dead for the datachannel as well: that is asked at once, and has as long
       // to answer as the direct path has until it is lost.
-      doubtful: (peer) => this.#connections.suspect(peer),
+      doubtful: (peer) => this.#connections.upkeep.suspect(peer),
       missing: (peer) => void this.#connections.tellSeen(peer),
       vanish: (peer, known) => this.#warn('segmentation', known ? vanishing : undefined, peer),
       fits: (peer, bytes, searching) => this.#take({ type: 'fits', peer, bytes, searching }),
@@ -223,7 +223,7 @@ export class DataplaneShell {
     this.#tunWatch.close();
     this.#direct.close();
     for (const peer of [...this.#links.byPeer.keys()]) this.#take({ type: 'remove', peer });
-    this.#connections.rest();
+    this.#connections.upkeep.rest();
     this.#alarm.clear();
     this.#engine.close();
   }
@@ -332,7 +332,7 @@ export class DataplaneShell {
   #directChanged(peer: string, up: boolean): void {
     this.#interfaces.change(peer, (device) => device.setDirect(up));
     this.#take({ type: 'direct', peer, up });
-    if (!up) this.#connections.doubt(peer);
+    if (!up) this.#connections.upkeep.doubt(peer);
   }
 
   #take(event: LinkEvent): void {
@@ -377,7 +377,7 @@ export class DataplaneShell {
         const active = this.#connections.active(peer);
         this.#interfaces.change(peer, (device) => device.use(active?.connection));
         if (active !== undefined) this.#carryBy(link, active);
-        this.#connections.begin(peer);
+        this.#connections.upkeep.begin(peer);
         this.#tell(peer);
       }
     }
