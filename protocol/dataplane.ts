@@ -33,6 +33,7 @@ const port = z.int().check(z.minimum(0), z.maximum(65_535));
 /** An Ed25519 public key, RFC 8032. */
 const identity = bytes(32, 32);
 
+/** Both are asked over UDP. */
 const iceServer = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('stun'), host: z.string(), port }),
   z.object({

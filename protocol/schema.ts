@@ -32,6 +32,11 @@ export const negotiationId = z.string().check(z.regex(/^[a-z0-9-]{1,32}$/));
 /** MTU of an interface in bytes. */
 export const mtu = z.int().check(z.minimum(leastMtu), z.maximum(greatestMtu));
 
+/** How a connection may reach the peer.
+ *  `shared`: the node's one UDP port, or another where that leads nowhere, host and server-reflexive candidates, no TURN
+ *  (see ARCHITECTURE).
+ *  `relay`: a port of its own; through a TURN server where this node has one that gives a candidate, else any
+ *  candidate. */
 export const route = z.enum(['shared', 'relay']);
 
 /** Decodes MessagePack and checks its shape. Throws `bad_frame` or `bad_message`. */

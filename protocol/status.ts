@@ -5,6 +5,7 @@ import { nodeId } from './schema.ts';
 const candidateEnd = z.object({
   type: z.enum(['host', 'srflx', 'prflx', 'relay']),
   address: z.string(),
+  /** UDP port. */
   port: z.int(),
 });
 
@@ -135,6 +136,8 @@ export const statusReport = z.object({
   warnings: z.optional(z.array(warning)),
 });
 
+export type CandidateEnd = z.infer<typeof candidateEnd>;
+export type CandidatePair = z.infer<typeof candidatePair>;
 export type StatusReport = z.infer<typeof statusReport>;
 export type PeerStatus = z.infer<typeof peerStatus>;
 export type Warning = z.infer<typeof warning>;

@@ -11,37 +11,20 @@
  * Each message is a record, which neither engine knows nor anybody who is in the middle of DTLS.
  */
 
+import type { IceServer } from '../../protocol/dataplane.ts';
+import type { Route } from '../../protocol/signaling.ts';
+import type { CandidateEnd, CandidatePair } from '../../protocol/status.ts';
 import type { ChannelName } from '../../protocol/wire.ts';
 import { recordOverhead } from './direct.ts';
 
-export type { ChannelName };
+export type { CandidateEnd, CandidatePair, ChannelName, IceServer, Route };
 
 export const channelStream: Readonly<Record<ChannelName, number>> = { signal: 0, wire: 1, data: 2 };
 
 /** Bytes of the longest message: the record of the longest packet. */
 export const maxMessage = 65_536 + recordOverhead;
 
-/** Both are asked over UDP. */
-export type IceServer =
-  | { readonly kind: 'stun'; readonly host: string; readonly port: number }
-  | {
-      readonly kind: 'turn';
-      readonly host: string;
-      readonly port: number;
-      readonly user: string;
-      readonly credential: string;
-      /** The credential is a secret shared with the server, from which credentials are made that last so many seconds. */
-      readonly lifetime?: number | undefined;
-    };
-
 export type TurnServer = Extract<IceServer, { kind: 'turn' }>;
-
-/** How a connection may reach the peer.
- *  `shared`: the node's one UDP port, or another where that leads nowhere, host and server-reflexive candidates, no TURN
- *  (see ARCHITECTURE).
- *  `relay`: a port of its own; through a TURN server where this node has one that gives a candidate, else any
- *  candidate. */
-export type Route = 'shared' | 'relay';
 
 export interface ConnectionOptions {
   /** The path loses packets of the usual length: these fit every path. */
@@ -52,19 +35,7 @@ export interface ConnectionOptions {
   readonly iceServers: readonly IceServer[];
 }
 
-export type CandidateType = 'host' | 'srflx' | 'prflx' | 'relay';
-
-export interface CandidateEnd {
-  readonly type: CandidateType;
-  readonly address: string;
-  /** UDP port. */
-  readonly port: number;
-}
-
-export interface CandidatePair {
-  readonly local: CandidateEnd;
-  readonly remote: CandidateEnd;
-}
+export type CandidateType = CandidateEnd['type'];
 
 /** `failed` and `closed` are final: no event follows them. `closed` is the peer's doing, or the network's. */
 export type ConnectionState = 'connecting' | 'connected' | 'disconnected' | 'failed' | 'closed';
