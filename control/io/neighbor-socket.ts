@@ -11,6 +11,8 @@ import type { Proven } from './handshake.ts';
 /** Milliseconds. An overloaded machine needs seconds for each message of a handshake. */
 const handshakeTimeout = 20_000;
 const pingInterval = 10_000;
+/** Pings without a word in answer after which a neighbor counts as gone. An overloaded one may be late for the first. */
+const unansweredPings = 2;
 
 /** Milliseconds for which nothing is read from a neighbor that sends too much. */
 const restTime = 100;
@@ -121,9 +123,9 @@ export class NeighborSocket {
   readonly #socket: WebSocket;
   readonly #proven: Proven;
   readonly #events: SocketEvents;
-  readonly #keepAlive: NodeJS.Timeout;
+  #keepAlive: Deadline;
   #resting: NodeJS.Timeout | undefined;
-  #heard = true;
+  #unanswered = 0;
   #closed = false;
 
   constructor(socket: WebSocket, proven: Proven, events: SocketEvents, opened = true) {
@@ -135,10 +137,10 @@ export class NeighborSocket {
     this.#events = events;
     socket.on('message', (received: Buffer) => this.#receive(received));
     socket.on('pong', () => {
-      this.#heard = true;
+      this.#unanswered = 0;
     });
     socket.on('close', () => this.#end(undefined));
-    this.#keepAlive = setInterval(() => this.#ping(), pingInterval);
+    this.#keepAlive = this.#pingLater();
   }
 
   send(message: NeighborMessage): void {
@@ -172,17 +174,22 @@ export class NeighborSocket {
   }
 
   #ping(): void {
-    if (!this.#heard) {
+    if (this.#unanswered === unansweredPings) {
       this.close(new CryonetError('connection_closed', 'the neighbor does not answer'));
       return;
     }
-    this.#heard = false;
+    this.#unanswered++;
     this.#socket.ping();
+    this.#keepAlive = this.#pingLater();
+  }
+
+  #pingLater(): Deadline {
+    return new Deadline(pingInterval, () => this.#ping());
   }
 
   #receive(received: Buffer): void {
     if (this.#closed) return;
-    this.#heard = true;
+    this.#unanswered = 0;
     try {
       const frame = this.#proven.incoming.open(received);
       if (frame === undefined)
@@ -212,7 +219,7 @@ export class NeighborSocket {
     this.#closed = true;
     clearTimeout(this.#resting);
     this.#socket.resume();
-    clearInterval(this.#keepAlive);
+    this.#keepAlive.clear();
     this.#events.closed(cause);
   }
 }
