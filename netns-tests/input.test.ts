@@ -129,7 +129,7 @@ story('garbage on every socket closes a connection and nothing else', ['ping'], 
   const link = await linked(a, b, 30_000);
   const before = await a.status();
   const pids = [before.node.pid, before.dataplane.pid!];
-  const traffic = startPing(a.namespace, farEnd(link), { count: 500, interval: 0.02 });
+  const traffic = startPing(a.namespace, farEnd(link), { count: 2000, interval: 0.02 });
   const residentBefore = pids.map(residentMegabytes);
 
   const client = join(import.meta.dirname, 'lab', 'garbage.ts');
@@ -154,8 +154,8 @@ story('garbage on every socket closes a connection and nothing else', ['ping'], 
   const after = await a.ready();
   assert.deepEqual([after.node.pid, after.dataplane.pid], pids, 'neither program was started again');
   linkTo(after, 'b');
-  const { sent, received } = await traffic.ends(40_000);
-  assert.deepEqual([sent, received], [500, 500]);
+  const { sent, received } = await traffic.ends(60_000);
+  assert.deepEqual([sent, received], [2000, 2000]);
   assert.deepEqual(losses(await pingMesh([a, b])), []);
   for (const [index, pid] of pids.entries()) {
     const grown = residentMegabytes(pid) - residentBefore[index]!;

@@ -1,53 +1,16 @@
-/**
- * What anybody can send, many times over: each decoder takes it or refuses it in one of its ways, and nothing else
- * happens. What a decoder takes, it takes again after it was written anew.
- */
-import assert from 'node:assert/strict';
-import { mkdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+/** Decoders of messages: what neighbors, peers and the other process send. */
 import type { Writable } from 'node:stream';
-import { test } from 'node:test';
-import { setImmediate } from 'node:timers/promises';
-import { CommanderError } from 'commander';
-import { TomlError } from 'smol-toml';
 import * as ws from 'ws';
-import { isLoopback, parseHostPort } from '../control/config/address.ts';
-import { readConfig } from '../control/config/config.ts';
-import { parseIceServer, unservedIceServer } from '../control/config/ice-server.ts';
-import { controlProgram } from '../control/config/program.ts';
-import { valuesOf } from '../control/config/sources.ts';
 import { FrameCipher } from '../control/io/crypto.ts';
-import {
-  fingerprintOf,
-  parseCandidate,
-  remoteCandidate,
-  remoteDescription,
-  withoutCandidates,
-} from '../dataplane/io/engine/sdp.ts';
-import { readStunResponse, transactionBytes } from '../dataplane/io/stun.ts';
-import { scanCommandLine } from '../protocol/command-line.ts';
 import { notifications, requests } from '../protocol/dataplane.ts';
-import { parseDuration } from '../protocol/duration.ts';
-import { CryonetError } from '../protocol/errors.ts';
 import { FrameReader, frame } from '../protocol/frame.ts';
-import { matches } from '../protocol/glob.ts';
 import { handshakeMessage } from '../protocol/handshake.ts';
 import { decode, encode } from '../protocol/msgpack.ts';
 import { check, parse } from '../protocol/schema.ts';
 import { body, neighborMessage, nodeRecord } from '../protocol/signaling.ts';
-import { statusReport } from '../protocol/status.ts';
 import { fullPacket, fullPacketNumber, wireMessage } from '../protocol/wire.ts';
 import { answeredKeys, offeredKeys } from './descriptions.ts';
-import { Mutations } from './hostile/mutations.ts';
-import { temporaryFolder } from './socket-pair.ts';
-import { exampleReport } from './status-example.ts';
-
-const inputs = 1_000_000;
-/** Of what takes a hundred times as long: a node's whole configuration, which is the operator's own. */
-const fewInputs = 5_000;
-
-// Most inputs end as an error; where it was made is of no interest.
-Error.stackTraceLimit = 0;
+import { type Decoder, shaped, testDecoders } from './hostile/decoding.ts';
 
 const key = new Uint8Array(32).fill(7);
 const signature = new Uint8Array(64).fill(9);
@@ -66,14 +29,6 @@ const candidates = [
 ];
 const attempt = { peer: 'b', negotiation: 'n-1' };
 const server = { kind: 'turn', host: 'h', port: 3478, user: 'u', credential: 'c' };
-const commandLines = [
-  'a --token t --listen [::1]:2333 --mtu auto',
-  'b --ws-servers ws://h:1 --allow x* --send-alive-interval 5s',
-];
-const configFiles = [
-  'id = "a"\ntoken = "t"\nmtu = 1400\nallow = ["x", "y*"]\n',
-  'token = """t"""\nlisten = "h:1"\n',
-];
 const rpc = [
   ...[
     { id: 1, method: 'offer', params: { ...attempt, identity: key, route: 'shared', iceServers: [server] } },
@@ -93,41 +48,8 @@ const webSocketFrames = [
   `82fe0080-${'2a'.repeat(128)}`,
 ].map((frames) => Buffer.from(frames.replaceAll('-', '00000000').replaceAll(' ', ''), 'hex'));
 
-/** Texts as the bytes that they are written with. */
-const written = (...texts: readonly string[]) => texts.map((text) => Buffer.from(text, 'latin1'));
-
-interface Decoder {
-  readonly seeds: readonly Uint8Array[];
-  /** Throws one of `refusals`, or gives undefined, where it does not take the input. */
-  readonly take: (input: Uint8Array) => unknown;
-}
-
-const refusals = [CryonetError, CommanderError, TomlError];
-
-const program = controlProgram();
-
 /** What `ws` reads a connection with, which its types leave out. */
 const { Receiver } = ws as unknown as { Receiver: new (options: object) => Writable };
-
-/** To look at each would take more time than all decoders. */
-let looks = 0;
-
-/** MessagePack of a shape: what is taken is the same when it is written and taken again. */
-function shaped(read: (input: Uint8Array) => unknown, ...seeds: readonly unknown[]): Decoder {
-  return {
-    seeds: seeds.map(encode),
-    take: (input) => {
-      const value = read(input);
-      if (++looks % 32 === 0) assert.deepEqual(read(encode(value)), value);
-      return value;
-    },
-  };
-}
-
-const text = (read: (input: string) => unknown, ...seeds: readonly string[]): Decoder => ({
-  seeds: written(...seeds),
-  take: (input) => read(Buffer.from(input.buffer, input.byteOffset, input.length).toString('latin1')),
-});
 
 const decoders: Readonly<Record<string, Decoder>> = {
   'messages of the handshake': shaped(
@@ -199,116 +121,6 @@ const decoders: Readonly<Record<string, Decoder>> = {
     seeds: [new FrameCipher(key).seal(encode(record))],
     take: (input) => new FrameCipher(key).open(input),
   },
-  'session descriptions': text((input) => {
-    const safe = remoteDescription(input);
-    if (++looks % 32 !== 0) return safe;
-    assert.equal(remoteDescription(safe), safe);
-    assert.equal(withoutCandidates(safe), safe);
-    assert.match(fingerprintOf(safe), /^(AB|[0-9A-F]{2}:)/);
-    return safe;
-  }, sdp),
-  candidates: text(
-    (input) => {
-      const rebuilt = remoteCandidate(input);
-      if (rebuilt !== undefined) assert.equal(remoteCandidate(rebuilt), rebuilt);
-      return parseCandidate(input);
-    },
-    ...candidates,
-  ),
-  'answers of STUN servers': {
-    seeds: [
-      Buffer.concat([
-        Buffer.from('010100142112a442', 'hex'),
-        new Uint8Array(transactionBytes),
-        Buffer.from('002000080001a147e112a64300080004aabbccdd', 'hex'),
-      ]),
-    ],
-    take: (input) => readStunResponse(Buffer.from(input), new Uint8Array(transactionBytes)),
-  },
-  'addresses, servers and times': text(
-    (input) => {
-      const address = parseHostPort(input, 2333);
-      if (address !== undefined) isLoopback(address.host);
-      unservedIceServer(input);
-      matches(input, 'eth0');
-      return address ?? parseIceServer(input) ?? parseDuration(input);
-    },
-    ...['[::1]:2333', '192.0.2.1:80', 'turn:h:3478|user|secret', 'stun:h', '1h30m'],
-  ),
-  'the status report': text(
-    (input) => {
-      try {
-        return check(statusReport, JSON.parse(input));
-      } catch (error) {
-        if (error instanceof SyntaxError) return undefined;
-        throw error;
-      }
-    },
-    ...[[], exampleReport.peers.slice(0, 1)].map((peers) => JSON.stringify({ ...exampleReport, peers })),
-  ),
-  'words of a command line': text(
-    (input) => scanCommandLine(input.split(' '), program, '--token').missing === undefined || undefined,
-    ...commandLines,
-  ),
-  'configuration files': text((input) => valuesOf(input, 'config.toml'), ...configFiles),
 };
 
-for (const [name, { seeds, take }] of Object.entries(decoders)) {
-  test(`${name}: ${inputs} that are almost right are taken or refused, and nothing else`, async () => {
-    const mutations = new Mutations(seeds, Math.max(2048, ...seeds.map(({ length }) => length + 64)));
-    for (const seed of seeds) assert.notEqual(take(seed), undefined);
-    let taken = 0;
-    for (let i = 0; i < inputs; i++) {
-      // Errors of streams are told a moment later.
-      if (i % 1024 === 0) await setImmediate();
-      const input = mutations.next();
-      if (!refusedInWords(take, input)) {
-        taken++;
-        mutations.accepted(input);
-      }
-    }
-    assert.ok(taken > inputs / 1000 || name === 'sealed frames', `${taken} taken: they are not almost right`);
-    assert.ok(taken < inputs, 'all taken');
-  });
-}
-
-test(`${fewInputs} command lines, and as many files, are taken or refused in words`, (context) => {
-  const folder = temporaryFolder(context);
-  mkdirSync(join(folder, 'run'));
-  const path = join(folder, 'config.toml');
-  const read = (argv: readonly string[], env: Record<string, string>) =>
-    readConfig(argv, { HOME: folder, RUNTIME_DIRECTORY: join(folder, 'run'), ...env }, 1);
-  for (const [seeds, take] of [
-    [
-      commandLines,
-      (input: Uint8Array) => read(Buffer.from(input).toString('latin1').split(' '), { TOKEN: 't' }),
-    ],
-    [
-      configFiles,
-      (input: Uint8Array) => {
-        writeFileSync(path, input);
-        return read(['a'], { CONFIG: path });
-      },
-    ],
-  ] as const) {
-    const mutations = new Mutations(written(...seeds), 512);
-    let taken = 0;
-    for (let i = 0; i < fewInputs; i++) {
-      const input = mutations.next();
-      if (refusedInWords(take, input)) continue;
-      taken++;
-      mutations.accepted(input);
-    }
-    assert.ok(taken > 0 && taken < fewInputs, `${taken}`);
-  }
-});
-
-/** Whether the decoder refused it. Fails, with the input, where it did something else. */
-function refusedInWords(take: (input: Uint8Array) => unknown, input: Uint8Array): boolean {
-  try {
-    return take(input) === undefined;
-  } catch (error) {
-    if (refusals.some((kind) => error instanceof kind)) return true;
-    throw new Error(`on ${Buffer.from(input).toString('hex')}`, { cause: error });
-  }
-}
+testDecoders(decoders);

@@ -19,7 +19,15 @@ export const atOnce = {
 
 /** Unit tests that keep a processor busy for long, and in which nothing has to happen soon. */
 const patient = [
-  ...['decoders', 'dev', 'native/build', 'native/segment', 'native/coalesce', 'native/record'],
+  ...[
+    'decoders',
+    'decoders-text',
+    'dev',
+    'native/build',
+    'native/segment',
+    'native/coalesce',
+    'native/record',
+  ],
   ...['segment', 'coalesce', 'record'].map((name) => `native/${name}-fuzz`),
   ...['native/admission', 'native/ecn'],
 ];

@@ -7,7 +7,8 @@ import { randomBytes } from 'node:crypto';
 import { connect } from 'node:net';
 import WebSocket from 'ws';
 
-const patienceMilliseconds = 15_000;
+/** More than a server gives a connection to prove itself. */
+const patienceMilliseconds = 45_000;
 const megabyte = 1 << 20;
 
 /** What the server did: answered with an HTTP status, closed, or let it stay. */
