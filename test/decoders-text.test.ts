@@ -21,6 +21,7 @@ import { parseDuration } from '../protocol/duration.ts';
 import { matches } from '../protocol/glob.ts';
 import { check } from '../protocol/schema.ts';
 import { statusReport } from '../protocol/status.ts';
+import { candidates, sdp } from './descriptions.ts';
 import { type Decoder, isLookedAt, refusedInWords, testDecoders, text, written } from './hostile/decoding.ts';
 import { Mutations } from './hostile/mutations.ts';
 import { temporaryFolder } from './socket-pair.ts';
@@ -29,16 +30,6 @@ import { exampleReport } from './status-example.ts';
 /** Of what takes a hundred times as long: a node's whole configuration, which is the operator's own. */
 const fewInputs = 5_000;
 
-const sdp = [
-  ...['v=0', 'o=- 1 0 IN IP4 127.0.0.1', 's=-', 't=0 0'],
-  `a=fingerprint:sha-256 ${Array.from({ length: 32 }, () => 'AB').join(':')}`,
-  ...['m=application 9 UDP/DTLS/SCTP webrtc-datachannel', 'c=IN IP4 0.0.0.0', 'a=mid:0', 'a=setup:actpass'],
-  ...['a=ice-ufrag:abcd', 'a=ice-pwd:0123456789abcdefghijkl', 'a=end-of-candidates', ''],
-].join('\r\n');
-const candidates = [
-  'candidate:1 1 UDP 2122317823 192.0.2.1 2333 typ host',
-  'a=candidate:2 1 udp 1686109439 2001:db8::1 40000 typ srflx raddr 0.0.0.0 rport 0',
-];
 const commandLines = [
   'a --token t --listen [::1]:2333 --mtu auto',
   'b --ws-servers ws://h:1 --allow x* --send-alive-interval 5s',

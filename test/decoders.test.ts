@@ -9,7 +9,7 @@ import { decode, encode } from '../protocol/msgpack.ts';
 import { check, parse } from '../protocol/schema.ts';
 import { body, neighborMessage, nodeRecord } from '../protocol/signaling.ts';
 import { fullPacket, fullPacketNumber, wireMessage } from '../protocol/wire.ts';
-import { answeredKeys, offeredKeys } from './descriptions.ts';
+import { answeredKeys, candidates, offeredKeys, sdp } from './descriptions.ts';
 import { type Decoder, shaped, testDecoders } from './hostile/decoding.ts';
 
 const key = new Uint8Array(32).fill(7);
@@ -17,16 +17,6 @@ const signature = new Uint8Array(64).fill(9);
 const record = { id: 'node-1', key, epoch: 1_764_000_000_000, turn: true };
 const signedRecord = { record: encode(record), signature };
 const common = { from: 'a', to: 'b', epoch: 1_764_000_000_000, toEpoch: 5, counter: 3 };
-const sdp = [
-  ...['v=0', 'o=- 1 0 IN IP4 127.0.0.1', 's=-', 't=0 0'],
-  `a=fingerprint:sha-256 ${Array.from({ length: 32 }, () => 'AB').join(':')}`,
-  ...['m=application 9 UDP/DTLS/SCTP webrtc-datachannel', 'c=IN IP4 0.0.0.0', 'a=mid:0', 'a=setup:actpass'],
-  ...['a=ice-ufrag:abcd', 'a=ice-pwd:0123456789abcdefghijkl', 'a=end-of-candidates', ''],
-].join('\r\n');
-const candidates = [
-  'candidate:1 1 UDP 2122317823 192.0.2.1 2333 typ host',
-  'a=candidate:2 1 udp 1686109439 2001:db8::1 40000 typ srflx raddr 0.0.0.0 rport 0',
-];
 const attempt = { peer: 'b', negotiation: 'n-1' };
 const server = { kind: 'turn', host: 'h', port: 3478, user: 'u', credential: 'c' };
 const rpc = [

@@ -17,3 +17,15 @@ function keysOf(kemSize: number): LinkKeys {
     udp: true,
   };
 }
+
+/** Of a connection, and candidates of it, as a library writes them. */
+export const sdp = [
+  ...['v=0', 'o=- 1 0 IN IP4 127.0.0.1', 's=-', 't=0 0'],
+  `a=fingerprint:sha-256 ${Array.from({ length: 32 }, () => 'AB').join(':')}`,
+  ...['m=application 9 UDP/DTLS/SCTP webrtc-datachannel', 'c=IN IP4 0.0.0.0', 'a=mid:0', 'a=setup:actpass'],
+  ...['a=ice-ufrag:abcd', 'a=ice-pwd:0123456789abcdefghijkl', 'a=end-of-candidates', ''],
+].join('\r\n');
+export const candidates = [
+  'candidate:1 1 UDP 2122317823 192.0.2.1 2333 typ host',
+  'a=candidate:2 1 udp 1686109439 2001:db8::1 40000 typ srflx raddr 0.0.0.0 rport 0',
+];
