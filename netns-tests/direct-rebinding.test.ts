@@ -11,6 +11,9 @@ import { Internet } from './lab/topology.ts';
 import { Train } from './lab/train.ts';
 import { assertSoon, waitFor } from './lab/wait.ts';
 
+/** Milliseconds between two pings of a train. */
+const pace = 8;
+
 /*
  *   b ── cone NAT ── a  bootstrap
  *        forgets every mapping and makes others
@@ -65,7 +68,7 @@ for (const [lease, change] of [
       await assertFollowed(address);
       for (const each of gaps) assertSoon(each, 1_500, lab);
       // What b sends moves a at once: until its next probe more would be lost.
-      for (const each of lost) assertSoon(each * 8, 240, lab);
+      for (const each of lost) assertSoon(each * pace, 30 * pace, lab);
       assertSoon(gap, 1_500, lab);
       assert.ok(bytes > 30_000_000, lab.figures.at(-1));
     },

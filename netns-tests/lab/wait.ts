@@ -51,9 +51,9 @@ function shown(seen: unknown): string {
 /** Something took longer than it may. A machine that has other work as well may be why, so the story is told again. */
 export class Late extends Error {}
 
-/** Milliseconds. Throws `Late` with the last of the story's figures. */
+/** Milliseconds. Throws `Late`, with the last of the story's figures, unless it took less. */
 export function assertSoon(took: number, bound: number, { figures }: { figures: readonly string[] }): void {
-  if (took > bound) throw new Late(`${took} ms, more than ${bound}: ${figures.at(-1)}`);
+  if (took >= bound) throw new Late(`${took} ms, not less than ${bound}: ${figures.at(-1)}`);
 }
 
 /** Milliseconds that `act` took, and its value. */
