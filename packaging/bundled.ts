@@ -20,9 +20,10 @@ export async function bundledPrograms(): Promise<string> {
   const write = async (name: ProgramName) => {
     const [program, text] = [join(folder, name), (await bundle(name, version)).text];
     const command = commandOf(name, { launch, node: process.execPath, bundle: `${program}.mjs` });
-    const lines = ['#!/bin/sh', `export NODE_COMPILE_CACHE=${quoted(join(folder, 'cache'))}`];
+    const cache = quoted(join(folder, 'cache'));
+    const run = command.map(quoted).join(' ');
     writeFileSync(`${program}.mjs`, text);
-    writeFileSync(program, `${lines.join('\n')}\nexec ${command.map(quoted).join(' ')} "$@"\n`);
+    writeFileSync(program, `#!/bin/sh\nexport NODE_COMPILE_CACHE=${cache}\nexec ${run} "$@"\n`);
     chmodSync(program, 0o755);
     return [program, `${program}.mjs`];
   };
