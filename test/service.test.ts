@@ -9,6 +9,7 @@ import {
   mkdirSync,
   renameSync,
   statSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { createServer } from 'node:net';
@@ -229,6 +230,18 @@ test('a service takes its own file for the credential, as whoever names it means
     'its own',
     'without a manager that hands it over',
   );
+});
+
+test('a service with a credential starts where it may not even look at its own file', (context) => {
+  const folder = temporaryFolder(context);
+  const credentials = join(folder, 'credentials');
+  mkdirSync(credentials);
+  writeFileSync(join(credentials, 'token'), 'handed over\n');
+  // As root may look anywhere, the file is a link that leads nowhere: to itself.
+  symlinkSync('token', join(folder, 'token'));
+  const env = { CONFIGURATION_DIRECTORY: folder, CREDENTIALS_DIRECTORY: credentials };
+  const { tokens, tokenStale } = readConfig(['--service', 'n'], env, 0);
+  assert.deepEqual([tokens, tokenStale], [['handed over'], false]);
 });
 
 test('a service cannot read its file anew: after a change of it a reload says that this takes a restart', async (context) => {

@@ -59,11 +59,14 @@ function tokensIn(content: string, source: string): Tokens {
   return lines as [string, ...string[]];
 }
 
-/** Whether a file was written after the copy of it. */
+/** Whether a file was written after the copy of it, as far as it may be looked at. */
 function isNewer(file: string | undefined, copy: string | undefined): boolean {
   if (file === undefined || copy === undefined) return false;
-  const [written, copied] = [file, copy].map((path) => statSync(path, { throwIfNoEntry: false })?.mtimeMs);
-  return written !== undefined && copied !== undefined && written > copied;
+  try {
+    return statSync(file).mtimeMs > statSync(copy).mtimeMs;
+  } catch {
+    return false;
+  }
 }
 
 function contentOf({ text: path, source }: TokenFile): string {
