@@ -1,21 +1,21 @@
 /** What a command of `cryoc` is: what it asks the control socket, and how the reply is shown. */
-import type { ControlPath, Reply } from '../protocol/control.ts';
+import type { Reply, RouteName } from '../protocol/api.ts';
 import type { Terminal } from './terminal.ts';
 
-export interface Command<Path extends ControlPath = ControlPath> {
+export interface Command<Name extends RouteName = RouteName> {
   readonly name: string;
   /** Help by placeholder; one in brackets may be left out. */
   readonly arguments: Readonly<Record<string, string>>;
   /** Beside `--json`, which every command has. */
   readonly options: readonly CommandOption[];
   readonly help: string;
-  /** Of the control socket. The schema of the reply follows from it. */
-  readonly path: Path;
+  /** Of the API. The schema of the reply follows from it. */
+  readonly route: Name;
   /** Of a command that asks again until the reply is what it waits for. Throws `bad_config` for an option that has a bad
    *  value. */
-  wait?(given: Given): Wait<Path>;
+  wait?(given: Given): Wait<Name>;
   /** Throws `bad_config` where an argument names nothing in the reply, `unavailable` where what is asked for is not there. */
-  show(reply: Reply<Path>, given: Given): Shown;
+  show(reply: Reply<Name>, given: Given): Shown;
 }
 
 interface CommandOption {
@@ -31,11 +31,11 @@ export interface Given {
   readonly options: Readonly<Record<string, true | string | readonly string[]>>;
 }
 
-export interface Wait<Path extends ControlPath> {
+export interface Wait<Name extends RouteName> {
   /** Milliseconds. */
   readonly timeout: number;
   /** What the reply still lacks, in words; undefined once it is what is waited for. */
-  missing(reply: Reply<Path>): string | undefined;
+  missing(reply: Reply<Name>): string | undefined;
 }
 
 interface Shown {

@@ -1,7 +1,8 @@
 /** The commands of `cryoc`, one row each. Parsing, help and completions are made from this table. */
 import type { Command } from './command.ts';
 import { ip } from './commands/ip.ts';
+import { reload } from './commands/reload.ts';
 import { status } from './commands/status.ts';
 import { wait } from './commands/wait.ts';
 
-export const commands: readonly Command[] = [status, wait, ip];
+export const commands: readonly Command[] = [status, wait, ip, reload];

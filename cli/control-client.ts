@@ -2,8 +2,9 @@
 import { readFileSync, statSync } from 'node:fs';
 import { request } from 'node:http';
 import { dirname } from 'node:path';
-import { type ControlPath, type Reply, replies } from '../protocol/control.ts';
-import { CryonetError, type ErrorCode, errorCodes } from '../protocol/errors.ts';
+import { methodAndPath, type Reply, type RouteName, routes } from '../protocol/api.ts';
+import { CryonetError } from '../protocol/errors.ts';
+import { errorOf, problem } from '../protocol/problem.ts';
 import { check } from '../protocol/schema.ts';
 
 /** Milliseconds for the whole reply, and bytes of the largest one. */
@@ -11,25 +12,30 @@ const replyTimeout = 2000;
 const maxReply = 67_108_864;
 
 /** Throws `no_control` if nothing runs there, this user may not ask, or no reply comes within `timeout` milliseconds;
- *  `no_token` if the node waits for its token; `bad_message` if the reply does not have the schema. */
-export async function getJson<Path extends ControlPath>(
+ *  `version_mismatch` if the node has no such route; `bad_message` if the reply does not have the schema; what the node
+ *  says is wrong. */
+export async function call<Name extends RouteName>(
   socketPath: string,
-  path: Path,
+  route: Name,
   timeout = replyTimeout,
-): Promise<Reply<Path>> {
-  const { status, body } = await get(socketPath, path, timeout);
+): Promise<Reply<Name>> {
+  const { status, body } = await send(socketPath, route, timeout);
   let reply: unknown;
   try {
     reply = JSON.parse(body);
   } catch (cause) {
     throw new CryonetError('bad_message', `${socketPath} does not speak JSON`, { cause });
   }
-  if (status !== 200) {
-    const error = (reply as { error?: { code?: unknown; message?: unknown } } | null)?.error;
-    const code = Object.hasOwn(errorCodes, String(error?.code)) ? (error!.code as ErrorCode) : 'internal';
-    throw new CryonetError(code, typeof error?.message === 'string' ? error.message : `status ${status}`);
-  }
-  return check(replies[path], reply);
+  if (status !== 200) throw refusal(socketPath, status, reply);
+  return check(routes[route].reply, reply) as Reply<Name>;
+}
+
+function refusal(socketPath: string, status: number, reply: unknown): CryonetError {
+  const told = problem.safeParse(reply);
+  if (told.success && told.data.code !== 'unknown_method') return errorOf(told.data);
+  if (status !== 404) return new CryonetError('bad_message', `${socketPath} answers with status ${status}`);
+  const words = `the cryonet at ${socketPath} is of another version than this cryoc: start it again`;
+  return new CryonetError('version_mismatch', words);
 }
 
 /** Whether the error says that nobody serves the socket, and not that somebody does who cannot be asked. */
@@ -48,9 +54,13 @@ function isDenial(code: string | undefined): boolean {
   return code === 'EACCES' || code === 'EPERM';
 }
 
-function get(socketPath: string, path: string, timeout: number): Promise<{ status: number; body: string }> {
+function send(
+  socketPath: string,
+  route: RouteName,
+  timeout: number,
+): Promise<{ status: number; body: string }> {
   return new Promise((resolve, reject) => {
-    const asked = request({ socketPath, path, host: 'cryonet' }, (response) => {
+    const asked = request({ socketPath, ...methodAndPath(route), host: 'cryonet' }, (response) => {
       const chunks: Buffer[] = [];
       let size = 0;
       response.on('data', (chunk: Buffer) => {

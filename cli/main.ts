@@ -1,13 +1,14 @@
 /** `cryoc`: asks a running node about itself. */
 import { setTimeout as pause } from 'node:timers/promises';
 import { CommanderError } from 'commander';
+import type { Reply, RouteName } from '../protocol/api.ts';
 import { scanCommandLine } from '../protocol/command-line.ts';
-import type { ControlPath, Reply } from '../protocol/control.ts';
 import { CryonetError, exitCode, reasonOf } from '../protocol/errors.ts';
 import { refuseForeign } from '../protocol/own-folder.ts';
 import { controlSocket, defaultRuntimeDirectory } from '../protocol/paths.ts';
+import { ConfigError, mistakeAt } from '../protocol/problem.ts';
 import type { Wait } from './command.ts';
-import { getJson, isNobody, mayAnswerLater } from './control-client.ts';
+import { call, isNobody, mayAnswerLater } from './control-client.ts';
 import { printable, printableJson } from './printable.ts';
 import { type Asked, cryocProgram } from './program.ts';
 import { terminalOf } from './terminal.ts';
@@ -18,7 +19,7 @@ const lookInterval = 200;
 
 const program = cryocProgram(async (command, given, node) => {
   const wait = command.wait?.(given);
-  const reply = await (wait === undefined ? ask(command.path, node) : awaited(command.path, node, wait));
+  const reply = await (wait === undefined ? ask(command.route, node) : awaited(command.route, node, wait));
   const { json, text, exitCode: code = exitCode.ok } = command.show(reply, given);
   process.stdout.write(
     given.options.json ? printableJson(json) : text(terminalOf(process.stdout, process.env)),
@@ -27,11 +28,15 @@ const program = cryocProgram(async (command, given, node) => {
 });
 
 /** Asks until the reply is what is waited for; also a node that is not there yet. Throws `unavailable`. */
-async function awaited<P extends ControlPath>(path: P, node: Asked, wait: Wait<P>): Promise<Reply<P>> {
+async function awaited<Name extends RouteName>(
+  route: Name,
+  node: Asked,
+  wait: Wait<Name>,
+): Promise<Reply<Name>> {
   const { timeout, missing } = wait;
   const end = performance.now() + timeout;
   for (;;) {
-    const { reply, lacks } = await look(path, node, missing);
+    const { reply, lacks } = await look(route, node, missing);
     if (lacks === undefined) return reply!;
     if (performance.now() >= end)
       throw new CryonetError('unavailable', `waited ${duration(timeout)} in vain: ${lacks}`);
@@ -39,9 +44,9 @@ async function awaited<P extends ControlPath>(path: P, node: Asked, wait: Wait<P
   }
 }
 
-async function look<P extends ControlPath>(path: P, node: Asked, missing: Wait<P>['missing']) {
+async function look<Name extends RouteName>(route: Name, node: Asked, missing: Wait<Name>['missing']) {
   try {
-    const reply = await ask(path, node);
+    const reply = await ask(route, node);
     return { reply, lacks: missing(reply) };
   } catch (error) {
     if (!mayAnswerLater(error)) throw error;
@@ -50,18 +55,18 @@ async function look<P extends ControlPath>(path: P, node: Asked, missing: Wait<P
 }
 
 /** The reply of this user's own node or, if there is none, of the service, which members of its group may ask. */
-async function ask<P extends ControlPath>(path: P, { socket, runtimeDir }: Asked): Promise<Reply<P>> {
-  if (socket !== undefined) return getJson(socket, path);
-  if (runtimeDir !== undefined) return getJson(controlSocket(runtimeDir), path);
+async function ask<Name extends RouteName>(route: Name, { socket, runtimeDir }: Asked): Promise<Reply<Name>> {
+  if (socket !== undefined) return call(socket, route);
+  if (runtimeDir !== undefined) return call(controlSocket(runtimeDir), route);
   const own = controlSocket(defaultRuntimeDirectory(process.env, process.getuid?.() ?? 0));
   const service = controlSocket(defaultRuntimeDirectory({}, 0));
   refuseForeign(own, 'set XDG_RUNTIME_DIR, or name the node by --runtime-dir');
   try {
-    return await getJson(own, path);
+    return await call(own, route);
   } catch (error) {
     if (own === service || !isNobody(error)) throw error;
   }
-  return getJson(service, path);
+  return call(service, route);
 }
 
 try {
@@ -73,6 +78,11 @@ try {
   if (error instanceof CommanderError) {
     if (error.exitCode === 0) process.exit(exitCode.ok);
     fail(error.message.replace(/^error: /, ''), exitCode.config);
+  }
+  if (error instanceof ConfigError && error.mistakes.length > 0) {
+    const { file, mistakes } = error;
+    for (const each of mistakes) process.stderr.write(`${printable(mistakeAt(file!, each))}\n`);
+    process.exit(exitCode.config);
   }
   fail(
     reasonOf(error),

@@ -8,6 +8,7 @@ import { controlSocket } from '../protocol/paths.ts';
 import { eventually } from '../protocol/retry.ts';
 import { conceal } from '../service/conceal.ts';
 import { Notify } from '../service/notify.ts';
+import { mistakesIn, readAgain } from './config/check.ts';
 import { type ControlConfig, longestPause, readConfig, TokenAwaited } from './config/config.ts';
 import { fileToCheck } from './config/sources.ts';
 import { broker } from './io/broker.ts';
@@ -29,7 +30,7 @@ const atTerminal = hasTerminal();
 // Until the shell exists there is nothing to reload.
 process.on('SIGHUP', () => {
   if (atTerminal && !hasTerminal()) void stop(exitCode.ok);
-  else reload();
+  else shell?.reloadOnSignal();
 });
 const notify = new Notify();
 const config = await configuration();
@@ -47,13 +48,6 @@ async function stop(code: number): Promise<void> {
   else await shell.stop();
   held?.release();
   process.exit(code);
-}
-
-function reload(): void {
-  if (shell === undefined) return;
-  log.level = shell.reload(() =>
-    readConfig(process.argv.slice(2), process.env, process.getuid?.() ?? 0),
-  ).logLevel;
 }
 
 let ready = false;
@@ -78,7 +72,11 @@ try {
     if (ready) notify.status(() => shell!.summary());
   };
   const limit = longestPause(config);
-  const attempt = () => new ControlShell(config, keys, log, early, changed);
+  const again = () => readAgain(process.argv.slice(2), process.env, process.getuid?.() ?? 0);
+  const configured = ({ logLevel }: ControlConfig) => {
+    log.level = logLevel;
+  };
+  const attempt = () => new ControlShell({ config, keys, log, early, changed, again, configured });
   shell = await eventually({ attempt, failed: waits, limit });
   await shell.start();
   ready = true;
@@ -159,7 +157,6 @@ async function configuration(): Promise<ControlConfig> {
 
 /** Says what is wrong with a configuration file, a line each, and ends the process. */
 async function checkOnly(file: string, uid: number): Promise<never> {
-  const { mistakesIn } = await import('./config/check.ts');
   const mistakes = mistakesIn(file, process.env, uid);
   if (mistakes.length === 0) process.stdout.write(`${file}: good\n`);
   else process.stderr.write(mistakes.map((mistake) => `${mistake}\n`).join(''));
@@ -194,11 +191,10 @@ async function waitForToken({ config, file }: TokenAwaited): Promise<never> {
 
 /** Serves the control socket, to answer that the node waits. Undefined if it cannot be served; another node may run. */
 async function serveWaiting(folder: string, waiting: string): Promise<{ close(): void } | undefined> {
-  const { openControlSocket } = await import('./io/control-socket.ts');
+  const { openControlSocket, refusing } = await import('./io/control-socket.ts');
   try {
-    return await openControlSocket(controlSocket(folder), () =>
-      Promise.reject(new CryonetError('no_token', `the node is ${waiting}`)),
-    );
+    const node = refusing(new CryonetError('no_token', `the node is ${waiting}`));
+    return await openControlSocket(controlSocket(folder), node);
   } catch {
     return undefined;
   }

@@ -2,8 +2,10 @@
  * The control process around its core: it feeds events to core, runs the effects and keeps one timer. Two parts of it have
  * files of their own: `neighbor-shell.ts` for neighbors by WebSocket, `dataplane-shell.ts` for the dataplane.
  */
+
+import type { Reloaded } from '../protocol/api.ts';
 import { byClock, steadyNow } from '../protocol/clock.ts';
-import { reasonOf } from '../protocol/errors.ts';
+import { CryonetError, reasonOf } from '../protocol/errors.ts';
 import type { Log } from '../protocol/log.ts';
 import { Refusals } from '../protocol/refusals.ts';
 import type { StatusReport, Warning } from '../protocol/status.ts';
@@ -37,7 +39,23 @@ const longestTimer = 2 ** 31 - 1;
 /** Milliseconds for the goodbye to leave before the sockets close. */
 const goodbyeDelay = 100;
 
+export interface ControlShellOptions {
+  readonly config: ControlConfig;
+  /** Made of the configuration's tokens. */
+  readonly keys: TokenKeys;
+  readonly log: Log;
+  /** The start of a dataplane that is under way already. */
+  readonly early?: Promise<number | undefined> | undefined;
+  /** Called after each event, and after each change of the warnings. */
+  readonly changed?: () => void;
+  /** Reads the configuration as it is now. Throws `bad_config`. */
+  readonly again: () => ControlConfig;
+  /** Called with the configuration by which the node runs from now on. */
+  readonly configured?: (config: ControlConfig) => void;
+}
+
 export class ControlShell {
+  readonly #options: ControlShellOptions;
   /** As it was at the start, but for what a reload has changed. */
   #config: ControlConfig;
   readonly #log: Log;
@@ -47,7 +65,6 @@ export class ControlShell {
   readonly #neighbors: NeighborShell;
   readonly #dataplane: DataplaneShell;
   readonly #controlSocket: PatientControlSocket;
-  /** Called after each event, and after each change of the warnings. */
   readonly #changed: () => void;
   readonly #warnings: Warnings;
   readonly #refused = new Refusals();
@@ -55,15 +72,10 @@ export class ControlShell {
   #timer: NodeJS.Timeout | undefined;
   #stopped = false;
 
-  /** `tokenKeys` are made of the configuration's tokens. Throws what `openStateDirectory` throws, before anything else was
-   *  opened. */
-  constructor(
-    config: ControlConfig,
-    tokenKeys: TokenKeys,
-    log: Log,
-    early?: Promise<number | undefined>,
-    changed: () => void = () => {},
-  ) {
+  /** Throws what `openStateDirectory` throws, before anything else was opened. */
+  constructor(options: ControlShellOptions) {
+    const { config, keys, log, early, changed = () => {} } = options;
+    this.#options = options;
     this.#config = config;
     this.#log = log;
     this.#changed = changed;
@@ -71,7 +83,7 @@ export class ControlShell {
     this.#kept = openStateDirectory(config.stateDirectory, Date.now(), this.#warnings, longestPause(config));
     this.#judgeTokens();
     const { identity, epoch } = this.#kept;
-    this.#local = { id: config.id, epoch, identity, tokenKeys };
+    this.#local = { id: config.id, epoch, identity, tokenKeys: keys };
     this.#dataplane = new DataplaneShell({
       ...{ config, local: this.#local, log, early, changed, warnings: this.#warnings },
       admit: (channel, bytes) => this.#admit(channel, bytes),
@@ -79,7 +91,7 @@ export class ControlShell {
       iceServers: () => this.#config.iceServers,
       known: () => knownIds(this.#mesh.membership.pins),
     });
-    this.#controlSocket = new PatientControlSocket(config, this.#warnings, () => this.status());
+    this.#controlSocket = new PatientControlSocket(config, this.#warnings, this);
     this.#mesh = newMesh(
       {
         id: config.id,
@@ -139,31 +151,47 @@ export class ControlShell {
   }
 
   /** Reads the configuration and the file of known keys again, which an operator may change while the node runs. A warning
-   *  says what only a start can take, or why the configuration cannot be used; then nothing of it changes. Returns the
-   *  configuration by which the node runs from now on. */
-  reload(read: () => ControlConfig): ControlConfig {
-    const changed = this.#configure(read);
+   *  says what only a start can take, or why the configuration cannot be used; then nothing of it changes, and `bad_config`
+   *  is thrown. */
+  reload(): Reloaded {
+    const next = this.#readAgain();
+    const done = next instanceof CryonetError ? undefined : this.#configure(next);
     const pins = this.#kept.readPins();
-    this.#log.info('reloaded', { identities: pins?.size, changed: changed.join() });
+    this.#log.info('reloaded', { identities: pins?.size, changed: done?.applied.join() });
     if (pins !== undefined) {
       this.#take({ type: 'pins', kept: pins });
       this.#neighbors.reload();
     }
-    return this.#config;
+    if (done === undefined) throw next;
+    return done;
   }
 
-  /** Returns the names of the options that have another value now. */
-  #configure(read: () => ControlConfig): readonly string[] {
-    let next: ControlConfig;
+  /** The same; what is wrong is a warning alone. */
+  reloadOnSignal(): void {
     try {
-      next = read();
+      this.reload();
     } catch (error) {
-      this.#warnings.set(
-        'reload',
-        `the node goes on as it was, because of its configuration: ${reasonOf(error)}`,
-      );
-      return [];
+      if (!(error instanceof CryonetError)) throw error;
     }
+  }
+
+  /** What `reload` would return or throw. Nothing changes. */
+  wouldReload(): Reloaded {
+    const { live, atRestart } = difference(this.#config, this.#options.again());
+    return { applied: [...live], needsRestart: [...atRestart] };
+  }
+
+  #readAgain(): ControlConfig | CryonetError {
+    try {
+      return this.#options.again();
+    } catch (error) {
+      const words = `the node goes on as it was, because of its configuration: ${reasonOf(error)}`;
+      this.#warnings.set('reload', words);
+      return error instanceof CryonetError ? error : new CryonetError('bad_config', words, { cause: error });
+    }
+  }
+
+  #configure(next: ControlConfig): Reloaded {
     const { live, atRestart, next: taken } = difference(this.#config, next);
     if (atRestart.length === 0) this.#warnings.clear('reload');
     else
@@ -171,7 +199,11 @@ export class ControlShell {
         'reload',
         `another value counts after a restart of control: ${atRestart.join(', ')}`,
       );
-    if (live.length === 0) return live;
+    if (live.length > 0) this.#apply(taken, live);
+    return { applied: [...live], needsRestart: [...atRestart] };
+  }
+
+  #apply(taken: ControlConfig, live: readonly string[]): void {
     const { tokens } = this.#config;
     this.#config = taken;
     if (live.includes(options.token.flag)) this.#takeTokens(taken, tokens);
@@ -179,7 +211,7 @@ export class ControlShell {
     this.#neighbors.joinThrough(taken.wsServers);
     this.#alone?.close();
     this.#watchForOthers();
-    return live;
+    this.#options.configured?.(taken);
   }
 
   /** Who has none of them is let in no more from now on; a token that is new counts once it is stretched. */

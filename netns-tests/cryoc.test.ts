@@ -41,6 +41,12 @@ story('cryoc and curl tell the same of a running node', ['curl'], async (lab) =>
 
   const { stdout } = await shell`${cryoc} --runtime-dir ${b.runtimeDirectory} status`;
   assert.match(stdout, /\ba\b.*\bup\b.*\bcna\b|\ba\b.*\bcna\b.*\bup\b/, stdout);
+  const api = (...words: readonly string[]) => shell`curl -sS --unix-socket ${b.controlSocket} ${words}`;
+  const peer = JSON.parse((await api('http://cryonet/v1/peers/a')).stdout);
+  assert.deepEqual([peer.id, peer.state, peer.interface.name], ['a', 'up', 'cna']);
+  assert.match(peer.since, /^\d{4}-\d\d-\d\dT[\d:.]+Z$/);
+  const { openapi } = JSON.parse((await api('http://cryonet/v1/openapi.json')).stdout);
+  assert.equal(openapi, '3.1.1');
   const missing =
     await shell`curl -sS --unix-socket ${b.controlSocket} -o /dev/null -w %{http_code} http://cryonet/nowhere`;
   assert.equal(missing.stdout, '404');

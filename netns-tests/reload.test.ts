@@ -4,6 +4,8 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { farEnd, interfaces, linkTo, meshed } from './lab/mesh.ts';
 import { CryonetNode } from './lab/node.ts';
+import { programs } from './lab/programs.ts';
+import { shell } from './lab/shell.ts';
 import { story } from './lab/story.ts';
 import { lan } from './lab/topology.ts';
 import { Train } from './lab/train.ts';
@@ -61,6 +63,17 @@ story(
     );
     assert.equal((await a.peer('c'))?.state, 'denied');
 
+    const refused = await shell({
+      nothrow: true,
+    })`${join(programs, 'cryoc')} --socket ${a.controlSocket} reload`;
+    assert.deepEqual(
+      [refused.exitCode, refused.stdout, refused.stderr],
+      [78, '', `${file}:2:1: no option "alow" (allow?)\n`],
+    );
+
+    writeFileSync(file, 'mtu = 1400\n');
+    const { stdout } = await shell`${join(programs, 'cryoc')} --socket ${a.controlSocket} reload --json`;
+    assert.deepEqual(JSON.parse(stdout), { applied: ['deny'], needsRestart: ['mtu'] });
     configure('');
     await meshed([a, b, c], 20_000);
     const { lost, sent } = await train.stop();

@@ -30,6 +30,7 @@ export const errorCodes = {
   bad_message: 'a message that does not have its schema’s shape',
   unknown_method: 'no such method',
   unknown_link: 'no such link or negotiation',
+  unknown_peer: 'no such peer',
   version_mismatch: 'the other side speaks another version of this protocol',
   connection_closed: 'the connection closed before the reply',
   bad_sdp: 'the WebRTC engine refused the session description',

@@ -1,6 +1,12 @@
-/** The reply to `GET /status` on the control socket, which `cryoc status --json` prints. Fields are only added. */
+/**
+ * The status of a node, as the control socket tells it and `cryoc status --json` prints it. Fields are only added.
+ *
+ * Inside, a time is milliseconds since the Unix epoch, and a duration milliseconds unless its name says otherwise.
+ * `GET /status` writes them so; `/v1` as `units.ts` has it.
+ */
 import * as z from 'zod/mini';
 import { nodeId } from './schema.ts';
+import { type Milliseconds, milliseconds, type Units } from './units.ts';
 
 const candidateEnd = z.object({
   type: z.enum(['host', 'srflx', 'prflx', 'relay']),
@@ -48,96 +54,106 @@ export const refusedCounts = z.record(z.string(), z.int());
 
 export const linkStates = ['idle', 'negotiating', 'connecting', 'up', 'lost', 'denied', 'refused'] as const;
 
-const peerStatus = z.object({
-  id: z.string(),
-  /** Identity: the Ed25519 public key, base64url. */
-  identity: z.string(),
-  state: z.enum(linkStates),
-  /** Why the link is in this state; empty where there is nothing to add. */
-  reason: z.string(),
-  /** Why the link is down in the peer's last words; empty if it said nothing. */
-  farReason: z.optional(z.string()),
-  path: z.nullable(z.enum(['direct', 'datachannel'])),
-  /** Null while the dataplane has not reported it. */
-  direct: z.optional(z.nullable(directStatus)),
-  /** Whether the selected pair goes through a TURN server. */
-  relayed: z.boolean(),
-  pair: z.nullable(candidatePair),
-  /** Smoothed round trip time in milliseconds; null until measured. */
-  rtt: z.nullable(z.number()),
-  /** Shortest round trip of the last probes in milliseconds; null until measured. */
-  minRtt: z.optional(z.nullable(z.number())),
-  /** Null until measured. */
-  loss: z.optional(z.nullable(lossShare)),
-  /** Bytes of the largest IP packet between the two nodes that is known to arrive; null until measured. */
-  pathMtu: z.optional(z.nullable(z.int())),
-  interface: z.nullable(interfaceStatus),
-  counters: z.nullable(counters),
-  dropped: z.optional(z.nullable(dropCounts)),
-  /** Milliseconds since the Unix epoch at which `state` was entered. Each try of a link that is down changes its state. */
-  since: z.int(),
-  /** Milliseconds since the Unix epoch at which the link was last up or, if never, first wanted; null while it is up. */
-  downSince: z.optional(z.nullable(z.int())),
-  /** Which side sends the offers. */
-  offerer: z.enum(['self', 'peer']),
-});
+export function peerIn<T extends Milliseconds, D extends Milliseconds>(units: Units<T, D>) {
+  const { time, timeIfKnown, duration } = units;
+  return z.object({
+    id: z.string(),
+    /** Identity: the Ed25519 public key, base64url. */
+    identity: z.string(),
+    state: z.enum(linkStates),
+    /** Why the link is in this state; empty where there is nothing to add. */
+    reason: z.string(),
+    /** Why the link is down in the peer's last words; empty if it said nothing. */
+    farReason: z.optional(z.string()),
+    path: z.nullable(z.enum(['direct', 'datachannel'])),
+    /** Null while the dataplane has not reported it. */
+    direct: z.optional(z.nullable(directStatus)),
+    /** Whether the selected pair goes through a TURN server. */
+    relayed: z.boolean(),
+    pair: z.nullable(candidatePair),
+    /** Smoothed round trip time; null until measured. */
+    rtt: z.nullable(duration),
+    /** Shortest round trip of the last probes; null until measured. */
+    minRtt: z.optional(z.nullable(duration)),
+    /** Null until measured. */
+    loss: z.optional(z.nullable(lossShare)),
+    /** Bytes of the largest IP packet between the two nodes that is known to arrive; null until measured. */
+    pathMtu: z.optional(z.nullable(z.int())),
+    interface: z.nullable(interfaceStatus),
+    counters: z.nullable(counters),
+    dropped: z.optional(z.nullable(dropCounts)),
+    /** When `state` was entered. Each try of a link that is down changes its state. */
+    since: timeIfKnown,
+    /** When the link was last up or, if never, first wanted; null while it is up. */
+    downSince: z.optional(z.nullable(time)),
+    /** Which side sends the offers. */
+    offerer: z.enum(['self', 'peer']),
+  });
+}
 
 /** Something that an operator can mend (`protocol/warnings.ts`). */
-export const warning = z.object({
-  /** A short stable name of what it is about, for example `listen`. */
-  subject: z.string().check(z.maxLength(256)),
-  /** The peer that it is about; null for this node. */
-  peer: z.nullable(nodeId),
-  /** What is wrong and what to do, on one line. */
-  message: z.string().check(z.maxLength(1024)),
-  /** Milliseconds since the Unix epoch. */
-  since: z.int(),
-});
+function warningIn<T extends Milliseconds>(time: T) {
+  return z.object({
+    /** A short stable name of what it is about, for example `listen`. */
+    subject: z.string().check(z.maxLength(256)),
+    /** The peer that it is about; null for this node. */
+    peer: z.nullable(nodeId),
+    /** What is wrong and what to do, on one line. */
+    message: z.string().check(z.maxLength(1024)),
+    since: time,
+  });
+}
 
-export const statusReport = z.object({
-  version: z.string(),
-  node: z.object({
-    id: z.string(),
-    identity: z.string(),
-    /** `host:port` of the bootstrap WebSocket. */
-    listen: z.string(),
-    pid: z.int(),
-    /** Seconds since control started. */
-    uptime: z.number(),
-  }),
-  dataplane: z.object({
-    connected: z.boolean(),
-    pid: z.nullable(z.int()),
-    udpPort: z.nullable(z.int()),
-    engine: z.nullable(z.string()),
-  }),
-  /** Configured bootstrap servers. */
-  bootstrap: z.array(
-    z.object({
-      url: z.string(),
-      state: z.enum(['connecting', 'connected', 'waiting']),
-      id: z.nullable(z.string()),
-      error: z.nullable(z.string()),
-    }),
-  ),
-  /** Nodes that can be signaled directly. */
-  neighbors: z.array(
-    z.object({
+export const warning = warningIn(milliseconds.time);
+
+export function reportIn<T extends Milliseconds, D extends Milliseconds>(units: Units<T, D>) {
+  return z.object({
+    version: z.string(),
+    node: z.object({
       id: z.string(),
-      via: z.array(z.enum(['websocket', 'link'])),
-      /** How many of its messages were not looked at or not passed on, by cause; missing if none. */
-      refused: z.optional(refusedCounts),
+      identity: z.string(),
+      /** `host:port` of the bootstrap WebSocket. */
+      listen: z.string(),
+      pid: z.int(),
+      /** Seconds since control started. */
+      uptime: z.number(),
     }),
-  ),
-  peers: z.array(peerStatus),
-  /** What control refused of others than neighbors, and what the dataplane refused of peers. */
-  refused: z.optional(refusedCounts),
-  /** Of control and of the dataplane. */
-  warnings: z.optional(z.array(warning)),
-});
+    dataplane: z.object({
+      connected: z.boolean(),
+      pid: z.nullable(z.int()),
+      udpPort: z.nullable(z.int()),
+      engine: z.nullable(z.string()),
+    }),
+    /** Configured bootstrap servers. */
+    bootstrap: z.array(
+      z.object({
+        url: z.string(),
+        state: z.enum(['connecting', 'connected', 'waiting']),
+        id: z.nullable(z.string()),
+        error: z.nullable(z.string()),
+      }),
+    ),
+    /** Nodes that can be signaled directly. */
+    neighbors: z.array(
+      z.object({
+        id: z.string(),
+        via: z.array(z.enum(['websocket', 'link'])),
+        /** How many of its messages were not looked at or not passed on, by cause; missing if none. */
+        refused: z.optional(refusedCounts),
+      }),
+    ),
+    peers: z.array(peerIn(units)),
+    /** What control refused of others than neighbors, and what the dataplane refused of peers. */
+    refused: z.optional(refusedCounts),
+    /** Of control and of the dataplane. */
+    warnings: z.optional(z.array(warningIn(units.time))),
+  });
+}
+
+export const statusReport = reportIn(milliseconds);
 
 export type CandidateEnd = z.infer<typeof candidateEnd>;
 export type CandidatePair = z.infer<typeof candidatePair>;
 export type StatusReport = z.infer<typeof statusReport>;
-export type PeerStatus = z.infer<typeof peerStatus>;
+export type PeerStatus = StatusReport['peers'][number];
 export type Warning = z.infer<typeof warning>;

@@ -4,7 +4,9 @@ import { chmodSync, chownSync, existsSync } from 'node:fs';
 import { createServer as createSocketServer, type Socket } from 'node:net';
 import { dirname, join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { getJson } from '../cli/control-client.ts';
+import { call } from '../cli/control-client.ts';
+import { CryonetError } from '../protocol/errors.ts';
+import { problemOf } from '../protocol/problem.ts';
 import { answering } from './control-server.ts';
 import { waitFor } from './native/wait.ts';
 import { temporaryFolder } from './socket-pair.ts';
@@ -39,7 +41,7 @@ function cryoc(
 
 test('a socket that is not there says so, and how to reach another', async (context) => {
   const missing = join(temporaryFolder(context), 'none.sock');
-  await assert.rejects(getJson(missing, '/status'), {
+  await assert.rejects(call(missing, 'GET /v1/status'), {
     code: 'no_control',
     message: `no cryonet runs here: there is no ${missing}; another one: --runtime-dir`,
   });
@@ -54,7 +56,7 @@ test('a socket that a killed node left says that it has ended', async (context) 
   await waitFor('the socket', () => existsSync(path));
   child.kill('SIGKILL');
   await new Promise((resolve) => child.once('exit', resolve));
-  await assert.rejects(getJson(path, '/status'), {
+  await assert.rejects(call(path, 'GET /v1/status'), {
     code: 'no_control',
     message: `no cryonet runs here: the one that made ${path} has ended; another one: --runtime-dir`,
   });
@@ -74,7 +76,7 @@ for (const [what, serve] of [
       serve(socket);
     });
     const start = performance.now();
-    await assert.rejects(getJson(path, '/status'), {
+    await assert.rejects(call(path, 'GET /v1/status'), {
       code: 'no_control',
       message: /^cryonet has not answered at .*control\.sock for 2 s: it hangs/,
     });
@@ -109,30 +111,31 @@ test('who may not ask is told who may', {
 test('a node without a token says what it waits for', async (context) => {
   const message = 'the node is waiting for a token in /etc/cryonet/token, the same on all nodes';
   const path = await answering(context, (_request, response) => {
-    response.writeHead(503).end(JSON.stringify({ error: { code: 'no_token', message } }));
+    const problem = problemOf(new CryonetError('no_token', message));
+    response.writeHead(problem.status).end(JSON.stringify(problem));
   });
-  await assert.rejects(getJson(path, '/status'), { code: 'no_token', message });
+  await assert.rejects(call(path, 'GET /v1/status'), { code: 'no_token', message });
 });
 
 test('an error reply is told in its own words', async (context) => {
   const path = await answering(context, (_request, response) => {
-    response.writeHead(500).end('{"error":{"code":"internal","message":"out of order"}}');
+    response.writeHead(500).end(JSON.stringify(problemOf(new Error('out of order'))));
   });
-  await assert.rejects(getJson(path, '/status'), { code: 'internal', message: 'out of order' });
+  await assert.rejects(call(path, 'GET /v1/status'), { code: 'internal', message: 'out of order' });
 });
 
 const replies: readonly [what: string, status: number, body: string, code: string, message: RegExp][] = [
   ['no JSON', 200, 'hello', 'bad_message', /does not speak JSON/],
   ['no status report', 200, '{"version":1}', 'bad_message', /^version: /],
   ['an empty reply', 200, '', 'bad_message', /does not speak JSON/],
-  ['an error without words', 404, '{}', 'internal', /status 404/],
-  ['an error that is null', 500, 'null', 'internal', /status 500/],
+  ['a route that an older node does not have', 404, '{"error":{}}', 'version_mismatch', /start it again/],
+  ['an error that is null', 500, 'null', 'bad_message', /status 500/],
 ];
 
 for (const [what, status, body, code, message] of replies) {
   test(`${what} is ${code}, on one line`, async (context) => {
     const path = await answering(context, (_request, response) => void response.writeHead(status).end(body));
-    await assert.rejects(getJson(path, '/status'), { code, message });
+    await assert.rejects(call(path, 'GET /v1/status'), { code, message });
   });
 }
 
@@ -141,5 +144,8 @@ test('a server that hangs up, or speaks something else, is no_control', async (c
   const server = createSocketServer((socket) => void socket.end('SSH-2.0-OpenSSH_9.2\r\n'));
   await new Promise<void>((resolve) => server.listen(path, resolve));
   context.after(() => server.close());
-  await assert.rejects(getJson(path, '/status'), { code: 'no_control', message: new RegExp(`^${path}: `) });
+  await assert.rejects(call(path, 'GET /v1/status'), {
+    code: 'no_control',
+    message: new RegExp(`^${path}: `),
+  });
 });

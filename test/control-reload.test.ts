@@ -45,6 +45,15 @@ test('a reload changes policy, servers and nothing else; what needs a start is n
   n1.reload(['--ws-servers', n2.url]);
   assert.equal(await warned(), undefined);
   assert.equal((await n1.status()).node.identity, kept);
+
+  const options = ['--ws-servers', n2.url, '--deny', 'n3', '--mtu', '1400'];
+  const expected = { applied: ['deny'], needsRestart: ['mtu'] };
+  assert.deepEqual(await n1.asked('GET /v1/reload', options), expected);
+  assert.equal((await n1.peer('n3'))?.state, 'up');
+  assert.deepEqual(await n1.asked('POST /v1/reload', options), expected);
+  assert.equal((await n1.peer('n3'))?.state, 'denied');
+  const mistaken = n1.asked('POST /v1/reload', ['--listen', 'nowhere']);
+  await assert.rejects(mistaken, { code: 'bad_config', message: /^--listen takes host:port/ });
 });
 
 test('connections that are made after a reload ask the ICE servers of now; the first TURN server needs a start', async (context) => {

@@ -280,7 +280,7 @@ const asked: readonly [what: string, bytes: string | Uint8Array, answer: RegExp]
   [
     'another method',
     'DELETE /status HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n',
-    /^HTTP\/1\.1 404 .*no DELETE \/status here/s,
+    /^HTTP\/1\.1 405 .*no DELETE \/status here/s,
   ],
   [
     'a path that leaves the folder',

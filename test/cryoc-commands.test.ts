@@ -5,6 +5,8 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { type TestContext, test } from 'node:test';
+import * as z from 'zod/mini';
+import { routes } from '../protocol/api.ts';
 import type { PeerStatus, StatusReport } from '../protocol/status.ts';
 import { answering } from './control-server.ts';
 import { temporaryFolder } from './socket-pair.ts';
@@ -15,6 +17,11 @@ const denied: PeerStatus = { ...riga, id: 'kyiv', state: 'denied', reason: 'by p
 
 function reportOf(...peers: readonly PeerStatus[]): StatusReport {
   return { ...exampleReport, peers: [...peers] };
+}
+
+/** As the API writes it. */
+function written(report: StatusReport): string {
+  return JSON.stringify(z.encode(routes['GET /v1/status'].reply, report));
 }
 
 async function cryoc(socket: string, ...args: readonly string[]) {
@@ -33,7 +40,7 @@ async function cryoc(socket: string, ...args: readonly string[]) {
 async function asked(context: TestContext, reports: readonly StatusReport[], ...args: readonly string[]) {
   let asks = 0;
   const socket = await answering(context, (_request, response) => {
-    response.end(JSON.stringify(reports[Math.min(asks++, reports.length - 1)]));
+    response.end(written(reports[Math.min(asks++, reports.length - 1)]!));
   });
   return { ...(await cryoc(socket, ...args)), asks };
 }
@@ -118,7 +125,7 @@ test('cryoc wait waits for a node that is not there yet', async (context) => {
   const socket = join(temporaryFolder(context), 'control.sock');
   const waiting = cryoc(socket, 'wait', '--peers', '1');
   await new Promise((resolve) => setTimeout(resolve, 500));
-  const answer = JSON.stringify(reportOf(lima));
+  const answer = written(reportOf(lima));
   await answering(context, (_request, response) => void response.end(answer), socket);
   assert.deepEqual(await waiting, { code: 0, stdout: '1 of 1 peers are up\n', stderr: '' });
 });

@@ -9,6 +9,7 @@ import { commands } from '../cli/commands.ts';
 import { renderPeer } from '../cli/render-peer.ts';
 import { renderStatus } from '../cli/render-status.ts';
 import { optionTable } from '../control/config/options.ts';
+import { routes } from '../protocol/api.ts';
 import { environmentName } from '../protocol/command-line.ts';
 import { errorCodes, exitCode } from '../protocol/errors.ts';
 import { exampleReport, exampleTime } from './status-example.ts';
@@ -96,6 +97,17 @@ suite('options', () => {
       commands.flatMap((each) =>
         each.options.map(({ flags }) => `.It Fl ${flags.slice(1).replace(/ <(.*)>/, ' Ar $1')}`),
       ),
+    );
+  });
+
+  test('cryoc(1) has an item for each route of the API, with its summary, and no other', () => {
+    const items = [...itemsOf(read('man/cryoc.1'), 'HTTP')];
+    assert.deepEqual(
+      items.map(([item, text]) => [item, text.replaceAll('\n', ' ').trim()]),
+      Object.entries(routes).map(([name, { summary }]) => [
+        `.It Ql ${name}`,
+        `${summary[0]!.toUpperCase()}${summary.slice(1)}.`,
+      ]),
     );
   });
 

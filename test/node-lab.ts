@@ -2,7 +2,7 @@
 import { createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
-import { getJson } from '../cli/control-client.ts';
+import { call } from '../cli/control-client.ts';
 import { type ControlConfig, readConfig } from '../control/config/config.ts';
 import { tokenKeys } from '../control/io/crypto.ts';
 import { ControlShell } from '../control/shell.ts';
@@ -10,6 +10,7 @@ import type { OpenEngine } from '../dataplane/engine-shell.ts';
 import { FakeNetwork } from '../dataplane/io/engine/fake.ts';
 import { type MemoryTun, MemoryTunFactory } from '../dataplane/io/memory-tun.ts';
 import { DataplaneShell } from '../dataplane/shell.ts';
+import type { Reply, RouteName } from '../protocol/api.ts';
 import type { Method } from '../protocol/dataplane.ts';
 import { CryonetError } from '../protocol/errors.ts';
 import { listenUnix } from '../protocol/listen.ts';
@@ -138,7 +139,13 @@ export class LabNode {
   /** Has control read the file of keys again, and this command line. */
   reload(argv = this.#argv): void {
     this.#argv = argv;
-    this.control!.reload(() => this.#config(argv));
+    this.control!.reloadOnSignal();
+  }
+
+  /** What control's socket answers; its configuration is this command line from now on. */
+  asked<Name extends RouteName>(route: Name, argv = this.#argv): Promise<Reply<Name>> {
+    this.#argv = argv;
+    return call(this.controlSocket, route);
   }
 
   /** Starts control, on the port that it had before. */
@@ -148,7 +155,10 @@ export class LabNode {
     const config = this.#config(argv);
     const { log, lines } = newLogLines();
     this.lines = lines;
-    this.control = new ControlShell(config, await tokenKeys(config.tokens), log);
+    this.control = new ControlShell({
+      ...{ config, keys: await tokenKeys(config.tokens), log },
+      again: () => this.#config(this.#argv),
+    });
     await this.control.start();
     this.port = Number(/:(\d+)$/.exec((await this.control.status()).node.listen)![1]);
   }
@@ -166,7 +176,7 @@ export class LabNode {
   }
 
   status(): Promise<StatusReport> {
-    return getJson(this.controlSocket, '/status');
+    return call(this.controlSocket, 'GET /v1/status');
   }
 
   async peer(id: string): Promise<PeerStatus | undefined> {

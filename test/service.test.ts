@@ -16,7 +16,7 @@ import { createServer } from 'node:net';
 import { hostname, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { getJson } from '../cli/control-client.ts';
+import { call } from '../cli/control-client.ts';
 import { readConfig } from '../control/config/config.ts';
 import { difference } from '../control/config/difference.ts';
 import { idOfHost } from '../control/config/host-id.ts';
@@ -72,7 +72,7 @@ for (const [handed, credential] of [
   test(`handed ${handed}, a service is ready and waits, and ends to be started again when a token is there`, async (context) => {
     const service = await start(context, credential === undefined ? {} : { credential });
     await waits(service);
-    await assert.rejects(getJson(join(service.folder, 'run', 'control.sock'), '/status'), {
+    await assert.rejects(call(join(service.folder, 'run', 'control.sock'), 'GET /v1/status'), {
       code: 'no_token',
       message: `the node is waiting for a token in ${service.token}, the same on all nodes`,
     });

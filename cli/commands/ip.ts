@@ -3,12 +3,12 @@ import { CryonetError } from '../../protocol/errors.ts';
 import type { Command } from '../command.ts';
 import { peerCalled } from '../peers.ts';
 
-export const ip: Command<'/status'> = {
+export const ip: Command<'GET /v1/status'> = {
   name: 'ip',
   arguments: { '<PEER>': 'ID of a peer' },
   options: [],
   help: 'the address of a peer on its interface, as ping and ssh take it',
-  path: '/status',
+  route: 'GET /v1/status',
   show(report, { args: [id] }) {
     const { reason, interface: device } = peerCalled(id!, report);
     if (device === null) {

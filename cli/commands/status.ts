@@ -6,12 +6,12 @@ import { renderPeer } from '../render-peer.ts';
 import { renderStatus } from '../render-status.ts';
 import type { Terminal } from '../terminal.ts';
 
-export const status: Command<'/status'> = {
+export const status: Command<'GET /v1/status'> = {
   name: 'status',
   arguments: { '[PEER]': 'ID of a peer' },
   options: [{ flags: '--check', help: `end with ${exitCode.down} where a peer, or the one named, is down` }],
   help: 'the node, its neighbors, and every peer with its path; or all about one peer',
-  path: '/status',
+  route: 'GET /v1/status',
   show(report, { args: [id], options }) {
     const codeFor = (down: boolean) => (options.check && down ? exitCode.down : exitCode.ok);
     if (id === undefined) {

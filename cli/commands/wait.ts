@@ -8,7 +8,7 @@ import { stateAndReason } from '../words.ts';
 
 const defaultTimeout = '30s';
 
-export const wait: Command<'/status'> = {
+export const wait: Command<'GET /v1/status'> = {
   name: 'wait',
   arguments: {},
   options: [
@@ -17,7 +17,7 @@ export const wait: Command<'/status'> = {
     { flags: '--timeout <TIME>', help: `give up after that (default: ${defaultTimeout})` },
   ],
   help: 'until links are up; without an option those with all known peers, and one at least',
-  path: '/status',
+  route: 'GET /v1/status',
   wait(given) {
     const { timeout = defaultTimeout } = given.options;
     const milliseconds = parseDuration(String(timeout));

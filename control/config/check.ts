@@ -1,11 +1,36 @@
-/** `cryonet --check-config`: every mistake of a configuration file, without starting a node. */
+/** Every mistake of a configuration file, for `cryonet --check-config` and a reload. */
 import { readFileSync } from 'node:fs';
 import { reasonOf } from '../../protocol/errors.ts';
 import type { Environment } from '../../protocol/paths.ts';
-import { contradiction, refusal, valuesBy } from './config.ts';
-import { positionOf, readFileText, rowsOfFile, shownAt } from './file.ts';
+import { ConfigError, type Mistake, mistakeAt } from '../../protocol/problem.ts';
+import { type ControlConfig, contradiction, readConfig, refusal, valuesBy } from './config.ts';
+import { positionOf, readFileText, rowsOfFile } from './file.ts';
 import type { OptionRow } from './options.ts';
-import { asText, fromTable, type Given } from './sources.ts';
+import { asText, configFile, fromTable, type Given } from './sources.ts';
+
+/** Reads the configuration of a running node again. Throws `ConfigError`, with all that is wrong in the file. */
+export function readAgain(argv: readonly string[], env: Environment, uid: number): ControlConfig {
+  try {
+    return readConfig(argv, env, uid);
+  } catch (error) {
+    const file = configFile(argv, env);
+    throw new ConfigError(
+      reasonOf(error),
+      file,
+      file === undefined ? [] : knownMistakes(file, env, uid),
+      error,
+    );
+  }
+}
+
+function knownMistakes(file: string, env: Environment, uid: number): Mistake[] {
+  try {
+    return mistakesOf(readFileSync(file, 'utf8'), env, uid);
+  } catch {
+    // It cannot be read, which is what the error says.
+    return [];
+  }
+}
 
 /** One line each, as compilers write them: `config.toml:12:1: no option "alow" (allow?)`. */
 export function mistakesIn(path: string, env: Environment, uid: number): string[] {
@@ -15,6 +40,11 @@ export function mistakesIn(path: string, env: Environment, uid: number): string[
   } catch (error) {
     return [`${path}: ${reasonOf(error)}`];
   }
+  return mistakesOf(toml, env, uid).map((mistake) => mistakeAt(path, mistake));
+}
+
+/** In the order of the file. */
+function mistakesOf(toml: string, env: Environment, uid: number): Mistake[] {
   const { values, mistakes } = readFileText(toml);
   const given = (row: OptionRow): Given | undefined => {
     const value = values[row.flag];
@@ -32,9 +62,7 @@ export function mistakesIn(path: string, env: Environment, uid: number): string[
     if (contradicting !== undefined)
       blame(contradicting.row, contradicting.reason(given(contradicting.row)!));
   }
-  return mistakes
-    .toSorted((one, other) => one.line - other.line)
-    .map((mistake) => `${shownAt(path, mistake)}: ${mistake.reason}`);
+  return mistakes.toSorted((one, other) => one.line - other.line);
 }
 
 function whyNot(row: OptionRow, given: Given | undefined): string | undefined {

@@ -1,19 +1,13 @@
 /** A configuration file in TOML: the values by option, and what is wrong with it, by line and column. */
 import { parse as parseToml, TomlError } from 'smol-toml';
+import type { Mistake } from '../../protocol/problem.ts';
 import { argument, type OptionRow, optionTable } from './options.ts';
 import { controlProgram } from './program.ts';
 
 export type Values = Readonly<Record<string, unknown>>;
 
 /** Both from 1, of the first character of what is wrong. */
-export interface Position {
-  readonly line: number;
-  readonly column: number;
-}
-
-export interface Mistake extends Position {
-  readonly reason: string;
-}
+type Position = Pick<Mistake, 'line' | 'column'>;
 
 /** Each option that may stand in a file, by name. */
 export const rowsOfFile: ReadonlyMap<string, OptionRow> = new Map(
@@ -49,10 +43,6 @@ export function positionOf(toml: string, name: string): Position {
     return { line: n + 1, column: indent.length + 1 };
   }
   return { line: 1, column: 1 };
-}
-
-export function shownAt(path: string, { line, column }: Position): string {
-  return `${path}:${line}:${column}`;
 }
 
 function parsed(toml: string): Values | TomlError {

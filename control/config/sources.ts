@@ -8,7 +8,8 @@ import { environmentName, givenVariable, scanCommandLine } from '../../protocol/
 import { denialOf } from '../../protocol/denial.ts';
 import { CryonetError, reasonOf } from '../../protocol/errors.ts';
 import { type Environment, serviceConfigFile } from '../../protocol/paths.ts';
-import { readFileText, shownAt, type Values } from './file.ts';
+import { mistakeAt } from '../../protocol/problem.ts';
+import { readFileText, type Values } from './file.ts';
 import { argument, type OptionRow, options } from './options.ts';
 import { checkFlag, controlProgram } from './program.ts';
 
@@ -41,7 +42,16 @@ export function fileToCheck(argv: readonly string[], env: Environment): string |
   const asked = flags[camelCase(checkFlag)];
   if (asked === undefined) return undefined;
   if (typeof asked === 'string') return asked;
-  return (fromFlags(flags, 'config') ?? fromVariables(env, 'config'))?.text ?? serviceConfigFile(env);
+  return configIn(flags, env)?.text || serviceConfigFile(env);
+}
+
+/** The configuration file of a node; undefined if it has none. Throws like `readSources`. */
+export function configFile(argv: readonly string[], env: Environment): string | undefined {
+  return configIn(readCommandLine(argv).flags, env)?.text || undefined;
+}
+
+function configIn(flags: Flags, env: Environment): Given | undefined {
+  return fromFlags(flags, 'config') ?? fromVariables(env, 'config');
 }
 
 /** Throws `bad_config`, or commander's own error for --help and --version. */
@@ -128,7 +138,7 @@ export function valuesOf(toml: string, path: string, from = ''): Values {
   const { values, mistakes } = readFileText(toml);
   const [first] = mistakes;
   if (first === undefined) return values;
-  throw new CryonetError('bad_config', `${shownAt(path, first)}${from}: ${first.reason}`);
+  throw new CryonetError('bad_config', mistakeAt(path, first, from));
 }
 
 function hint(cause: unknown, rank: number): string {

@@ -1,25 +1,95 @@
-/** The routes of the control socket. */
+/** The routes of the control socket: what each of them answers. */
 import { getRequestListener } from '@hono/node-server';
-import { Hono } from 'hono';
+import { type Context, Hono } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
-import { CryonetError, reasonOf } from '../../protocol/errors.ts';
+import type { ContentfulStatusCode } from 'hono/utils/http-status';
+import * as z from 'zod/mini';
+import {
+  methodAndPath,
+  type Parameters,
+  type Reloaded,
+  type Reply,
+  type Route,
+  type RouteName,
+  routes,
+} from '../../protocol/api.ts';
+import { CryonetError } from '../../protocol/errors.ts';
+import { problemOf, problemType } from '../../protocol/problem.ts';
+import { check } from '../../protocol/schema.ts';
 import type { StatusReport } from '../../protocol/status.ts';
+import { openApi } from './openapi.ts';
 
 /** Bytes of the largest request body. */
 const maxBody = 65_536;
 
-export function controlRoutes(status: () => Promise<StatusReport>): ReturnType<typeof getRequestListener> {
+/** What the API asks of its node. */
+export interface Answering {
+  status(): Promise<StatusReport>;
+  /** Throws `bad_config`, like `wouldReload`; then nothing has changed. */
+  reload(): Reloaded;
+  wouldReload(): Reloaded;
+}
+
+type Answers = {
+  readonly [Name in RouteName]: (parameters: Parameters<Name>) => Reply<Name> | Promise<Reply<Name>>;
+};
+
+export function controlRoutes(node: Answering): ReturnType<typeof getRequestListener> {
+  return getRequestListener(controlApp(node).fetch);
+}
+
+export function controlApp(node: Answering): Hono {
   const app = new Hono();
-  const tooLarge = { code: 'frame_too_large', message: `a body of more than ${maxBody} bytes` };
-  app.use(bodyLimit({ maxSize: maxBody, onError: (context) => context.json({ error: tooLarge }, 413) }));
-  app.get('/status', async (context) => context.json(await status()));
-  app.notFound((context) => {
-    const message = `no ${context.req.method} ${context.req.path} here`;
-    return context.json({ error: { code: 'unknown_method', message } }, 404);
-  });
-  app.onError((error, context) => {
-    const code = error instanceof CryonetError ? error.code : 'internal';
-    return context.json({ error: { code, message: reasonOf(error) } }, code === 'no_token' ? 503 : 500);
-  });
-  return getRequestListener(app.fetch);
+  const tooLarge = new CryonetError('frame_too_large', `a body of more than ${maxBody} bytes`);
+  app.use(bodyLimit({ maxSize: maxBody, onError: (context) => refused(context, tooLarge) }));
+  const answers = answersOf(node);
+  const methods = new Map<string, string[]>();
+  for (const [name, route] of Object.entries(routes) as [RouteName, Route][]) {
+    const { method, path } = methodAndPath(name);
+    const pattern = path.replaceAll(/\{(\w+)\}/g, ':$1');
+    const answer = answers[name] as (parameters: unknown) => unknown;
+    app.on(method, pattern, async (context) => {
+      const parameters = route.parameters === undefined ? {} : check(route.parameters, context.req.param());
+      const reply = await answer(parameters);
+      return context.json(z.encode(route.reply, reply) as object);
+    });
+    methods.set(pattern, [...(methods.get(pattern) ?? []), method]);
+  }
+  for (const [pattern, allowed] of methods) {
+    app.all(pattern, (context) => {
+      context.header('Allow', allowed.join(', '));
+      return refused(context, noRoute(context), 405);
+    });
+  }
+  app.notFound((context) => refused(context, noRoute(context)));
+  app.onError((error, context) => refused(context, error));
+  return app;
+}
+
+function answersOf(node: Answering): Answers {
+  return {
+    'GET /v1/status': () => node.status(),
+    'GET /v1/peers': async () => ({ peers: (await node.status()).peers }),
+    'GET /v1/peers/{id}': async ({ id }) => {
+      const { peers } = await node.status();
+      const peer = peers.find((each) => each.id === id);
+      if (peer === undefined) throw new CryonetError('unknown_peer', `no peer is called ${id}`);
+      return peer;
+    },
+    'GET /v1/reload': () => node.wouldReload(),
+    'POST /v1/reload': () => node.reload(),
+    'GET /v1/openapi.json': () => openApi(),
+    'GET /status': () => node.status(),
+  };
+}
+
+function noRoute({ req: { method, path } }: Context): CryonetError {
+  return new CryonetError('unknown_method', `no ${method} ${path} here`);
+}
+
+/** `status`: of HTTP, where it is not that of the error. */
+function refused(context: Context, error: unknown, status?: number): Response {
+  const problem = problemOf(error, status);
+  context.header('Content-Type', problemType);
+  return context.body(JSON.stringify(problem), problem.status as ContentfulStatusCode);
 }

@@ -3,9 +3,9 @@ import { CryonetError, reasonOf } from '../../protocol/errors.ts';
 import { keepRoom, listenUnix } from '../../protocol/listen.ts';
 import { controlSocket } from '../../protocol/paths.ts';
 import { Retry } from '../../protocol/retry.ts';
-import type { StatusReport } from '../../protocol/status.ts';
 import type { Warnings } from '../../protocol/warnings.ts';
 import { type ControlConfig, longestPause } from '../config/config.ts';
+import type { Answering } from './control-routes.ts';
 import { createServer } from './http.ts';
 
 /** Milliseconds for a client to send its whole request. */
@@ -30,11 +30,11 @@ export class PatientControlSocket {
   #socket: ControlSocket | undefined;
   #closed = false;
 
-  constructor(config: ControlConfig, warnings: Warnings, status: () => Promise<StatusReport>) {
+  constructor(config: ControlConfig, warnings: Warnings, node: Answering) {
     const path = controlSocket(config.runtimeDirectory);
     this.#retry = new Retry({
       attempt: async () => {
-        this.#socket = await openControlSocket(path, status);
+        this.#socket = await openControlSocket(path, node);
         if (this.#closed) this.#socket.close();
         warnings.clear('control-socket');
       },
@@ -58,17 +58,22 @@ export class PatientControlSocket {
   }
 }
 
+/** What answers for a node that cannot yet: each question with this error. */
+export function refusing(error: CryonetError): Answering {
+  const refuse = () => {
+    throw error;
+  };
+  return { status: async () => refuse(), reload: refuse, wouldReload: refuse };
+}
+
 /** Throws `socket_in_use`, `unavailable` or `bad_config`. */
-export async function openControlSocket(
-  path: string,
-  status: () => Promise<StatusReport>,
-): Promise<ControlSocket> {
+export async function openControlSocket(path: string, node: Answering): Promise<ControlSocket> {
   // Most nodes get no request for days, so the router (40 ms, 12 MB) is loaded with the first one.
   const server = createServer(
     { requestTimeout, headersTimeout: requestTimeout },
     async (request, response) => {
       const { controlRoutes } = await import('./control-routes.ts');
-      const listener = controlRoutes(status);
+      const listener = controlRoutes(node);
       server.removeAllListeners('request').on('request', listener);
       await listener(request, response);
     },

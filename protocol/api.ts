@@ -1,0 +1,95 @@
+/**
+ * The API: HTTP over the control socket, one row for each route. What a request may say, the reply, its type, the OpenAPI
+ * document and the list in cryoc(1) follow from the row. Times are RFC 3339 and durations seconds (`units.ts`).
+ */
+import * as z from 'zod/mini';
+import type { ErrorCode } from './errors.ts';
+import { nodeId } from './schema.ts';
+import { peerIn, reportIn, statusReport } from './status.ts';
+import { v1 } from './units.ts';
+
+export interface Route {
+  /** What it is for, as half a sentence. */
+  readonly summary: string;
+  /** In braces in the path, by name. */
+  readonly parameters?: z.ZodMiniObject;
+  readonly reply: z.ZodMiniType;
+  /** Beside those of every route: `commonProblems`. */
+  readonly problems: readonly ErrorCode[];
+}
+
+const peer = peerIn(v1);
+
+const reloaded = z.object({
+  /** Names of options of which another value counts now. */
+  applied: z.array(z.string()),
+  /** Names of options of which another value counts after a restart of control. */
+  needsRestart: z.array(z.string()),
+});
+
+/** By method and path. */
+export const routes = {
+  'GET /v1/status': {
+    summary: 'the node, its neighbors, every peer with its path, and what an operator can mend',
+    reply: reportIn(v1),
+    problems: [],
+  },
+  'GET /v1/peers': {
+    summary: 'every peer alone',
+    reply: z.object({ peers: z.array(peer) }),
+    problems: [],
+  },
+  'GET /v1/peers/{id}': {
+    summary: 'one peer',
+    parameters: z.object({ id: nodeId }),
+    reply: peer,
+    problems: ['unknown_peer'],
+  },
+  'GET /v1/reload': {
+    summary: 'what a reload of the configuration would change; nothing changes',
+    reply: reloaded,
+    problems: ['bad_config'],
+  },
+  'POST /v1/reload': {
+    summary: 'read the configuration and the known identities again, as SIGHUP does',
+    reply: reloaded,
+    problems: ['bad_config'],
+  },
+  'GET /v1/openapi.json': {
+    summary: 'these routes as an OpenAPI document',
+    reply: z.looseObject({ openapi: z.string() }),
+    problems: [],
+  },
+  'GET /status': {
+    summary: 'the status with times and durations in milliseconds, as before there was /v1',
+    reply: statusReport,
+    problems: [],
+  },
+} as const satisfies Readonly<Record<string, Route>>;
+
+/** Problems of every route. */
+export const commonProblems: readonly ErrorCode[] = [
+  'bad_message',
+  'frame_too_large',
+  'no_token',
+  'internal',
+];
+
+export type RouteName = keyof typeof routes;
+
+/** What the braces in a path stand for. */
+export type Parameters<Name extends RouteName> = (typeof routes)[Name] extends {
+  readonly parameters: infer P extends z.ZodMiniType;
+}
+  ? z.infer<P>
+  : Readonly<Record<string, never>>;
+
+/** The reply inside this program, with times and durations in milliseconds. */
+export type Reply<Name extends RouteName> = z.infer<(typeof routes)[Name]['reply']>;
+
+export type Reloaded = Reply<'POST /v1/reload'>;
+
+export function methodAndPath(name: RouteName): { readonly method: string; readonly path: string } {
+  const [method, path] = name.split(' ') as [string, string];
+  return { method, path };
+}

@@ -1,0 +1,179 @@
+/** The API by itself: what each route answers, and that no request is a defect. */
+import assert from 'node:assert/strict';
+import { suite, test } from 'node:test';
+import fc from 'fast-check';
+import * as z from 'zod/mini';
+import { type Answering, controlApp } from '../control/io/control-routes.ts';
+import { refusing } from '../control/io/control-socket.ts';
+import { openApi } from '../control/io/openapi.ts';
+import { methodAndPath, type Route, type RouteName, routes } from '../protocol/api.ts';
+import { CryonetError } from '../protocol/errors.ts';
+import { ConfigError, problem, problemType } from '../protocol/problem.ts';
+import { exampleReport } from './status-example.ts';
+
+const node: Answering = {
+  status: async () => exampleReport,
+  reload: () => ({ applied: ['deny'], needsRestart: ['listen'] }),
+  wouldReload: () => ({ applied: [], needsRestart: [] }),
+};
+
+/** JSON that a test looks into. */
+// biome-ignore lint/suspicious/noExplicitAny: what is there is what the test says.
+type Body = any;
+
+async function ask(method: string, path: string, answering = node) {
+  const response = await controlApp(answering).request(path, { method });
+  const { status, headers } = response;
+  return {
+    status,
+    type: headers.get('content-type'),
+    allow: headers.get('allow'),
+    body: (await response.json()) as Body,
+  };
+}
+
+suite('replies', () => {
+  test('times are RFC 3339 and durations seconds, of the status and of one peer', async () => {
+    const { body, status } = await ask('GET', '/v1/status');
+    assert.equal(status, 200);
+    const { body: osaka } = await ask('GET', '/v1/peers/osaka');
+    assert.deepEqual(
+      [osaka.rtt, osaka.minRtt, osaka.loss, osaka.since, osaka.downSince],
+      [0.2389, 0.231, 0, '2026-11-29T17:56:30.000Z', null],
+    );
+    assert.deepEqual(osaka, body.peers[1]);
+    assert.deepEqual((await ask('GET', '/v1/peers')).body, { peers: body.peers });
+    assert.equal(body.peers[2].downSince, '2026-11-29T19:58:56.000Z');
+  });
+
+  test('what is written reads as what it was written from, but for times that are finer than a microsecond', async () => {
+    const { body } = await ask('GET', '/v1/status');
+    assert.deepEqual(z.parse(routes['GET /v1/status'].reply, body), exampleReport);
+    const fine = { ...exampleReport.peers[0]!, rtt: 0.123_456_7, since: 0 };
+    const { body: one } = await ask('GET', '/v1/peers/lima', {
+      ...node,
+      status: async () => ({ ...exampleReport, peers: [fine] }),
+    });
+    assert.deepEqual([one.rtt, one.since], [0.000_123, null]);
+  });
+
+  test('the status outside of /v1 is in milliseconds', async () => {
+    assert.deepEqual((await ask('GET', '/status')).body, exampleReport);
+  });
+
+  test('a reload says what was applied, and asking for one changes nothing', async () => {
+    assert.deepEqual((await ask('POST', '/v1/reload')).body, { applied: ['deny'], needsRestart: ['listen'] });
+    assert.deepEqual((await ask('GET', '/v1/reload')).body, { applied: [], needsRestart: [] });
+  });
+});
+
+suite('problems', () => {
+  const mistaken = new ConfigError('b.toml:2:1: no option "alow"', 'b.toml', [
+    { line: 2, column: 1, reason: 'no option "alow"' },
+  ]);
+  const waiting = refusing(new CryonetError('no_token', 'the node is waiting'));
+  const broken = refusing(new TypeError('undefined is not a function') as CryonetError);
+  const cases: readonly [method: string, path: string, answering: Answering, status: number, code: string][] =
+    [
+      ['GET', '/v1/peers/oslo', node, 404, 'unknown_peer'],
+      ['GET', '/v1/peers/a%20b', node, 400, 'bad_message'],
+      ['GET', '/v1/peers/%ff', node, 400, 'bad_message'],
+      ['GET', '/v1/nothing', node, 404, 'unknown_method'],
+      ['DELETE', '/v1/peers/osaka', node, 405, 'unknown_method'],
+      ['POST', '/v1/reload', { ...node, reload: () => fail(mistaken) }, 422, 'bad_config'],
+      ['GET', '/v1/status', waiting, 503, 'no_token'],
+      ['GET', '/v1/status', broken, 500, 'internal'],
+    ];
+  for (const [method, path, answering, status, code] of cases) {
+    test(`${method} ${path} is ${status} ${code}`, async () => {
+      const answer = await ask(method, path, answering);
+      assert.equal(answer.type, problemType);
+      const { data } = problem.safeParse(answer.body);
+      assert.deepEqual([answer.status, data?.status, data?.code], [status, status, code]);
+      assert.equal(answer.allow, status === 405 ? 'GET' : null);
+    });
+  }
+
+  test('a bad configuration has its mistakes by line and column', async () => {
+    const { body } = await ask('POST', '/v1/reload', { ...node, reload: () => fail(mistaken) });
+    assert.deepEqual(
+      [body.file, body.mistakes, body.title],
+      ['b.toml', [{ line: 2, column: 1, reason: 'no option "alow"' }], 'Unprocessable Content'],
+    );
+  });
+});
+
+suite('the OpenAPI document', () => {
+  const document = openApi() as unknown as {
+    paths: Record<string, Record<string, { responses: Record<string, unknown>; parameters?: unknown[] }>>;
+  };
+
+  test('has each route with its parameters and problems', async () => {
+    assert.deepEqual((await ask('GET', '/v1/openapi.json')).body, JSON.parse(JSON.stringify(document)));
+    const operations = Object.entries(document.paths).flatMap(([path, methods]) =>
+      Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`),
+    );
+    assert.deepEqual(operations.toSorted(), Object.keys(routes).toSorted());
+    const { parameters, responses } = document.paths['/v1/peers/{id}']!.get!;
+    assert.deepEqual(Object.keys(responses), ['200', '400', '404', '413', '500', '503']);
+    assert.deepEqual(parameters, [
+      {
+        ...{ name: 'id', in: 'path', required: true },
+        schema: { type: 'string', pattern: '^[A-Za-z0-9_-]{1,64}$' },
+      },
+    ]);
+  });
+
+  test('says of times that they are RFC 3339', () => {
+    const text = JSON.stringify(document);
+    assert.match(text, /"downSince":.{0,80}"format":"date-time"/);
+    assert.match(text, /"rtt":.{0,80}"Seconds"/);
+  });
+
+  test('whatever is asked of these routes gets an answer that stands there, and none is a defect', async () => {
+    const app = controlApp(node);
+    const known = fc.constantFrom(...exampleReport.peers.map(({ id }) => id));
+    const parameter = fc.oneof(
+      known,
+      fc.stringMatching(/^[A-Za-z0-9_-]{1,64}$/),
+      fc.string(),
+      fc.string({ unit: 'binary' }),
+    );
+    const request = fc.record({
+      name: fc.constantFrom(...(Object.keys(routes) as RouteName[])),
+      method: fc.option(fc.constantFrom('GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS')),
+      parameter,
+      query: fc.oneof(fc.constant(''), fc.webQueryParameters()),
+      body: fc.option(fc.oneof(fc.string(), fc.json())),
+      type: fc.constantFrom('application/json', 'text/plain', 'x'),
+    });
+    await fc.assert(
+      fc.asyncProperty(request, async ({ name, parameter, query, body, type, ...asked }) => {
+        const route: Route = routes[name];
+        const { method: own, path } = methodAndPath(name);
+        const method = asked.method ?? own;
+        const given = path.replace(/\{\w+\}/, () => encodeURIComponent(parameter.toWellFormed()) || 'x');
+        const withBody = body !== null && method !== 'GET' && method !== 'HEAD';
+        const response = await app.request(`${given}?${query}`, {
+          ...{ method, headers: { 'Content-Type': type } },
+          ...(withBody ? { body } : {}),
+        });
+        const { status } = response;
+        const text = await response.text();
+        assert.notEqual(status, 500, text);
+        if (method !== own) return;
+        assert.ok(
+          Object.hasOwn(document.paths[path]![own.toLowerCase()]!.responses, status) ||
+            /^\.{1,2}$/.test(parameter),
+          `${status} for ${method} ${given}`,
+        );
+        (status === 200 ? route.reply : problem).parse(JSON.parse(text));
+      }),
+      { numRuns: 500 },
+    );
+  });
+});
+
+function fail(error: Error): never {
+  throw error;
+}
