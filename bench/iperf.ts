@@ -84,7 +84,7 @@ async function run(together: readonly Flow[], options: readonly string[]): Promi
   await Promise.all(listeners.map((listener) => listener.says(/Server listening/)));
   return Promise.all(
     together.map(async ({ from, address }, index) => {
-      const { stdout } = await from.$`iperf3 -c ${address} -p ${ports[index]} -J ${options}`;
+      const { stdout } = await from.$`iperf3 -c ${address} -p ${ports[index]!} -J ${options}`;
       return JSON.parse(stdout);
     }),
   );

@@ -11,12 +11,14 @@ const ticksPerSecond = 100;
 const times = process.env[processorTimeFile];
 const [, path] = process.argv;
 if (isMainThread && times !== undefined && path !== undefined) {
-  process.on('exit', () => appendFileSync(times, `${processorSeconds()} ${path}\n`));
+  process.on('exit', () => appendFileSync(times, `${processorSeconds(`${process.pid}`)} ${path}\n`));
 }
 
-/** Of this process and of those below it that have ended and were waited for: utime to cstime of proc_pid_stat(5). */
-function processorSeconds(): number {
-  const stat = readFileSync('/proc/self/stat', 'utf8');
+/** Of a process and of all below it, but for those that ended and were not waited for: utime to cstime of proc_pid_stat(5). */
+function processorSeconds(pid: string): number {
+  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  return fields.slice(11, 15).reduce((sum, ticks) => sum + Number(ticks), 0) / ticksPerSecond;
+  const own = fields.slice(11, 15).reduce((sum, ticks) => sum + Number(ticks), 0) / ticksPerSecond;
+  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean);
+  return children.reduce((sum, child) => sum + processorSeconds(child), own);
 }

@@ -1,7 +1,7 @@
 /** One network namespace: a machine of its own as far as the network goes. */
+import { type Commands, commandsBehind, run } from './commands.ts';
 import type { Lab } from './lab.ts';
 import type { Program } from './program.ts';
-import { run, type Shell, shell, shellIn } from './shell.ts';
 
 export class Namespace {
   readonly lab: Lab;
@@ -11,19 +11,19 @@ export class Namespace {
   readonly name: string;
   /** Its own addresses, in the order given, without prefix length. */
   readonly addresses: string[] = [];
-  /** A zx shell inside. */
-  readonly $: Shell;
+  /** Commands inside. */
+  readonly $: Commands;
 
   constructor(lab: Lab, label: string, name: string) {
     this.lab = lab;
     this.label = label;
     this.name = name;
-    this.$ = shellIn(name);
+    this.$ = commandsBehind(() => ['ip', 'netns', 'exec', name]);
   }
 
   /** Runs `ip` commands, in one process. Rejects naming the line that failed. */
   async configure(...commands: readonly string[]): Promise<void> {
-    await run(['ip', '-n', this.name, '-batch', '-'], `${commands.join('\n')}\n`);
+    await run(['ip', '-n', this.name, '-batch', '-'], { input: `${commands.join('\n')}\n` });
   }
 
   /** The address that others reach it by. */
@@ -45,13 +45,13 @@ export class Namespace {
 
   /** The pids of everything that runs inside. */
   async processes(): Promise<number[]> {
-    const { stdout } = await shell`ip netns pids ${this.name}`;
+    const { stdout } = await run(['ip', 'netns', 'pids', this.name]);
     return stdout.split('\n').filter(Boolean).map(Number);
   }
 
   /** What `ip -json` says. */
   async ip<T = Record<string, unknown>>(...query: string[]): Promise<T[]> {
-    const { stdout } = await shell`ip -json -n ${this.name} ${query}`;
+    const { stdout } = await run(['ip', '-json', '-n', this.name, ...query]);
     return stdout.trim() === '' ? [] : JSON.parse(stdout);
   }
 }

@@ -1,12 +1,9 @@
 /** README's own commands and files, to be followed to the letter. */
-
-import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { $ } from 'zx/core';
+import { type Commands, commandsBehind } from './commands.ts';
 import type { Namespace } from './namespace.ts';
 import type { Program } from './program.ts';
-import { bounded, type Shell } from './shell.ts';
 
 const checkout = resolve(import.meta.dirname, '../..');
 const text = readFileSync(join(checkout, 'README.md'), 'utf8');
@@ -25,16 +22,14 @@ export function blocksBelow(heading: string): string[] {
  */
 export class Machinelike {
   readonly namespace: Namespace;
-  /** A zx shell inside. */
-  readonly $: Shell;
+  /** Commands inside. */
+  readonly $: Commands;
   readonly #holder: Program;
 
   private constructor(namespace: Namespace, holder: Program) {
     this.namespace = namespace;
     this.#holder = holder;
-    const inside = (command: string, _arguments: unknown, options: object) =>
-      spawn('nsenter', [...this.#enter, 'bash', '-c', command], { ...options, shell: false });
-    this.$ = $({ ...bounded, spawn: inside as typeof spawn }) as Shell;
+    this.$ = commandsBehind(() => ['nsenter', ...this.#enter]);
   }
 
   /** `names`: what /etc/hosts says there. */

@@ -1,6 +1,6 @@
 /** An Ethernet switch: a bridge in a namespace, with a firewall between its ports. */
+import { run } from './commands.ts';
 import type { Namespace } from './namespace.ts';
-import { shell } from './shell.ts';
 
 export interface Plug {
   /** Interface name inside the namespace, default `eth0`. */
@@ -70,7 +70,8 @@ export class Switch {
   /** Bounds what the namespace receives, in Mbit/s. */
   async limitRate(namespace: Namespace, megabits: number): Promise<void> {
     const port = this.#ports.get(namespace)!;
-    await shell`tc -n ${this.#namespace.name} qdisc replace dev ${port} root tbf rate ${megabits}mbit burst 64kb latency 50ms`;
+    const shaped = `tbf rate ${megabits}mbit burst 64kb latency 50ms`.split(' ');
+    await run(['tc', '-n', this.#namespace.name, 'qdisc', 'replace', 'dev', port, 'root', ...shaped]);
   }
 
   #list(namespaces: readonly Namespace[]): string {

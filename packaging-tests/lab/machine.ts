@@ -1,12 +1,10 @@
 /** A machine: a root tree in which a real systemd was booted, on a network namespace of the lab. */
-import { spawn } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { $ } from 'zx/core';
 import { ask } from '../../netns-tests/lab/ask.ts';
+import { type Commands, commandsBehind } from '../../netns-tests/lab/commands.ts';
 import type { Namespace } from '../../netns-tests/lab/namespace.ts';
 import type { Program } from '../../netns-tests/lab/program.ts';
-import { bounded, type Shell } from '../../netns-tests/lab/shell.ts';
 import { waitFor } from '../../netns-tests/lab/wait.ts';
 import { type StatusReport, statusReport } from '../../protocol/status.ts';
 import { packagesDirectory } from './packages.ts';
@@ -32,15 +30,15 @@ export class Machine {
   /** Also its host name. */
   readonly name: string;
   readonly namespace: Namespace;
-  /** A zx shell inside, as root. */
-  readonly $: Shell;
+  /** Commands inside, as root. */
+  readonly $: Commands;
   readonly #program: Program;
 
   private constructor(namespace: Namespace, program: Program) {
     this.name = namespace.label;
     this.namespace = namespace;
     this.#program = program;
-    this.$ = this.#shell();
+    this.$ = commandsBehind(() => this.#enter());
   }
 
   /** Boots and waits until everything that starts at boot has. What the journal says is the machine's log. */
@@ -146,23 +144,16 @@ export class Machine {
     );
   }
 
-  /** Enters the namespaces of the machine's PID 1, which is another one after each boot. */
-  #shell(): Shell {
-    const inside = (command: string, _arguments: unknown, spawnOptions: object) => {
-      const target = leader(this.pid);
-      if (target === undefined) throw new Error(`${this.name} is not running`);
-      const namespaces = ['--mount', '--uts', '--ipc', '--net', '--pid', '--cgroup'];
-      const environment = ['PATH=/usr/sbin:/usr/bin:/sbin:/bin', 'HOME=/root', 'LANG=C.UTF-8'];
-      return spawn(
-        'nsenter',
-        [
-          ...[`--target=${target}`, ...namespaces, '--', 'env', '-i', ...environment],
-          ...['DEBIAN_FRONTEND=noninteractive', 'bash', '-c', `cd / && ${command}`],
-        ],
-        { ...spawnOptions, shell: false },
-      );
-    };
-    return $({ ...bounded, spawn: inside as typeof spawn }) as Shell;
+  /** Into the namespaces of the machine's PID 1, which is another one after each boot. */
+  #enter(): string[] {
+    const target = leader(this.pid);
+    if (target === undefined) throw new Error(`${this.name} is not running`);
+    const namespaces = ['--mount', '--uts', '--ipc', '--net', '--pid', '--cgroup'];
+    const environment = ['PATH=/usr/sbin:/usr/bin:/sbin:/bin', 'HOME=/root', 'LANG=C.UTF-8'];
+    return [
+      ...['nsenter', `--target=${target}`, ...namespaces, '--', 'env', '--chdir=/', '-i', ...environment],
+      'DEBIAN_FRONTEND=noninteractive',
+    ];
   }
 }
 
