@@ -4,6 +4,8 @@ import { test } from 'node:test';
 import { renderPeer } from '../cli/render-peer.ts';
 import { offers } from '../control/core/offerer.ts';
 import { peerStatuses } from '../control/status.ts';
+import { decode } from '../protocol/msgpack.ts';
+import type { Body } from '../protocol/signaling.ts';
 import { formed, isFullMesh, linked, nodeOf, openOf } from './mesh-view.ts';
 import type { SimulatedNode } from './simulated-node.ts';
 import { pairOf, type Simulation } from './simulation.ts';
@@ -70,15 +72,17 @@ test('an end that can offer nothing says why, to who waits for an offer', () => 
   assert.equal(far(answerer, offerer.id), reason);
 });
 
-/** How many times either end began anew within ten minutes of a link that is lost as soon as it is there. */
+/** How often one end said an offer and the other one answered, within ten minutes of a link that is lost as soon as it is
+ *  there. */
 function begun(simulation: Simulation, lost: (a: SimulatedNode, b: SimulatedNode) => void) {
   const [offerer, answerer] = ends(simulation);
   let offered = 0;
   let answered = 0;
   simulation.watch = (node, _event, effects) => {
-    for (const { type } of effects) {
-      if (type === 'offer' && node === offerer) offered++;
-      if (type === 'answer' && node === answerer) answered++;
+    for (const effect of effects) {
+      if (effect.type === 'answer' && node === answerer) answered++;
+      if (effect.type !== 'send' || effect.message.type !== 'flood' || node !== offerer) continue;
+      if ((decode(effect.message.body) as Body).kind === 'offer') offered++;
     }
   };
   for (let i = 0; i < (10 * minute) / 100; i++) {

@@ -1,6 +1,7 @@
 /** Floods of a member that does not keep to the rules: what they teach, what becomes of them, what they cost. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { decode } from '../protocol/msgpack.ts';
 import { answeredKeys, offeredKeys } from './descriptions.ts';
 import { Hostile } from './hostile/gossip.ts';
 import { formed, isFullMesh, linked, nodeOf } from './mesh-view.ts';
@@ -80,7 +81,7 @@ test('a link that is interrupted under forged floods every 3 ms is back within f
   assert.ok(took <= 5000, `after ${took} ms`);
 });
 
-test('ways that lead to who passes nothing on keep no link down: what is not answered goes by all ways', () => {
+test('ways that lead to who passes nothing on keep no link down: what is not answered goes by others, too', () => {
   for (const blind of [['n3'], ['n5'], ['n3', 'n5']]) {
     const { simulation, hostile } = withHostile(83, 8);
     const [one, other] = [nodeOf(simulation, 'n3'), nodeOf(simulation, 'n5')];
@@ -92,3 +93,28 @@ test('ways that lead to who passes nothing on keep no link down: what is not ans
     assert.ok(took <= 5000, `after ${took} ms where ${blind.join(' and ')} know a false way`);
   }
 });
+
+for (const lost of ['offer', 'answer'] as const) {
+  test(`an ${lost} that gets lost is said again: no other connection is made for it`, () => {
+    const simulation = formed(84, 8);
+    const [one, other] = [nodeOf(simulation, 'n3'), nodeOf(simulation, 'n5')];
+    let swallowed = 0;
+    simulation.swallows = ({ id }, message) => {
+      if (message.type !== 'flood' || id !== message.from || swallowed > 0) return false;
+      const { kind } = decode(message.body) as { kind: string };
+      return kind === lost && ++swallowed > 0;
+    };
+    const made = { offer: 0, answer: 0 };
+    simulation.watch = (_node, _event, effects) => {
+      for (const { type } of effects) if (type === 'offer' || type === 'answer') made[type]++;
+    };
+    const messages = floodsSent(simulation, () => {
+      simulation.loseLink(one, other, 0);
+      simulation.pass(1);
+      const took = simulation.until(() => linked(one, other), 20_000);
+      assert.ok(took <= 3000, `after ${took} ms`);
+    });
+    assert.deepEqual({ swallowed, ...made }, { swallowed: 1, offer: 1, answer: 1 });
+    assert.ok(messages <= 60, `${messages} messages`);
+  });
+}

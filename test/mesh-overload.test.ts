@@ -59,6 +59,25 @@ for (const [toHear, limit] of [
   });
 }
 
+for (const [toHear, limit] of [
+  [12, 30_000],
+  [30, 75_000],
+] as const) {
+  test(`thirty nodes whose links all come about through one that takes ${toHear} ms for each message`, () => {
+    const simulation = star(1, 30);
+    let freeAt = 0;
+    const queue = () => {
+      freeAt = Math.max(freeAt, simulation.now) + toHear;
+      return freeAt - simulation.now;
+    };
+    simulation.takes = { describe: () => 10, open: () => 60, hear: ({ id }) => (id === 'n0' ? queue() : 0) };
+    const counts = countOffers(simulation);
+    const took = simulation.until(() => isFullMesh(simulation), limit);
+    assert.ok(took <= limit, `${Math.round(took)} ms`);
+    assert.ok(counts.offers <= 1.1 * pairs, `${counts.offers} offers for ${pairs} links`);
+  });
+}
+
 test('sixty nodes with slow links between them, and processors to spare, try as many at a time as ever', () => {
   const simulation = star(7, 60, { loss: 0, repeat: 0, delay: 300 });
   simulation.takes = { describe: () => 10, open: () => 1500, hear: () => 0 };

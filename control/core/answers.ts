@@ -25,15 +25,19 @@ const offersWindow = 60_000;
 /** Whether to answer an offer: 'yes', after room was made; 'busy', which the peer is told; or 'no', without a word. */
 export function mayAnswer(turn: Turn, link: Link): 'yes' | 'busy' | 'no' {
   const { mesh, env } = turn;
-  if (!within(mesh.quotas, `answer ${link.peer}`, offers, offersWindow, env.now)) {
-    refuse(mesh, payerOf(mesh, link), 'offers', env.now);
-    return 'no';
-  }
+  if (!mayAnswerAgain(turn, link)) return 'no';
   if (link.everUp) return 'yes';
   if (!spend(mesh, link.introducer, 'answers', env.now)) return 'busy';
   if (makeRoom(turn, link.introducer)) return 'yes';
   refuse(mesh, link.introducer, 'answers', env.now);
   return 'busy';
+}
+
+/** Whether to answer an offer that was answered before. */
+export function mayAnswerAgain({ mesh, env }: Turn, link: Link): boolean {
+  if (within(mesh.quotas, `answer ${link.peer}`, offers, offersWindow, env.now)) return true;
+  refuse(mesh, payerOf(mesh, link), 'offers', env.now);
+  return false;
 }
 
 /** The candidates among these that the peer may still have tried. */

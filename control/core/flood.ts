@@ -22,6 +22,7 @@ import { refuse, spend } from './costs.ts';
 import { prefixed } from './environment.ts';
 import type { Channel } from './events.ts';
 import { isSigned, type Membership, mismatchOf, readRecord } from './membership.ts';
+import { keepFew, type Reach } from './reach.ts';
 import { accept, newWindow } from './replay.ts';
 import type { Turn } from './state.ts';
 
@@ -39,13 +40,12 @@ type Draft = Body extends infer B
     : never
   : never;
 
-/** Signs a body and sends it on its way to one node, or to everyone. With `wide` true it goes to all neighbors at each
- *  node; with 'near' it goes to all of ours, which use their next hops. */
+/** Signs a body and sends it on its way to one node, or to everyone, as far as `reach` says. */
 export function sendBody(
   turn: Turn,
   to: string,
   draft: Draft,
-  wide: boolean | 'near' = false,
+  reach: Reach = 'straight',
   toEpoch?: number,
 ): void {
   const { mesh, env } = turn;
@@ -56,7 +56,7 @@ export function sendBody(
     epoch: mesh.self.epoch,
     toEpoch: toEpoch ?? mesh.membership.members.get(to)?.record.epoch ?? 0,
     counter: ++mesh.counter,
-    ...(wide === true ? { wide } : {}),
+    ...(reach === 'wide' ? { wide: true } : {}),
   });
   const introduces = draft.kind === 'offer' || draft.kind === 'solicit';
   const message: FloodMessage = {
@@ -68,7 +68,7 @@ export function sendBody(
     signature: env.sign(prefixed(domain.body, content)),
     ...(introduces ? { sender: mesh.membership.selfSigned } : {}),
   };
-  forward(turn, undefined, message, wide !== false);
+  forward(turn, undefined, message, reach);
 }
 
 /** Takes in a flood from the neighbor `teller` and passes it on unless it is to us alone. Returns the body if it is to
@@ -90,7 +90,7 @@ export function arrive(turn: Turn, teller: string, message: FloodMessage): Body 
   const body = open(turn, message, teller);
   if (body === undefined) return undefined;
   learnRoute(turn, message.from, teller);
-  if (!isOurs && message.ttl > 0) forward(turn, teller, onward, body.wide === true);
+  if (!isOurs && message.ttl > 0) forward(turn, teller, onward, body.wide === true ? 'wide' : 'straight');
   return isOurs || message.to === everyone ? body : undefined;
 }
 
@@ -140,11 +140,11 @@ export function learnRoute({ mesh: { routes } }: Turn, node: string, teller: str
 
 /** Sends a flood on; `source` is the neighbor it came from, if it is not ours. A flood to a node that is unknown here goes
  *  nowhere. */
-function forward(turn: Turn, source: string | undefined, message: FloodMessage, wide: boolean): void {
+function forward(turn: Turn, source: string | undefined, message: FloodMessage, reach: Reach): void {
   const { mesh, effects } = turn;
   const straight = channelTo(turn, message.to);
-  // A wide flood of ours may be about the very link that would carry it.
-  const isDoubtful = wide && source === undefined && straight?.startsWith('link:');
+  // What we repeat may be about the very link that would carry it.
+  const isDoubtful = reach !== 'straight' && source === undefined && straight?.startsWith('link:');
   if (straight !== undefined && isDoubtful !== true) {
     effects.push({ type: 'send', channel: straight, message });
     return;
@@ -153,7 +153,7 @@ function forward(turn: Turn, source: string | undefined, message: FloodMessage, 
   if (message.to !== everyone && via === undefined && !mesh.membership.members.has(message.to)) return;
   const channels = channelsByNeighbor(turn);
   const way = via === undefined ? undefined : channels.get(via);
-  if (way !== undefined && !wide) {
+  if (way !== undefined && reach === 'straight') {
     // Not back to where it came from, nor to its sender.
     if (via !== source && via !== message.from) effects.push({ type: 'send', channel: way, message });
     return;
@@ -165,6 +165,7 @@ function forward(turn: Turn, source: string | undefined, message: FloodMessage, 
     const payer = mesh.accounts.has(message.from) ? message.from : source;
     if (!spend(mesh, payer, 'copies', turn.env.now, bytes)) return;
   }
+  if (reach === 'near') keepFew(channels, [message.to, via], turn.env.random);
   for (const channel of channels.values()) effects.push({ type: 'send', channel, message });
 }
 

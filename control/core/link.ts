@@ -12,13 +12,10 @@
  * replaces a relayed connection (`renewal.ts`).
  */
 import type { LinkReport } from '../../protocol/dataplane.ts';
-import type { Route } from '../../protocol/signaling.ts';
+import type { Description, Route } from '../../protocol/signaling.ts';
 import type { PeerStatus } from '../../protocol/status.ts';
 import { offers } from './offerer.ts';
-
-/** Milliseconds that an attempt may take to get on from one phase to the next. ICE sends checks 50 ms apart (RFC 8445
- *  section 14.2) and DTLS retransmits after 1 s, so a path that works at all works by then. */
-const negotiationTimeout = 10_000;
+import type { Reach } from './reach.ts';
 
 export interface Attempt {
   readonly negotiation: string;
@@ -26,7 +23,15 @@ export interface Attempt {
   state: AttemptState;
   /** When it came into its last phase before `open`. Milliseconds, like all times here. */
   since: number;
-  /** Our candidates that are not sent yet, and when to send them together. */
+  /** When it is closed, unless it has got on or is open by then. */
+  deadline: number;
+  /** Our description, once it is sent; and when to send it again, since nobody has answered. */
+  said: Description | null;
+  saidAt: number;
+  repeatAt: number;
+  repeats: number;
+  /** Our candidates that are sent, those that are not, and when to send these together. */
+  candidates: string[];
   local: string[];
   flushAt: number | null;
   /** When another relayed connection has to replace this one. */
@@ -35,8 +40,8 @@ export interface Attempt {
   readonly replaces: string | null;
   /** Counter of the peer's offer or answer. Bodies with a lower counter are about something older. */
   heardCounter: number;
-  /** Bodies about this attempt go to all neighbors at each node. */
-  readonly wide: boolean;
+  /** How far bodies about this attempt go. */
+  reach: Reach;
   /** The key that the peer proves to have once the connection opens; null if the connection was adopted. */
   readonly identity: Uint8Array | null;
 }
@@ -69,8 +74,8 @@ export interface Link {
   readonly shared: Pace & { retryAt: number };
   /** The relay route is tried in an outage only, while the shared one is not open. */
   readonly relay: Pace;
-  /** An offer was not answered since the link was last up, so the next hop may lead nowhere. */
-  unanswered: boolean;
+  /** How often an offer was not answered in its time, since the link was last up: the next hop may lead nowhere. */
+  unanswered: number;
   /** The peer has sent us a signed body, so it exists. */
   heard: boolean;
   /** The neighbor that told of the peer. */
@@ -104,7 +109,7 @@ export function newLink(self: string, peer: string, now: number): Link {
     attempts: new Map(),
     shared: { failures: 0, retryAt: now },
     relay: { failures: 0, retryAt: null },
-    unanswered: false,
+    unanswered: 0,
     heard: false,
     introducer: '',
     askedAt: null,
@@ -128,16 +133,12 @@ export function isOpen({ state }: Attempt): boolean {
   return state.phase === 'open';
 }
 
-/** When it is closed, unless it has got on or is open by then. */
-export function deadlineOf({ since }: Attempt): number {
-  return since + negotiationTimeout;
-}
-
-/** The attempt gets on, and has all its time again: what the peer and the machine did so far is not thrown away because it
- *  was slow. */
-export function advance(attempt: Attempt, state: AttemptState, now: number): void {
+/** The attempt gets on, and has `time` milliseconds for the next step: what the peer and the machine did so far is not
+ *  thrown away because it was slow. */
+export function advance(attempt: Attempt, state: AttemptState, now: number, time: number): void {
   attempt.state = state;
   attempt.since = now;
+  attempt.deadline = now + time;
 }
 
 /** Whether a connection of the shared route is open. */

@@ -8,6 +8,7 @@
  *                                               └───────── reports ◄────────┘
  */
 import { everyone, type NeighborMessage } from '../../protocol/signaling.ts';
+import { ownCandidate } from './candidates.ts';
 import { settleAccounts, spend } from './costs.ts';
 import type { Environment } from './environment.ts';
 import { correct, settleEpochs } from './epoch.ts';
@@ -23,18 +24,9 @@ import {
   welcome,
 } from './gossip.ts';
 import { acceptedBy, prove, settleIdentities } from './identity.ts';
-import { deadlineOf, isOpen } from './link.ts';
+import { isOpen } from './link.ts';
 import { leave } from './membership.ts';
-import {
-  describe,
-  endAttempt,
-  ownCandidate,
-  receiveBody,
-  retryOutstanding,
-  startOver,
-  tend,
-  wideAt,
-} from './negotiation.ts';
+import { describe, endAttempt, receiveBody, retryOutstanding, startOver, tend } from './negotiation.ts';
 import { settlePins } from './pins.ts';
 import { within } from './quotas.ts';
 import { renewalDue } from './renewal.ts';
@@ -42,7 +34,7 @@ import { adopt, dropReports, forgetSilent, takeReport } from './reports.ts';
 import { looking } from './signatures.ts';
 import { type Mesh, notice, removeLink, type Turn, takeConfig } from './state.ts';
 import { receiveClaim, receiveRefusal, rejectStranger, takePins } from './strangers.ts';
-import { tryDue } from './tries.ts';
+import { endOverdue, tryDue } from './tries.ts';
 import { settleTwin } from './twin.ts';
 
 export function step(mesh: Mesh, event: MeshEvent, env: Environment): Effect[] {
@@ -65,9 +57,9 @@ export function nextDeadline(mesh: Mesh): { at: number; reason: string } {
     if (link.attempts.size === 0) continue;
     for (const attempt of link.attempts.values()) {
       consider(attempt.flushAt, 'candidates');
-      if (!isOpen(attempt)) consider(deadlineOf(attempt), 'negotiation timeout');
+      if (!isOpen(attempt)) consider(attempt.deadline, 'negotiation timeout');
       consider(renewalDue(link, attempt), 'relay ends');
-      consider(wideAt(mesh, link, attempt), 'no answer');
+      if (attempt.state.phase === 'offered') consider(attempt.repeatAt, 'no answer');
     }
     consider(link.retireAt, 'relay retired');
   }
@@ -203,5 +195,6 @@ function tick(turn: Turn): void {
     settleIdentities(turn);
     settlePins(mesh.membership.pins, env.now);
   }
+  endOverdue(turn);
   for (const link of [...mesh.links.values()]) if (link.attempts.size > 0) tend(turn, link);
 }

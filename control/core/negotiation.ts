@@ -6,13 +6,16 @@
 
 import { backoff } from '../../protocol/backoff.ts';
 import { type Body, type Description, maxDetail, type Route } from '../../protocol/signaling.ts';
-import { affordable, mayAnswer } from './answers.ts';
+import { affordable, mayAnswer, mayAnswerAgain } from './answers.ts';
+import { flushCandidates, receiveCandidates, sendCandidatesAgain } from './candidates.ts';
 import { sendBody } from './flood.ts';
 import { dropNeighbor } from './gossip.ts';
 import { refusedBy } from './identity.ts';
-import { type Attempt, advance, deadlineOf, isOpen, isUp, type Link } from './link.ts';
+import { type Attempt, advance, isOpen, isUp, type Link } from './link.ts';
+import { takeAnswer } from './offer-window.ts';
 import { permits } from './policy.ts';
 import { within } from './quotas.ts';
+import { askingReach, type Reach, reachOf } from './reach.ts';
 import { isBeingReplaced, renewalDue, renewalTime, renewPause, retire } from './renewal.ts';
 import {
   closeAttempt,
@@ -25,10 +28,18 @@ import {
   type Turn,
 } from './state.ts';
 
-/** Milliseconds after which an offer without an answer counts as lost, and is made again as a wide flood. */
+/** Milliseconds after which an offer without an answer may be lost, and is sent again. */
 const offerLifetime = 1000;
 /** Milliseconds more for each node, as in `gossip.ts`. */
 const offerLifetimePerNode = 100;
+
+/** Milliseconds that an attempt may take to get on from one phase to the next. ICE sends checks 50 ms apart (RFC 8445
+ *  section 14.2) and DTLS retransmits after 1 s, so a path that works at all works by then. */
+const phaseTimeout = 10_000;
+
+/** Milliseconds for which who has answered waits for the peer: it cannot know how long the answer takes to get there. ICE
+ *  gives up after as long (libjuice). */
+const answeredTimeout = 30_000;
 
 /** Milliseconds for which only the shared route is tried before the relay route is tried beside it. */
 const relayDelay = 1500;
@@ -39,38 +50,25 @@ export const retireDelay = 1000;
 /** Milliseconds between tries of the shared route while a relayed connection works. */
 const upgradeInterval = 120_000;
 
-/** Milliseconds for which candidates are gathered into one message. */
-const candidateDelay = 15;
-
 /** Milliseconds over which the tries of all links are spread when a new neighbor is found. */
 const retrySpread = 500;
-
-/** Every fourth try in a row is a wide flood, even if the peer answered those before: the next hop may pass on only a part
- *  of what is said. Not every try, because most fail for want of a path, which wide floods do not mend. */
-const wideEvery = 4;
 
 /** Times in so many milliseconds that a lost link is tried again at once. A flapping path stays within it; a peer that
  *  opens and closes links all the time has to wait. A loss counts twice, for the connection and for the link. */
 const quickRetries = 40;
 const quickWindow = 200_000;
 
-/** Candidates kept for an offer or answer that has not arrived yet. */
-const maxEarly = 64;
-
-/** Does what is due for one link: sends candidates, ends attempts whose time is over, replaces relayed connections. */
+/** Does what is due for one link: sends candidates, repeats offers, replaces relayed connections. */
 export function tend(turn: Turn, link: Link): void {
   const { mesh, env } = turn;
   if (!mesh.dataplaneUp) return;
   for (const attempt of [...link.attempts.values()]) {
     if (attempt.flushAt !== null && env.now >= attempt.flushAt) flushCandidates(turn, link, attempt);
-    if (!isOpen(attempt) && env.now >= deadlineOf(attempt)) {
-      if (attempt.state.phase === 'offered') link.unanswered = true;
-      closeAttempt(turn, link, attempt);
-      fail(turn, link, attempt.route, 'no path found');
-    } else if (env.now >= wideAt(turn.mesh, link, attempt)) {
-      link.unanswered = true;
-      closeAttempt(turn, link, attempt);
-      retryNow(turn, link, attempt.route);
+    if (attempt.state.phase === 'offered' && env.now >= attempt.repeatAt) {
+      link.unanswered++;
+      attempt.repeats++;
+      attempt.reach = reachOf(turn, link);
+      say(turn, link, attempt);
     }
   }
   if (link.retireAt !== null && env.now >= link.retireAt) retire(turn, link);
@@ -78,6 +76,14 @@ export function tend(turn: Turn, link: Link): void {
     const due = renewalDue(link, attempt);
     if (due !== null && env.now >= due) renew(turn, link, attempt);
   }
+  show(turn, link);
+}
+
+/** Ends an attempt that had its time. */
+export function giveUp(turn: Turn, link: Link, attempt: Attempt): void {
+  if (attempt.state.phase === 'offered') link.unanswered++;
+  closeAttempt(turn, link, attempt);
+  fail(turn, link, attempt.route, 'no path found');
   show(turn, link);
 }
 
@@ -90,10 +96,10 @@ export function receiveBody(turn: Turn, body: Body): void {
         turn,
         body.from,
         { kind: 'reject', negotiation: body.negotiation, reason: 'denied' },
-        body.wide,
+        reachBack(body),
       );
     } else if (body.kind === 'solicit') {
-      sendBody(turn, body.from, { kind: 'reject', reason: 'denied' }, body.wide);
+      sendBody(turn, body.from, { kind: 'reject', reason: 'denied' }, reachBack(body));
     }
     return;
   }
@@ -134,25 +140,35 @@ export function describe(turn: Turn, peer: string, negotiation: string, { sdp, k
   if (state.phase === 'opening') {
     const { now } = turn.env;
     turn.mesh.describedIn = (turn.mesh.describedIn + now - attempt.since) / 2;
-    advance(attempt, link.offerer ? { ...state, phase: 'offered' } : { phase: 'connecting' }, now);
+    const late = latenessOf(turn.mesh);
+    if (link.offerer) {
+      advance(attempt, { ...state, phase: 'offered' }, now, phaseTimeout + late);
+    } else advance(attempt, { phase: 'connecting' }, now, answeredTimeout + late);
   }
-  if (link.offerer) {
-    const { route, replaces, wide } = attempt;
-    const replacing = replaces === null ? {} : { replaces };
-    const draft = { kind: 'offer', negotiation, route, sdp, keys, ...replacing, ...whyDown(link) } as const;
-    sendBody(turn, peer, draft, wide);
-  } else {
-    sendBody(turn, peer, { kind: 'answer', negotiation, sdp, keys }, attempt.wide);
-  }
-  if (attempt.local.length > 0) attempt.flushAt = turn.env.now;
+  attempt.said = { sdp, keys };
+  say(turn, link, attempt);
   tend(turn, link);
 }
 
-export function ownCandidate(turn: Turn, peer: string, negotiation: string, candidate: string): void {
-  const attempt = turn.mesh.links.get(peer)?.attempts.get(negotiation);
-  if (attempt === undefined) return;
-  attempt.local.push(candidate);
-  if (attempt.state.phase !== 'opening') attempt.flushAt ??= turn.env.now + candidateDelay;
+/** Sends our description, and all candidates that there are. */
+function say(turn: Turn, link: Link, attempt: Attempt): void {
+  if (attempt.said === null) return;
+  attempt.saidAt = turn.env.now;
+  const { negotiation, route, replaces, reach, said, repeats } = attempt;
+  if (link.offerer) {
+    const replacing = replaces === null ? {} : { replaces };
+    const draft = { kind: 'offer', negotiation, route, ...said, ...replacing, ...whyDown(link) } as const;
+    sendBody(turn, link.peer, draft, reach);
+    attempt.repeatAt = link.heard
+      ? turn.env.now + lifetimeOf(turn.mesh) * 2 ** repeats
+      : Number.POSITIVE_INFINITY;
+  } else sendBody(turn, link.peer, { kind: 'answer', negotiation, ...said }, reach);
+  sendCandidatesAgain(attempt, turn.env.now);
+}
+
+/** Who asked everyone is answered through everyone. */
+function reachBack({ wide }: Body): Reach {
+  return wide === true ? 'wide' : 'straight';
 }
 
 /** The dataplane could not make the connection of an attempt, or has lost it. */
@@ -167,7 +183,7 @@ export function endAttempt(turn: Turn, peer: string, negotiation: string, reason
   if (attempt.state.phase === 'opening' && (!link.offerer || attempt.route === 'shared')) {
     const detail = reason.slice(0, maxDetail);
     const about = link.offerer ? {} : { negotiation };
-    sendBody(turn, peer, { kind: 'reject', ...about, reason: 'failed', detail }, attempt.wide);
+    sendBody(turn, peer, { kind: 'reject', ...about, reason: 'failed', detail }, attempt.reach);
   }
   tend(turn, link);
 }
@@ -176,10 +192,12 @@ export function endAttempt(turn: Turn, peer: string, negotiation: string, reason
 export function retryOutstanding(turn: Turn): void {
   const { mesh, env } = turn;
   for (const link of mesh.links.values()) {
-    if (isUp(link) || link.denied || link.shared.failures === 0) continue;
-    for (const attempt of [...link.attempts.values()]) {
-      if (attempt.state.phase === 'offered' && isOverdue(turn, attempt)) closeAttempt(turn, link, attempt);
+    if (isUp(link) || link.denied) continue;
+    for (const attempt of link.attempts.values()) {
+      if (attempt.state.phase === 'offered' && isOverdue(turn, attempt))
+        attempt.repeatAt = env.now + retrySpread * env.random();
     }
+    if (link.shared.failures === 0) continue;
     link.shared.failures = 0;
     link.shared.retryAt = Math.min(link.shared.retryAt, env.now + retrySpread * env.random());
   }
@@ -236,7 +254,7 @@ function renew(turn: Turn, link: Link, attempt: Attempt): void {
 
 /** Offers a connection that replaces `attempt`, but not before that one's deadline: a peer may ask as often as it likes. */
 function replace(turn: Turn, link: Link, attempt: Attempt | undefined): void {
-  if (attempt === undefined || !link.offerer || turn.env.now < deadlineOf(attempt)) return;
+  if (attempt === undefined || !link.offerer || turn.env.now < attempt.deadline) return;
   if (renewalDue(link, { ...attempt, renewAt: 0 }) === null || isBeingReplaced(link, attempt)) return;
   begin(turn, link, attempt.route, attempt.negotiation);
 }
@@ -246,41 +264,45 @@ function begin(turn: Turn, link: Link, route: Route, replaces: string | null = n
   const identity = mesh.membership.members.get(link.peer)?.record.key;
   if (identity === undefined) return;
   const negotiation = `${mesh.self.epoch.toString(36)}-${(++mesh.offerCounter).toString(36)}`;
-  const wide = link.heard && (link.unanswered || link.shared.failures % wideEvery === wideEvery - 1);
-  link.attempts.set(negotiation, newAttempt(turn, { negotiation, route, replaces, identity, wide }));
+  const reach = reachOf(turn, link);
+  link.attempts.set(negotiation, newAttempt(turn, { negotiation, route, replaces, identity, reach }));
   turn.effects.push({ type: 'offer', peer: link.peer, identity, negotiation, route, replaces });
 }
 
-/** Asks the peer for an offer: by a wide flood if it exists, and else through all our neighbors, with every fourth try a
- *  wide one. */
+/** Asks the peer for an offer. */
 export function solicit(turn: Turn, link: Link): void {
   const { mesh, env } = turn;
   const { shared } = link;
   shared.failures++;
   link.askedAt = env.now;
   shared.retryAt = env.now + backoff(shared.failures + 1, mesh.config.checkInterval, env.random());
-  const isWide = link.heard || shared.failures % wideEvery === 0;
-  sendBody(turn, link.peer, { kind: 'solicit', ...whyDown(link) }, isWide ? true : 'near');
+  sendBody(turn, link.peer, { kind: 'solicit', ...whyDown(link) }, askingReach(turn, link));
 }
 
 /** What an attempt is made from. */
-type Making = Pick<Attempt, 'negotiation' | 'route' | 'replaces' | 'identity' | 'wide'>;
+type Making = Pick<Attempt, 'negotiation' | 'route' | 'replaces' | 'identity' | 'reach'>;
 
 export function newAttempt(
   { mesh, env: { now } }: Turn,
-  { negotiation, route, replaces, identity, wide }: Making,
+  { negotiation, route, replaces, identity, reach }: Making,
 ): Attempt {
   return {
     negotiation,
     route,
     state: { phase: 'opening', held: [] },
     since: now,
+    deadline: now + phaseTimeout + latenessOf(mesh),
+    said: null,
+    saidAt: now,
+    repeatAt: Number.POSITIVE_INFINITY,
+    repeats: 0,
+    candidates: [],
     local: [],
     flushAt: null,
     renewAt: renewalTime(mesh, route, now),
     replaces,
     heardCounter: 0,
-    wide,
+    reach,
     identity,
   };
 }
@@ -301,42 +323,33 @@ function fail(turn: Turn, link: Link, route: Route, reason: string): void {
     pace.retryAt = env.now + backoff(pace.failures, mesh.config.checkInterval, env.random());
 }
 
-function flushCandidates(turn: Turn, link: Link, attempt: Attempt): void {
-  attempt.flushAt = null;
-  const candidates = attempt.local.splice(0, 32);
-  if (attempt.local.length > 0) attempt.flushAt = turn.env.now;
-  if (candidates.length > 0) {
-    sendBody(
-      turn,
-      link.peer,
-      { kind: 'candidate', negotiation: attempt.negotiation, candidates },
-      // New candidates of an open connection mean that its path is silent, so its own signaling may be dead as well.
-      attempt.wide || isOpen(attempt),
-    );
-  }
-}
-
 function receiveOffer(turn: Turn, link: Link, offer: Body & { kind: 'offer' }): void {
   const { mesh, env } = turn;
   const identity = mesh.membership.members.get(link.peer)?.record.key;
   if (link.offerer || identity === undefined) return;
   link.farReason = offer.detail ?? link.farReason;
-  const { negotiation, route, sdp, keys, counter, wide = false } = offer;
+  const { negotiation, route, sdp, keys, counter } = offer;
+  const reach = reachBack(offer);
+  const known = link.attempts.get(negotiation);
+  if (known !== undefined) {
+    answerAgain(turn, link, known, reach);
+    return;
+  }
   const replaces = replacedBy(link, offer);
   const others = [...link.attempts.values()].filter(
     (old) => old.route === route && old.negotiation !== replaces,
   );
-  if (others.some((old) => old.heardCounter > counter && old.negotiation !== negotiation)) return;
+  if (others.some((old) => old.heardCounter > counter)) return;
   const may = mayAnswer(turn, link);
   if (may === 'busy')
-    sendBody(turn, link.peer, { kind: 'reject', negotiation, reason: 'failed', detail: 'busy' }, wide);
+    sendBody(turn, link.peer, { kind: 'reject', negotiation, reason: 'failed', detail: 'busy' }, reach);
   if (may !== 'yes') return;
   for (const old of others) {
     link.attempts.delete(old.negotiation);
     // The peer has given up the old connection, so its `signal` channel leads nowhere.
     if (link.report?.active === old.negotiation) dropNeighbor(turn, `link:${link.peer}`);
   }
-  const attempt = newAttempt(turn, { negotiation, route, replaces, identity, wide });
+  const attempt = newAttempt(turn, { negotiation, route, replaces, identity, reach });
   attempt.heardCounter = counter;
   link.attempts.set(negotiation, attempt);
   link.denied = false;
@@ -351,6 +364,12 @@ function receiveOffer(turn: Turn, link: Link, offer: Body & { kind: 'offer' }): 
   }
 }
 
+/** The peer repeats its offer, so it has no answer of ours. */
+function answerAgain(turn: Turn, link: Link, attempt: Attempt, reach: Reach): void {
+  attempt.reach = reach === 'straight' ? 'near' : reach;
+  if (attempt.state.phase === 'connecting' && mayAnswerAgain(turn, link)) say(turn, link, attempt);
+}
+
 /** The negotiation that the offer replaces, if that is an open relayed connection of this link; else null. */
 function replacedBy(link: Link, { route, replaces = '' }: Body & { kind: 'offer' }): string | null {
   const old = link.attempts.get(replaces);
@@ -361,29 +380,13 @@ function receiveAnswer(turn: Turn, link: Link, answer: Body & { kind: 'answer' }
   const attempt = link.attempts.get(answer.negotiation);
   if (attempt?.state.phase !== 'offered') return;
   const { held } = attempt.state;
-  advance(attempt, { phase: 'connecting' }, turn.env.now);
+  takeAnswer(turn.mesh.offerWindow, attempt.since, turn.env.now);
+  advance(attempt, { phase: 'connecting' }, turn.env.now, phaseTimeout + latenessOf(turn.mesh));
   attempt.heardCounter = answer.counter;
   const { negotiation, sdp, keys } = answer;
   const epochs = { ours: turn.mesh.self.epoch, theirs: answer.epoch };
   turn.effects.push({ type: 'accept', peer: link.peer, negotiation, sdp, keys, epochs });
   receiveCandidates(turn, link, answer.negotiation, held);
-}
-
-function receiveCandidates(turn: Turn, link: Link, negotiation: string, candidates: readonly string[]): void {
-  const attempt = link.attempts.get(negotiation);
-  if (attempt === undefined) {
-    if (link.early.negotiation !== negotiation) link.early = { negotiation, candidates: [] };
-    link.early.candidates.push(...candidates.slice(0, maxEarly - link.early.candidates.length));
-    return;
-  }
-  const { state } = attempt;
-  if (link.offerer && 'held' in state) {
-    state.held.push(...candidates.slice(0, maxEarly - state.held.length));
-    return;
-  }
-  for (const candidate of candidates) {
-    turn.effects.push({ type: 'add-candidate', peer: link.peer, negotiation, candidate });
-  }
 }
 
 function receiveReject(turn: Turn, link: Link, reject: Body & { kind: 'reject' }): void {
@@ -414,18 +417,12 @@ function receiveReject(turn: Turn, link: Link, reject: Body & { kind: 'reject' }
 
 /** Whether an offer without an answer counts as lost. One that our dataplane has yet to describe has not left. */
 function isOverdue({ mesh, env }: Turn, attempt: Attempt): boolean {
-  return attempt.state.phase !== 'opening' && env.now >= overdueAt(mesh, attempt);
+  return attempt.state.phase !== 'opening' && env.now >= attempt.saidAt + lifetimeOf(mesh);
 }
 
-function overdueAt(mesh: Mesh, { since }: Attempt): number {
-  return since + offerLifetime + offerLifetimePerNode * crowdOf(mesh) + latenessOf(mesh);
-}
-
-/** When to replace an unanswered offer by a wide one; infinite if the peer is not known to exist, or if one was unanswered
- *  already. */
-export function wideAt(mesh: Mesh, link: Link, attempt: Attempt): number {
-  const waits = attempt.state.phase === 'offered' && link.heard && !link.unanswered;
-  return waits ? overdueAt(mesh, attempt) : Number.POSITIVE_INFINITY;
+/** Milliseconds. */
+export function lifetimeOf(mesh: Mesh): number {
+  return offerLifetime + offerLifetimePerNode * crowdOf(mesh) + latenessOf(mesh);
 }
 
 /** The peer has neither link nor offer. Drops our attempts and offers anew, unless the solicit is older than the peer's
@@ -437,10 +434,13 @@ function receiveSolicit(turn: Turn, link: Link, { counter, detail }: Body & { ki
   for (const attempt of link.attempts.values()) {
     if (attempt.heardCounter > counter || (!isOpen(attempt) && !isOverdue(turn, attempt))) return;
   }
-  for (const attempt of [...link.attempts.values()]) {
-    if (attempt.state.phase === 'offered') link.unanswered = true;
-    closeAttempt(turn, link, attempt);
+  const offered = [...link.attempts.values()].filter(({ state }) => state.phase === 'offered');
+  for (const attempt of offered) {
+    attempt.reach = 'straight';
+    say(turn, link, attempt);
   }
+  if (offered.length > 0) return;
+  for (const attempt of [...link.attempts.values()]) closeAttempt(turn, link, attempt);
   dropNeighbor(turn, `link:${link.peer}`);
   link.shared.retryAt = soonest(turn, link);
   tend(turn, link);

@@ -25,7 +25,7 @@ export function adopt(turn: Turn, report: LinkReport): void {
       turn.effects.push({ type: 'close', peer: report.peer, negotiation });
       continue;
     }
-    const making = { negotiation, route, replaces: older, identity: null, wide: false };
+    const making = { negotiation, route, replaces: older, identity: null, reach: 'straight' } as const;
     const attempt = newAttempt(turn, making);
     attempt.state = { phase: 'open' };
     if (attempt.renewAt !== null) attempt.renewAt = env.now + renewPause;
@@ -58,7 +58,7 @@ export function takeReport(turn: Turn, report: LinkReport): void {
   if (report.state === 'up') {
     link.everUp = link.heard = true;
     link.askedAt = null;
-    link.unanswered = false;
+    link.unanswered = 0;
     link.reason = link.farReason = '';
     const identity = link.attempts.get(report.active ?? '')?.identity ?? null;
     if (identity !== null) prove(turn, report.peer, identity, true);

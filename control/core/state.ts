@@ -10,6 +10,7 @@ import type { Channel, Effect } from './events.ts';
 import type { Dispute } from './identity.ts';
 import { type Attempt, isUp, type Link, newLink, stateOf } from './link.ts';
 import { type Membership, newMembership } from './membership.ts';
+import { newOfferWindow, type OfferWindow } from './offer-window.ts';
 import { newPins } from './pins.ts';
 import { permits } from './policy.ts';
 import type { Quotas } from './quotas.ts';
@@ -45,6 +46,9 @@ export interface Mesh {
   dataplaneUp: boolean;
   /** Milliseconds that the dataplane takes for a description, of late: each counts half as much as the next one. */
   describedIn: number;
+  /** When a body of ours may go to everyone again (`reach.ts`). */
+  wideAt: number;
+  readonly offerWindow: OfferWindow;
   /** When there will be something to try and room for it (`tries.ts`). */
   tryAt: number;
   checkAt: number;
@@ -92,6 +96,8 @@ export function newMesh(
     offerCounter: 0,
     dataplaneUp: false,
     describedIn: 0,
+    offerWindow: newOfferWindow(),
+    wideAt: 0,
     tryAt: Number.POSITIVE_INFINITY,
     checkAt: env.now + config.checkInterval,
     aliveAt: env.now + config.aliveInterval * env.random(),

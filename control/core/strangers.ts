@@ -66,7 +66,7 @@ export function rejectStranger(turn: Turn, message: FloodMessage, teller: string
     ...(isMistaken ? { key: bytesOf(holder) } : {}),
     ...(body.kind === 'offer' ? { negotiation: body.negotiation } : {}),
   };
-  sendBody(turn, from, { kind: 'reject', reason: 'identity', ...answer }, true, record.epoch);
+  sendBody(turn, from, { kind: 'reject', reason: 'identity', ...answer }, 'wide', record.epoch);
 }
 
 /** The operator changed the file of keys. An accepted key counts at once: all that we have of the key before is dropped,

@@ -6,19 +6,22 @@
  *
  * On a machine that is overloaded, connections under way make each other late, until all have had their time and are made
  * again, for ever. So the dataplane sets the pace: few offers wait for it at a time, and where it is slow few tries are
- * under way, and peers are given longer to offer before they are asked to.
+ * under way, and peers are given longer to offer before they are asked to. Where it is other nodes that are slow, answers
+ * come late, and few are awaited at a time (`offer-window.ts`).
  *
  *     due ── room ──► tried ── the peer answers, refuses, or the time is over ──► due, after a while
  */
 import { attemptOn, hasShared, isOpen, type Link } from './link.ts';
-import { offer, solicit } from './negotiation.ts';
+import { giveUp, lifetimeOf, offer, solicit } from './negotiation.ts';
+import { awaitedUntil, maxOffers } from './offer-window.ts';
 import { latenessOf, type Mesh, show, type Turn } from './state.ts';
 
-/** Offers under way at a time, whose connections are not open yet. */
-const maxOffers = 32;
-
-/** Those among them that the dataplane has not described yet. */
+/** Offers under way at a time that the dataplane has not described yet. */
 const maxOpening = 4;
+
+/** Milliseconds for which an offer waits for its answer at most, and between two looks whether its room is needed. */
+const longestOffer = 40_000;
+const lookInterval = 1000;
 
 /** Milliseconds that a dataplane takes to describe a connection where the machine is overloaded, and offers and solicits
  *  under way at a time there. */
@@ -44,7 +47,11 @@ interface Try {
 interface Room {
   /** The dataplane is slow. */
   isSlow: boolean;
+  readonly window: number;
   offers: number;
+  /** Those that take part of the window, and when the oldest of them no longer does. */
+  awaited: number;
+  awaitedUntil: number;
   opening: number;
   unheard: number;
   asks: number;
@@ -79,9 +86,36 @@ export function tryDue(turn: Turn): void {
   mesh.tryAt = nextAt(mesh, roomOf(mesh, env.now));
 }
 
-/** When a try will be due for which there is room, or when a solicit no longer counts; infinite if neither will be. */
+/** Ends attempts that had their time. An offer without an answer may only be late, so it is kept while nobody needs its
+ *  room. */
+export function endOverdue(turn: Turn): void {
+  const { mesh, env } = turn;
+  if (!mesh.dataplaneUp) return;
+  let isCrowded: boolean | undefined;
+  for (const link of mesh.links.values()) {
+    for (const attempt of [...link.attempts.values()]) {
+      if (isOpen(attempt) || env.now < attempt.deadline) continue;
+      if (attempt.state.phase === 'offered' && env.now < attempt.since + longestOffer) {
+        isCrowded ??= isFull(mesh, env.now);
+        if (!isCrowded) {
+          attempt.deadline = env.now + lookInterval;
+          continue;
+        }
+      }
+      giveUp(turn, link, attempt);
+    }
+  }
+}
+
+/** Whether a try is due for which there is no room, however many are under way at this moment. */
+function isFull(mesh: Mesh, now: number): boolean {
+  const room = { ...roomOf(mesh, now), awaited: 0, opening: 0 };
+  return dueOf(mesh, now).some((each) => each.what !== 'solicit' && !isFree(room, each));
+}
+
+/** When a try will be due for which there is room, or when there may be more room; infinite if neither will be. */
 function nextAt(mesh: Mesh, room: Room): number {
-  let next = room.asksUntil;
+  let next = Math.min(room.asksUntil, room.awaitedUntil);
   for (const link of mesh.links.values()) {
     for (const what of kinds) {
       const at = dueAt(mesh, link, what);
@@ -122,7 +156,10 @@ function dueAt(mesh: Mesh, link: Link, what: What): number {
 function roomOf(mesh: Mesh, now: number): Room {
   const room: Room = {
     isSlow: mesh.describedIn > slowDescription,
+    window: mesh.offerWindow.size,
     offers: 0,
+    awaited: 0,
+    awaitedUntil: Number.POSITIVE_INFINITY,
     opening: 0,
     unheard: 0,
     asks: 0,
@@ -136,8 +173,14 @@ function roomOf(mesh: Mesh, now: number): Room {
       for (const attempt of link.attempts.values()) {
         if (isOpen(attempt)) continue;
         take(room, { link, what: 'shared' });
-        if (attempt.state.phase !== 'opening') room.opening--;
-        else if (now - attempt.since > slowDescription) room.isSlow = true;
+        const { state, since } = attempt;
+        if (state.phase === 'offered') {
+          const until = awaitedUntil(mesh.offerWindow, since, lifetimeOf(mesh));
+          if (now >= until) room.awaited--;
+          else room.awaitedUntil = Math.min(room.awaitedUntil, until);
+        }
+        if (state.phase !== 'opening') room.opening--;
+        else if (now - since > slowDescription) room.isSlow = true;
       }
     } else if (link.askedAt !== null && now < link.askedAt + askLifetime) {
       take(room, { link, what: 'solicit' });
@@ -150,6 +193,7 @@ function roomOf(mesh: Mesh, now: number): Room {
 function take(room: Room, { link, what }: Omit<Try, 'at'>): void {
   if (what !== 'solicit') {
     room.offers++;
+    room.awaited++;
     room.opening++;
   }
   if (what === 'solicit') room.asks++;
@@ -159,11 +203,9 @@ function take(room: Room, { link, what }: Omit<Try, 'at'>): void {
 }
 
 function isFree(room: Room, { link, what }: Omit<Try, 'at'>): boolean {
-  if (what === 'solicit') {
-    if (room.isSlow && room.asks >= few) return false;
-    return link.heard || room.unheardAsks < maxUnheard;
-  }
-  if (room.offers >= (room.isSlow ? few : maxOffers) || room.opening >= maxOpening) return false;
+  const limit = room.isSlow ? few : link.everUp ? Number.POSITIVE_INFINITY : room.window;
+  if (what === 'solicit') return room.asks < limit && (link.heard || room.unheardAsks < maxUnheard);
+  if (room.awaited >= limit || room.offers >= maxOffers || room.opening >= maxOpening) return false;
   return link.heard || room.unheard < maxUnheard;
 }
 
