@@ -19,7 +19,7 @@ story('cryoc and curl tell the same of a running node', ['curl'], async (lab) =>
   const { hosts } = await lan(lab, ['a', 'b']);
   const a = new CryonetNode(hosts[0]!, { listen: true }).start();
   const b = new CryonetNode(hosts[1]!, { bootstrap: [a] }).start();
-  await meshed([a, b], 30_000);
+  await meshed([a, b]);
 
   const byCryoc = await shell`${cryoc} --runtime-dir ${b.runtimeDirectory} status --json`;
   const byCurl = await shell`curl -sS --fail --unix-socket ${b.controlSocket} http://cryonet/status`;
@@ -94,7 +94,7 @@ story(
     const { hosts } = await lan(lab, ['a', 'b-with-quite-a-long-name'], 'ipv6');
     const a = new CryonetNode(hosts[0]!, { listen: true }).start();
     const b = new CryonetNode(hosts[1]!, { bootstrap: [a] }).start();
-    await meshed([a, b], 30_000);
+    await meshed([a, b]);
     const ask = async (...words: string[]) => {
       const start = performance.now();
       const { exitCode, stdout, stderr } = await shell({

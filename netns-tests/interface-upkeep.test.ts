@@ -72,7 +72,7 @@ for (const kernel of ['that switched off', 'whose kernel has no'] as const) {
       const through = kernel === 'whose kernel has no' ? [await buildTool(lab, 'no-ipv6')] : [];
       const a = new CryonetNode(hosts[0]!, { listen: true, through }).start();
       const b = new CryonetNode(hosts[1]!, { bootstrap: [a] }).start();
-      const [fromA, fromB] = await meshed([a, b], 30_000);
+      const [fromA, fromB] = await meshed([a, b]);
       assert.equal(linkTo(fromA!, 'b').interface.address, '');
       assert.equal(linkTo(fromB!, 'a').interface.address, linkTo(fromA!, 'b').interface.peerAddress);
       await a.namespace.configure('addr add 10.8.0.1/32 peer 10.8.0.2 dev cnb');
@@ -102,7 +102,7 @@ story(
     await one!.$`sysctl -qw net.ipv4.conf.default.rp_filter=2`;
     const a = new CryonetNode(one!, { listen: true }).start();
     const b = new CryonetNode(other!, { bootstrap: [a] }).start();
-    await meshed([a, b], 30_000);
+    await meshed([a, b]);
     const { stdout } = await one!.$`sysctl -n net.ipv4.conf.cnb.rp_filter net.ipv4.conf.eth0.rp_filter`;
     assert.equal(stdout, '0\n0\n');
 

@@ -31,7 +31,7 @@ story('an underlay of IPv6 alone carries a mesh', ['ping'], async (lab) => {
   const { hosts } = await lan(lab, ['a', 'b', 'c'], 'ipv6');
   const a = new CryonetNode(hosts[0]!, { listen: true }).start();
   const nodes = [a, ...hosts.slice(1).map((host) => new CryonetNode(host, { bootstrap: [a] }).start())];
-  const reports = await meshed(nodes, 30_000);
+  const reports = await meshed(nodes);
   const crossings = await pingMesh(nodes, { count: 3 });
   assert.equal(crossings.length, 6);
   assert.deepEqual(losses(crossings), []);
@@ -49,7 +49,7 @@ story('interfaces are named and set up as asked for', ['ping'], async (lab) => {
   for (const host of hosts) await host.$`sysctl -qw ${configuring('default').map((each) => `${each}=1`)}`;
   const a = new CryonetNode(hosts[0]!, { listen: true, options: ['--mtu', '1280'] }).start();
   const b = new CryonetNode(hosts[1]!, { bootstrap: [a], options: ['--auto-interface-name'] }).start();
-  const reports = await meshed([a, b], 30_000);
+  const reports = await meshed([a, b]);
   const fromA = linkTo(reports[0]!, 'b').interface;
   const fromB = linkTo(reports[1]!, 'a').interface;
   assert.equal(fromA.name, 'cnb');
@@ -85,7 +85,7 @@ story('long IDs get short names that stay and the full ID as alias', ['ping'], a
   const a = new CryonetNode(hosts[0]!, { id: hill, listen: true }).start();
   const b = new CryonetNode(hosts[1]!, { id: first, bootstrap: [a] }).start();
   const c = new CryonetNode(hosts[2]!, { id: second, bootstrap: [a] }).start();
-  await meshed([a, b, c], 30_000);
+  await meshed([a, b, c]);
   assert.deepEqual(losses(await pingMesh([a, b, c])), []);
 
   const names = async () => {
@@ -99,7 +99,7 @@ story('long IDs get short names that stay and the full ID as alias', ['ping'], a
 
   assert.equal((await a.stop()).code, 0);
   a.start();
-  await meshed([a, b, c], 30_000);
+  await meshed([a, b, c]);
   assert.deepEqual(await names(), before);
 });
 
@@ -112,7 +112,7 @@ story('packet information carries an MPLS frame unchanged', ['cc', 'ping'], asyn
   const options = ['--enable-packet-information'];
   const a = new CryonetNode(hosts[0]!, { listen: true, options }).start();
   const b = new CryonetNode(hosts[1]!, { bootstrap: [a], options }).start();
-  await meshed([a, b], 30_000);
+  await meshed([a, b]);
   assert.deepEqual(losses(await pingMesh([a, b])), [], 'IPv6 crosses too');
 
   await assertFrameCrosses(lab, a, b);
@@ -127,7 +127,7 @@ story('a name that is taken is no obstacle, and what has it is left alone', ['pi
   await hosts[0]!.configure('link add cnb type bridge', 'link set cnb up');
   const a = new CryonetNode(hosts[0]!, { listen: true }).start();
   const b = new CryonetNode(hosts[1]!, { bootstrap: [a] }).start();
-  const reports = await meshed([a, b], 30_000);
+  const reports = await meshed([a, b]);
   assert.deepEqual(losses(await pingMesh([a, b])), []);
 
   const { name } = linkTo(reports[0]!, 'b').interface;
@@ -175,7 +175,7 @@ story('a tunnel is never inside a tunnel', ['nft', 'ping'], async (lab) => {
   const c = new CryonetNode(hosts[2]!, { listen: true }).start();
   const a = new CryonetNode(hosts[0]!, { bootstrap: [c] }).start();
   const b = new CryonetNode(hosts[1]!, { bootstrap: [c] }).start();
-  await meshed([a, b, c], 30_000);
+  await meshed([a, b, c]);
 
   await wires.partition([a.namespace], [b.namespace]);
   const states = async () => [(await a.peer('b'))?.state, (await b.peer('a'))?.state];

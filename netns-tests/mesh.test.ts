@@ -22,7 +22,7 @@ story('five nodes that know one bootstrap node become a full mesh', ['ping'], as
   await a.ready();
   const nodes = [a, ...hosts.slice(1).map((host) => new CryonetNode(host, { bootstrap: [a] }).start())];
   await Promise.all(nodes.map((node) => node.ready()));
-  const { value: reports, milliseconds } = await timed(() => meshed(nodes, 30_000));
+  const { value: reports, milliseconds } = await timed(() => meshed(nodes));
   lab.figures.push(`a full mesh after ${milliseconds} ms`);
   assertSoon(milliseconds, 15_000, lab);
 
@@ -53,11 +53,11 @@ story('a late joiner reaches everyone through any member', ['ping'], async (lab)
   const a = new CryonetNode(hosts[0]!, { listen: true }).start();
   const b = new CryonetNode(hosts[1]!, { listen: true, bootstrap: [a] }).start();
   const c = new CryonetNode(hosts[2]!, { bootstrap: [a] }).start();
-  const before = await meshed([a, b, c], 30_000);
+  const before = await meshed([a, b, c]);
 
   const d = new CryonetNode(hosts[3]!, { bootstrap: [b] }).start();
   await d.ready();
-  const { milliseconds } = await timed(() => meshed([a, b, c, d], 30_000));
+  const { milliseconds } = await timed(() => meshed([a, b, c, d]));
   lab.figures.push(`joined after ${milliseconds} ms`);
   assertSoon(milliseconds, 8_000, lab);
   assert.deepEqual(losses(await pingMesh([a, b, c, d])), []);
@@ -78,7 +78,7 @@ story('the mesh outlives its bootstrap node and signals through itself', ['nft',
   const a = new CryonetNode(hosts[0]!, { listen: true }).start();
   const rest = hosts.slice(1).map((host) => new CryonetNode(host, { bootstrap: [a] }).start());
   const [b, c] = rest as [CryonetNode, CryonetNode];
-  await meshed([a, ...rest], 30_000);
+  await meshed([a, ...rest]);
   const before = await Promise.all(rest.map((node) => node.status()));
 
   await a.kill();
@@ -125,9 +125,9 @@ story('two meshes on one host do not see each other', ['ping'], async (lab) => {
     return [first, second] as const;
   };
   const one = mesh('first-mesh', 'cn', 2333, ['', '']);
-  await meshed(one, 30_000);
+  await meshed(one);
   const two = mesh('second-mesh', 'dn', 2334, ['2444', '']);
-  await meshed(two, 30_000);
+  await meshed(two);
 
   assert.deepEqual(losses(await pingMesh([...one])), []);
   assert.deepEqual(losses(await pingMesh([...two])), []);
@@ -157,7 +157,7 @@ for (const [whose, copied] of [
     const { hosts } = await lan(lab, ['a', 'b', 'c']);
     const a = new CryonetNode(hosts[0]!, { listen: true }).start();
     const b = new CryonetNode(hosts[1]!, { bootstrap: [a] }).start();
-    const [before] = await meshed([a, b], 30_000);
+    const [before] = await meshed([a, b]);
     const target = linkTo(before!, 'b');
     const traffic = startPing(a.namespace, farEnd(target), { count: 400, interval: 0.01 });
 

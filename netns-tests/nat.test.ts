@@ -17,7 +17,7 @@ story(
   ['turnserver', 'nft', 'ping'],
   async (lab) => {
     const { boot, left, right } = await behind(lab, [coneNat(), coneNat('address-dependent')], ['stun']);
-    const reports = await meshed([left, right, boot], 40_000);
+    const reports = await meshed([left, right, boot]);
     const link = linkTo(reports[0]!, right.id);
     assert.equal(outcome(link), 'direct');
     assert.match(link.pair?.remote.type ?? '', /^(srflx|prflx)$/);
@@ -40,7 +40,7 @@ story(
       [symmetricNat(), symmetricNat()],
       ['stun', 'turn'],
     );
-    const reports = await meshed([left, right, boot], 60_000);
+    const reports = await meshed([left, right, boot]);
     for (const [report, other] of [
       [reports[0]!, right],
       [reports[1]!, left],

@@ -17,7 +17,7 @@ story('a partition of ten seconds heals by itself', ['nft', 'ping'], async (lab)
   const { wires, hosts } = await lan(lab, ['a', 'b', 'c', 'd']);
   const a = new CryonetNode(hosts[0]!, { listen: true }).start();
   const nodes = [a, ...hosts.slice(1).map((host) => new CryonetNode(host, { bootstrap: [a] }).start())];
-  const before = await meshed(nodes, 30_000);
+  const before = await meshed(nodes);
 
   await wires.partition(hosts.slice(0, 2), hosts.slice(2));
   const across = farEnd(linkTo(before[0]!, 'c'));
@@ -61,7 +61,7 @@ story('control dies under traffic on both sides and not a packet is lost', ['pin
   const { hosts } = await lan(lab, ['a', 'b']);
   const a = new CryonetNode(hosts[0]!, { listen: true }).start();
   const b = new CryonetNode(hosts[1]!, { bootstrap: [a] }).start();
-  const before = await meshed([a, b], 30_000);
+  const before = await meshed([a, b]);
   const traffic = startPing(hosts[0]!, farEnd(linkTo(before[0]!, 'b')), { count: 800, interval: 0.01 });
   const since = Date.now();
 
@@ -74,7 +74,7 @@ story('control dies under traffic on both sides and not a packet is lost', ['pin
   );
   a.start();
   b.start();
-  const after = await meshed([a, b], 30_000);
+  const after = await meshed([a, b]);
   const { sent, received } = await traffic.ends(30_000);
   assert.deepEqual([sent, received], [800, 800]);
   for (const [index, report] of after.entries()) {
@@ -94,7 +94,7 @@ story('a dataplane that dies is started again and its links come back', ['ping']
   const a = new CryonetNode(hosts[0]!, { listen: true }).start();
   const nodes = [a, ...hosts.slice(1).map((host) => new CryonetNode(host, { bootstrap: [a] }).start())];
   const b = nodes[1]!;
-  const before = await meshed(nodes, 30_000);
+  const before = await meshed(nodes);
 
   const killed = await b.killDataplane();
   const { milliseconds } = await timed(async () => {
@@ -130,7 +130,7 @@ story('a node that is asked to stop says goodbye, tidies up and exits 0 in two s
   const { hosts } = await lan(lab, ['a', 'b']);
   const a = new CryonetNode(hosts[0]!, { listen: true }).start();
   const b = new CryonetNode(hosts[1]!, { bootstrap: [a] }).start();
-  await meshed([a, b], 30_000);
+  await meshed([a, b]);
   const { value: exit, milliseconds } = await timed(() => b.stop());
   assert.deepEqual(exit, { code: 0, signal: null });
   lab.figures.push(`stopped after ${milliseconds} ms`);

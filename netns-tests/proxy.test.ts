@@ -40,7 +40,7 @@ story(
       through: ['env', `HTTPS_PROXY=http://lab:pass@${proxy.address}:8888`],
       options: ['--ws-servers', `wss://${first.listen}`, '--tls-ca', authority.file],
     }).start();
-    const reports = await meshed([first, second], 40_000);
+    const reports = await meshed([first, second]);
     assert.equal(outcome(linkTo(reports[1]!, 'boot')), 'direct');
     assert.deepEqual(
       reports[1]!.bootstrap.map(({ state }) => state),

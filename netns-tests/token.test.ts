@@ -26,7 +26,7 @@ story(
     const join = (host: number, token: string) =>
       new CryonetNode(hosts[host]!, { token, bootstrap: [a] }).start();
     const mesh = [a, join(1, old), join(2, old)];
-    const [before] = await meshed(mesh, 30_000);
+    const [before] = await meshed(mesh);
     const train = Train.start(hosts[0]!, farEnd(linkTo(before!, 'b')));
     await train.arrives();
 
@@ -43,7 +43,7 @@ story(
     await rotate(old, next);
     await rotate(next, old);
     mesh.push(join(3, next));
-    await meshed(mesh, 30_000);
+    await meshed(mesh);
     await rotate(next);
 
     const late = join(4, old);

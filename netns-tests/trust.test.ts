@@ -100,8 +100,8 @@ story('whoever is not on a list of allowed peers is denied', [], async (lab) => 
   const a = new CryonetNode(hosts[0]!, { listen: true }).start();
   const b = new CryonetNode(hosts[1]!, { bootstrap: [a], options: ['--allow', 'a'] }).start();
   const c = new CryonetNode(hosts[2]!, { bootstrap: [a] }).start();
-  await meshed([a, b], 30_000);
-  await meshed([a, c], 30_000);
+  await meshed([a, b]);
+  await meshed([a, c]);
   await waitFor(
     'b to have denied c',
     20_000,

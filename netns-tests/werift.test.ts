@@ -36,7 +36,7 @@ story(
       );
       if (index === 0) await nodes[0]!.ready();
     }
-    const reports = await meshed(nodes, 60_000);
+    const reports = await meshed(nodes);
     assert.deepEqual(
       reports.flatMap(({ peers }) => peers.map(({ path }) => path)),
       Array.from({ length: 6 }, () => 'datachannel'),

@@ -42,7 +42,7 @@ export class End implements ConnectionEvents {
   }
 
   /** Resolves once `holds` does, which is looked at after every event of this end. */
-  async until(what: string, holds: () => boolean, ms = 10_000): Promise<void> {
+  async until(what: string, holds: () => boolean, ms = 30_000): Promise<void> {
     if (holds()) return;
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const timer = setTimeout(() => {

@@ -10,7 +10,7 @@ export type UpPeer = PeerStatus & { interface: NonNullable<PeerStatus['interface
 export type Outcome = 'direct' | 'relayed' | 'none';
 
 /** Waits until each node has an up link, with carrier, to each other node, and resolves with their reports. */
-export async function meshed(nodes: readonly CryonetNode[], bound: number): Promise<StatusReport[]> {
+export async function meshed(nodes: readonly CryonetNode[], bound = 60_000): Promise<StatusReport[]> {
   let reports: StatusReport[] = [];
   await waitFor(
     `a full mesh of ${nodes.map(({ id }) => id).join(', ')}`,

@@ -178,6 +178,7 @@ int main(int count, char **words) {
   pthread_mutex_lock(&here.link->lock);
   here.link->own_since = 0;
   pthread_mutex_unlock(&here.link->lock);
+  send_to(second); /* the peer may have followed what the kernel chose meanwhile */
   probe(from_there, &peer);
   check_own(second);
   link_use(here.link, NULL);
