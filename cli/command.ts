@@ -1,14 +1,18 @@
 /** What a command of `cryoc` is: what it asks the control socket, and how the reply is shown. */
-import type { Reply, RouteName } from '../protocol/api.ts';
+import type { Reply, RouteName, StreamName } from '../protocol/api.ts';
+import type { NodeEvent } from '../protocol/events.ts';
 import type { Terminal } from './terminal.ts';
 
-export interface Command<Name extends RouteName = RouteName> {
+interface CommandLine {
   readonly name: string;
   /** Help by placeholder; one in brackets may be left out. */
   readonly arguments: Readonly<Record<string, string>>;
   /** Beside `--json`, which every command has. */
   readonly options: readonly CommandOption[];
   readonly help: string;
+}
+
+export interface Command<Name extends RouteName = RouteName> extends CommandLine {
   /** Of the API. The schema of the reply follows from it. */
   readonly route: Name;
   /** Of a command that asks again until the reply is what it waits for. Throws `bad_config` for an option that has a bad
@@ -16,6 +20,16 @@ export interface Command<Name extends RouteName = RouteName> {
   wait?(given: Given): Wait<Name>;
   /** Throws `bad_config` where an argument names nothing in the reply, `unavailable` where what is asked for is not there. */
   show(reply: Reply<Name>, given: Given): Shown;
+}
+
+/** A command that prints events as they come. With `--json` each is an object on a line. */
+export interface WatchCommand extends CommandLine {
+  readonly follows: StreamName;
+  /** Whether what the node has kept is told first. */
+  past(given: Given): boolean;
+  isWanted(event: NodeEvent, given: Given): boolean;
+  /** Without a newline. */
+  text(event: NodeEvent): string;
 }
 
 interface CommandOption {

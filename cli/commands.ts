@@ -1,8 +1,9 @@
 /** The commands of `cryoc`, one row each. Parsing, help and completions are made from this table. */
-import type { Command } from './command.ts';
+import type { Command, WatchCommand } from './command.ts';
 import { ip } from './commands/ip.ts';
 import { reload } from './commands/reload.ts';
 import { status } from './commands/status.ts';
 import { wait } from './commands/wait.ts';
+import { watch } from './commands/watch.ts';
 
-export const commands: readonly Command[] = [status, wait, ip, reload];
+export const commands: readonly (Command | WatchCommand)[] = [status, wait, ip, watch, reload];

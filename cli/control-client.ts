@@ -1,6 +1,6 @@
 /** Makes one request to the control socket, and explains why it got no answer. */
 import { readFileSync, statSync } from 'node:fs';
-import { request } from 'node:http';
+import { type IncomingMessage, request } from 'node:http';
 import { dirname } from 'node:path';
 import { methodAndPath, type Reply, type RouteName, routes } from '../protocol/api.ts';
 import { CryonetError } from '../protocol/errors.ts';
@@ -8,7 +8,7 @@ import { errorOf, problem } from '../protocol/problem.ts';
 import { check } from '../protocol/schema.ts';
 
 /** Milliseconds for the whole reply, and bytes of the largest one. */
-const replyTimeout = 2000;
+export const replyTimeout = 2000;
 const maxReply = 67_108_864;
 
 /** Throws `no_control` if nothing runs there, this user may not ask, or no reply comes within `timeout` milliseconds;
@@ -20,22 +20,37 @@ export async function call<Name extends RouteName>(
   timeout = replyTimeout,
 ): Promise<Reply<Name>> {
   const { status, body } = await send(socketPath, route, timeout);
-  let reply: unknown;
-  try {
-    reply = JSON.parse(body);
-  } catch (cause) {
-    throw new CryonetError('bad_message', `${socketPath} does not speak JSON`, { cause });
-  }
-  if (status !== 200) throw refusal(socketPath, status, reply);
-  return check(routes[route].reply, reply) as Reply<Name>;
+  if (status !== 200) throw wrongStatus(socketPath, status, body);
+  return check(routes[route].reply, parsed(socketPath, body)) as Reply<Name>;
 }
 
-function refusal(socketPath: string, status: number, reply: unknown): CryonetError {
-  const told = problem.safeParse(reply);
+/** What a reply with another status than 200 says. */
+export function wrongStatus(socketPath: string, status: number, body: string): CryonetError {
+  const told = problem.safeParse(parsed(socketPath, body));
   if (told.success && told.data.code !== 'unknown_method') return errorOf(told.data);
   if (status !== 404) return new CryonetError('bad_message', `${socketPath} answers with status ${status}`);
   const words = `the cryonet at ${socketPath} is of another version than this cryoc: start it again`;
   return new CryonetError('version_mismatch', words);
+}
+
+function parsed(socketPath: string, body: string): unknown {
+  try {
+    return JSON.parse(body);
+  } catch (cause) {
+    throw new CryonetError('bad_message', `${socketPath} does not speak JSON`, { cause });
+  }
+}
+
+/** The whole body; the connection is destroyed where it is too long. */
+export async function textOf(response: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of response as AsyncIterable<Buffer>) {
+    size += chunk.length;
+    if (size > maxReply) throw new Error('the reply is too long');
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString();
 }
 
 /** Whether the error says that nobody serves the socket, and not that somebody does who cannot be asked. */
@@ -61,29 +76,26 @@ function send(
 ): Promise<{ status: number; body: string }> {
   return new Promise((resolve, reject) => {
     const asked = request({ socketPath, ...methodAndPath(route), host: 'cryonet' }, (response) => {
-      const chunks: Buffer[] = [];
-      let size = 0;
-      response.on('data', (chunk: Buffer) => {
-        size += chunk.length;
-        if (size > maxReply) asked.destroy(new Error('the reply is too long'));
-        else chunks.push(chunk);
-      });
-      response.on('error', (cause) => asked.destroy(cause));
-      response.on('end', () =>
-        resolve({ status: response.statusCode ?? 0, body: Buffer.concat(chunks).toString() }),
+      textOf(response).then(
+        (body) => resolve({ status: response.statusCode ?? 0, body }),
+        (cause: Error) => asked.destroy(cause),
       );
     });
     // One deadline for the whole reply: a server that sends a byte now and then does not answer either.
     const timer = setTimeout(() => asked.destroy(new Hanging()), timeout);
     asked.on('close', () => clearTimeout(timer));
-    asked.on('error', (cause) =>
-      reject(new CryonetError('no_control', explain(socketPath, cause, timeout), { cause })),
-    );
+    asked.on('error', (cause) => reject(unanswered(socketPath, cause, timeout)));
     asked.end();
   });
 }
 
-class Hanging extends Error {}
+/** No whole answer within the time. */
+export class Hanging extends Error {}
+
+/** `timeout`: milliseconds that were waited. */
+export function unanswered(socketPath: string, cause: Error, timeout: number): CryonetError {
+  return new CryonetError('no_control', explain(socketPath, cause, timeout), { cause });
+}
 
 function explain(socketPath: string, cause: NodeJS.ErrnoException, timeout: number): string {
   if (cause instanceof Hanging) {

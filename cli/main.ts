@@ -18,6 +18,10 @@ import { duration } from './words.ts';
 const lookInterval = 200;
 
 const program = cryocProgram(async (command, given, node) => {
+  if ('follows' in command) {
+    const { watchOn } = await import('./watching.ts');
+    return watchOn(command, given, (ask) => atNode(node, ask));
+  }
   const wait = command.wait?.(given);
   const reply = await (wait === undefined ? ask(command.route, node) : awaited(command.route, node, wait));
   const { json, text, exitCode: code = exitCode.ok } = command.show(reply, given);
@@ -54,19 +58,23 @@ async function look<Name extends RouteName>(route: Name, node: Asked, missing: W
   }
 }
 
-/** The reply of this user's own node or, if there is none, of the service, which members of its group may ask. */
-async function ask<Name extends RouteName>(route: Name, { socket, runtimeDir }: Asked): Promise<Reply<Name>> {
-  if (socket !== undefined) return call(socket, route);
-  if (runtimeDir !== undefined) return call(controlSocket(runtimeDir), route);
+function ask<Name extends RouteName>(route: Name, node: Asked): Promise<Reply<Name>> {
+  return atNode(node, (socketPath) => call(socketPath, route));
+}
+
+/** Asks this user's own node or, if there is none, the service, which members of its group may ask. */
+async function atNode<T>({ socket, runtimeDir }: Asked, ask: (socketPath: string) => Promise<T>): Promise<T> {
+  if (socket !== undefined) return ask(socket);
+  if (runtimeDir !== undefined) return ask(controlSocket(runtimeDir));
   const own = controlSocket(defaultRuntimeDirectory(process.env, process.getuid?.() ?? 0));
   const service = controlSocket(defaultRuntimeDirectory({}, 0));
   refuseForeign(own, 'set XDG_RUNTIME_DIR, or name the node by --runtime-dir');
   try {
-    return await call(own, route);
+    return await ask(own);
   } catch (error) {
     if (own === service || !isNobody(error)) throw error;
   }
-  return call(service, route);
+  return ask(service);
 }
 
 try {

@@ -16,6 +16,11 @@ export function printableJson(value: unknown): string {
   return `${text}\n`;
 }
 
+/** The same on one line. */
+export function printableLine(value: unknown): string {
+  return `${JSON.stringify(value).replace(steering, escaped)}\n`;
+}
+
 /** `\u` escapes of a character's UTF-16 code units, as in JSON. */
 function escaped(character: string): string {
   return [...Array(character.length).keys()]

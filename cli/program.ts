@@ -2,7 +2,7 @@
 import { Option, Command as Program } from 'commander';
 import { givenVariable } from '../protocol/command-line.ts';
 import { version } from '../protocol/version.ts';
-import type { Command, Given } from './command.ts';
+import type { Command, Given, WatchCommand } from './command.ts';
 import { commands } from './commands.ts';
 
 /** Which node is asked, if the command line or a variable says so. */
@@ -11,7 +11,7 @@ export interface Asked {
   readonly runtimeDir?: string;
 }
 
-type Run = (command: Command, given: Given, node: Asked) => Promise<void>;
+type Run = (command: Command | WatchCommand, given: Given, node: Asked) => Promise<void>;
 
 /** `run` does what a command is for. */
 export function cryocProgram(run: Run): Program {
@@ -32,7 +32,7 @@ export function cryocProgram(run: Run): Program {
     .configureOutput({ writeErr: () => {} })
     .addHelpText(
       'after',
-      '\nThe same over HTTP: curl --unix-socket /run/cryonet/control.sock http://cryonet/status\nSee cryoc(1).',
+      '\nThe same over HTTP: curl --unix-socket /run/cryonet/control.sock http://cryonet/v1/status\nSee cryoc(1).',
     );
   for (const command of commands) {
     const parsed = program.command(command.name).description(command.help);

@@ -3,9 +3,12 @@
  * files of their own: `neighbor-shell.ts` for neighbors by WebSocket, `dataplane-shell.ts` for the dataplane.
  */
 
+import type { ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import type { Reloaded } from '../protocol/api.ts';
 import { byClock, steadyNow } from '../protocol/clock.ts';
 import { CryonetError, reasonOf } from '../protocol/errors.ts';
+import type { EventId } from '../protocol/events.ts';
 import type { Log } from '../protocol/log.ts';
 import { Refusals } from '../protocol/refusals.ts';
 import type { StatusReport, Warning } from '../protocol/status.ts';
@@ -30,6 +33,7 @@ import { DataplaneShell } from './dataplane-shell.ts';
 import { PatientControlSocket } from './io/control-socket.ts';
 import { sha256, signWith, type TokenKeys, tokenKeys, verifyWith } from './io/crypto.ts';
 import type { Local } from './io/handshake.ts';
+import { NodeEvents } from './io/node-events.ts';
 import { type KeptState, openStateDirectory } from './io/state-directory.ts';
 import { NeighborShell } from './neighbor-shell.ts';
 import { idsOf, neighborStatuses, peerStatuses, summaryOf } from './status.ts';
@@ -68,6 +72,7 @@ export class ControlShell {
   readonly #changed: () => void;
   readonly #warnings: Warnings;
   readonly #refused = new Refusals();
+  readonly #events: NodeEvents;
   #alone: AloneWarning | undefined;
   #timer: NodeJS.Timeout | undefined;
   #stopped = false;
@@ -81,6 +86,7 @@ export class ControlShell {
     this.#changed = changed;
     this.#warnings = new Warnings(log, changed);
     this.#kept = openStateDirectory(config.stateDirectory, Date.now(), this.#warnings, longestPause(config));
+    this.#events = new NodeEvents(this.#kept.events);
     this.#judgeTokens();
     const { identity, epoch } = this.#kept;
     this.#local = { id: config.id, epoch, identity, tokenKeys: keys };
@@ -118,6 +124,7 @@ export class ControlShell {
   /** Opens control socket, dataplane, bootstrap WebSocket and bootstrap clients, in this order: once other nodes can reach
    *  this one, it can answer their offers. */
   async start(): Promise<void> {
+    this.#events.publish({ event: 'node.started', version });
     await this.#controlSocket.open();
     await this.#dataplane.open();
     await this.#neighbors.open();
@@ -147,6 +154,7 @@ export class ControlShell {
     if (ours) await this.#dataplane.shutdown();
     this.#dataplane.close();
     this.#controlSocket.close();
+    this.#events.close();
     this.#kept.close();
   }
 
@@ -162,7 +170,11 @@ export class ControlShell {
       this.#take({ type: 'pins', kept: pins });
       this.#neighbors.reload();
     }
-    if (done === undefined) throw next;
+    if (done === undefined) {
+      this.#events.publish({ event: 'reload.refused', reason: reasonOf(next) });
+      throw next;
+    }
+    this.#events.publish({ event: 'reload.done', ...done });
     return done;
   }
 
@@ -179,6 +191,14 @@ export class ControlShell {
   wouldReload(): Reloaded {
     const { live, atRestart } = difference(this.#config, this.#options.again());
     return { applied: [...live], needsRestart: [...atRestart] };
+  }
+
+  watch(response: ServerResponse, after: EventId | undefined): void {
+    this.#events.watch(response, after);
+  }
+
+  isWatched(socket: Socket): boolean {
+    return this.#events.isWatched(socket);
   }
 
   #readAgain(): ControlConfig | CryonetError {
@@ -206,7 +226,10 @@ export class ControlShell {
   #apply(taken: ControlConfig, live: readonly string[]): void {
     const { tokens } = this.#config;
     this.#config = taken;
-    if (live.includes(options.token.flag)) this.#takeTokens(taken, tokens);
+    if (live.includes(options.token.flag)) {
+      this.#takeTokens(taken, tokens);
+      this.#events.publish({ event: 'token.changed' });
+    }
     this.#take({ type: 'config', config: this.#meshConfig() });
     this.#neighbors.joinThrough(taken.wsServers);
     this.#alone?.close();
@@ -338,6 +361,9 @@ export class ControlShell {
       case 'warning':
         if (effect.message === null) this.#warnings.clear(effect.subject, effect.about);
         else this.#warnings.set(effect.subject, effect.message, effect.about);
+        return;
+      case 'publish':
+        this.#events.publish(effect.event);
         return;
       case 'notice':
         this.#log[effect.level](effect.message, effect.fields);

@@ -12,45 +12,76 @@ import { lan } from './lab/topology.ts';
 const cryoc = join(programs, 'cryoc');
 
 /*
- *   a  bootstrap ──┐ switch
+ *   a  bootstrap ──┐ switch; a dies at the end
  *   b → a ─────────┘
  */
-story('cryoc and curl tell the same of a running node', ['curl'], async (lab) => {
-  const { hosts } = await lan(lab, ['a', 'b']);
-  const a = new CryonetNode(hosts[0]!, { listen: true }).start();
-  const b = new CryonetNode(hosts[1]!, { bootstrap: [a] }).start();
-  await meshed([a, b]);
+story(
+  'cryoc and curl tell the same of a running node, and of its link that is lost',
+  ['curl', 'ping'],
+  async (lab) => {
+    const { hosts } = await lan(lab, ['a', 'b']);
+    const a = new CryonetNode(hosts[0]!, { listen: true }).start();
+    const b = new CryonetNode(hosts[1]!, { bootstrap: [a] }).start();
+    await meshed([a, b]);
 
-  const byCryoc = await shell`${cryoc} --runtime-dir ${b.runtimeDirectory} status --json`;
-  const byCurl = await shell`curl -sS --fail --unix-socket ${b.controlSocket} http://cryonet/status`;
-  const [one, other] = [byCryoc, byCurl].map(({ stdout }) => statusReport.parse(JSON.parse(stdout)));
-  assert.equal(one?.node.id, 'b');
-  assert.deepEqual(one?.node.pid, b.program.pid);
-  assert.deepEqual(
-    other?.peers.map(({ id, state, interface: device }) => [id, state, device?.name]),
-    [['a', 'up', 'cna']],
-  );
-  assert.deepEqual(
-    one?.bootstrap.map(({ state, id }) => [state, id]),
-    [['connected', 'a']],
-  );
-  assert.deepEqual(
-    one?.neighbors.map(({ id, via }) => [id, ...via.toSorted()]),
-    [['a', 'link', 'websocket']],
-  );
+    const byCryoc = await shell`${cryoc} --runtime-dir ${b.runtimeDirectory} status --json`;
+    const byCurl = await shell`curl -sS --fail --unix-socket ${b.controlSocket} http://cryonet/status`;
+    const [one, other] = [byCryoc, byCurl].map(({ stdout }) => statusReport.parse(JSON.parse(stdout)));
+    assert.equal(one?.node.id, 'b');
+    assert.deepEqual(one?.node.pid, b.program.pid);
+    assert.deepEqual(
+      other?.peers.map(({ id, state, interface: device }) => [id, state, device?.name]),
+      [['a', 'up', 'cna']],
+    );
+    assert.deepEqual(
+      one?.bootstrap.map(({ state, id }) => [state, id]),
+      [['connected', 'a']],
+    );
+    assert.deepEqual(
+      one?.neighbors.map(({ id, via }) => [id, ...via.toSorted()]),
+      [['a', 'link', 'websocket']],
+    );
 
-  const { stdout } = await shell`${cryoc} --runtime-dir ${b.runtimeDirectory} status`;
-  assert.match(stdout, /\ba\b.*\bup\b.*\bcna\b|\ba\b.*\bcna\b.*\bup\b/, stdout);
-  const api = (...words: readonly string[]) => shell`curl -sS --unix-socket ${b.controlSocket} ${words}`;
-  const peer = JSON.parse((await api('http://cryonet/v1/peers/a')).stdout);
-  assert.deepEqual([peer.id, peer.state, peer.interface.name], ['a', 'up', 'cna']);
-  assert.match(peer.since, /^\d{4}-\d\d-\d\dT[\d:.]+Z$/);
-  const { openapi } = JSON.parse((await api('http://cryonet/v1/openapi.json')).stdout);
-  assert.equal(openapi, '3.1.1');
-  const missing =
-    await shell`curl -sS --unix-socket ${b.controlSocket} -o /dev/null -w %{http_code} http://cryonet/nowhere`;
-  assert.equal(missing.stdout, '404');
-});
+    const { stdout } = await shell`${cryoc} --runtime-dir ${b.runtimeDirectory} status`;
+    assert.match(stdout, /\ba\b.*\bup\b.*\bcna\b|\ba\b.*\bcna\b.*\bup\b/, stdout);
+    const api = (...words: readonly string[]) => shell`curl -sS --unix-socket ${b.controlSocket} ${words}`;
+    const peer = JSON.parse((await api('http://cryonet/v1/peers/a')).stdout);
+    assert.deepEqual([peer.id, peer.state, peer.interface.name], ['a', 'up', 'cna']);
+    assert.match(peer.since, /^\d{4}-\d\d-\d\dT[\d:.]+Z$/);
+    const { openapi } = JSON.parse((await api('http://cryonet/v1/openapi.json')).stdout);
+    assert.equal(openapi, '3.1.1');
+    const missing =
+      await shell`curl -sS --unix-socket ${b.controlSocket} -o /dev/null -w %{http_code} http://cryonet/nowhere`;
+    assert.equal(missing.stdout, '404');
+
+    // What the kernel tells and what cryoc prints, each line with the time at which it came, in seconds.
+    const watching = hosts[1]!.start('watching', [
+      ...[
+        'bash',
+        '-c',
+        'while read -r line; do echo "$EPOCHREALTIME $line"; done < <(ip -o monitor link & exec "$@")',
+      ],
+      ...['watching', cryoc, '--socket', b.controlSocket, 'watch', '--past', '--json'],
+    ]);
+    // A link that carries something is known to be lost within three seconds.
+    const there = (await shell`${cryoc} --socket ${b.controlSocket} ip a`).stdout.trim();
+    hosts[1]!.start('pinging', ['ping', '-q', '-i', '0.1', there]);
+    await watching.says(/"event":"link.up","peer":"a","interface":"cna"/);
+    await a.kill();
+    const lines = (await watching.says(/"event":"link.lost".*\n/)).split('\n');
+    const at = (pattern: RegExp) => Number(lines.findLast((line) => pattern.test(line))!.split(' ')[0]);
+    const lost = lines.find((line) => line.includes('"link.lost"'))!;
+    const { time, reason, ...rest } = JSON.parse(lost.slice(lost.indexOf('{')));
+    assert.deepEqual(rest, { event: 'link.lost', peer: 'a', interface: 'cna' });
+    assert.match(reason, /\w/);
+    assert.ok(Math.abs(Date.parse(time) - Date.now()) < 60_000, time);
+    const late = Math.round(1000 * (at(/"link.lost"/) - at(/cna: .*NO-CARRIER/)));
+    lab.figures.push(`"${reason}" stands there ${late} ms after the carrier was lost`);
+    const { stdout: stream } =
+      await shell`curl -sS --max-time 1 --unix-socket ${b.controlSocket} -H ${'Last-Event-ID: 0-0'} http://cryonet/v1/events || true`;
+    assert.match(stream, /^id: \d+-\d+\nevent: link\.lost\ndata: {"time":.*"peer":"a"/m);
+  },
+);
 
 /*
  *   a  bootstrap ──┐ switch

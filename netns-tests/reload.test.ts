@@ -79,6 +79,10 @@ story(
     const { lost, sent } = await train.stop();
     assert.deepEqual(lost, []);
     assert.ok(sent > 100, `${sent} packets`);
+    const told =
+      await shell`curl -sS --max-time 1 --unix-socket ${a.controlSocket} -H ${'Last-Event-ID: 0-0'} http://cryonet/v1/events || true`;
+    const names = [...told.stdout.matchAll(/^event: (?:policy|reload)\.(.*)$/gm)].map(([, name]) => name);
+    assert.deepEqual(names, ['denied', 'done', 'refused', 'refused', 'permitted', 'done', 'done']);
     const after = await a.status();
     assert.equal(interfaces(after).b, interfaces(before!).b);
     assert.deepEqual([after.node.pid, after.dataplane.pid], [before!.node.pid, before!.dataplane.pid]);

@@ -4,6 +4,7 @@
  */
 import * as z from 'zod/mini';
 import type { ErrorCode } from './errors.ts';
+import { eventIdPattern, nodeEvent } from './events.ts';
 import { nodeId } from './schema.ts';
 import { peerIn, reportIn, statusReport } from './status.ts';
 import { v1 } from './units.ts';
@@ -13,7 +14,10 @@ export interface Route {
   readonly summary: string;
   /** In braces in the path, by name. */
   readonly parameters?: z.ZodMiniObject;
+  readonly headers?: z.ZodMiniObject;
   readonly reply: z.ZodMiniType;
+  /** The reply is a stream of these, which does not end. */
+  readonly stream?: true;
   /** Beside those of every route: `commonProblems`. */
   readonly problems: readonly ErrorCode[];
 }
@@ -55,6 +59,13 @@ export const routes = {
     reply: reloaded,
     problems: ['bad_config'],
   },
+  'GET /v1/events': {
+    summary: 'what happens from now on, or after the event with that ID, as server-sent events',
+    headers: z.object({ 'last-event-id': z.optional(z.string().check(z.regex(eventIdPattern))) }),
+    reply: nodeEvent,
+    stream: true,
+    problems: [],
+  },
   'GET /v1/openapi.json': {
     summary: 'these routes as an OpenAPI document',
     reply: z.looseObject({ openapi: z.string() }),
@@ -76,6 +87,7 @@ export const commonProblems: readonly ErrorCode[] = [
 ];
 
 export type RouteName = keyof typeof routes;
+export type StreamName = 'GET /v1/events';
 
 /** What the braces in a path stand for. */
 export type Parameters<Name extends RouteName> = (typeof routes)[Name] extends {

@@ -7,6 +7,7 @@ import { text } from 'node:stream/consumers';
 import { type TestContext, test } from 'node:test';
 import * as z from 'zod/mini';
 import { routes } from '../protocol/api.ts';
+import type { NodeEvent } from '../protocol/events.ts';
 import type { PeerStatus, StatusReport } from '../protocol/status.ts';
 import { answering } from './control-server.ts';
 import { temporaryFolder } from './socket-pair.ts';
@@ -139,3 +140,75 @@ for (const [args, said] of [
     assert.deepEqual([code, stderr, asks], [78, said, 0]);
   });
 }
+
+const happened: readonly NodeEvent[] = [
+  { time: '2026-11-30T17:42:01.003Z', event: 'link.up', peer: 'rome', interface: 'cnrome', path: 'direct' },
+  {
+    ...{ time: '2026-11-30T17:42:02.500Z', event: 'link.path', peer: 'rome', interface: 'cnrome' },
+    ...{ path: 'relayed', pathBefore: 'direct' },
+  },
+  { time: '2026-11-30T17:42:03.000Z', event: 'peer.learned', peer: 'oslo', leftOut: 3 },
+  {
+    ...{ time: '2026-11-30T17:42:04.000Z', event: 'link.lost', peer: 'rome', interface: 'cnrome' },
+    reason: 'a word\u009b1m of the peer',
+  },
+  { time: '2026-11-30T17:42:05.000Z', event: 'reload.done', applied: ['deny'], needsRestart: ['mtu'] },
+];
+
+/** What `cryoc watch` prints of these events, which a node tells on two connections. It is ended after the last line. */
+async function watched(context: TestContext, lines: number, ...args: readonly string[]) {
+  const asked: (string | undefined)[] = [];
+  const socket = await answering(context, (request, response) => {
+    asked.push(request.headers['last-event-id'] as string | undefined);
+    const [from, to] = asked.length === 1 ? [0, 2] : [2, happened.length];
+    response.write(`id: 7-0\nretry: 1000\n\n`);
+    for (let i = from; i < to; i++) {
+      response.write(`id: 7-${i + 1}\nevent: x\ndata: ${JSON.stringify(happened[i])}\n\n`);
+    }
+    if (asked.length === 1) response.end(':\n\n');
+  });
+  const main = join(import.meta.dirname, '../cli/main.ts');
+  const child = spawn(process.execPath, [main, '--socket', socket, 'watch', ...args], { timeout: 60_000 });
+  let stdout = '';
+  for await (const chunk of child.stdout.setEncoding('utf8')) {
+    stdout += chunk;
+    if (stdout.split('\n').length > lines) break;
+  }
+  child.kill();
+  return { stdout, asked };
+}
+
+test('cryoc watch prints a line for each event, and goes on after the last one when the connection was lost', async (context) => {
+  const { stdout, asked } = await watched(context, happened.length);
+  assert.equal(
+    stdout,
+    `2026-11-30T17:42:01.003Z link.up           rome cnrome direct
+2026-11-30T17:42:02.500Z link.path         rome cnrome direct → relayed
+2026-11-30T17:42:03.000Z peer.learned      oslo and 3 more like this
+2026-11-30T17:42:04.000Z link.lost         rome cnrome (a word?1m of the peer)
+2026-11-30T17:42:05.000Z reload.done       changed: deny after a restart: mtu
+`,
+  );
+  assert.deepEqual(asked, [undefined, '7-2']);
+});
+
+test('cryoc watch --json prints an object a line, of one peer where one is named', async (context) => {
+  const { stdout, asked } = await watched(context, 3, '--json', '--past', 'rome');
+  const lines = stdout.trimEnd().split('\n');
+  assert.deepEqual(
+    lines.map((line) => JSON.parse(line)),
+    happened.filter(({ peer }) => peer === 'rome'),
+  );
+  assert.match(
+    lines[2]!,
+    /^{"time":"2026-11-30T17:42:04.000Z","event":"link.lost","peer":"rome","interface":"cnrome",/,
+  );
+  assert.match(lines[2]!, /a word\\u009b1m/);
+  assert.equal(asked[0], '0-0');
+});
+
+test('cryoc watch of a node that is not there ends with what is wrong', async (context) => {
+  const { code, stderr } = await cryoc(join(temporaryFolder(context), 'control.sock'), 'watch');
+  assert.equal(code, 1);
+  assert.match(stderr, /^cryoc: no cryonet runs here: .*\n$/);
+});

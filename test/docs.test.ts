@@ -12,6 +12,7 @@ import { optionTable } from '../control/config/options.ts';
 import { routes } from '../protocol/api.ts';
 import { environmentName } from '../protocol/command-line.ts';
 import { errorCodes, exitCode } from '../protocol/errors.ts';
+import { eventMeanings } from '../protocol/events.ts';
 import { exampleReport, exampleTime } from './status-example.ts';
 
 const root = dirname(import.meta.dirname);
@@ -100,14 +101,23 @@ suite('options', () => {
     );
   });
 
-  test('cryoc(1) has an item for each route of the API, with its summary, and no other', () => {
-    const items = [...itemsOf(read('man/cryoc.1'), 'HTTP')];
+  test('cryoc(1) has an item for each route of the API and each event, with what it is, and no other', () => {
+    const items = (section: string) =>
+      [...itemsOf(read('man/cryoc.1'), section)].map(([item, text]) => [
+        item,
+        text.replaceAll('\n', ' ').trim(),
+      ]);
+    const described = (name: string, words: string) => [
+      `.It Ql ${name}`,
+      `${words[0]!.toUpperCase()}${words.slice(1)}.`,
+    ];
     assert.deepEqual(
-      items.map(([item, text]) => [item, text.replaceAll('\n', ' ').trim()]),
-      Object.entries(routes).map(([name, { summary }]) => [
-        `.It Ql ${name}`,
-        `${summary[0]!.toUpperCase()}${summary.slice(1)}.`,
-      ]),
+      items('HTTP'),
+      Object.entries(routes).map(([name, { summary }]) => described(name, summary)),
+    );
+    assert.deepEqual(
+      items('EVENTS'),
+      Object.entries(eventMeanings).map(([name, meaning]) => described(name, meaning)),
     );
   });
 

@@ -2,6 +2,7 @@
 import type { Channel } from '../control/core/events.ts';
 import type { Policy } from '../control/core/policy.ts';
 import type { Mesh } from '../control/core/state.ts';
+import type { Untimed } from '../protocol/events.ts';
 import type { NeighborMessage, Route } from '../protocol/signaling.ts';
 
 export interface Faults {
@@ -54,6 +55,8 @@ export interface SimulatedNode {
   /** Messages sent to neighbors. */
   readonly sent: Record<NeighborMessage['type'], number>;
   readonly notices: string[];
+  /** What those who watch it are told. */
+  readonly published: Untimed[];
   /** By subject, and peer where it is about one. */
   readonly warnings: Map<string, string>;
   /** What the state directory has, once that is another one than it started with. */

@@ -75,6 +75,7 @@ export class Simulation {
       sockets: new Map(),
       sent: { alive: 0, members: 0, flood: 0 },
       notices: [],
+      published: [],
       warnings: new Map(),
       keptEpoch: undefined,
     };
@@ -321,6 +322,9 @@ export class Simulation {
         else node.warnings.set(key, effect.message);
         return;
       }
+      case 'publish':
+        node.published.push(effect.event);
+        return;
       case 'notice':
         node.notices.push(`${effect.level} ${effect.message} ${effect.fields.peer ?? ''}`.trim());
     }

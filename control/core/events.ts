@@ -1,6 +1,7 @@
 /** What happens to the mesh (events), and what the mesh wants done (effects). The shell runs effects in order; an outcome
  *  comes back as an event. */
 import type { LinkReport } from '../../protocol/dataplane.ts';
+import type { Untimed } from '../../protocol/events.ts';
 import type { Refusal } from '../../protocol/handshake.ts';
 import type { LogLevel } from '../../protocol/log-level.ts';
 import type { Description, NeighborMessage, Route } from '../../protocol/signaling.ts';
@@ -98,6 +99,8 @@ export type Effect =
       readonly about: string | null;
       readonly message: string | null;
     }
+  /** Tell those who watch the node. */
+  | { readonly type: 'publish'; readonly event: Untimed }
   | {
       readonly type: 'notice';
       readonly level: LogLevel;

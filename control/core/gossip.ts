@@ -19,7 +19,7 @@ import { isUp } from './link.ts';
 import { entryOf, learn, membersDigest, readRecord } from './membership.ts';
 import { isFormer, pinOf } from './pins.ts';
 import { within } from './quotas.ts';
-import { closeAttempt, crowdOf, ensureLink, notice, type Turn } from './state.ts';
+import { closeAttempt, crowdOf, ensureLink, notice, publish, type Turn } from './state.ts';
 import { meetTwin } from './twin.ts';
 
 /** Milliseconds for which news is gathered, because a mesh that forms brings many nodes at once. */
@@ -107,7 +107,10 @@ export function takeRecord(turn: Turn, entry: MemberEntry, teller: string, chann
           env.now +
           (link.offerer ? 0 : (solicitDelay + solicitDelayPerNode * crowdOf(mesh)) * (1 + env.random()));
       }
-      if (outcome === 'new') notice(turn, 'debug', 'peer learned', { peer: id, epoch: member.record.epoch });
+      if (outcome === 'new') {
+        notice(turn, 'debug', 'peer learned', { peer: id, epoch: member.record.epoch });
+        publish(turn, { event: 'peer.learned', peer: id });
+      }
       if (!mesh.routes.has(id)) learnRoute(turn, id, teller);
       // Neighbors that have not heard of it learn it by the next lists.
       if (isTooSoon) return;
@@ -186,10 +189,6 @@ export function flushNews(turn: Turn): void {
     if (ids.length > 0) tell(turn, channel, ids);
   }
   mesh.news.clear();
-}
-
-export function dropNeighbor(turn: Turn, channel: Channel): void {
-  turn.mesh.neighbors.delete(channel);
 }
 
 function spread(turn: Turn, id: string, teller: string): void {

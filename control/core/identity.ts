@@ -6,6 +6,7 @@
  *
  * A warning ends when its cause was not seen for a while, or when the key is accepted.
  */
+import { errorCodes } from '../../protocol/errors.ts';
 import type { Refusal } from '../../protocol/handshake.ts';
 import type { SignedRecord } from '../../protocol/signaling.ts';
 import { bytesOf, hex } from './environment.ts';
@@ -13,7 +14,7 @@ import { isUp } from './link.ts';
 import { expel, otherOf } from './membership.ts';
 import { keep, meet, pinOf } from './pins.ts';
 import { within } from './quotas.ts';
-import { type Mesh, notice, removeLink, type Turn } from './state.ts';
+import { type Mesh, notice, publish, removeLink, type Turn } from './state.ts';
 
 /** Milliseconds without a new refusal after which a warning ends. A refused node tries again within a minute. */
 const lifetime = 180_000;
@@ -59,7 +60,10 @@ export function prove(turn: Turn, id: string, key: Uint8Array, linked: boolean):
   if (known !== undefined && hex(known.record.key) !== text) exile(turn, id);
   meet(pins, id, text, env.now);
   if (linked && pins.kept.get(id) !== text && within(mesh.quotas, 'keep', keptPerHour, hour, env.now)) {
-    if (keep(pins, id, text)) effects.push({ type: 'pin', id, key: text });
+    if (keep(pins, id, text)) {
+      effects.push({ type: 'pin', id, key: text });
+      publish(turn, { event: 'trust.pinned', peer: id });
+    }
   }
   settle(turn, id);
   return true;
@@ -71,7 +75,7 @@ export function exile(turn: Turn, id: string): void {
   expel(mesh.membership, id);
   mesh.windows.delete(id);
   mesh.routes.delete(id);
-  removeLink(turn, id);
+  removeLink(turn, id, 'another key has its ID');
 }
 
 /** Notes and warns that `key`, which signed for it, wants an ID that has another key. */
@@ -89,6 +93,10 @@ export function dispute(turn: Turn, id: string, key: string, by: string, signed?
   const before = disputes.get(id);
   const kept = before?.key === key ? before.told : null;
   disputes.set(id, { key, at: env.now, by, told: told ?? kept });
+  if (before?.key !== key) {
+    const where = by === id ? '' : `, says ${by}`;
+    publish(turn, { event: 'trust.disputed', peer: id, reason: `another key wants its ID${where}` });
+  }
   effects.push({ type: 'warning', subject: 'identity', about: id, message: words(turn, id, key, by) });
 }
 
@@ -101,6 +109,8 @@ export function refuseSecond(turn: Turn, id: string, by: string): void {
 export function refusedBy(turn: Turn, by: string, refusal: Refusal): void {
   const { refusals } = turn.mesh;
   if (!refusals.has(by) && refusals.size >= maxRefusals) return;
+  if (!refusals.has(by))
+    publish(turn, { event: 'trust.refused', peer: by, reason: errorCodes[refusal.code] });
   refusals.set(by, { refusal, at: turn.env.now });
   sayRefusals(turn);
 }
@@ -118,9 +128,10 @@ export function settleIdentities(turn: Turn): void {
 }
 
 /** Ends the dispute about an ID. */
-export function settle({ mesh, effects }: Turn, id: string): void {
-  if (mesh.disputes.delete(id))
-    effects.push({ type: 'warning', subject: 'identity', about: id, message: null });
+export function settle(turn: Turn, id: string): void {
+  if (!turn.mesh.disputes.delete(id)) return;
+  turn.effects.push({ type: 'warning', subject: 'identity', about: id, message: null });
+  publish(turn, { event: 'trust.settled', peer: id });
 }
 
 /** Logs each message at most once a minute, with the number of those left out. */

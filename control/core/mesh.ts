@@ -14,15 +14,7 @@ import type { Environment } from './environment.ts';
 import { correct, settleEpochs } from './epoch.ts';
 import type { Channel, Effect, MeshEvent } from './events.ts';
 import { arrive, sendBody } from './flood.ts';
-import {
-  dropNeighbor,
-  flushNews,
-  receiveAlive,
-  receiveMembers,
-  sayAlive,
-  takeRecord,
-  welcome,
-} from './gossip.ts';
+import { flushNews, receiveAlive, receiveMembers, sayAlive, takeRecord, welcome } from './gossip.ts';
 import { acceptedBy, prove, settleIdentities } from './identity.ts';
 import { isOpen } from './link.ts';
 import { leave } from './membership.ts';
@@ -32,7 +24,16 @@ import { within } from './quotas.ts';
 import { renewalDue } from './renewal.ts';
 import { adopt, dropReports, forgetSilent, takeReport } from './reports.ts';
 import { looking } from './signatures.ts';
-import { type Mesh, notice, removeLink, type Turn, takeConfig } from './state.ts';
+import {
+  addChannel,
+  dropChannel,
+  type Mesh,
+  notice,
+  publish,
+  removeLink,
+  type Turn,
+  takeConfig,
+} from './state.ts';
 import { receiveClaim, receiveRefusal, rejectStranger, takePins } from './strangers.ts';
 import { endOverdue, tryDue } from './tries.ts';
 import { settleTwin } from './twin.ts';
@@ -88,17 +89,19 @@ function take(turn: Turn, event: MeshEvent): void {
       takeConfig(turn, event.config);
       return;
     case 'neighbor-down':
-      dropNeighbor(turn, event.channel);
+      dropChannel(turn, event.channel);
       return;
     case 'message':
       receive(turn, event.channel, event.message);
       return;
     case 'dataplane-up':
       mesh.dataplaneUp = true;
+      publish(turn, { event: 'dataplane.up' });
       for (const report of event.links) adopt(turn, report);
       for (const link of [...mesh.links.values()]) tend(turn, link);
       return;
     case 'dataplane-down':
+      if (mesh.dataplaneUp) publish(turn, { event: 'dataplane.down' });
       mesh.dataplaneUp = false;
       dropReports(turn);
       return;
@@ -130,8 +133,7 @@ function take(turn: Turn, event: MeshEvent): void {
  *  and one that comes and goes without end must not undo the pauses of all links. */
 function addNeighbor(turn: Turn, channel: Channel, id: string): void {
   const { mesh, env } = turn;
-  const isNew = ![...mesh.neighbors.values()].some((neighbor) => neighbor.id === id);
-  mesh.neighbors.set(channel, { id });
+  const isNew = addChannel(turn, channel, id);
   if (spend(mesh, id, 'welcomes', env.now)) welcome(turn, channel);
   if (isNew && within(mesh.quotas, 'new neighbors', 4, 10_000, env.now)) retryOutstanding(turn);
 }
@@ -176,7 +178,8 @@ function receive(plain: Turn, channel: Channel, message: NeighborMessage): void 
 function takeLeave(turn: Turn, peer: string, epoch: number | undefined): void {
   if (epoch === undefined || !leave(turn.mesh.membership, peer, epoch)) return;
   notice(turn, 'info', 'peer left', { peer });
-  removeLink(turn, peer);
+  publish(turn, { event: 'peer.left', peer });
+  removeLink(turn, peer, 'the peer has left');
 }
 
 function tick(turn: Turn): void {

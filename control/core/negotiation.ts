@@ -9,7 +9,6 @@ import { type Body, type Description, maxDetail, type Route } from '../../protoc
 import { affordable, mayAnswer, mayAnswerAgain } from './answers.ts';
 import { flushCandidates, receiveCandidates, sendCandidatesAgain } from './candidates.ts';
 import { sendBody } from './flood.ts';
-import { dropNeighbor } from './gossip.ts';
 import { refusedBy } from './identity.ts';
 import { type Attempt, advance, isOpen, isUp, type Link } from './link.ts';
 import { takeAnswer } from './offer-window.ts';
@@ -20,10 +19,12 @@ import { isBeingReplaced, renewalDue, renewalTime, renewPause, retire } from './
 import {
   closeAttempt,
   crowdOf,
+  dropChannel,
   ensureLink,
   latenessOf,
   type Mesh,
   notice,
+  publish,
   show,
   type Turn,
 } from './state.ts';
@@ -347,7 +348,7 @@ function receiveOffer(turn: Turn, link: Link, offer: Body & { kind: 'offer' }): 
   for (const old of others) {
     link.attempts.delete(old.negotiation);
     // The peer has given up the old connection, so its `signal` channel leads nowhere.
-    if (link.report?.active === old.negotiation) dropNeighbor(turn, `link:${link.peer}`);
+    if (link.report?.active === old.negotiation) dropChannel(turn, `link:${link.peer}`);
   }
   const attempt = newAttempt(turn, { negotiation, route, replaces, identity, reach });
   attempt.heardCounter = counter;
@@ -399,7 +400,11 @@ function receiveReject(turn: Turn, link: Link, reject: Body & { kind: 'reject' }
   if (attempt === undefined && (link.offerer || link.attempts.size > 0)) return;
   if (attempt !== undefined) closeAttempt(turn, link, attempt);
   if (reject.reason !== 'failed') {
-    if (!link.denied) notice(turn, 'info', 'denied by the peer', { peer: link.peer });
+    if (!link.denied) {
+      notice(turn, 'info', 'denied by the peer', { peer: link.peer });
+      if (reject.reason === 'denied')
+        publish(turn, { event: 'policy.denied', peer: link.peer, reason: 'the policy of the peer' });
+    }
     link.denied = true;
     link.reason = 'denied by the peer’s policy';
     if (reject.reason === 'identity') {
@@ -441,7 +446,7 @@ function receiveSolicit(turn: Turn, link: Link, { counter, detail }: Body & { ki
   }
   if (offered.length > 0) return;
   for (const attempt of [...link.attempts.values()]) closeAttempt(turn, link, attempt);
-  dropNeighbor(turn, `link:${link.peer}`);
+  dropChannel(turn, `link:${link.peer}`);
   link.shared.retryAt = soonest(turn, link);
   tend(turn, link);
 }

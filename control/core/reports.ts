@@ -1,13 +1,24 @@
 /** What the dataplane reports of links, and what control does about it. */
 import type { LinkReport } from '../../protocol/dataplane.ts';
-import { dropNeighbor, welcome } from './gossip.ts';
+import type { Untimed } from '../../protocol/events.ts';
+import { welcome } from './gossip.ts';
 import { acceptedBy, prove } from './identity.ts';
 import { attemptOn, hasShared, isOpen, isUp, type Link } from './link.ts';
+import { adopted, linkChanges } from './link-changes.ts';
 import { forget } from './membership.ts';
 import { newAttempt, retireDelay, retryNow, tend } from './negotiation.ts';
 import { permits } from './policy.ts';
 import { isRetired, renewPause } from './renewal.ts';
-import { ensureLink, notice, removeLink, show, type Turn } from './state.ts';
+import {
+  addChannel,
+  dropChannel,
+  ensureLink,
+  notice,
+  publish,
+  removeLink,
+  show,
+  type Turn,
+} from './state.ts';
 
 /** Adopts a link that the dataplane had before this control started, or while the two were not connected. Connections that
  *  are not open are closed, because the state of their negotiations is lost. */
@@ -32,13 +43,14 @@ export function adopt(turn: Turn, report: LinkReport): void {
     link.attempts.set(negotiation, attempt);
   }
   if (report.state === 'up') link.shown = 'up';
-  takeReport(turn, report);
+  takeReport(turn, report, adopted(report));
   if (report.state === 'up')
     notice(turn, 'info', 'link adopted', { peer: report.peer, interface: report.interface?.name });
 }
 
-/** Takes in the report of a link. The link's `signal` channel comes and goes with its state. */
-export function takeReport(turn: Turn, report: LinkReport): void {
+/** Takes in the report of a link. The link's `signal` channel comes and goes with its state. `told`: to those who watch the
+ *  node, in place of what has changed. */
+export function takeReport(turn: Turn, report: LinkReport, told?: readonly Untimed[]): void {
   const { mesh, env } = turn;
   const link = mesh.links.get(report.peer);
   if (link === undefined || !permits(mesh.config.policy, report.peer)) {
@@ -46,6 +58,7 @@ export function takeReport(turn: Turn, report: LinkReport): void {
     return;
   }
   const wasUp = isUp(link);
+  publish(turn, ...(told ?? linkChanges(link.peer, link.report, report)));
   link.report = report;
   if (report.reason !== '') link.reason = report.reason;
   for (const { negotiation, open } of report.connections) {
@@ -69,14 +82,14 @@ export function takeReport(turn: Turn, report: LinkReport): void {
     if ([...link.attempts.values()].some((attempt) => isRetired(link, attempt)))
       link.retireAt ??= env.now + retireDelay;
     // The direct path alone carries no signaling.
-    if (report.active === null) dropNeighbor(turn, channel);
+    if (report.active === null) dropChannel(turn, channel);
     else if (!mesh.neighbors.has(channel)) {
-      mesh.neighbors.set(channel, { id: report.peer });
+      addChannel(turn, channel, report.peer);
       // An unknown peer: this control has just started. The exchange of lists tells it who is there.
       if (!mesh.membership.members.has(report.peer)) welcome(turn, channel);
     }
   } else {
-    dropNeighbor(turn, channel);
+    dropChannel(turn, channel);
     if (wasUp) {
       retryNow(turn, link, 'shared');
       notice(turn, 'warn', 'link lost', { peer: link.peer, reason: report.reason });
@@ -90,11 +103,16 @@ export function takeReport(turn: Turn, report: LinkReport): void {
 export function dropReports(turn: Turn): void {
   for (const link of turn.mesh.links.values()) {
     link.attempts.clear();
+    if (isUp(link)) {
+      const on = link.report?.interface?.name;
+      const reason = 'the dataplane does not answer';
+      publish(turn, { event: 'link.lost', peer: link.peer, ...(on && { interface: on }), reason });
+    }
     link.report = null;
     link.shared.retryAt = turn.env.now;
     link.relay.retryAt = null;
     link.retireAt = null;
-    dropNeighbor(turn, `link:${link.peer}`);
+    dropChannel(turn, `link:${link.peer}`);
     show(turn, link);
   }
 }
@@ -111,10 +129,11 @@ export function forgetSilent(turn: Turn): void {
     forget(mesh.membership, id);
     mesh.routes.delete(id);
     notice(turn, 'info', 'peer forgotten', { peer: id, silentSeconds: forgetAfter / 1000 });
-    removeLink(turn, id);
+    publish(turn, { event: 'peer.forgotten', peer: id });
+    removeLink(turn, id, 'the peer is forgotten');
   }
   for (const [peer, link] of [...mesh.links]) {
     if (mesh.membership.members.has(peer) || isUp(link)) continue;
-    if (env.now - link.since >= forgetAfter) removeLink(turn, peer);
+    if (env.now - link.since >= forgetAfter) removeLink(turn, peer, 'the peer is forgotten');
   }
 }

@@ -1,4 +1,5 @@
 /** The state that one node keeps of the mesh, and helpers that all parts of `step` use. */
+import type { Untimed } from '../../protocol/events.ts';
 import type { Refusal } from '../../protocol/handshake.ts';
 import type { LogLevel } from '../../protocol/log-level.ts';
 import type { NodeRecord } from '../../protocol/signaling.ts';
@@ -9,6 +10,7 @@ import { type Epochs, newEpochs } from './epoch.ts';
 import type { Channel, Effect } from './events.ts';
 import type { Dispute } from './identity.ts';
 import { type Attempt, isUp, type Link, newLink, stateOf } from './link.ts';
+import { linkChanges } from './link-changes.ts';
 import { type Membership, newMembership } from './membership.ts';
 import { newOfferWindow, type OfferWindow } from './offer-window.ts';
 import { newPins } from './pins.ts';
@@ -131,6 +133,31 @@ export function notice(turn: Turn, level: LogLevel, message: string, fields: Rec
   turn.effects.push({ type: 'notice', level, message, fields });
 }
 
+/** Tells those who watch the node. */
+export function publish({ effects }: Turn, ...events: readonly Untimed[]): void {
+  for (const event of events) effects.push({ type: 'publish', event });
+}
+
+/** There is another channel to the neighbor `id`. True if there was none. */
+export function addChannel(turn: Turn, channel: Channel, id: string): boolean {
+  const isNew = !isNeighbor(turn.mesh, id);
+  turn.mesh.neighbors.set(channel, { id });
+  if (isNew) publish(turn, { event: 'neighbor.up', peer: id });
+  return isNew;
+}
+
+export function dropChannel(turn: Turn, channel: Channel): void {
+  const { neighbors } = turn.mesh;
+  const id = neighbors.get(channel)?.id;
+  neighbors.delete(channel);
+  if (id !== undefined && !isNeighbor(turn.mesh, id)) publish(turn, { event: 'neighbor.down', peer: id });
+}
+
+function isNeighbor({ neighbors }: Mesh, id: string): boolean {
+  for (const each of neighbors.values()) if (each.id === id) return true;
+  return false;
+}
+
 /** The link with `peer`, made where policy permits one. */
 export function ensureLink(turn: Turn, peer: string): Link | undefined {
   const known = turn.mesh.links.get(peer);
@@ -141,14 +168,19 @@ export function ensureLink(turn: Turn, peer: string): Link | undefined {
   return link;
 }
 
-export function removeLink({ mesh, effects }: Turn, peer: string): void {
-  mesh.neighbors.delete(`link:${peer}`);
-  if (mesh.links.delete(peer)) effects.push({ type: 'remove', peer });
+/** `reason`: why, for those who watch the node. */
+export function removeLink(turn: Turn, peer: string, reason: string): void {
+  const { mesh, effects } = turn;
+  const link = mesh.links.get(peer);
+  dropChannel(turn, `link:${peer}`);
+  if (link === undefined) return;
+  mesh.links.delete(peer);
+  effects.push({ type: 'remove', peer });
+  publish(turn, ...linkChanges(peer, link.report, null, reason));
 }
 
 /** Ends the links that the policy does not permit, and makes those that it does. The far end of a link that is gone asks
- *  for another, and is told then that it is denied. */
-/** Nothing waits longer than it would by the intervals of now. */
+ *  for another, and is told then that it is denied. Nothing waits longer than it would by the intervals of now. */
 export function takeConfig(turn: Turn, config: MeshConfig): void {
   const { mesh, env } = turn;
   const { policy, checkInterval, forgetAfter, aliveInterval } = config;
@@ -159,9 +191,13 @@ export function takeConfig(turn: Turn, config: MeshConfig): void {
   for (const peer of [...mesh.links.keys()]) {
     if (permits(policy, peer)) continue;
     notice(turn, 'info', 'denied by our policy', { peer });
-    removeLink(turn, peer);
+    publish(turn, { event: 'policy.denied', peer, reason: 'our policy' });
+    removeLink(turn, peer, 'denied by our policy');
   }
-  for (const peer of mesh.membership.members.keys()) ensureLink(turn, peer);
+  for (const peer of mesh.membership.members.keys()) {
+    if (mesh.links.has(peer) || ensureLink(turn, peer) === undefined) continue;
+    publish(turn, { event: 'policy.permitted', peer });
+  }
 }
 
 export function closeAttempt(turn: Turn, link: Link, { negotiation }: Attempt): void {

@@ -82,7 +82,7 @@ export function takePins(turn: Turn, kept: ReadonlyMap<string, string>): void {
     // If no key is pinned any more, the linked one stays. Without a link the next key that comes is taken.
     if (pinned === undefined ? !isLinked : member !== undefined && hex(member.record.key) !== pinned) {
       exile(turn, id);
-    } else if (pinned !== undefined && member === undefined) removeLink(turn, id);
+    } else if (pinned !== undefined && member === undefined) removeLink(turn, id, 'its key counts no more');
     const disputed = mesh.disputes.get(id);
     if (disputed === undefined) continue;
     settle(turn, id);

@@ -1,5 +1,8 @@
 /** The routes of the control socket: what each of them answers. */
-import { getRequestListener } from '@hono/node-server';
+import type { ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import { getRequestListener, type HttpBindings } from '@hono/node-server';
+import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
 import { type Context, Hono } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
 import type { ContentfulStatusCode } from 'hono/utils/http-status';
@@ -12,8 +15,11 @@ import {
   type Route,
   type RouteName,
   routes,
+  type StreamName,
 } from '../../protocol/api.ts';
 import { CryonetError } from '../../protocol/errors.ts';
+import { type EventId, eventIdOf, streamType } from '../../protocol/events.ts';
+
 import { problemOf, problemType } from '../../protocol/problem.ts';
 import { check } from '../../protocol/schema.ts';
 import type { StatusReport } from '../../protocol/status.ts';
@@ -28,18 +34,25 @@ export interface Answering {
   /** Throws `bad_config`, like `wouldReload`; then nothing has changed. */
   reload(): Reloaded;
   wouldReload(): Reloaded;
+  /** Tells what comes from now on, or all after an event, until the connection closes. */
+  watch(response: ServerResponse, after: EventId | undefined): void;
+  isWatched(socket: Socket): boolean;
 }
 
+type Bindings = { Bindings: HttpBindings };
+
 type Answers = {
-  readonly [Name in RouteName]: (parameters: Parameters<Name>) => Reply<Name> | Promise<Reply<Name>>;
+  readonly [Name in Exclude<RouteName, StreamName>]: (
+    parameters: Parameters<Name>,
+  ) => Reply<Name> | Promise<Reply<Name>>;
 };
 
 export function controlRoutes(node: Answering): ReturnType<typeof getRequestListener> {
   return getRequestListener(controlApp(node).fetch);
 }
 
-export function controlApp(node: Answering): Hono {
-  const app = new Hono();
+export function controlApp(node: Answering): Hono<Bindings> {
+  const app = new Hono<Bindings>();
   const tooLarge = new CryonetError('frame_too_large', `a body of more than ${maxBody} bytes`);
   app.use(bodyLimit({ maxSize: maxBody, onError: (context) => refused(context, tooLarge) }));
   const answers = answersOf(node);
@@ -47,12 +60,19 @@ export function controlApp(node: Answering): Hono {
   for (const [name, route] of Object.entries(routes) as [RouteName, Route][]) {
     const { method, path } = methodAndPath(name);
     const pattern = path.replaceAll(/\{(\w+)\}/g, ':$1');
-    const answer = answers[name] as (parameters: unknown) => unknown;
-    app.on(method, pattern, async (context) => {
-      const parameters = route.parameters === undefined ? {} : check(route.parameters, context.req.param());
-      const reply = await answer(parameters);
-      return context.json(z.encode(route.reply, reply) as object);
+    const parametersOf = ({ req }: Context) => ({
+      ...(route.parameters && check(route.parameters, req.param())),
+      ...(route.headers && check(route.headers, req.header())),
     });
+    if (name === 'GET /v1/events') {
+      app.on(method, pattern, (context) => stream(context, node, parametersOf(context)));
+    } else {
+      const answer = answers[name] as (parameters: unknown) => unknown;
+      app.on(method, pattern, async (context) => {
+        const reply = await answer(parametersOf(context));
+        return context.json(z.encode(route.reply, reply) as object);
+      });
+    }
     methods.set(pattern, [...(methods.get(pattern) ?? []), method]);
   }
   for (const [pattern, allowed] of methods) {
@@ -81,6 +101,21 @@ function answersOf(node: Answering): Answers {
     'GET /v1/openapi.json': () => openApi(),
     'GET /status': () => node.status(),
   };
+}
+
+/** The events, as long as the connection is open. */
+function stream(
+  context: Context<Bindings>,
+  node: Answering,
+  parameters: Readonly<Record<string, unknown>>,
+): Response {
+  const after = parameters['last-event-id'];
+  if (context.req.method === 'HEAD') return context.body(null, 200, { 'Content-Type': streamType });
+  node.watch(
+    context.env.outgoing as ServerResponse,
+    after === undefined ? undefined : eventIdOf(String(after)),
+  );
+  return RESPONSE_ALREADY_SENT;
 }
 
 function noRoute({ req: { method, path } }: Context): CryonetError {

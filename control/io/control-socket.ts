@@ -63,7 +63,13 @@ export function refusing(error: CryonetError): Answering {
   const refuse = () => {
     throw error;
   };
-  return { status: async () => refuse(), reload: refuse, wouldReload: refuse };
+  return {
+    status: async () => refuse(),
+    reload: refuse,
+    wouldReload: refuse,
+    watch: refuse,
+    isWatched: () => false,
+  };
 }
 
 /** Throws `socket_in_use`, `unavailable` or `bad_config`. */
@@ -78,7 +84,8 @@ export async function openControlSocket(path: string, node: Answering): Promise<
       await listener(request, response);
     },
   );
-  keepRoom(server, maxConnections);
+  // There are fewer watchers than connections, so others find room.
+  keepRoom(server, maxConnections, (socket) => node.isWatched(socket));
   server.maxRequestsPerSocket = maxRequestsPerConnection;
   server.on('clientError', (_error, socket) => {
     if (socket.writable) socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n');

@@ -2,6 +2,7 @@
 import * as z from 'zod/mini';
 import { commonProblems, methodAndPath, type Route, type RouteName, routes } from '../../protocol/api.ts';
 import type { ErrorCode } from '../../protocol/errors.ts';
+import { streamType } from '../../protocol/events.ts';
 import { problem, problemType, statusOf } from '../../protocol/problem.ts';
 import { version } from '../../protocol/version.ts';
 
@@ -22,20 +23,26 @@ export function openApi(): { readonly openapi: string } & Json {
   };
 }
 
-function operation(name: string, { summary, parameters, reply, problems }: Route): Json {
+function operation(name: string, { summary, reply, problems, stream, ...route }: Route): Json {
   const codes = [...commonProblems, ...problems];
+  const parameters = [...parametersOf('path', route.parameters), ...parametersOf('header', route.headers)];
   return {
     operationId: name,
     summary,
-    ...(parameters === undefined ? {} : { parameters: parametersOf(parameters) }),
-    responses: { 200: response(summary, 'application/json', schemaOf(reply)), ...refusals(codes) },
+    ...(parameters.length === 0 ? {} : { parameters }),
+    responses: {
+      200: response(summary, stream ? streamType : 'application/json', schemaOf(reply)),
+      ...refusals(codes),
+    },
   };
 }
 
-function parametersOf({ shape }: z.ZodMiniObject): Json[] {
-  return Object.entries(shape as Readonly<Record<string, z.ZodMiniType>>).map(([name, schema]) => ({
-    ...{ name, in: 'path', required: true, schema: schemaOf(schema) },
-  }));
+function parametersOf(place: 'path' | 'header', schema: z.ZodMiniObject | undefined): Json[] {
+  return Object.entries((schema?.shape ?? {}) as Readonly<Record<string, z.ZodMiniType>>).map(
+    ([name, each]) => ({
+      ...{ name, in: place, required: place === 'path', schema: schemaOf(each) },
+    }),
+  );
 }
 
 /** By HTTP status, each with the codes that it stands for. */

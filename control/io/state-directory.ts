@@ -3,6 +3,7 @@
  *
  *   identity.pem   the Ed25519 private key, PKCS #8, mode 0600
  *   epoch          the epoch of the last start
+ *   events         the last events: `event-ring.ts`
  *   identities     the key of each node that was ever linked: `identities.ts`
  *   pid            the process that has locked the folder: `state-lock.ts`
  */
@@ -11,6 +12,7 @@ import { mkdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { denialOf } from '../../protocol/denial.ts';
 import { CryonetError, reasonOf, systemError } from '../../protocol/errors.ts';
+import { EventRing } from './event-ring.ts';
 import { Identities } from './identities.ts';
 import { createWhole, readIfThere, sweep, writeWhole } from './kept-files.ts';
 import { KeptWrites, type Tell } from './kept-writes.ts';
@@ -28,6 +30,7 @@ export interface KeptState {
   /** Public keys in hexadecimal by ID, as the file had them at the start. */
   readonly pins: ReadonlyMap<string, string>;
   readonly identitiesPath: string;
+  readonly events: EventRing;
   /** The keys in the file now, and those not written yet. Undefined, with a warning, if the file cannot be read. */
   readPins(): ReadonlyMap<string, string> | undefined;
   /** Keeps a key, given in hexadecimal. A failed write is a warning and is repeated. Never throws. */
@@ -62,6 +65,7 @@ export function openStateDirectory(
     const keepEpoch = (later: number) => writes.write('epoch', () => writeWhole(path, `${later}\n`));
     const epoch = nextEpoch(path, now);
     keepEpoch(epoch);
+    const events = new EventRing({ path: join(folder, 'events'), epoch });
     return {
       identity,
       epoch,
@@ -69,8 +73,12 @@ export function openStateDirectory(
       identitiesPath: join(folder, 'identities'),
       readPins: () => identities.reread(),
       pin: (id, key) => identities.pin(id, key),
+      events,
       keepEpoch,
-      close: () => writes.close(),
+      close: () => {
+        events.close();
+        writes.close();
+      },
     };
   } catch (cause) {
     if (cause instanceof CryonetError) throw cause;
