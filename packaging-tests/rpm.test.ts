@@ -48,6 +48,7 @@ machineStory('the rpm installs, upgrades with the configuration kept, and goes',
     '/etc/cryonet/token',
     '/var/lib/cryonet',
     '/var/lib/cryonet/epoch',
+    '/var/lib/cryonet/events',
     '/var/lib/cryonet/identities',
     '/var/lib/cryonet/identity.pem',
   ]);

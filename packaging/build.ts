@@ -9,7 +9,7 @@ import { basename, join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { Metafile } from 'esbuild';
 import { $ } from 'zx/core';
-import { type Bundle, bundle, programNames, root } from './bundle.ts';
+import { type Bundle, bundle, bundleNames, root } from './bundle.ts';
 import { buildDeb, type PackOptions } from './deb.ts';
 import { type Format, manifest, type Parts } from './manifest.ts';
 import { copyright } from './release/copyright.ts';
@@ -131,13 +131,14 @@ async function partsOf(arch: Architecture, folder: string, shared: Shared): Prom
 
 async function bundleAll(version: string): Promise<Record<string, Bundle>> {
   return Object.fromEntries(
-    await Promise.all(programNames.map(async (name) => [name, await bundle(name, version)])),
+    await Promise.all(bundleNames.map(async (name) => [name, await bundle(name, version)])),
   );
 }
 
 /** Two versions whose dataplanes differ in nothing but the version have the same. */
 async function dataplaneSum(paths: readonly string[]): Promise<string> {
-  const hash = createHash('sha256').update((await bundle('cryonet-dataplane', 'any')).text);
+  const hash = createHash('sha256');
+  for (const name of ['cryonet-dataplane', 'werift'] as const) hash.update((await bundle(name, 'any')).text);
   for (const path of paths) hash.update(createHash('sha256').update(readFileSync(path)).digest());
   return hash.digest('hex');
 }

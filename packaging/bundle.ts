@@ -1,4 +1,4 @@
-/** Each program as one ESM file, by esbuild. Native addons stay files beside it. */
+/** Each program as one ESM file, by esbuild. Native addons stay files beside it, and so does what few start with. */
 import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { build, type Metafile, type Plugin } from 'esbuild';
@@ -14,6 +14,13 @@ export const programs = {
 export type ProgramName = keyof typeof programs;
 export const programNames = Object.keys(programs) as ProgramName[];
 
+/** Libraries that a program imports where it is told to, from a file beside its own: werift is two thirds of what the
+ *  dataplane would read at each start otherwise. */
+const libraries = { werift: 'werift' } as const;
+
+export type BundleName = ProgramName | keyof typeof libraries;
+export const bundleNames = [...programNames, ...Object.keys(libraries)] as BundleName[];
+
 export interface Bundle {
   readonly text: string;
   /** Input paths are relative to the root of the project. */
@@ -21,11 +28,11 @@ export interface Bundle {
 }
 
 /** Same sources and version, same text, wherever the checkout lies. */
-export async function bundle(program: ProgramName, version: string): Promise<Bundle> {
+export async function bundle(name: BundleName, version: string): Promise<Bundle> {
   const { outputFiles, metafile } = await build({
     absWorkingDir: root,
-    entryPoints: [programs[program]],
-    outfile: `dist/${program}.mjs`,
+    entryPoints: [{ ...programs, ...libraries }[name]],
+    outfile: `dist/${name}.mjs`,
     write: false,
     bundle: true,
     metafile: true,
@@ -38,7 +45,7 @@ export async function bundle(program: ProgramName, version: string): Promise<Bun
     banner: {
       js: "import { createRequire as requireFrom } from 'node:module';\nconst require = requireFrom(import.meta.url);",
     },
-    plugins: [stamp(version), nativeParts],
+    plugins: [stamp(version), nativeParts, httpAsNeeded, librariesBeside],
   });
   return { text: outputFiles[0]!.text, metafile };
 }
@@ -53,6 +60,28 @@ function stamp(version: string): Plugin {
       })),
   };
 }
+
+const librariesBeside: Plugin = {
+  name: 'libraries-beside',
+  setup: ({ onResolve }) =>
+    onResolve({ filter: new RegExp(`^(${Object.keys(libraries).join('|')})$`) }, ({ path, kind }) =>
+      kind === 'dynamic-import' ? { path: `./${path}.mjs`, external: true } : undefined,
+    ),
+};
+
+/** An import of Node's HTTP is done before anything else, wherever it stands, and reads all of its names, one of which
+ *  loads a whole HTTP client. So it becomes an object, which is asked for where it is used. */
+const httpAsNeeded: Plugin = {
+  name: 'http-as-needed',
+  setup: ({ onLoad, onResolve }) => {
+    onResolve({ filter: /^(node:)?http[2s]?$/ }, ({ path, kind }) =>
+      kind === 'import-statement' ? { path, namespace: 'http' } : undefined,
+    );
+    onLoad({ filter: /./, namespace: 'http' }, ({ path }) => ({
+      contents: `module.exports = process.getBuiltinModule('${path}');`,
+    }));
+  },
+};
 
 /** Where libraries look for native code at run time, in folders that are not ours as well. */
 const nativeParts: Plugin = {

@@ -9,7 +9,7 @@
 import { chmodSync, chownSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { version } from '../protocol/version.ts';
-import { bundle, type ProgramName, programNames, root } from './bundle.ts';
+import { type BundleName, bundle, bundleNames, type ProgramName, programNames, root } from './bundle.ts';
 import { commandOf } from './manifest.ts';
 
 /** Makes the folder, which is gone when this process ends. */
@@ -17,21 +17,25 @@ export async function bundledPrograms(): Promise<string> {
   const folder = mkdtempSync(join(root, '.bundled-'));
   process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
   const launch = join(root, `service/launch/build/linux-${process.arch}/launch`);
-  const write = async (name: ProgramName) => {
-    const [program, text] = [join(folder, name), (await bundle(name, version)).text];
+  const writeBundle = async (name: BundleName) => {
+    const path = join(folder, `${name}.mjs`);
+    writeFileSync(path, (await bundle(name, version)).text);
+    return path;
+  };
+  const writeLauncher = (name: ProgramName) => {
+    const program = join(folder, name);
     const command = commandOf(name, { launch, node: process.execPath, bundle: `${program}.mjs` });
     const cache = quoted(join(folder, 'cache'));
     const run = command.map(quoted).join(' ');
-    writeFileSync(`${program}.mjs`, text);
     writeFileSync(program, `#!/bin/sh\nexport NODE_COMPILE_CACHE=${cache}\nexec ${run} "$@"\n`);
     chmodSync(program, 0o755);
-    return [program, `${program}.mjs`];
+    return program;
   };
-  const files = await Promise.all(programNames.map(write));
+  const files = [...(await Promise.all(bundleNames.map(writeBundle))), ...programNames.map(writeLauncher)];
   chmodSync(folder, 0o755);
   // `launch` looks at whose program it starts, and who may read it.
   const { uid, gid } = statSync(root);
-  for (const path of [folder, ...files.flat()]) chownSync(path, uid, gid);
+  for (const path of [folder, ...files]) chownSync(path, uid, gid);
   return folder;
 }
 

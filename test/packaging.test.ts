@@ -10,7 +10,7 @@ import { type ControlConfig, readConfig } from '../control/config/config.ts';
 import { optionTable } from '../control/config/options.ts';
 import { inherited } from '../control/io/dataplane-process.ts';
 import { dataplaneProgram } from '../dataplane/options.ts';
-import { type Bundle, bundle, type ProgramName, programNames } from '../packaging/bundle.ts';
+import { type Bundle, type BundleName, bundle, bundleNames, programNames } from '../packaging/bundle.ts';
 import { configToml, dataplaneOnly, defaultFile, notConfigured } from '../packaging/config-files.ts';
 import { type Content, type Format, manifest, nodeFlags, type Parts } from '../packaging/manifest.ts';
 import { architectures } from '../packaging/runtime.ts';
@@ -30,7 +30,7 @@ function parts(arch: Parts['arch']): Parts {
     writeFileSync(join(folder, name), name);
   return {
     ...{ version: '1.2.3', arch, epoch: 1_700_000_000, addons: folder },
-    bundles: Object.fromEntries(programNames.map((name) => [name, ''])),
+    bundles: Object.fromEntries(bundleNames.map((name) => [name, ''])),
     ...{ node: join(folder, 'node'), nodeDatachannel: join(folder, 'node_datachannel.node') },
     ...{ dataplaneSum: '', sbom: '', licences: '', copyright: '' },
   };
@@ -239,13 +239,13 @@ function variable(line: string): [string, string] {
 
 suite('a bundle', () => {
   const bundles = Promise.all(
-    programNames.map(async (name): Promise<[ProgramName, Bundle]> => [name, await bundle(name, '7.7.7')]),
+    bundleNames.map(async (name): Promise<[BundleName, Bundle]> => [name, await bundle(name, '7.7.7')]),
   );
 
   test('is a program by itself that says its version', async () => {
-    for (const [name, { text }] of await bundles) {
+    for (const [name, { text }] of await bundles) writeFileSync(join(folder, `${name}.mjs`), text);
+    for (const name of programNames) {
       const path = join(folder, `${name}.mjs`);
-      writeFileSync(path, text);
       const output = execFileSync(process.execPath, [path, '--version'], { encoding: 'utf8', cwd: folder });
       assert.equal(output.trim(), '7.7.7', name);
     }
@@ -262,13 +262,23 @@ suite('a bundle', () => {
     assert.equal(next.text.replace('"8.8.8"', '"7.7.7"'), text);
   });
 
-  test('of the dataplane runs werift only when it is asked for', async () => {
-    const [, { text }] = (await bundles).find(([name]) => name === 'cryonet-dataplane')!;
-    const path = join(folder, 'probe.mjs');
-    // reflect-metadata, which werift brings, is seen from outside.
-    writeFileSync(path, `process.on('exit', () => console.log(typeof Reflect.getMetadata));\n${text}`);
-    const output = execFileSync(process.execPath, [path, '--version'], { encoding: 'utf8', cwd: folder });
-    assert.equal(output, '7.7.7\nundefined\n');
-    assert.match(text, /Reflect\.getMetadata|reflect-metadata/);
+  test('of the dataplane reads werift, a file beside it, only when it is asked for', async () => {
+    const [dataplane, werift] = ['cryonet-dataplane', 'werift'].map((name) => join(folder, `${name}.mjs`));
+    const seen = (code: string) =>
+      execFileSync(process.execPath, ['--input-type=module', '--eval', code], {
+        encoding: 'utf8',
+        cwd: folder,
+      });
+    assert.match(readFileSync(dataplane!, 'utf8'), /import\("\.\/werift\.mjs"\)/);
+    assert.doesNotMatch(readFileSync(dataplane!, 'utf8'), /^\/\/ node_modules\/werift/m);
+    assert.equal(
+      seen(`const { RTCPeerConnection } = await import('${werift}'); console.log(typeof RTCPeerConnection)`),
+      'function\n',
+    );
+  });
+
+  test('reads Node’s HTTP, and the client in it, only where it is used', async () => {
+    for (const [name, { text }] of await bundles)
+      assert.doesNotMatch(text, /^import [^;]*"(node:)?http/m, name);
   });
 });
