@@ -12,9 +12,10 @@ import { roundTrip } from './measures/round-trip.ts';
 import { startup } from './measures/startup.ts';
 import { throughput } from './measures/throughput.ts';
 import { udpRate } from './measures/udp.ts';
+import { watch } from './measures/watch.ts';
 
 /** In the order of the table. */
 export const measures: readonly Measure[] = [
   ...[mesh(10, 5), mesh(30, 12), linkCpu, join, firstPacket, throughput],
-  ...[udpRate, roundTrip, fan, idle, links, restart, startup],
+  ...[udpRate, roundTrip, fan, idle, links, restart, startup, watch],
 ];
