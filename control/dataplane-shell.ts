@@ -33,7 +33,7 @@ const stalled = 'dataplane-stalled';
 /** The effects that are for the dataplane. */
 export type DataplaneEffect = Extract<
   Effect,
-  { type: 'offer' | 'answer' | 'accept' | 'add-candidate' | 'close' | 'remove' }
+  { type: 'offer' | 'answer' | 'accept' | 'add-candidate' | 'close' | 'remove' | 'measure' }
 >;
 
 export interface DataplaneShellOptions {
@@ -170,6 +170,9 @@ export class DataplaneShell {
         return;
       case 'remove':
         this.#ask('remove', { peer: effect.peer });
+        return;
+      case 'measure':
+        this.#ask('stats', {}, undefined, ({ links }) => this.#options.take({ type: 'figures', links }));
     }
   }
 

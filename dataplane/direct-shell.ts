@@ -250,14 +250,15 @@ export class DirectShell {
   }
 
   /** Undefined where its probes say nothing yet. */
-  statsOf(peer: string): Pick<LinkStats, 'rtt' | 'minRtt' | 'loss' | 'pathMtu'> | undefined {
+  statsOf(peer: string): Pick<LinkStats, 'rtt' | 'minRtt' | 'loss' | 'probes' | 'pathMtu'> | undefined {
     const path = this.#paths.get(peer);
     if (path === undefined || path.direct.phase === 'off') return undefined;
-    const { rtt, minimum, lossPercent } = quality(path.direct.liveness);
+    const { rtt, minimum, lossPercent, ended } = quality(path.direct.liveness);
     return {
       rtt,
       minRtt: minimum,
       loss: lossPercent === null ? null : lossPercent / 100,
+      probes: ended,
       pathMtu: fittingPacket(path.direct),
     };
   }

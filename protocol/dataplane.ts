@@ -99,6 +99,8 @@ export const linkStats = z.object({
   rtt: z.nullable(z.number()),
   minRtt: z.optional(z.nullable(z.number())),
   loss: z.optional(z.nullable(lossShare)),
+  /** Those that `loss` is the share of. */
+  probes: z.optional(z.int()),
   pathMtu: z.optional(z.nullable(z.int())),
   counters,
   dropped: z.optional(dropCounts),

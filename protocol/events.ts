@@ -22,6 +22,9 @@ export const eventMeanings = {
   'link.up': 'packets pass, and the interface has carrier',
   'link.adopted': 'the same, found by a control that has just started or was without its dataplane',
   'link.path': 'packets take another path',
+  'link.degraded':
+    'the link is up, and loses more than a tenth of its probes or takes several times its shortest round trip',
+  'link.recovered': 'the same is over',
   'link.lost': 'no packets pass, and the interface has no carrier',
   'policy.denied': 'there is no link with the peer, by our policy or by its own',
   'policy.permitted': 'our policy permits a link with the peer now',
@@ -54,6 +57,9 @@ const about = {
   /** Bytes. */
   mtu: z.optional(z.int()),
   mtuBefore: z.optional(z.int()),
+  /** Round trip in seconds, and the share of the last probes that were not answered. */
+  rtt: z.optional(z.number()),
+  loss: z.optional(z.number()),
   /** Our link-local address; empty while there is none. */
   address: z.optional(z.string()),
   reason: z.optional(z.string().check(z.maxLength(maxReason))),

@@ -125,6 +125,7 @@ export const calls: { readonly [M in Method]: { readonly params: Params<M>; read
           rtt: 12.345,
           minRtt: 11.5,
           loss: 0.25,
+          probes: 100,
           pathMtu: 1500,
           counters: {
             rxPackets: 1,
@@ -163,6 +164,7 @@ export const notices: { readonly [N in Notification]: NotificationParams<N> } = 
 const measurements = [
   'minRtt',
   'loss',
+  'probes',
   'pathMtu',
   'pair',
   'dropped',

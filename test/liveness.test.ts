@@ -189,11 +189,11 @@ test('an answer is counted once, and one to a probe that was never sent not at a
   assert.deepEqual(step(state, { type: 'answered', number: 2, rtt: 5 }, 10), []);
   assert.deepEqual(step(state, { type: 'answered', number: 1, rtt: 10 }, 10), [{ type: 'alive' }]);
   assert.deepEqual(step(state, { type: 'answered', number: 1, rtt: 500 }, 500), []);
-  assert.deepEqual(quality(state), { rtt: 10, minimum: 10, lossPercent: 0 });
+  assert.deepEqual(quality(state), { rtt: 10, minimum: 10, lossPercent: 0, ended: 1 });
 });
 
 test('there is nothing to tell of a path before it answers', () => {
-  assert.deepEqual(quality(newLiveness(0)), { rtt: null, minimum: null, lossPercent: null });
+  assert.deepEqual(quality(newLiveness(0)), { rtt: null, minimum: null, lossPercent: null, ended: 0 });
 });
 
 test('the round-trip time is smoothed as in RFC 6298', () => {

@@ -130,3 +130,30 @@ test('a policy that changes denies and permits by name', () => {
   change([]);
   assert.ok(published(a).includes('policy.permitted b'));
 });
+
+test('a link that loses much or is slow is told once, and once when it is good again', () => {
+  const { simulation, a } = pair();
+  a.published.length = 0;
+  const measured = (loss: number, rtt: number, probes = 20) => {
+    simulation.happen(a, { type: 'figures', links: [{ peer: 'b', loss, rtt, minRtt: 20, probes }] });
+    return a.published.splice(0).map((told) => [told.event, told.reason, told.loss, told.rtt]);
+  };
+  assert.deepEqual(measured(0.09, 79), [], 'within the limits');
+  assert.deepEqual(measured(0.5, 30, 19), [], 'of too few');
+  assert.deepEqual(measured(0.12, 30), [['link.degraded', '12 % lost', 0.12, 0.03]]);
+  assert.deepEqual(measured(0.4, 200), [], 'it was told');
+  assert.deepEqual(measured(0.05, 30), [], 'not good enough yet');
+  assert.deepEqual(measured(0.03, 30), [['link.recovered', undefined, 0.03, 0.03]]);
+  assert.deepEqual(measured(0, 81.5), [['link.degraded', 'round trip 82 ms', 0, 0.0815]]);
+  assert.deepEqual(measured(0, 40), [['link.recovered', undefined, 0, 0.04]]);
+});
+
+test('figures are asked for at each check while a link is up', () => {
+  const { simulation, a } = pair();
+  let asked = 0;
+  simulation.watch = (node, _event, effects) => {
+    if (node === a) asked += effects.filter(({ type }) => type === 'measure').length;
+  };
+  simulation.pass(30_000);
+  assert.equal(asked, 3);
+});

@@ -322,6 +322,8 @@ export class Simulation {
         else node.warnings.set(key, effect.message);
         return;
       }
+      case 'measure':
+        return;
       case 'publish':
         node.published.push(effect.event);
         return;

@@ -1,6 +1,6 @@
 /** What happens to the mesh (events), and what the mesh wants done (effects). The shell runs effects in order; an outcome
  *  comes back as an event. */
-import type { LinkReport } from '../../protocol/dataplane.ts';
+import type { LinkReport, Result } from '../../protocol/dataplane.ts';
 import type { Untimed } from '../../protocol/events.ts';
 import type { Refusal } from '../../protocol/handshake.ts';
 import type { LogLevel } from '../../protocol/log-level.ts';
@@ -9,6 +9,12 @@ import type { MeshConfig } from './config.ts';
 
 /** A way to a neighbor: `ws:<number>` or `link:<peer>`. */
 export type Channel = string;
+
+/** What the dataplane has measured of a link: milliseconds, and the share of the last probes that were not answered. */
+export type LinkFigures = Pick<
+  Result<'stats'>['links'][number],
+  'peer' | 'rtt' | 'minRtt' | 'loss' | 'probes'
+>;
 
 export type MeshEvent =
   /** A neighbor proved itself by a WebSocket handshake. Links become neighbors by their reports. */
@@ -40,6 +46,8 @@ export type MeshEvent =
       readonly candidate: string;
     }
   | { readonly type: 'link'; readonly report: LinkReport }
+  /** What `measure` asked for. */
+  | { readonly type: 'figures'; readonly links: readonly LinkFigures[] }
   | { readonly type: 'ended'; readonly peer: string; readonly negotiation: string; readonly reason: string }
   /** The peer's dataplane says that its node stops. */
   | { readonly type: 'bye'; readonly peer: string }
@@ -87,6 +95,8 @@ export type Effect =
     }
   | { readonly type: 'close'; readonly peer: string; readonly negotiation: string }
   | { readonly type: 'remove'; readonly peer: string }
+  /** Ask the dataplane for the figures of its links. */
+  | { readonly type: 'measure' }
   /** Write to disk that `key`, in hexadecimal, speaks for `id`. */
   | { readonly type: 'pin'; readonly id: string; readonly key: string }
   /** Our epoch has changed: write it to disk and use it for new connections. */

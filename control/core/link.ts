@@ -87,6 +87,8 @@ export interface Link {
   /** The peer's policy denies us. */
   denied: boolean;
   everUp: boolean;
+  /** It is up, and loses much or is slow (`quality.ts`). */
+  degraded: boolean;
   /** Why the link is down, in the words of our side; empty if nothing is known. */
   reason: string;
   /** The same in the peer's last words since the link was up. */
@@ -116,6 +118,7 @@ export function newLink(self: string, peer: string, now: number): Link {
     retireAt: null,
     denied: false,
     everUp: false,
+    degraded: false,
     reason: '',
     farReason: '',
     since: now,

@@ -16,10 +16,11 @@ import type { Channel, Effect, MeshEvent } from './events.ts';
 import { arrive, sendBody } from './flood.ts';
 import { flushNews, receiveAlive, receiveMembers, sayAlive, takeRecord, welcome } from './gossip.ts';
 import { acceptedBy, prove, settleIdentities } from './identity.ts';
-import { isOpen } from './link.ts';
+import { isOpen, isUp } from './link.ts';
 import { leave } from './membership.ts';
 import { describe, endAttempt, receiveBody, retryOutstanding, startOver, tend } from './negotiation.ts';
 import { settlePins } from './pins.ts';
+import { takeFigures } from './quality.ts';
 import { within } from './quotas.ts';
 import { renewalDue } from './renewal.ts';
 import { adopt, dropReports, forgetSilent, takeReport } from './reports.ts';
@@ -114,6 +115,9 @@ function take(turn: Turn, event: MeshEvent): void {
     case 'link':
       takeReport(turn, event.report);
       return;
+    case 'figures':
+      takeFigures(turn, event.links);
+      return;
     case 'ended':
       endAttempt(turn, event.peer, event.negotiation, event.reason);
       return;
@@ -191,6 +195,7 @@ function tick(turn: Turn): void {
   }
   if (env.now >= mesh.checkAt) {
     mesh.checkAt = env.now + mesh.config.checkInterval;
+    if ([...mesh.links.values()].some(isUp)) turn.effects.push({ type: 'measure' });
     forgetSilent(turn);
     settleEpochs(turn);
     settleTwin(turn);

@@ -90,6 +90,7 @@ export function takeReport(turn: Turn, report: LinkReport, told?: readonly Untim
     }
   } else {
     dropChannel(turn, channel);
+    link.degraded = false;
     if (wasUp) {
       retryNow(turn, link, 'shared');
       notice(turn, 'warn', 'link lost', { peer: link.peer, reason: report.reason });

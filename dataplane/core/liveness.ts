@@ -92,6 +92,8 @@ export interface PathQuality {
   readonly rtt: number | null;
   readonly minimum: number | null;
   readonly lossPercent: number | null;
+  /** Probes that the loss is of. */
+  readonly ended: number;
 }
 
 export function newLiveness(now: number): Liveness {
@@ -138,6 +140,7 @@ export function quality(state: Liveness): PathQuality {
     rtt: state.roundTrips.smoothed,
     minimum: answers.length === 0 ? null : Math.min(...answers),
     lossPercent: ended === 0 ? null : (100 * missed) / ended,
+    ended,
   };
 }
 
