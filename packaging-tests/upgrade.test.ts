@@ -91,6 +91,7 @@ for (const suite of suites) {
         '/etc/systemd/system/multi-user.target.wants/cryonet.service',
         '/var/lib/cryonet',
         '/var/lib/cryonet/epoch',
+        '/var/lib/cryonet/events',
         '/var/lib/cryonet/identities',
         '/var/lib/cryonet/identity.pem',
       ]);
