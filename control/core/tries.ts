@@ -49,9 +49,11 @@ interface Room {
   isSlow: boolean;
   readonly window: number;
   offers: number;
-  /** Those that take part of the window, and when the oldest of them no longer does. */
+  /** Those without an answer that take part of the window, and when the oldest of them no longer does. */
   awaited: number;
   awaitedUntil: number;
+  /** These, and those with an answer: what machines are busy with. */
+  busy: number;
   opening: number;
   unheard: number;
   asks: number;
@@ -109,7 +111,7 @@ export function endOverdue(turn: Turn): void {
 
 /** Whether a try is due for which there is no room, however many are under way at this moment. */
 function isFull(mesh: Mesh, now: number): boolean {
-  const room = { ...roomOf(mesh, now), awaited: 0, opening: 0 };
+  const room = { ...roomOf(mesh, now), awaited: 0, busy: 0, opening: 0 };
   return dueOf(mesh, now).some((each) => each.what !== 'solicit' && !isFree(room, each));
 }
 
@@ -160,6 +162,7 @@ function roomOf(mesh: Mesh, now: number): Room {
     offers: 0,
     awaited: 0,
     awaitedUntil: Number.POSITIVE_INFINITY,
+    busy: 0,
     opening: 0,
     unheard: 0,
     asks: 0,
@@ -174,10 +177,14 @@ function roomOf(mesh: Mesh, now: number): Room {
         if (isOpen(attempt)) continue;
         take(room, { link, what: 'shared' });
         const { state, since } = attempt;
+        if (state.phase === 'connecting') room.awaited--;
         if (state.phase === 'offered') {
           const until = awaitedUntil(mesh.offerWindow, since, lifetimeOf(mesh));
-          if (now >= until) room.awaited--;
-          else room.awaitedUntil = Math.min(room.awaitedUntil, until);
+          if (now < until) room.awaitedUntil = Math.min(room.awaitedUntil, until);
+          else {
+            room.awaited--;
+            room.busy--;
+          }
         }
         if (state.phase !== 'opening') room.opening--;
         else if (now - since > slowDescription) room.isSlow = true;
@@ -194,6 +201,7 @@ function take(room: Room, { link, what }: Omit<Try, 'at'>): void {
   if (what !== 'solicit') {
     room.offers++;
     room.awaited++;
+    room.busy++;
     room.opening++;
   }
   if (what === 'solicit') room.asks++;
@@ -203,9 +211,13 @@ function take(room: Room, { link, what }: Omit<Try, 'at'>): void {
 }
 
 function isFree(room: Room, { link, what }: Omit<Try, 'at'>): boolean {
-  const limit = room.isSlow ? few : link.everUp ? Number.POSITIVE_INFINITY : room.window;
-  if (what === 'solicit') return room.asks < limit && (link.heard || room.unheardAsks < maxUnheard);
-  if (room.awaited >= limit || room.offers >= maxOffers || room.opening >= maxOpening) return false;
+  const window = link.everUp ? Number.POSITIVE_INFINITY : room.window;
+  if (what === 'solicit') {
+    if (room.asks >= (room.isSlow ? few : window)) return false;
+    return link.heard || room.unheardAsks < maxUnheard;
+  }
+  if (room.awaited >= window || (room.isSlow && room.busy >= few)) return false;
+  if (room.offers >= maxOffers || room.opening >= maxOpening) return false;
   return link.heard || room.unheard < maxUnheard;
 }
 
