@@ -3,7 +3,9 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, writeFileSync } from 'node:fs';
 import { cpus, loadavg, release } from 'node:os';
 import { join, resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { lacks } from '../netns-tests/lab/needs.ts';
+import { bundledPrograms } from '../packaging/bundled.ts';
 import { type Choice, choose, help } from './choice.ts';
 import type { Contender } from './contender.ts';
 import { cryonetOf } from './contenders/cryonet.ts';
@@ -30,7 +32,7 @@ async function main(): Promise<number> {
   if (missing.length > 0) return 1;
 
   const present = new Map<Contender, Column>();
-  for (const contender of contendersOf(choice)) {
+  for (const contender of await contendersOf(choice)) {
     const column = columnOf(contender);
     if (column) present.set(contender, column);
   }
@@ -59,11 +61,19 @@ async function main(): Promise<number> {
   return failures.length > 0 ? 1 : 0;
 }
 
-function contendersOf({ with: names, old: folder }: Choice): Contender[] {
-  if (folder !== undefined && !existsSync(join(folder, 'service/launch/build')))
-    throw new Error(`--old takes the folder of a checkout in which ./dev build has run: not ${folder}`);
-  const before = folder === undefined ? [] : [cryonetOf(old, join(resolve(folder), 'bin'))];
-  return [cryonetOf(own), ...before, ...others].filter(({ name }) => names.includes(name));
+async function contendersOf({ with: names, old: folder }: Choice): Promise<Contender[]> {
+  const ours = names.includes(own) ? [cryonetOf(own, await bundledPrograms())] : [];
+  const before =
+    folder === undefined || !names.includes(old) ? [] : [cryonetOf(old, await bundledBy(folder))];
+  return [...ours, ...before, ...others.filter(({ name }) => names.includes(name))];
+}
+
+/** The programs of another checkout, bundled by its own sources. Resolves with their folder. */
+async function bundledBy(checkout: string): Promise<string> {
+  if (!existsSync(join(checkout, 'service/launch/build')))
+    throw new Error(`--old takes the folder of a checkout in which ./dev build has run: not ${checkout}`);
+  const theirs = await import(pathToFileURL(join(resolve(checkout), 'packaging/bundled.ts')).href);
+  return (theirs as { bundledPrograms: typeof bundledPrograms }).bundledPrograms();
 }
 
 /** Undefined where its program is not installed. */

@@ -4,7 +4,7 @@
  *
  *   .bundled-XXXXXX/cryonet             launchers
  *   .bundled-XXXXXX/cryonet.mjs         bundles, which find what is native as the checkout's modules do
- *   .bundled-XXXXXX/cache               V8's code
+ *   .bundled-XXXXXX/cache               V8's code, if no other place is given for it
  */
 import { chmodSync, chownSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -27,7 +27,8 @@ export async function bundledPrograms(): Promise<string> {
     const command = commandOf(name, { launch, node: process.execPath, bundle: `${program}.mjs` });
     const cache = quoted(join(folder, 'cache'));
     const run = command.map(quoted).join(' ');
-    writeFileSync(program, `#!/bin/sh\nexport NODE_COMPILE_CACHE=${cache}\nexec ${run} "$@"\n`);
+    const given = `[ -n "$NODE_COMPILE_CACHE" ] || export NODE_COMPILE_CACHE=${cache}`;
+    writeFileSync(program, `#!/bin/sh\n${given}\nexec ${run} "$@"\n`);
     chmodSync(program, 0o755);
     return program;
   };

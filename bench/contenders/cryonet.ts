@@ -1,9 +1,9 @@
-/** This project's own programs, with their defaults: of this checkout, or of another one to compare with. */
+/** This project's own programs, with their defaults: of this checkout, or of another one to compare with; bundled, as the
+ *  packages have them. */
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { onPath } from '../../netns-tests/lab/direct.ts';
 import { CryonetNode } from '../../netns-tests/lab/node.ts';
-import { programs } from '../../netns-tests/lab/programs.ts';
 import { type Contender, innerAddress, monotonic } from '../contender.ts';
 
 const joinMilliseconds = 20_000;
@@ -12,7 +12,7 @@ const upMilliseconds = 20_000;
 const steadyMilliseconds = 2_000;
 
 /** `folder` has the programs. */
-export function cryonetOf(name: string, folder = programs): Contender {
+export function cryonetOf(name: string, folder: string): Contender {
   const prepare: Contender['prepare'] = async (hosts, { options = [], policy = [], cold } = {}) => {
     const nodes: CryonetNode[] = [];
     for (const [index, host] of hosts.entries()) {
