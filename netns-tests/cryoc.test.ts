@@ -68,6 +68,8 @@ story(
     hosts[1]!.start('pinging', ['ping', '-q', '-i', '0.1', there]);
     await watching.says(/"event":"link.up","peer":"a","interface":"cna"/);
     await a.kill();
+    // Either may come first.
+    await watching.says(/cna: .*NO-CARRIER.*\n/);
     const lines = (await watching.says(/"event":"link.lost".*\n/)).split('\n');
     const at = (pattern: RegExp) => Number(lines.findLast((line) => pattern.test(line))!.split(' ')[0]);
     const lost = lines.find((line) => line.includes('"link.lost"'))!;
