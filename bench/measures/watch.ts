@@ -42,7 +42,7 @@ export const watch: Measure = {
     for (let round = 1; round <= (scene.quick ? 2 : rounds); round++) {
       await told(watching, 'link.up', round * peers);
       await host.rules(
-        'table inet cut { chain in { type filter hook input priority 0; iifname eth0 meta l4proto { tcp, udp } drop; } }',
+        'table inet cut { chain in { type filter hook input priority 0; iifname eth0 meta l4proto { tcp, udp } drop; }; }',
       );
       await told(watching, 'link.lost', round * peers);
       await host.$`nft delete table inet cut`;
