@@ -119,7 +119,7 @@ async function partsOf(arch: Architecture, folder: string, shared: Shared): Prom
   return {
     ...{ version, arch, epoch, node, nodeDatachannel, addons },
     bundles: Object.fromEntries(Object.entries(bundles).map(([name, { text }]) => [name, text])),
-    dataplaneSum: await dataplaneSum([
+    dataplaneSum: await dataplaneSum(bundles.werift!, [
       ...[node, nodeDatachannel, join(addons, 'cryonet.node'), join(addons, 'service.node')],
       join(import.meta.dirname, 'files/systemd/cryonet-dataplane.service'),
     ]),
@@ -136,9 +136,10 @@ async function bundleAll(version: string): Promise<Record<string, Bundle>> {
 }
 
 /** Two versions whose dataplanes differ in nothing but the version have the same. */
-async function dataplaneSum(paths: readonly string[]): Promise<string> {
-  const hash = createHash('sha256');
-  for (const name of ['cryonet-dataplane', 'werift'] as const) hash.update((await bundle(name, 'any')).text);
+async function dataplaneSum(werift: Bundle, paths: readonly string[]): Promise<string> {
+  const hash = createHash('sha256')
+    .update((await bundle('cryonet-dataplane', 'any')).text)
+    .update(werift.text);
   for (const path of paths) hash.update(createHash('sha256').update(readFileSync(path)).digest());
   return hash.digest('hex');
 }

@@ -11,6 +11,7 @@ import { join } from 'node:path';
 import { version } from '../protocol/version.ts';
 import { type BundleName, bundle, bundleNames, type ProgramName, programNames, root } from './bundle.ts';
 import { commandOf } from './manifest.ts';
+import { quoted } from './quoted.ts';
 
 /** Makes the folder, which is gone when this process ends. */
 export async function bundledPrograms(): Promise<string> {
@@ -38,9 +39,4 @@ export async function bundledPrograms(): Promise<string> {
   const { uid, gid } = statSync(root);
   for (const path of [folder, ...files]) chownSync(path, uid, gid);
   return folder;
-}
-
-/** For sh. */
-function quoted(word: string): string {
-  return `'${word.replaceAll("'", "'\\''")}'`;
 }

@@ -3,11 +3,12 @@
  * that the copy takes longer than most commands do.
  */
 import { spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { quoted } from '../../packaging/quoted.ts';
 
 /** Of one command: more than the heaviest (an installation on a busy machine) takes. */
 const boundMilliseconds = 300_000;
@@ -58,13 +59,8 @@ export async function run(
 }
 
 function textOf(pieces: TemplateStringsArray, words: readonly (Word | readonly Word[])[]): string {
-  const put = words.map((word) => [word].flat().map(quoted).join(' '));
+  const put = words.map((word) => [word].flat().map(String).map(quoted).join(' '));
   return pieces.reduce((text, piece, n) => `${text}${put[n - 1]}${piece}`);
-}
-
-/** As any shell of POSIX reads it. */
-function quoted(word: Word): string {
-  return `'${`${word}`.replaceAll("'", `'\\''`)}'`;
 }
 
 interface Running {
@@ -115,7 +111,7 @@ class Starter {
     } finally {
       clearTimeout(timer);
       this.#running.delete(number);
-      for (const file of [read, written, said]) if (existsSync(file)) rmSync(file);
+      for (const file of [read, written, said]) rmSync(file, { force: true });
     }
   }
 }
