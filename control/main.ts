@@ -8,7 +8,7 @@ import { controlSocket } from '../protocol/paths.ts';
 import { eventually } from '../protocol/retry.ts';
 import { conceal } from '../service/conceal.ts';
 import { Notify } from '../service/notify.ts';
-import { mistakesIn, readAgain } from './config/check.ts';
+import { filesOf, mistakesIn, readAgain } from './config/check.ts';
 import { type ControlConfig, longestPause, readConfig, TokenAwaited } from './config/config.ts';
 import { fileToCheck } from './config/sources.ts';
 import { broker } from './io/broker.ts';
@@ -155,10 +155,11 @@ async function configuration(): Promise<ControlConfig> {
   }
 }
 
-/** Says what is wrong with a configuration file, a line each, and ends the process. */
+/** Says what is wrong with a configuration file and those beside it, a line each, and ends the process. */
 async function checkOnly(file: string, uid: number): Promise<never> {
   const mistakes = mistakesIn(file, process.env, uid);
-  if (mistakes.length === 0) process.stdout.write(`${file}: good\n`);
+  const good = () => filesOf(file).map((path) => `${path}: good\n`);
+  if (mistakes.length === 0) process.stdout.write(good().join(''));
   else process.stderr.write(mistakes.map((mistake) => `${mistake}\n`).join(''));
   process.exit(mistakes.length === 0 ? exitCode.ok : exitCode.config);
 }

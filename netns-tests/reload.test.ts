@@ -1,6 +1,6 @@
 /** A node that takes another configuration while it runs. */
 import assert from 'node:assert/strict';
-import { writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { farEnd, interfaces, linkTo, meshed } from './lab/mesh.ts';
 import { CryonetNode } from './lab/node.ts';
@@ -71,7 +71,15 @@ story(
       [78, '', `${file}:2:1: no option "alow" (allow?)\n`],
     );
 
+    const extra = join(lab.directory, 'config.d', '10.toml');
+    mkdirSync(join(lab.directory, 'config.d'));
+    writeFileSync(extra, '\n  alow = ["b"]\n');
     writeFileSync(file, 'mtu = 1400\n');
+    const beside = await shell({
+      nothrow: true,
+    })`${join(programs, 'cryoc')} --socket ${a.controlSocket} reload`;
+    assert.deepEqual([beside.exitCode, beside.stderr], [78, `${extra}:2:3: no option "alow" (allow?)\n`]);
+    rmSync(extra);
     const { stdout } = await shell`${join(programs, 'cryoc')} --socket ${a.controlSocket} reload --json`;
     assert.deepEqual(JSON.parse(stdout), { applied: ['deny'], needsRestart: ['mtu'] });
     configure('');
@@ -82,7 +90,7 @@ story(
     const told =
       await shell`curl -sS --max-time 1 --unix-socket ${a.controlSocket} -H ${'Last-Event-ID: 0-0'} http://cryonet/v1/events || true`;
     const names = [...told.stdout.matchAll(/^event: (?:policy|reload)\.(.*)$/gm)].map(([, name]) => name);
-    assert.deepEqual(names, ['denied', 'done', 'refused', 'refused', 'permitted', 'done', 'done']);
+    assert.deepEqual(names, ['denied', 'done', 'refused', 'refused', 'refused', 'permitted', 'done', 'done']);
     const after = await a.status();
     assert.equal(interfaces(after).b, interfaces(before!).b);
     assert.deepEqual([after.node.pid, after.dataplane.pid], [before!.node.pid, before!.dataplane.pid]);

@@ -87,6 +87,7 @@ machineStory('secrets are for those who need them, the control socket for its gr
   const { stdout } = await machine.$`cd / && stat -c '%a %U:%G %n' ${[
     'etc/cryonet/token',
     'etc/cryonet/config.toml',
+    'etc/cryonet/config.d',
     'etc/default/cryonet',
     'var/lib/cryonet',
     'var/lib/cryonet/identity.pem',
@@ -97,6 +98,7 @@ machineStory('secrets are for those who need them, the control socket for its gr
   assert.deepEqual(stdout.trim().split('\n'), [
     '600 root:root etc/cryonet/token',
     '640 root:cryonet etc/cryonet/config.toml',
+    '750 root:cryonet etc/cryonet/config.d',
     '640 root:root etc/default/cryonet',
     '700 cryonet:cryonet var/lib/cryonet',
     '600 cryonet:cryonet var/lib/cryonet/identity.pem',

@@ -50,7 +50,8 @@ const id: Setting = {
 export function configToml(): string {
   return paragraphs(
     [
-      'Configuration of cryonet(1), in TOML. A restart of cryonet.service reads it again.',
+      'Configuration of cryonet(1), in TOML. A reload of cryonet.service, or a restart, reads it again.',
+      'Then config.d/*.toml beside it, by order of name; the last file that gives an option counts.',
       'Variables in /etc/default/cryonet win over it, and are the place of what both services read.',
       'The token is not here: it is in /etc/cryonet/token, mode 0600, the same on all nodes.',
     ],

@@ -141,6 +141,7 @@ function contents(format: Format, parts: Parts): Content[] {
     })),
     { ...file('/usr/lib/sysusers.d/cryonet.conf'), src: join(files, 'sysusers.conf') },
     { ...file('/usr/lib/modules-load.d/cryonet.conf'), src: join(files, 'modules-load.conf') },
+    { dst: '/etc/cryonet/config.d', type: 'dir', mode: 0o750, group: 'cryonet' },
     { ...file('/etc/cryonet/config.toml', 0o640), type: 'config', group: 'cryonet', text: configToml() },
     { ...file('/etc/default/cryonet', 0o640), type: 'config', text: defaultFile() },
     ...programNames.map((name) => manual(name)),

@@ -4,13 +4,20 @@ import { CryonetError, type ErrorCode, errorCodes, reasonOf } from './errors.ts'
 
 export const problemType = 'application/problem+json';
 
-/** What is wrong in a file, at a line and column from 1. */
-const mistake = z.object({ line: z.int(), column: z.int(), reason: z.string() });
+/** What is wrong in a file, at a line and column from 1; both are 0 where it is about the whole file. */
+const mistake = z.object({
+  /** Where it is another file than that of the problem: one of `config.d`. */
+  file: z.optional(z.string()),
+  line: z.int(),
+  column: z.int(),
+  reason: z.string(),
+});
 export type Mistake = z.infer<typeof mistake>;
 
-/** As compilers write it; `from` stands behind the place. */
-export function mistakeAt(path: string, { line, column, reason }: Mistake, from = ''): string {
-  return `${path}:${line}:${column}${from}: ${reason}`;
+/** As compilers write it; `from` stands behind the place in the file at `path`. */
+export function mistakeAt(path: string, { file, line, column, reason }: Mistake, from = ''): string {
+  const place = line === 0 ? '' : `:${line}:${column}`;
+  return `${file ?? path}${place}${file === undefined ? from : ''}: ${reason}`;
 }
 
 export const problem = z.object({

@@ -53,11 +53,12 @@ suite('the manifest', () => {
   test('keeps what may hold a credential from others, and as the administrator left it', () => {
     for (const [format, arch] of each) {
       const kept = contentsOf(format, arch).filter(
-        ({ dst, type }) => dst.startsWith('/etc/') && type !== 'dir',
+        ({ dst, type, group }) => dst.startsWith('/etc/') && (type !== 'dir' || group !== undefined),
       );
       assert.deepEqual(
         kept.map(({ dst, type, mode, group }) => [dst, type, mode, group]),
         [
+          ['/etc/cryonet/config.d', 'dir', 0o750, 'cryonet'],
           ['/etc/cryonet/config.toml', 'config', 0o640, 'cryonet'],
           ['/etc/default/cryonet', 'config', 0o640, undefined],
         ],
@@ -143,7 +144,7 @@ suite('the manifest', () => {
         if (type !== 'link') assert.equal(found.get(dst)?.[1], mode.toString(8), dst);
       for (const [path, [kind, mode, time]] of found) {
         assert.equal(Number(time), 1_700_000_000, path);
-        if (kind === 'd') assert.equal(mode, '755', path);
+        if (kind === 'd') assert.equal(mode, path === '/etc/cryonet/config.d' ? '750' : '755', path);
       }
     } finally {
       process.umask(umask);

@@ -1,14 +1,15 @@
-/** Every mistake of a configuration file, for `cryonet --check-config` and a reload. */
+/** Every mistake of the configuration files, for `cryonet --check-config` and a reload. */
 import { readFileSync } from 'node:fs';
 import { reasonOf } from '../../protocol/errors.ts';
 import type { Environment } from '../../protocol/paths.ts';
 import { ConfigError, type Mistake, mistakeAt } from '../../protocol/problem.ts';
 import { type ControlConfig, contradiction, readConfig, refusal, valuesBy } from './config.ts';
-import { positionOf, readFileText, rowsOfFile } from './file.ts';
+import { positionOf, readFileText, rowsOfFile, type Values } from './file.ts';
+import { filesBeside } from './folder.ts';
 import type { OptionRow } from './options.ts';
-import { asText, configFile, fromTable, type Given } from './sources.ts';
+import { asText, configFile, fromTable, type Given, wholly } from './sources.ts';
 
-/** Reads the configuration of a running node again. Throws `ConfigError`, with all that is wrong in the file. */
+/** Reads the configuration of a running node again. Throws `ConfigError`, with all that is wrong in the files. */
 export function readAgain(argv: readonly string[], env: Environment, uid: number): ControlConfig {
   try {
     return readConfig(argv, env, uid);
@@ -25,7 +26,7 @@ export function readAgain(argv: readonly string[], env: Environment, uid: number
 
 function knownMistakes(file: string, env: Environment, uid: number): Mistake[] {
   try {
-    return mistakesOf(readFileSync(file, 'utf8'), env, uid);
+    return mistakesOf(readFileSync(file, 'utf8'), file, env, uid);
   } catch {
     // It cannot be read, which is what the error says.
     return [];
@@ -40,29 +41,64 @@ export function mistakesIn(path: string, env: Environment, uid: number): string[
   } catch (error) {
     return [`${path}: ${reasonOf(error)}`];
   }
-  return mistakesOf(toml, env, uid).map((mistake) => mistakeAt(path, mistake));
+  return mistakesOf(toml, path, env, uid).map((mistake) => mistakeAt(path, mistake));
 }
 
-/** In the order of the file. */
-function mistakesOf(toml: string, env: Environment, uid: number): Mistake[] {
-  const { values, mistakes } = readFileText(toml);
-  const given = (row: OptionRow): Given | undefined => {
-    const value = values[row.flag];
-    return value === undefined ? fromTable(row) : { text: asText(value), source: row.flag, rank: 3 };
-  };
-  const blame = (row: OptionRow, reason: string) =>
-    void mistakes.push({ ...positionOf(toml, row.flag), reason });
+/** The file and those beside it. */
+export function filesOf(path: string): string[] {
+  return [path, ...filesBeside(path).map((file) => file.path)];
+}
 
-  for (const row of rowsOfFile.values()) {
-    const reason = whyNot(row, given(row));
-    if (reason !== undefined) blame(row, reason);
+interface Read {
+  /** Undefined for the file that is named. */
+  readonly file: string | undefined;
+  readonly toml: string;
+  readonly values: Values;
+  readonly mistakes: Mistake[];
+}
+
+/** By file as they count, and in each in the order of its lines. */
+function mistakesOf(toml: string, path: string, env: Environment, uid: number): Mistake[] {
+  const files = [read(toml), ...filesBeside(path).map((each) => read(each.toml, each.path, each.trouble))];
+  for (const file of files) {
+    for (const row of rowsOfFile.values()) {
+      const reason = whyNot(row, givenIn(file, row));
+      if (reason !== undefined) blame(file, row, reason);
+    }
   }
-  if (mistakes.length === 0) {
-    const contradicting = contradiction(valuesBy(given, env, uid));
-    if (contradicting !== undefined)
-      blame(contradicting.row, contradicting.reason(given(contradicting.row)!));
-  }
-  return mistakes.toSorted((one, other) => one.line - other.line);
+  if (files.every(({ mistakes }) => mistakes.length === 0)) judgeTogether(files, env, uid);
+  return files.flatMap(({ file, mistakes }) =>
+    mistakes
+      .toSorted((one, other) => one.line - other.line)
+      .map((mistake) => (file === undefined ? mistake : { file, ...mistake })),
+  );
+}
+
+function read(toml: string, file?: string, trouble?: string): Read {
+  if (trouble !== undefined) return { file, toml, values: {}, mistakes: [wholly(trouble)] };
+  return { file, toml, ...readFileText(toml) };
+}
+
+/** Values that are good each. Whoever gives the last of them is blamed. */
+function judgeTogether(files: readonly Read[], env: Environment, uid: number): void {
+  const lastOf = (row: OptionRow) => files.findLast((file) => givenIn(file, row) !== undefined);
+  const given = (row: OptionRow) => {
+    const file = lastOf(row);
+    return file === undefined ? fromTable(row) : givenIn(file, row);
+  };
+  const contradicting = contradiction(valuesBy(given, env, uid));
+  if (contradicting === undefined) return;
+  const { row, reason } = contradicting;
+  blame(lastOf(row)!, row, reason(given(row)!));
+}
+
+function givenIn({ values }: Read, { flag }: OptionRow): Given | undefined {
+  const value = values[flag];
+  return value === undefined ? undefined : { text: asText(value), source: flag, rank: 3 };
+}
+
+function blame({ toml, mistakes }: Read, { flag }: OptionRow, reason: string): void {
+  mistakes.push({ ...positionOf(toml, flag), reason });
 }
 
 function whyNot(row: OptionRow, given: Given | undefined): string | undefined {

@@ -1,6 +1,6 @@
 /**
- * Where the values of options come from. A flag wins over an environment variable, that over the configuration file, and
- * that over the default. Each value keeps its source for error messages.
+ * Where the values of options come from. A flag wins over an environment variable, that over the configuration files, of
+ * which a later one wins, and they over the default. Each value keeps its source for error messages.
  */
 import { readFileSync } from 'node:fs';
 import { InvalidArgumentError } from 'commander';
@@ -8,8 +8,9 @@ import { environmentName, givenVariable, scanCommandLine } from '../../protocol/
 import { denialOf } from '../../protocol/denial.ts';
 import { CryonetError, reasonOf } from '../../protocol/errors.ts';
 import { type Environment, serviceConfigFile } from '../../protocol/paths.ts';
-import { mistakeAt } from '../../protocol/problem.ts';
+import { type Mistake, mistakeAt } from '../../protocol/problem.ts';
 import { readFileText, type Values } from './file.ts';
+import { filesBeside } from './folder.ts';
 import { argument, type OptionRow, options } from './options.ts';
 import { checkFlag, controlProgram } from './program.ts';
 
@@ -17,7 +18,7 @@ export interface Given {
   readonly text: string;
   /** For error messages: `--listen`, `the environment variable LISTEN`, `listen in FILE`. */
   readonly source: string;
-  /** 0 is a flag, 1 a CRYONET_ variable, 2 a bare variable, 3 the file, 4 the default. The lowest wins. */
+  /** 0 is a flag, 1 a CRYONET_ variable, 2 a bare variable, 3 a file, 4 the default. The lowest wins. */
   readonly rank: number;
 }
 
@@ -61,8 +62,8 @@ export function readSources(argv: readonly string[], env: Environment): Sources 
     flag === argument.flag && id !== undefined
       ? { text: id, source: '<ID>', rank: 0 }
       : (fromFlags(flags, flag) ?? fromVariables(env, flag));
-  const file = readConfigFile(typed(options.config));
-  return { meant, given: (row) => typed(row) ?? fromFile(file, row) ?? fromTable(row) };
+  const files = readConfigFiles(typed(options.config));
+  return { meant, given: (row) => typed(row) ?? fromFiles(files, row) ?? fromTable(row) };
 }
 
 function readCommandLine(argv: readonly string[]) {
@@ -93,11 +94,9 @@ function fromVariables(env: Environment, flag: string): Given | undefined {
   return { text: env[name]!, source: `the environment variable ${name}`, rank };
 }
 
-function fromFile(file: File | undefined, { flag }: OptionRow): Given | undefined {
-  const value = file?.values[flag];
-  return value === undefined
-    ? undefined
-    : { text: asText(value), source: `${flag} in ${file!.shown}`, rank: 3 };
+function fromFiles(files: readonly File[], { flag }: OptionRow): Given | undefined {
+  const file = files.findLast(({ values }) => values[flag] !== undefined);
+  return file && { text: asText(file.values[flag]), source: `${flag} in ${file.shown}`, rank: 3 };
 }
 
 /** The text that stands for an option that is not given. */
@@ -118,9 +117,24 @@ function withoutValue(message: string): string {
   return reasonOf(message.replace(/^error: /, '').replace(/'(--?[^'=]*)=.*'/s, "'$1'"));
 }
 
-function readConfigFile(given: Given | undefined): File | undefined {
-  if (given === undefined || given.text === '') return undefined;
-  const { text: path, source, rank } = given;
+/** That which is named, and those beside it. */
+function readConfigFiles(given: Given | undefined): File[] {
+  if (given === undefined || given.text === '') return [];
+  return [
+    readConfigFile(given),
+    ...filesBeside(given.text).map(({ path, toml, trouble }) => {
+      if (trouble !== undefined) throw new CryonetError('bad_config', mistakeAt(path, wholly(trouble)));
+      return { shown: path, values: valuesOf(toml, path) };
+    }),
+  ];
+}
+
+/** A mistake that is about a whole file. */
+export function wholly(reason: string): Mistake {
+  return { line: 0, column: 0, reason };
+}
+
+function readConfigFile({ text: path, source, rank }: Given): File {
   const from = rank === 0 ? '' : ` (from ${source})`;
   try {
     return { shown: `${path}${from}`, values: valuesOf(readFileSync(path, 'utf8'), path, from) };
