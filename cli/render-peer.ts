@@ -21,7 +21,7 @@ function factsOf(peer: PeerStatus, report: StatusReport, now: number): [name: st
   const why = whyNotDirect(peer);
   const via = report.neighbors.find(({ id }) => id === peer.id)?.via;
   const facts: [name: string, text: string][] = [
-    ['peer', `${peer.id}  (${peer.identity})`],
+    ['peer', `${peer.id}  (${peer.fingerprint ?? peer.identity})`],
     ['state', stateAndReason(peer, now)],
     ...(farReason ? [['far end', `says: ${farReason}`] as [string, string]] : []),
     ['offers', peer.offerer === 'self' ? 'this node' : 'the peer'],

@@ -39,7 +39,7 @@ function facts(report: StatusReport, now: number): [name: string, text: string][
   const up = upOf(peers).length;
   const { connected, engine, udpPort, pid } = dataplane;
   return [
-    ['node', `${node.id}  (${node.identity})`],
+    ['node', `${node.id}  (${node.fingerprint ?? node.identity})`],
     ['version', `${report.version}, up ${duration(node.uptime * 1000)}`],
     ['listen', node.listen],
     ['dataplane', connected ? `${engine}, UDP port ${udpPort}, pid ${pid}` : 'not connected'],

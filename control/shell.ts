@@ -25,6 +25,7 @@ import type { MeshConfig } from './core/config.ts';
 import { admit } from './core/costs.ts';
 import type { Environment } from './core/environment.ts';
 import type { Channel, Effect, MeshEvent } from './core/events.ts';
+import { fingerprintOf } from './core/fingerprint.ts';
 import { judge } from './core/identity.ts';
 import { nextDeadline, step } from './core/mesh.ts';
 import { knownIds } from './core/pins.ts';
@@ -114,7 +115,7 @@ export class ControlShell {
       local: this.#local,
       log,
       admit: (channel, bytes) => this.#admit(channel, bytes),
-      judge: ({ id, key }) => judge(this.#mesh, id, key),
+      judge: ({ id, key }) => judge(this.#mesh, id, key, sha256),
       take: (event) => this.#take(event),
       refused: (cause) => this.#refused.count(cause),
       warnings: this.#warnings,
@@ -130,7 +131,7 @@ export class ControlShell {
     await this.#neighbors.open();
     this.#log.info('node started', {
       id: this.#config.id,
-      identity: Buffer.from(this.#local.identity.publicKey).toString('base64url'),
+      fingerprint: fingerprintOf(this.#local.identity.publicKey, sha256),
       listen: formatHostPort(this.#neighbors.address),
       udpPort: this.#dataplane.status.udpPort ?? undefined,
     });
@@ -288,6 +289,7 @@ export class ControlShell {
       node: {
         id: this.#config.id,
         identity: Buffer.from(this.#local.identity.publicKey).toString('base64url'),
+        fingerprint: fingerprintOf(this.#local.identity.publicKey, sha256),
         listen: formatHostPort(this.#neighbors.address),
         pid: process.pid,
         uptime: Math.round(steadyNow()) / 1000,
@@ -295,7 +297,7 @@ export class ControlShell {
       dataplane: this.#dataplane.status,
       bootstrap: this.#neighbors.bootstrap,
       neighbors: neighborStatuses(this.#mesh),
-      peers: peerStatuses(this.#mesh, stats.links, (at) => byClock(at - performance.timeOrigin)),
+      peers: peerStatuses(this.#mesh, stats.links, sha256, (at) => byClock(at - performance.timeOrigin)),
       refused: { ...this.#refused.list(), ...stats.refused },
       warnings: this.#allWarnings(),
     };

@@ -2,7 +2,10 @@
 
 import type * as z from 'zod/mini';
 import type { linkStats } from '../protocol/dataplane.ts';
+import { isFingerprint } from '../protocol/fingerprint.ts';
 import type { PeerStatus, StatusReport } from '../protocol/status.ts';
+import { hex } from './core/environment.ts';
+import { type Digest, fingerprintOfPin } from './core/fingerprint.ts';
 import { isUp, type Link, stateOf } from './core/link.ts';
 import { offers } from './core/offerer.ts';
 import { pinOf } from './core/pins.ts';
@@ -15,10 +18,11 @@ export type LinkStats = z.infer<typeof linkStats>;
 export function peerStatuses(
   mesh: Mesh,
   stats: readonly LinkStats[],
+  digest: Digest,
   clock: (at: number) => number = Math.round,
 ): PeerStatus[] {
   const statsByPeer = new Map(stats.map((each) => [each.peer, each]));
-  return idsOf(mesh).map((id) => peerStatus(mesh, id, statsByPeer.get(id), clock));
+  return idsOf(mesh).map((id) => peerStatus(mesh, id, statsByPeer.get(id), digest, clock));
 }
 
 /** One line for `systemctl status`. */
@@ -58,19 +62,20 @@ function peerStatus(
   mesh: Mesh,
   id: string,
   stats: LinkStats | undefined,
+  digest: Digest,
   clock: (at: number) => number,
 ): PeerStatus {
   const member = mesh.membership.members.get(id);
   const link = mesh.links.get(id);
-  const key = member === undefined ? pinOf(mesh.membership.pins, id) : undefined;
-  const identity = member === undefined ? Buffer.from(key ?? '', 'hex') : Buffer.from(member.record.key);
+  const pin = member === undefined ? pinOf(mesh.membership.pins, id) : hex(member.record.key);
   const { state, reason } = stateAndReason(mesh, id, link);
   const measured = link !== undefined && isUp(link) ? stats : undefined;
   const pair = measured?.pair ?? link?.report?.pair ?? null;
   const since = link?.since ?? member?.heardAt;
   return {
     id,
-    identity: identity.toString('base64url'),
+    identity: Buffer.from(pin === undefined || isFingerprint(pin) ? '' : pin, 'hex').toString('base64url'),
+    ...(pin === undefined ? {} : { fingerprint: fingerprintOfPin(pin, digest) }),
     state,
     reason,
     farReason: link === undefined || isUp(link) ? '' : link.farReason,

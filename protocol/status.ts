@@ -58,8 +58,10 @@ export function peerIn<T extends Milliseconds, D extends Milliseconds>(units: Un
   const { time, timeIfKnown, duration } = units;
   return z.object({
     id: z.string(),
-    /** Identity: the Ed25519 public key, base64url. */
+    /** Identity: the Ed25519 public key, base64url; empty where only its fingerprint is known. */
     identity: z.string(),
+    /** Of that key, as `fingerprint.ts` has it; missing where no key is known. */
+    fingerprint: z.optional(z.string()),
     state: z.enum(linkStates),
     /** Why the link is in this state; empty where there is nothing to add. */
     reason: z.string(),
@@ -112,6 +114,7 @@ export function reportIn<T extends Milliseconds, D extends Milliseconds>(units: 
     node: z.object({
       id: z.string(),
       identity: z.string(),
+      fingerprint: z.optional(z.string()),
       /** `host:port` of the bootstrap WebSocket. */
       listen: z.string(),
       pid: z.int(),

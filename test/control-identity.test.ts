@@ -33,12 +33,12 @@ async function installedAgain(context: TestContext, id: string) {
   for (const other of ['n1', 'n2', 'n3']) others.push(await lab.add(other, [n0]));
   await lab.fullMesh();
   const again = lab.nodes.find((node) => node.id === id)!;
-  const before = (await again.status()).node.identity;
+  const before = (await again.status()).node.fingerprint!;
   await again.stopControl();
   rmSync(join(again.folder, 'state'), { recursive: true });
   await again.replaceDataplane();
   await again.startControl(id === 'n0' ? [] : ['--ws-servers', n0.url]);
-  const keys = [(await again.status()).node.identity, before] as const;
+  const keys = [(await again.status()).node.fingerprint!, before] as const;
   return { lab, n0, again, keys, rest: others.filter((node) => node !== again) };
 }
 

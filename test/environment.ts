@@ -2,6 +2,11 @@
 import { createHash } from 'node:crypto';
 import type { Environment } from '../control/core/environment.ts';
 
+/** As people are shown it. */
+export function fingerprintOf(key: Uint8Array): string {
+  return `SHA256:${createHash('sha256').update(key).digest('base64').replace(/=+$/, '')}`;
+}
+
 export function keyOf(name: string): Uint8Array {
   return createHash('sha256').update(`key of ${name}`).digest();
 }

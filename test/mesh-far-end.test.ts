@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { renderPeer } from '../cli/render-peer.ts';
 import { offers } from '../control/core/offerer.ts';
+import { sha256 } from '../control/io/crypto.ts';
 import { peerStatuses } from '../control/status.ts';
 import { decode } from '../protocol/msgpack.ts';
 import type { Body } from '../protocol/signaling.ts';
@@ -14,7 +15,7 @@ import { exampleReport } from './status-example.ts';
 const minute = 60_000;
 
 function far(node: SimulatedNode, peer: string): string | undefined {
-  return peerStatuses(node.mesh, []).find(({ id }) => id === peer)!.farReason;
+  return peerStatuses(node.mesh, [], sha256).find(({ id }) => id === peer)!.farReason;
 }
 
 /** `n1` and `n2` of a mesh of three: who offers, and who answers. */
@@ -43,7 +44,7 @@ for (const who of ['offers', 'answers'] as const) {
     endOf(simulation, node, other.id, 'the route to 10.3.0.2 goes through cnb, our own tunnel');
     simulation.pass(2000);
     assert.match(far(other, node.id)!, /^the route to 10\.3\.0\.2 goes through cnb/);
-    const shown = peerStatuses(other.mesh, []).find(({ id }) => id === node.id)!;
+    const shown = peerStatuses(other.mesh, [], sha256).find(({ id }) => id === node.id)!;
     assert.match(
       renderPeer(shown, exampleReport, { color: false, width: 200 }),
       /^far end {4}says: the route to 10\.3\.0\.2/m,

@@ -2,11 +2,10 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
 import { hex, prefixed } from '../control/core/environment.ts';
-import { shownKey } from '../control/core/identity.ts';
 import { pinOf } from '../control/core/pins.ts';
 import { encode } from '../protocol/msgpack.ts';
 import { domain, type MemberEntry } from '../protocol/signaling.ts';
-import { keyOf, testEnvironment } from './environment.ts';
+import { fingerprintOf, keyOf, testEnvironment } from './environment.ts';
 import { formed, isFullMesh, linked, negotiations, nodeOf } from './mesh-view.ts';
 import type { SimulatedNode } from './simulated-node.ts';
 import type { Simulation } from './simulation.ts';
@@ -35,7 +34,7 @@ function accept(simulation: Simulation, node: SimulatedNode, id: string): void {
   ) ?? ['', ''];
   const [named, key] = line!.split(' ');
   assert.equal(named, id, node.warnings.get(`identity ${id}`));
-  node.pins.set(id, Buffer.from(key!, 'base64url').toString('hex'));
+  node.pins.set(id, key!);
   simulation.happen(node, { type: 'pins', kept: node.pins });
 }
 
@@ -59,7 +58,7 @@ suite('a node that was installed again', () => {
       simulation.pass(2 * minute);
       const again = simulation.add(id, { key: 'installed again' });
       if (id !== through) simulation.dial(again, through);
-      const [ours, old] = [shownKey(again.key), shownKey(before.key)];
+      const [ours, old] = [fingerprintOf(again.key), fingerprintOf(before.key)];
       const others = [...simulation.nodes.values()].filter((node) => node !== again);
       simulation.pass(minute);
       const first = id === through ? others[1]! : nodeOf(simulation, through);
@@ -173,10 +172,10 @@ suite('which key is pinned', () => {
     for (const node of simulation.nodes.values()) simulation.connect(thief, node);
     simulation.pass(1000);
     for (const node of simulation.nodes.values()) {
-      if (node.id === 'n2') assert.ok(node.warnings.get('id-elsewhere')!.includes(shownKey(thief.key)));
+      if (node.id === 'n2') assert.ok(node.warnings.get('id-elsewhere')!.includes(fingerprintOf(thief.key)));
       else assert.match(node.warnings.get('identity n2')!, /the node that has it is linked; refused/);
     }
-    assert.ok(thief.warnings.get('id')!.includes(shownKey(keyOf('n2'))));
+    assert.ok(thief.warnings.get('id')!.includes(fingerprintOf(keyOf('n2'))));
     simulation.pass(minute);
     assert.deepEqual(negotiations(simulation), before);
   });
@@ -196,6 +195,24 @@ suite('which key is pinned', () => {
     assert.equal(node.warnings.get('identity late'), undefined);
     assert.ok(!node.pins.has('late'));
   });
+});
+
+test('a fingerprint that the operator named lets in the one key that has it, as a kept one does', () => {
+  const named = new Map([['late', fingerprintOf(keyOf('late'))]]);
+  const simulation = formed(92, 2);
+  const node = simulation.add('guarded', { named });
+  simulation.dial(node, 'n0');
+  simulation.pass(5000);
+  const thief = simulation.add('late', { key: 'thief', apart: true });
+  simulation.connect(thief, node);
+  hand(simulation, node, 'n0', entryOf('late', 'thief'));
+  assert.ok(node.warnings.get('identity late')!.includes(`its key here is ${named.get('late')}`));
+  assert.ok(!node.mesh.membership.members.has('late'));
+  const late = simulation.add('late');
+  simulation.dial(late, 'n0');
+  assert.ok(simulation.until(isLinked(node, late), minute) < 5000, 'hearsay and a link are enough');
+  assert.equal(pinOf(node.mesh.membership.pins, 'late'), hex(late.key));
+  assert.equal(node.warnings.get('identity late'), undefined);
 });
 
 suite('one ID for a key', () => {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { MeshConfig } from '../control/core/config.ts';
 import type { MeshEvent } from '../control/core/events.ts';
-import { shownKey } from '../control/core/identity.ts';
+import { fingerprintOf } from './environment.ts';
 import { formed, isFullMesh, linked, missing, negotiations, nodeOf, openOf, star } from './mesh-view.ts';
 import type { NodeOptions, SimulatedNode } from './simulated-node.ts';
 import { pairOf, Simulation } from './simulation.ts';
@@ -289,8 +289,8 @@ test('another node with the same ID and another key is nobody to those who know 
     if (node === x9) continue;
     const words = node.warnings.get('identity n1') ?? '';
     // By x9 or, where its own floods come through, by itself.
-    assert.ok(words.includes(shownKey(twin.key)), `${node.id}: ${words}`);
-    assert.ok(words.includes(`its key here is ${shownKey(nodeOf(simulation, 'n1').key)}`), words);
+    assert.ok(words.includes(fingerprintOf(twin.key)), `${node.id}: ${words}`);
+    assert.ok(words.includes(`its key here is ${fingerprintOf(nodeOf(simulation, 'n1').key)}`), words);
   }
 });
 

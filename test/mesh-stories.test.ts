@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { sha256 } from '../control/io/crypto.ts';
 import { peerStatuses } from '../control/status.ts';
 import { formed, isFullMesh, linked, missing, negotiations, nodeOf, openOf, star } from './mesh-view.ts';
 import type { SimulatedNode } from './simulated-node.ts';
@@ -360,7 +361,7 @@ test('an outage counts from its beginning, however often the link is tried, and 
   const simulation = formed(21, 3);
   const [a, b] = [nodeOf(simulation, 'n1'), nodeOf(simulation, 'n2')];
   const statusOf = (node: SimulatedNode, id: string) =>
-    peerStatuses(node.mesh, []).find((peer) => peer.id === id)!;
+    peerStatuses(node.mesh, [], sha256).find((peer) => peer.id === id)!;
   const ends = [
     [a, 'n2'],
     [b, 'n1'],
@@ -395,6 +396,6 @@ test('a dataplane that dies is an outage from that moment on', () => {
   const died = simulation.now;
   simulation.happen(node, { type: 'dataplane-down' });
   simulation.pass(3000);
-  const [peer] = peerStatuses(node.mesh, []);
+  const [peer] = peerStatuses(node.mesh, [], sha256);
   assert.equal(peer!.downSince, Math.round(died));
 });

@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { prefixed } from '../control/core/environment.ts';
 import { encode } from '../protocol/msgpack.ts';
 import { domain, type MemberEntry } from '../protocol/signaling.ts';
-import { keyOf, testEnvironment } from './environment.ts';
+import { fingerprintOf, keyOf, testEnvironment } from './environment.ts';
 import { formed, isFullMesh, negotiations, nodeOf } from './mesh-view.ts';
 
 /** A record of `id` with the key of `other`, signed by `signer`. */
@@ -13,8 +13,6 @@ function entryOf(id: string, other: string, signer = other): MemberEntry {
   const { sign } = testEnvironment(keyOf(signer), 0);
   return { record, signature: sign(prefixed(domain.record, record)), age: 0 };
 }
-
-const base64url = (key: Uint8Array) => Buffer.from(key).toString('base64url');
 
 test('a node that hears of another one with its ID warns with both keys while that goes on, and no longer', () => {
   const simulation = formed(61, 3);
@@ -28,7 +26,7 @@ test('a node that hears of another one with its ID warns with both keys while th
     hear(entryOf('n1', 'stranger'));
     assert.equal(
       node.warnings.get('id-elsewhere'),
-      `another node has the ID "n1", says ${teller}: our key is ${base64url(node.mesh.self.key)}, its key ${base64url(keyOf('stranger'))}; each node links with the one it met first, give one of them another ID`,
+      `another node has the ID "n1", says ${teller}: our key is ${fingerprintOf(node.mesh.self.key)}, its key ${fingerprintOf(keyOf('stranger'))}; each node links with the one it met first, give one of them another ID`,
     );
     simulation.pass(node.mesh.config.forgetAfter / 2);
   }

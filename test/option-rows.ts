@@ -14,6 +14,8 @@ export interface Row {
   readonly bad: readonly string[];
 }
 
+const fingerprint = `SHA256:${'+/'.repeat(21)}A`;
+
 const times = ['10', 'soon', '-1s', '9ms', '0s', '1.5s', '1h2', '10000000000w'];
 const turn = { kind: 'turn', host: 't', port: 3478, user: 'u', credential: 'c' };
 const globs = [
@@ -211,14 +213,18 @@ export const rows: readonly Row[] = [
       [`a=${'A'.repeat(43)}`, new Map([['a', '00'.repeat(32)]])],
       [`_=${'_'.repeat(42)}8`, new Map([['_', 'ff'.repeat(32)]])],
       [
-        `a=${'A'.repeat(43)}=, b-1=${'_'.repeat(42)}8`,
+        `a=${'A'.repeat(43)}=, b-1=${fingerprint}`,
         new Map([
           ['a', '00'.repeat(32)],
-          ['b-1', 'ff'.repeat(32)],
+          ['b-1', fingerprint],
         ]),
       ],
     ],
     bad: [
+      ...[`a=${fingerprint}A`, `a=${fingerprint.slice(0, -1)}`, `a=SHA256:${'-'.repeat(42)}A`],
+      // No digest ends with these bits.
+      `a=SHA256:${'A'.repeat(42)}B`,
+      `a=${fingerprint},a=${'A'.repeat(43)}`,
       ...['a', 'a=', 'a=short', `=${'A'.repeat(43)}`, `a b=${'A'.repeat(43)}`, `a=${'A'.repeat(42)}+`],
       // Two keys for one ID, two IDs for one key.
       `a=${'A'.repeat(43)},a=${'_'.repeat(42)}8`,

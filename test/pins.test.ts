@@ -1,9 +1,22 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { keep, maxKept, meet, newPins, pinOf, replaceKept, settlePins } from '../control/core/pins.ts';
+import { bytesOf } from '../control/core/environment.ts';
+import {
+  keep,
+  maxKept,
+  meet,
+  newPins,
+  pinOf,
+  recognize,
+  replaceKept,
+  settlePins,
+} from '../control/core/pins.ts';
+import { fingerprintOf, testEnvironment } from './environment.ts';
 
 const day = 86_400_000;
 const [k1, k2, k3] = ['11', '22', '33'].map((byte) => byte.repeat(32)) as [string, string, string];
+const [f1, f2] = [k1, k2].map((key) => fingerprintOf(bytesOf(key))) as [string, string];
+const { digest } = testEnvironment(new Uint8Array(32), 0);
 const empty: ReadonlyMap<string, string> = new Map();
 
 test('a key met is forgotten a day after its last proof, one that was linked is kept', () => {
@@ -76,4 +89,29 @@ test('a file that was changed: which IDs have another key now, or none', () => {
   const now = ['same', 'changed', 'gone', 'added', 'met'].map((id) => pinOf(pins, id));
   assert.deepEqual(now, [k1, k3, undefined, 'cc', 'dd']);
   assert.deepEqual([pins.ids.get(k2), pins.ids.get('bb')], [undefined, undefined]);
+});
+
+test('a fingerprint is the pin until its key is seen, by hearsay too, and then that key is', () => {
+  for (const [named, kept] of [
+    [new Map([['a', f1]]), empty],
+    [empty, new Map([['a', f1]])],
+  ] as const) {
+    const pins = newPins(named, kept);
+    recognize(pins, 'a', k2, digest);
+    recognize(pins, 'b', k1, digest);
+    assert.equal(pinOf(pins, 'a'), f1, 'no key but that one, for that ID alone');
+    recognize(pins, 'a', k1, digest);
+    assert.deepEqual([pinOf(pins, 'a'), pins.ids.get(k1), pins.ids.has(f1)], [k1, 'a', false]);
+    assert.ok(!keep(pins, 'a', k1), 'there is a line of it already');
+  }
+});
+
+test('a line with the fingerprint of the key that an ID has changes nothing, one of another key does', () => {
+  const pins = newPins(empty, new Map([['a', k1]]));
+  assert.deepEqual(replaceKept(pins, new Map([['a', f1]]), digest), []);
+  assert.equal(pinOf(pins, 'a'), k1);
+  assert.deepEqual(replaceKept(pins, new Map([['a', f2]]), digest), ['a']);
+  assert.equal(pinOf(pins, 'a'), f2);
+  recognize(pins, 'a', k2, digest);
+  assert.deepEqual([pinOf(pins, 'a'), pins.ids.get(k1)], [k2, undefined]);
 });

@@ -376,6 +376,7 @@ test('nothing that a peer or a server wrote steers the terminal', () => {
     id: `a${evil}`,
     ...{ reason: evil, farReason: evil },
     identity: evil,
+    fingerprint: evil,
     direct: { state: 'off', reason: evil },
     dropped: { [evil]: 1 },
     interface: { ...up.interface!, name: evil, address: evil, peerAddress: evil },
@@ -384,7 +385,7 @@ test('nothing that a peer or a server wrote steers the terminal', () => {
   const report: StatusReport = {
     ...reportOf([peer]),
     version: evil,
-    node: { id: evil, identity: evil, listen: evil, pid: 1, uptime: 1 },
+    node: { id: evil, identity: evil, fingerprint: evil, listen: evil, pid: 1, uptime: 1 },
     dataplane: { connected: true, pid: 8, udpPort: 2333, engine: evil },
     bootstrap: [{ url: evil, state: 'waiting', id: evil, error: evil }],
     neighbors: [{ id: evil, via: ['link'] }],

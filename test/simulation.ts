@@ -134,7 +134,7 @@ export class Simulation {
       [a, b],
       [b, a],
     ] as const) {
-      const refusal = judge(judging.mesh, other.id, other.key);
+      const refusal = judge(judging.mesh, other.id, other.key, this.environmentOf(judging).digest);
       if (refusal === undefined) continue;
       this.happen(judging, { type: 'claim', id: other.id, key: other.key });
       this.happen(other, { type: 'refused', by: judging.id, refusal });

@@ -88,13 +88,14 @@ test('pinned identities are kept across starts, each once', (context) => {
 test('lines that name no key are passed over and said by their number, comments are not', (context) => {
   const folder = folderOf(context);
   const key = Buffer.alloc(32, 7);
+  const fingerprint = `SHA256:${'+/'.repeat(21)}A`;
   mkdirSync(folder);
   const path = join(folder, 'identities');
-  const text = `# a comment\n\nx\ny short\n  berlin   ${key.toString('base64url')}  \nams ${'A'.repeat(43)} glued\n`;
+  const text = `# a comment\n\nx\ny short\nrome ${fingerprint}\n  berlin   ${key.toString('base64url')}  \nams ${'A'.repeat(43)} glued\n`;
   writeFileSync(path, text);
   const { tell, said } = newTell();
   const state = openStateDirectory(folder, 1, tell);
-  assert.deepEqual([...state.pins], [['berlin', key.toString('hex')]]);
+  assert.deepEqual(Object.fromEntries(state.pins), { rome: fingerprint, berlin: key.toString('hex') });
   assert.equal(
     said.get('identities'),
     `${path}: line 3 and 2 more cannot be read: no ID and key; it is kept and passed over, correct or delete it`,

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { newLink } from '../control/core/link.ts';
 import { type Mesh, newMesh } from '../control/core/state.ts';
+import { sha256 } from '../control/io/crypto.ts';
 import { type LinkStats, peerStatuses } from '../control/status.ts';
 import type { LinkReport } from '../protocol/dataplane.ts';
 import { check } from '../protocol/schema.ts';
@@ -43,7 +44,7 @@ function meshWith(report: Partial<LinkReport>): Mesh {
 
 test('a peer’s status has what the dataplane says of the direct path and what it measured', () => {
   const direct = { state: 'off', reason: 'no answer' } as const;
-  const [peer] = peerStatuses(meshWith({ direct }), [stats]);
+  const [peer] = peerStatuses(meshWith({ direct }), [stats], sha256);
   assert.deepEqual(peer!.direct, direct);
   const { id, rtt, minRtt, loss, pathMtu, dropped } = peer!;
   assert.deepEqual({ peer: id, rtt, minRtt, loss, pathMtu, counters: peer!.counters, dropped }, stats);
@@ -53,21 +54,21 @@ test('the ends of the path are those of this moment, where the dataplane says th
   const end = (address: string) => ({ type: 'host', address, port: 2333 }) as const;
   const told = { local: end('192.0.2.1'), remote: end('192.0.2.2') };
   const now = { local: end('2001:db8::1'), remote: end('2001:db8::2') };
-  assert.deepEqual(peerStatuses(meshWith({ pair: told }), [{ ...stats, pair: now }])[0]!.pair, now);
-  assert.deepEqual(peerStatuses(meshWith({ pair: told }), [stats])[0]!.pair, told);
+  assert.deepEqual(peerStatuses(meshWith({ pair: told }), [{ ...stats, pair: now }], sha256)[0]!.pair, now);
+  assert.deepEqual(peerStatuses(meshWith({ pair: told }), [stats], sha256)[0]!.pair, told);
   const lost = meshWith({ state: 'lost', path: null, active: null });
-  assert.equal(peerStatuses(lost, [{ ...stats, pair: now }])[0]!.pair, null);
+  assert.equal(peerStatuses(lost, [{ ...stats, pair: now }], sha256)[0]!.pair, null);
 });
 
 test('of a link that is not up nothing is measured; what it counted stays', () => {
-  const [peer] = peerStatuses(meshWith({ state: 'lost', path: null, active: null }), [stats]);
+  const [peer] = peerStatuses(meshWith({ state: 'lost', path: null, active: null }), [stats], sha256);
   const { rtt, minRtt, loss, pathMtu, dropped } = peer!;
   assert.deepEqual({ rtt, minRtt, loss, pathMtu }, { rtt: null, minRtt: null, loss: null, pathMtu: null });
   assert.deepEqual([peer!.counters, dropped], [counters, { replayed: 7 }]);
 });
 
 test('what a dataplane does not say is null, and a report without it is one still', () => {
-  const [peer] = peerStatuses(meshWith({}), [{ peer: 'b', rtt: 1, counters }]);
+  const [peer] = peerStatuses(meshWith({}), [{ peer: 'b', rtt: 1, counters }], sha256);
   const { direct, minRtt, loss, pathMtu, dropped, ...rest } = peer!;
   assert.deepEqual([direct, minRtt, loss, pathMtu, dropped], Array(5).fill(null));
   const report = {

@@ -6,6 +6,7 @@ import { CryonetError } from '../../protocol/errors.ts';
 import { type HostPort, parseHostPort } from './address.ts';
 import { readCertificates } from './certificates.ts';
 import { parseIceServer, unservedIceServer } from './ice-server.ts';
+import { pinIn } from './pin.ts';
 
 export interface Codec<T> {
   /** What it takes, for error messages. */
@@ -160,17 +161,22 @@ export const interfaceGlobs = list(
   64,
 );
 
-const keysById = list('IDs, each with = and the key that cryoc status shows of that node', (text) =>
-  /^([A-Za-z0-9_-]{1,64})=([\w-]{43})=?$/.exec(text)?.slice(1),
+const pinsById = list(
+  'IDs, each with = and the fingerprint that cryoc status shows of that node, or its key',
+  (text) => {
+    const [, id, key] = /^([A-Za-z0-9_-]{1,64})=(.{1,64})$/.exec(text) ?? [];
+    const pin = key && pinIn(key);
+    return id === undefined || !pin ? undefined : [id, pin];
+  },
 );
 
-/** Identity keys in hexadecimal by ID. No ID may have two keys, and no key two IDs. */
+/** Identity keys in hexadecimal, or fingerprints, by ID. No ID may have two, and none two IDs. */
 export const identities: Codec<ReadonlyMap<string, string>> = {
-  ...keysById,
+  ...pinsById,
   parse: (text, origin) => {
-    const pairs = keysById.parse(text, origin);
+    const pairs = pinsById.parse(text, origin);
     if (pairs === undefined) return undefined;
-    const keys = new Map(pairs.map(([id, key]) => [id!, Buffer.from(key!, 'base64url').toString('hex')]));
+    const keys = new Map(pairs.map(([id, pin]) => [id!, pin!]));
     const distinct = new Set(pairs.map((pair) => pair.join(' '))).size;
     return keys.size === distinct && new Set(keys.values()).size === distinct ? keys : undefined;
   },

@@ -150,7 +150,7 @@ export const options = {
     help: 'never link with peers whose ID matches; repeatable, wins over --allow',
   }),
   peers: fixed('peer <ID=KEY>', codec.identities, {
-    help: 'identity key of a peer, known ahead: no other one counts for its ID; repeatable',
+    help: 'identity key of a peer or its fingerprint, known ahead: no other key counts for its ID; repeatable',
   }),
   tlsCa: fixed('tls-ca <FILE>', codec.optional(codec.certificates), {
     help: 'CAs, instead of the system’s, that vouch for wss:// servers',

@@ -105,7 +105,7 @@ function open(turn: Turn, message: FloodMessage, teller: string): Body | undefin
   const introduced = message.sender === undefined ? undefined : readRecord(message.sender);
   const sender = introduced ?? known;
   if (sender === undefined || sender.id !== message.from) return undefined;
-  const mismatch = mismatchOf(mesh.membership, sender);
+  const mismatch = mismatchOf(mesh.membership, sender, env.digest);
   if (mismatch !== undefined) {
     refuse(mesh, teller, mismatch, env.now);
     return undefined;

@@ -7,12 +7,14 @@
  * A warning ends when its cause was not seen for a while, or when the key is accepted.
  */
 import { errorCodes } from '../../protocol/errors.ts';
+import { isFingerprint } from '../../protocol/fingerprint.ts';
 import type { Refusal } from '../../protocol/handshake.ts';
 import type { SignedRecord } from '../../protocol/signaling.ts';
 import { bytesOf, hex } from './environment.ts';
+import { type Digest, fingerprintOf, fingerprintOfPin } from './fingerprint.ts';
 import { isUp } from './link.ts';
 import { expel, otherOf } from './membership.ts';
-import { keep, meet, pinOf } from './pins.ts';
+import { keep, meet, pinOf, recognize } from './pins.ts';
 import { within } from './quotas.ts';
 import { type Mesh, notice, publish, removeLink, type Turn } from './state.ts';
 
@@ -40,11 +42,17 @@ export interface Dispute {
 }
 
 /** Why a node that proves to have `key` is refused as `id`; undefined if it is not. */
-export function judge({ membership, self }: Mesh, id: string, key: Uint8Array): Refusal | undefined {
+export function judge(
+  { membership, self }: Mesh,
+  id: string,
+  key: Uint8Array,
+  digest: Digest,
+): Refusal | undefined {
   if (id === self.id) return { code: 'id_in_use', key: self.key };
+  recognize(membership.pins, id, hex(key), digest);
   const pinned = pinOf(membership.pins, id);
   if (pinned !== undefined && pinned !== hex(key)) {
-    return { code: 'identity_mismatch', key: bytesOf(pinned) };
+    return { code: 'identity_mismatch', ...(isFingerprint(pinned) ? {} : { key: bytesOf(pinned) }) };
   }
   return otherOf(membership, id, key) === undefined ? undefined : { code: 'key_in_use' };
 }
@@ -54,7 +62,7 @@ export function judge({ membership, self }: Mesh, id: string, key: Uint8Array): 
 export function prove(turn: Turn, id: string, key: Uint8Array, linked: boolean): boolean {
   const { mesh, env, effects } = turn;
   const { members, pins } = mesh.membership;
-  if (judge(mesh, id, key) !== undefined) return false;
+  if (judge(mesh, id, key, env.digest) !== undefined) return false;
   const text = hex(key);
   const known = members.get(id);
   if (known !== undefined && hex(known.record.key) !== text) exile(turn, id);
@@ -143,35 +151,27 @@ export function limitedNotice(turn: Turn, message: string, fields: Record<string
   notice(turn, 'warn', message, { ...fields, ...(unsaid > 0 ? { leftOut: unsaid } : {}) });
 }
 
-/** A key as `cryoc status` shows it: base64url (RFC 4648 section 5). */
-export function shownKey(key: Uint8Array): string {
-  return btoa(String.fromCharCode(...key))
-    .replaceAll('+', '-')
-    .replaceAll('/', '_')
-    .replace(/=+$/, '');
-}
-
-function words({ mesh }: Turn, id: string, key: string, by: string): string {
+function words({ mesh, env: { digest } }: Turn, id: string, key: string, by: string): string {
   const { pins, members } = mesh.membership;
   const { file, reload } = mesh.config.identities;
-  const [theirs, named] = [shownKey(bytesOf(key)), pins.named.has(id)];
+  const [theirs, named] = [fingerprintOfPin(key, digest), pins.named.has(id)];
   const link = mesh.links.get(id);
   const has = pinOf(pins, id) ?? hex(members.get(id)?.record.key ?? new Uint8Array());
   const where = by === id ? '' : `, says ${by}`;
   const state = link !== undefined && isUp(link) ? '; the node that has it is linked' : '';
   const remedy = named ? 'change --peer' : `echo '${id} ${theirs}' >> ${file} && ${reload}`;
-  return `another key wants the ID "${id}"${where}: ${theirs}, and its key here is ${shownKey(bytesOf(has))}${state}; refused. If that node was installed again, accept its new key by: ${remedy}`;
+  return `another key wants the ID "${id}"${where}: ${theirs}, and its key here is ${fingerprintOfPin(has, digest)}${state}; refused. If that node was installed again, accept its new key by: ${remedy}`;
 }
 
-function sayRefusals({ mesh, effects }: Turn): void {
+function sayRefusals({ mesh, env, effects }: Turn): void {
   const [first] = mesh.refusals;
-  const message = first === undefined ? null : refusalWords(mesh, first[0], first[1].refusal);
+  const message = first === undefined ? null : refusalWords(mesh, first[0], first[1].refusal, env.digest);
   effects.push({ type: 'warning', subject: 'id', about: null, message });
 }
 
-function refusalWords({ self, refusals }: Mesh, by: string, { code, key }: Refusal): string {
-  const ours = shownKey(self.key);
-  const other = key === undefined ? '' : `, that of the other ${shownKey(key)}`;
+function refusalWords({ self, refusals }: Mesh, by: string, { code, key }: Refusal, digest: Digest): string {
+  const ours = fingerprintOf(self.key, digest);
+  const other = key === undefined ? '' : `, that of the other ${fingerprintOf(key, digest)}`;
   const more = refusals.size > 1 ? ` (nor by ${refusals.size - 1} more)` : '';
   const head = `node ID "${self.id}" is not taken by ${by}${more}`;
   if (code === 'key_in_use')

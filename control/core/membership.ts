@@ -20,7 +20,8 @@ import {
   type SignedRecord,
 } from '../../protocol/signaling.ts';
 import { type Environment, hex, prefixed } from './environment.ts';
-import { type Pins, pinOf } from './pins.ts';
+import type { Digest } from './fingerprint.ts';
+import { type Pins, pinOf, recognize } from './pins.ts';
 
 /** Members at most, beside this node. `hasRoom` says what happens to more. */
 const maxMembers = 4096;
@@ -121,6 +122,7 @@ export function learn(
       ? { outcome: 'known', id }
       : ifSigned('ahead');
   }
+  recognize(membership.pins, id, key, env.digest);
   const known = membership.members.get(id);
   const heardAt = env.now - age;
   const holder = holderOf(membership, id);
@@ -178,7 +180,9 @@ export function otherOf(membership: Membership, id: string, key: Uint8Array): st
 export function mismatchOf(
   membership: Membership,
   { id, key }: NodeRecord,
+  digest: Digest,
 ): 'identity_mismatch' | 'key_in_use' | undefined {
+  recognize(membership.pins, id, hex(key), digest);
   const holder = holderOf(membership, id);
   if (holder !== undefined && holder !== hex(key)) return 'identity_mismatch';
   return otherOf(membership, id, key) === undefined ? undefined : 'key_in_use';

@@ -1,6 +1,7 @@
 /**
  * The one place that knows which key may speak for an ID. A key is pinned when its node proves that it has it, never by
- * hearsay. Keys are in hexadecimal.
+ * hearsay. Keys are in hexadecimal. What an operator wrote may be a fingerprint, which is no key and so refuses every one,
+ * until the key that it is of has been seen (`recognize`).
  *
  *             proved by a handshake            a link with it is up
  *     free ─────────────────────────► met ───────────────────────────► kept, a line in the state directory
@@ -10,6 +11,9 @@
  *
  * A key has one ID. It may take another one once the node of the first is gone: then the node was renamed.
  */
+
+import { isFingerprint } from '../../protocol/fingerprint.ts';
+import { type Digest, fingerprintOfPin } from './fingerprint.ts';
 
 /** Keys kept at most, each a line in the state directory. */
 export const maxKept = 65_536;
@@ -22,7 +26,7 @@ const metLifetime = 86_400_000;
 
 export interface Pins {
   /** Named by the operator. */
-  readonly named: ReadonlyMap<string, string>;
+  readonly named: Map<string, string>;
   kept: Map<string, string>;
   readonly met: Map<string, { readonly key: string; readonly at: number }>;
   /** The ID of each of these keys. */
@@ -32,12 +36,14 @@ export interface Pins {
 }
 
 export function newPins(named: ReadonlyMap<string, string>, kept: ReadonlyMap<string, string>): Pins {
-  const pins: Pins = { named, kept: new Map(), met: new Map(), ids: new Map(), former: new Map() };
+  const pins: Pins = {
+    ...{ named: new Map(named), kept: new Map(), met: new Map(), ids: new Map(), former: new Map() },
+  };
   replaceKept(pins, kept);
   return pins;
 }
 
-/** The key pinned for `id`. */
+/** The key pinned for `id`, or its fingerprint where the key was not seen yet. */
 export function pinOf({ named, kept, met }: Pins, id: string): string | undefined {
   return named.get(id) ?? kept.get(id) ?? met.get(id)?.key;
 }
@@ -46,6 +52,17 @@ export function pinOf({ named, kept, met }: Pins, id: string): string | undefine
 export function* knownIds({ named, kept }: Pins): Generator<string> {
   yield* named.keys();
   yield* kept.keys();
+}
+
+/** Puts `key` in the place of its fingerprint, where the operator gave that alone for `id`. */
+export function recognize(pins: Pins, id: string, key: string, digest: Digest): void {
+  for (const given of [pins.named, pins.kept]) {
+    const pin = given.get(id);
+    if (pin === undefined || !isFingerprint(pin) || pin !== fingerprintOfPin(key, digest)) continue;
+    given.set(id, key);
+    pins.ids.delete(pin);
+    if (!pins.ids.has(key)) pins.ids.set(key, id);
+  }
 }
 
 /** `key` was proven for `id`, which has no other pin. */
@@ -69,14 +86,18 @@ export function keep(pins: Pins, id: string, key: string): boolean {
   return true;
 }
 
-/** Takes what the state directory has. Returns the IDs whose pin is another one now, or none. */
-export function replaceKept(pins: Pins, kept: ReadonlyMap<string, string>): string[] {
+/** Takes what the state directory has. Returns the IDs whose pin is another one now, or none. A fingerprint of the key that
+ *  the ID has had is no other pin. */
+export function replaceKept(pins: Pins, kept: ReadonlyMap<string, string>, digest?: Digest): string[] {
   const before = new Map([...pins.kept.keys(), ...kept.keys()].map((id) => [id, pinOf(pins, id)]));
   for (const id of before.keys()) pins.met.delete(id);
   pins.kept = new Map();
   pins.ids.clear();
   for (const [id, { key }] of pins.met) pins.ids.set(key, id);
-  for (const [id, key] of kept) {
+  for (const [id, pin] of kept) {
+    const had = before.get(id);
+    const isSame = had !== undefined && digest !== undefined && pin === fingerprintOfPin(had, digest);
+    const key = isSame ? had : pin;
     const other = pins.ids.get(key);
     // Of two lines with one key the last counts, because the node was renamed.
     if (other !== undefined) drop(pins, other);

@@ -1,5 +1,6 @@
 /** Nodes whose key is not the one that their ID has here: how they are told so, and what happens when the operator accepts
  *  their key. */
+import { isFingerprint } from '../../protocol/fingerprint.ts';
 import type { Refusal } from '../../protocol/handshake.ts';
 import { parse } from '../../protocol/schema.ts';
 import {
@@ -15,7 +16,7 @@ import { takeRecord } from './gossip.ts';
 import { dispute, exile, refusedBy, refuseSecond, settle } from './identity.ts';
 import { isUp } from './link.ts';
 import { holderOf, isSigned, otherOf, readRecord } from './membership.ts';
-import { pinOf, replaceKept } from './pins.ts';
+import { pinOf, recognize, replaceKept } from './pins.ts';
 import { within } from './quotas.ts';
 import { removeLink, type Turn } from './state.ts';
 import { meetClone, meetTwin } from './twin.ts';
@@ -53,6 +54,7 @@ export function rejectStranger(turn: Turn, message: FloodMessage, teller: string
   if (sender === undefined || from === mesh.self.id) return;
   const record = readRecord(sender);
   if (record === undefined || record.id !== from) return;
+  recognize(mesh.membership.pins, from, hex(record.key), env.digest);
   const holder = holderOf(mesh.membership, from);
   const isMistaken = holder !== undefined && holder !== hex(record.key);
   if (!isMistaken && otherOf(mesh.membership, from, record.key) === undefined) return;
@@ -63,7 +65,7 @@ export function rejectStranger(turn: Turn, message: FloodMessage, teller: string
   if (isMistaken) dispute(turn, from, hex(record.key), from, sender);
   if (!mesh.membership.members.has(from)) learnRoute(turn, from, teller);
   const answer = {
-    ...(isMistaken ? { key: bytesOf(holder) } : {}),
+    ...(isMistaken && !isFingerprint(holder) ? { key: bytesOf(holder) } : {}),
     ...(body.kind === 'offer' ? { negotiation: body.negotiation } : {}),
   };
   sendBody(turn, from, { kind: 'reject', reason: 'identity', ...answer }, 'wide', record.epoch);
@@ -74,16 +76,18 @@ export function rejectStranger(turn: Turn, message: FloodMessage, teller: string
 export function takePins(turn: Turn, kept: ReadonlyMap<string, string>): void {
   const { mesh, env } = turn;
   const { membership } = mesh;
-  for (const id of replaceKept(membership.pins, kept)) {
-    const pinned = pinOf(membership.pins, id);
+  for (const id of replaceKept(membership.pins, kept, env.digest)) {
     const member = membership.members.get(id);
+    const disputed = mesh.disputes.get(id);
+    for (const key of [member && hex(member.record.key), disputed?.key])
+      if (key !== undefined) recognize(membership.pins, id, key, env.digest);
+    const pinned = pinOf(membership.pins, id);
     const link = mesh.links.get(id);
     const isLinked = link !== undefined && isUp(link);
     // If no key is pinned any more, the linked one stays. Without a link the next key that comes is taken.
     if (pinned === undefined ? !isLinked : member !== undefined && hex(member.record.key) !== pinned) {
       exile(turn, id);
     } else if (pinned !== undefined && member === undefined) removeLink(turn, id, 'its key counts no more');
-    const disputed = mesh.disputes.get(id);
     if (disputed === undefined) continue;
     settle(turn, id);
     const { told } = disputed;

@@ -1,6 +1,6 @@
 /** Warnings about another node with our ID: a twin has a key of its own, a clone has ours. They last while the mesh tells
  *  of it. */
-import { shownKey } from './identity.ts';
+import { fingerprintOf } from './fingerprint.ts';
 import { notice, type Turn } from './state.ts';
 
 /** Milliseconds without a sign of it after which a clone counts as gone. */
@@ -14,7 +14,7 @@ export function meetTwin(turn: Turn, key: Uint8Array, teller: string): void {
   warn(
     turn,
     'id-elsewhere',
-    `another node has the ID "${mesh.self.id}"${says(teller)}: our key is ${shownKey(mesh.self.key)}, its key ${shownKey(key)}; each node links with the one it met first, give one of them another ID`,
+    `another node has the ID "${mesh.self.id}"${says(teller)}: our key is ${fingerprintOf(mesh.self.key, env.digest)}, its key ${fingerprintOf(key, env.digest)}; each node links with the one it met first, give one of them another ID`,
   );
 }
 
@@ -30,7 +30,7 @@ export function meetClone(turn: Turn, teller: string): void {
   warn(
     turn,
     'clone',
-    `another machine runs as "${id}" with our identity key ${shownKey(key)}${says(teller)}: the two displace each other; on the copy delete identity.pem and give it another ID`,
+    `another machine runs as "${id}" with our identity key ${fingerprintOf(key, env.digest)}${says(teller)}: the two displace each other; on the copy delete identity.pem and give it another ID`,
   );
 }
 

@@ -1,14 +1,15 @@
 /**
- * The file of known identities. A line is an ID, a space and a public key in base64url; of two lines for one ID the last
- * counts. The node only appends lines, and leaves unreadable ones alone. The operator accepts another key by adding or
- * deleting a line.
+ * The file of known identities. A line is an ID, a space and a public key in base64url, or its fingerprint; of two lines
+ * for one ID the last counts. The node only appends lines, and leaves unreadable ones alone. The operator accepts another
+ * key by adding or deleting a line.
  */
 import { reasonOf } from '../../protocol/errors.ts';
+import { pinIn } from '../config/pin.ts';
 import { appendLines, readIfThere } from './kept-files.ts';
 import type { KeptWrites, Tell } from './kept-writes.ts';
 
 export class Identities {
-  /** Public keys in hexadecimal by ID: those in the file, and those that are still to be written. */
+  /** Public keys in hexadecimal, or fingerprints, by ID: those in the file, and those that are still to be written. */
   pins: Map<string, string>;
   readonly #path: string;
   readonly #writes: KeptWrites;
@@ -61,9 +62,10 @@ export class Identities {
     for (const [index, line] of (readIfThere(this.#path) ?? '').split('\n').entries()) {
       const [id, key, ...rest] = line.trim().split(/\s+/);
       if (!id || id.startsWith('#')) continue;
-      if (key !== undefined && rest.length === 0 && /^[\w-]{43}=?$/.test(key)) {
+      const pin = key === undefined || rest.length > 0 ? undefined : pinIn(key);
+      if (pin !== undefined) {
         pins.delete(id);
-        pins.set(id, Buffer.from(key, 'base64url').toString('hex'));
+        pins.set(id, pin);
       } else unread.push(index + 1);
     }
     const [first] = unread;
