@@ -7,6 +7,8 @@ interface CommandLine {
   readonly name: string;
   /** Help by placeholder; one in brackets may be left out. */
   readonly arguments: Readonly<Record<string, string>>;
+  /** The words that the first argument may be. */
+  readonly words?: readonly string[];
   /** Beside `--json`, which every command has. */
   readonly options: readonly CommandOption[];
   readonly help: string;
@@ -32,6 +34,17 @@ export interface WatchCommand extends CommandLine {
   text(event: NodeEvent): string;
 }
 
+/** A command that does something itself, and asks the node while it does. What it needs of control is in `local/`, and loaded
+ *  only then. */
+export interface OwnCommand extends CommandLine {
+  run(given: Given, ask: Ask): Promise<Shown>;
+}
+
+/** Asks the node that the command line names. */
+export type Ask = <Name extends RouteName>(route: Name) => Promise<Reply<Name>>;
+
+export type AnyCommand = Command | WatchCommand | OwnCommand;
+
 interface CommandOption {
   /** As commander reads them: `--check`, `--peer <ID>`. */
   readonly flags: string;
@@ -42,7 +55,7 @@ interface CommandOption {
 /** What follows the name of a command. */
 export interface Given {
   readonly args: readonly string[];
-  readonly options: Readonly<Record<string, true | string | readonly string[]>>;
+  readonly options: Readonly<Record<string, boolean | string | readonly string[]>>;
 }
 
 export interface Wait<Name extends RouteName> {
@@ -52,7 +65,7 @@ export interface Wait<Name extends RouteName> {
   missing(reply: Reply<Name>): string | undefined;
 }
 
-interface Shown {
+export interface Shown {
   /** What `--json` prints. */
   readonly json: unknown;
   /** The same for people; ends with a newline. */

@@ -7,7 +7,7 @@ import { CryonetError, exitCode, reasonOf } from '../protocol/errors.ts';
 import { refuseForeign } from '../protocol/own-folder.ts';
 import { controlSocket, defaultRuntimeDirectory } from '../protocol/paths.ts';
 import { ConfigError, mistakeAt } from '../protocol/problem.ts';
-import type { Wait } from './command.ts';
+import type { Given, Shown, Wait } from './command.ts';
 import { call, isNobody, mayAnswerLater } from './control-client.ts';
 import { printable, printableJson } from './printable.ts';
 import { type Asked, cryocProgram } from './program.ts';
@@ -22,14 +22,16 @@ const program = cryocProgram(async (command, given, node) => {
     const { watchOn } = await import('./watching.ts');
     return watchOn(command, given, (ask) => atNode(node, ask));
   }
+  if ('run' in command) return print(await command.run(given, (route) => ask(route, node)), given);
   const wait = command.wait?.(given);
   const reply = await (wait === undefined ? ask(command.route, node) : awaited(command.route, node, wait));
-  const { json, text, exitCode: code = exitCode.ok } = command.show(reply, given);
-  process.stdout.write(
-    given.options.json ? printableJson(json) : text(terminalOf(process.stdout, process.env)),
-  );
-  process.exitCode = code;
+  print(command.show(reply, given), given);
 });
+
+function print({ json, text, exitCode: code = exitCode.ok }: Shown, { options }: Given): void {
+  process.stdout.write(options.json ? printableJson(json) : text(terminalOf(process.stdout, process.env)));
+  process.exitCode = code;
+}
 
 /** Asks until the reply is what is waited for; also a node that is not there yet. Throws `unavailable`. */
 async function awaited<Name extends RouteName>(

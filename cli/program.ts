@@ -1,8 +1,8 @@
 /** The command line of `cryoc`, made from the table of its commands. */
-import { Option, Command as Program } from 'commander';
+import { Argument, Option, Command as Program } from 'commander';
 import { givenVariable } from '../protocol/command-line.ts';
 import { version } from '../protocol/version.ts';
-import type { Command, Given, WatchCommand } from './command.ts';
+import type { AnyCommand, Given } from './command.ts';
 import { commands } from './commands.ts';
 
 /** Which node is asked, if the command line or a variable says so. */
@@ -11,7 +11,7 @@ export interface Asked {
   readonly runtimeDir?: string;
 }
 
-type Run = (command: Command | WatchCommand, given: Given, node: Asked) => Promise<void>;
+type Run = (command: AnyCommand, given: Given, node: Asked) => Promise<void>;
 
 /** `run` does what a command is for. */
 export function cryocProgram(run: Run): Program {
@@ -36,7 +36,10 @@ export function cryocProgram(run: Run): Program {
     );
   for (const command of commands) {
     const parsed = program.command(command.name).description(command.help);
-    for (const [placeholder, help] of Object.entries(command.arguments)) parsed.argument(placeholder, help);
+    for (const [at, [placeholder, help]] of Object.entries(command.arguments).entries()) {
+      const argument = new Argument(placeholder, help);
+      parsed.addArgument(at === 0 && command.words ? argument.choices(command.words) : argument);
+    }
     for (const { flags, help, repeatable } of command.options) {
       const option = new Option(flags, help);
       if (repeatable) option.argParser((text: string, before: string[] = []) => [...before, text]);

@@ -42,6 +42,7 @@ function facts(report: StatusReport, now: number): [name: string, text: string][
     ['node', `${node.id}  (${node.fingerprint ?? node.identity})`],
     ['version', `${report.version}, up ${duration(node.uptime * 1000)}`],
     ['listen', node.listen],
+    ...tokenFact(report),
     ['dataplane', connected ? `${engine}, UDP port ${udpPort}, pid ${pid}` : 'not connected'],
     ...report.bootstrap.map(({ url, state, id, error }): [string, string] => [
       'bootstrap',
@@ -54,6 +55,12 @@ function facts(report: StatusReport, now: number): [name: string, text: string][
       `${peer === null ? '' : `${peer}: `}${subject}: ${message} (${duration(now - since)})`,
     ]),
   ];
+}
+
+/** One token is what a mesh has; that there are more means that it is changing it. */
+function tokenFact({ tokens }: StatusReport): [name: string, text: string][] {
+  if (tokens === undefined || tokens.accepted < 2) return [];
+  return [['tokens', `${tokens.accepted} accepted; cryoc token list tells them apart`]];
 }
 
 function table(peers: readonly PeerStatus[], { color, width }: Terminal, now: number): string[] {

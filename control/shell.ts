@@ -256,7 +256,7 @@ export class ControlShell {
       const weakness = weaknessOf(token);
       if (weakness === undefined) continue;
       const which = tokens.length === 1 ? 'the token' : `token ${at + 1} of ${tokens.length}`;
-      const remedy = 'make one by: head -c 32 /dev/urandom | base64';
+      const remedy = 'make one by: cryoc token generate';
       this.#warnings.set('token', `${which}, from ${tokenSource}, is weak: ${weakness}; ${remedy}`);
       return;
     }
@@ -293,6 +293,11 @@ export class ControlShell {
         listen: formatHostPort(this.#neighbors.address),
         pid: process.pid,
         uptime: Math.round(steadyNow()) / 1000,
+      },
+      tokens: {
+        accepted: this.#config.tokens.length,
+        source: this.#config.tokenSource,
+        file: this.#config.tokenPath,
       },
       dataplane: this.#dataplane.status,
       bootstrap: this.#neighbors.bootstrap,

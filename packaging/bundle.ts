@@ -45,7 +45,7 @@ export async function bundle(name: BundleName, version: string): Promise<Bundle>
     banner: {
       js: "import { createRequire as requireFrom } from 'node:module';\nconst require = requireFrom(import.meta.url);",
     },
-    plugins: [stamp(version), nativeParts, httpAsNeeded, librariesBeside],
+    plugins: [stamp(version), nativeParts, ownAsNeeded, librariesBeside],
   });
   return { text: outputFiles[0]!.text, metafile };
 }
@@ -69,15 +69,15 @@ const librariesBeside: Plugin = {
     ),
 };
 
-/** An import of Node's HTTP is done before anything else, wherever it stands, and reads all of its names, one of which
- *  loads a whole HTTP client. So it becomes an object, which is asked for where it is used. */
-const httpAsNeeded: Plugin = {
-  name: 'http-as-needed',
+/** An import of Node's own is done before anything else, wherever it stands, and of HTTP it reads all of its names, one of
+ *  which loads a whole HTTP client. So what takes long becomes an object, which is asked for where it is used. */
+const ownAsNeeded: Plugin = {
+  name: 'own-as-needed',
   setup: ({ onLoad, onResolve }) => {
-    onResolve({ filter: /^(node:)?http[2s]?$/ }, ({ path, kind }) =>
-      kind === 'import-statement' ? { path, namespace: 'http' } : undefined,
+    onResolve({ filter: /^(node:)?(http[2s]?|crypto|tls|zlib)$/ }, ({ path, kind }) =>
+      kind === 'import-statement' ? { path, namespace: 'own' } : undefined,
     );
-    onLoad({ filter: /./, namespace: 'http' }, ({ path }) => ({
+    onLoad({ filter: /./, namespace: 'own' }, ({ path }) => ({
       contents: `module.exports = process.getBuiltinModule('${path}');`,
     }));
   },

@@ -49,9 +49,10 @@ function completed(command: Command, choices: ReadonlyMap<string, readonly strin
   };
 }
 
-/** `help` takes the name of another command. */
+/** `help` takes the name of another command; others have a list of words. */
 function wordsOf(child: Command, parent: Command): string[] {
-  return child.name() === 'help' ? parent.commands.map((sibling) => sibling.name()) : [];
+  if (child.name() === 'help') return parent.commands.map((sibling) => sibling.name());
+  return child.registeredArguments.flatMap(({ argChoices }) => argChoices ?? []);
 }
 
 function completedOption(option: Option, choices: ReadonlyMap<string, readonly string[]>): CompletedOption {

@@ -20,6 +20,7 @@ export const domain = {
   serverProof: 'cryonet.2 server\0',
   clientRefusal: 'cryonet.2 client refuses\0',
   serverRefusal: 'cryonet.2 server refuses\0',
+  tokenTag: 'cryonet.2 token tag\0',
 } as const;
 
 const identityKey = bytes(32, 32);

@@ -121,6 +121,17 @@ export function reportIn<T extends Milliseconds, D extends Milliseconds>(units: 
       /** Seconds since control started. */
       uptime: z.number(),
     }),
+    /** Of the mesh. Nothing that is made of one of them stands here: it would be something to try guesses against. */
+    tokens: z.optional(
+      z.object({
+        /** By how many others are let in. */
+        accepted: z.int(),
+        /** Where they are given, in words. */
+        source: z.string(),
+        /** The file to change them in; null where there is none. */
+        file: z.nullable(z.string()),
+      }),
+    ),
     dataplane: z.object({
       connected: z.boolean(),
       pid: z.nullable(z.int()),

@@ -60,15 +60,28 @@ test('control and dataplane never import each other', () => {
   );
 });
 
-test('protocol imports nothing of the others, cryoc nothing but protocol', () => {
+test('protocol imports nothing of the others; cryoc nothing but protocol, and in local/ the edge of control', () => {
   const outside = (target: string, ...inside: readonly string[]) =>
     !isPackage(target) && !inside.some((folder) => target.startsWith(folder));
   assert.deepEqual(
     offences(['protocol/**/*.ts'], (target) => outside(target, 'protocol/')),
     [],
   );
+  const edge = ['control/config/', 'control/io/'];
   assert.deepEqual(
-    offences(['cli/**/*.ts'], (target) => outside(target, 'protocol/', 'cli/')),
+    offences(['cli/**/*.ts'], (target, file) =>
+      outside(target, 'protocol/', 'cli/', ...(file.startsWith('cli/local/') ? edge : [])),
+    ),
+    [],
+  );
+});
+
+test('cryoc loads what works without a node only for the commands that do', () => {
+  const statically = /^import[^(]*?from\s*['"][^'"]*\/local\//m;
+  const others = sourceFiles('cli/**/*.ts').filter((file) => !file.startsWith('cli/local/'));
+  assert.ok(others.some((file) => importsOf(file).some((target) => target.startsWith('cli/local/'))));
+  assert.deepEqual(
+    others.filter((file) => statically.test(withoutComments(read(file)))),
     [],
   );
 });

@@ -8,6 +8,7 @@ import {
   existsSync,
   mkdirSync,
   renameSync,
+  rmSync,
   statSync,
   symlinkSync,
   writeFileSync,
@@ -244,25 +245,30 @@ test('a service with a credential starts where it may not even look at its own f
   assert.deepEqual([tokens, tokenStale], [['handed over'], false]);
 });
 
-test('a service cannot read its file anew: after a change of it a reload says that this takes a restart', async (context) => {
+test('a changed file of a service counts at a reload where the service may read it; else a reload says that this takes a restart', async (context) => {
   const folder = temporaryFolder(context);
   const credentials = join(folder, 'credentials');
   mkdirSync(credentials);
   const own = join(folder, 'token');
   writeFileSync(own, 'as it was\n');
   writeFileSync(join(credentials, 'token'), 'as it was\n');
-  const read = () =>
-    readConfig(
-      ['--service', 'n'],
-      { CONFIGURATION_DIRECTORY: folder, CREDENTIALS_DIRECTORY: credentials },
-      0,
-    );
+  const env = { CONFIGURATION_DIRECTORY: folder, CREDENTIALS_DIRECTORY: credentials };
+  const read = () => readConfig(['--service', 'n'], env, 0);
   const before = read();
+  assert.deepEqual([before.tokenSource, before.tokenPath], ['the credential token', own]);
   assert.deepEqual(difference(before, read()).atRestart, []);
   await waitFor('a later time', () => {
     writeFileSync(own, 'as it will be\n');
-    return read().tokenStale;
+    return read().tokenSource === own;
   });
+  const readable = difference(before, read());
+  assert.deepEqual(
+    [readable.live, readable.atRestart, readable.next.tokens],
+    [['token'], [], ['as it will be']],
+  );
+  // As root may read any file, a folder takes its place.
+  rmSync(own);
+  mkdirSync(own);
   const { live, atRestart, next } = difference(before, read());
   assert.deepEqual([live, atRestart, next.tokens], [[], ['token-file'], ['as it was']]);
 });

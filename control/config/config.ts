@@ -14,6 +14,8 @@ export interface ControlConfig
   readonly tokens: Tokens;
   /** Where the token is from, for the message that it is the wrong one. */
   readonly tokenSource: string;
+  /** Where an operator changes it; null where that is no file. */
+  readonly tokenPath: string | null;
   /** Its file has another content by now, which only a start can read. */
   readonly tokenStale: boolean;
   /** Where `listen` is given, for error messages. */
@@ -31,7 +33,7 @@ export function longestPause({ checkInterval }: ControlConfig): number {
   return Math.min(checkInterval, 60_000);
 }
 
-type Tokenless = Omit<ControlConfig, 'tokens' | 'tokenSource' | 'tokenStale'>;
+type Tokenless = Omit<ControlConfig, 'tokens' | 'tokenSource' | 'tokenPath' | 'tokenStale'>;
 
 /** A service has no token yet, but the rest of its configuration is good. It waits for the token. */
 export class TokenAwaited extends CryonetError {
@@ -81,8 +83,8 @@ export function readConfig(argv: readonly string[], env: Environment, uid: numbe
   const own = values.service ? serviceTokenFile(env) : undefined;
   const found = tokenFrom(sources, env, own);
   if (found !== undefined) {
-    const { tokens, source, stale = false } = found;
-    return { ...config, tokens, tokenSource: source, tokenStale: stale };
+    const { tokens, source, file, stale = false } = found;
+    return { ...config, tokens, tokenSource: source, tokenPath: file, tokenStale: stale };
   }
   if (own !== undefined) throw new TokenAwaited(config, own);
   throw new CryonetError('bad_config', 'the mesh needs a token: give --token, --token-file or TOKEN');
@@ -149,7 +151,7 @@ function tokenFrom({ given }: Sources, env: Environment, own: string | undefined
   if (token === undefined || (file !== undefined && file.rank < token.rank))
     return readToken(file, env.CREDENTIALS_DIRECTORY, own);
   if (token.text === '') refuse(options.token, token);
-  return { tokens: [token.text], source: token.source };
+  return { tokens: [token.text], source: token.source, file: null };
 }
 
 function refuse(row: OptionRow, given: Given): never {

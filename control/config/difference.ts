@@ -22,12 +22,12 @@ export function difference(before: ControlConfig, after: ControlConfig): Differe
     row.changes === 'live' && (field !== 'iceServers' || hasTurn(before) === hasTurn(after));
   const live = changed.filter(isLive);
   const atRestart = changed.filter((each) => !isLive(each)).map(([, { flag }]) => flag);
-  const { tokens, tokenSource, tokenStale } = after;
+  const { tokens, tokenSource, tokenPath, tokenStale } = after;
   const values = live.filter(([field]) => field in before).map(([field]) => [field, settingOf(after, field)]);
   return {
     live: live.map(([, { flag }]) => flag),
     atRestart: tokenStale ? [...atRestart, options.tokenFile.flag] : atRestart,
-    next: { ...before, ...Object.fromEntries(values), tokens, tokenSource },
+    next: { ...before, ...Object.fromEntries(values), tokens, tokenSource, tokenPath },
   };
 }
 

@@ -1,6 +1,6 @@
 /** Finds the token if it is not given by an option itself, and judges how easy it is to guess. */
 import { readFileSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { denialOf } from '../../protocol/denial.ts';
 import { CryonetError, reasonOf } from '../../protocol/errors.ts';
 import type { Given } from './sources.ts';
@@ -16,19 +16,22 @@ type TokenFile = Pick<Given, 'text' | 'source'>;
 export type Tokens = readonly [string, ...string[]];
 
 /** Each costs a start as much of a processor as it costs somebody who guesses. */
-const mostTokens = 8;
+export const mostTokens = 8;
 
 export interface FoundTokens {
   readonly tokens: Tokens;
-  /** The service's own file has changed since the service manager handed its content over. */
+  /** The service's own file has changed since the service manager handed its content over, and may not be read here. */
   readonly stale?: boolean;
+  /** The file where an operator changes them; null where there is none. */
+  readonly file: string | null;
   /** Where the token is from, for the message that it is the wrong one. */
   readonly source: string;
 }
 
-/** The tokens in `file`, a line each, else in the systemd credential `token` of the folder `credentials`. `own` is the token file of a
- *  service. Only root may read it, so the service manager hands its content over as that credential; a service without
- *  credentials tries to read the file itself. Undefined if there is no token. Throws `bad_config`. */
+/** The tokens in `file`, a line each, else in the systemd credential `token` of the folder `credentials`. `own` is the token
+ *  file of a service. Mostly only root may read it, so the service manager hands its content over as that credential; the
+ *  service tries to read the file itself where it is newer, or there are no credentials. Undefined if there is no token.
+ *  Throws `bad_config`. */
 export function readToken(
   file: TokenFile | undefined,
   credentials: string | undefined,
@@ -36,16 +39,18 @@ export function readToken(
 ): FoundTokens | undefined {
   if (file !== undefined && file.text !== own) {
     const source = `${file.text}, named by ${file.source}`;
-    return { tokens: tokensIn(contentOf(file), source), source };
+    return { tokens: tokensIn(contentOf(file), source), source, file: resolve(file.text) };
   }
   const credential = credentials ? join(credentials, 'token') : undefined;
   const source = credential === undefined ? own : 'the credential token';
+  const changed = isNewer(own, credential);
+  const now = changed ? contentOrNone(own!) : undefined;
+  if (now !== undefined) return { tokens: tokensIn(now, own!), source: own!, file: own! };
   let token: string | undefined;
   if (own !== undefined) token = contentOrNone(credential ?? own);
   else if (credential !== undefined) token = contentOf({ text: credential, source: 'credential token' });
   if (token === undefined || token === noToken) return undefined;
-  const tokens = tokensIn(token, source!);
-  return { tokens, source: source!, stale: isNewer(own, credential) };
+  return { tokens: tokensIn(token, source!), source: source!, stale: changed, file: own ?? null };
 }
 
 /** `content` has no white space at its ends. */

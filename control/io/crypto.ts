@@ -16,6 +16,7 @@ import {
   verify,
 } from 'node:crypto';
 import { promisify } from 'node:util';
+import { domain } from '../../protocol/signaling.ts';
 import type { Tokens } from '../config/token.ts';
 import type { Identity } from './state-directory.ts';
 
@@ -32,6 +33,13 @@ export type TokenKeys = readonly [Uint8Array, ...Uint8Array[]];
 
 export async function tokenKeys([own, ...accepted]: Tokens): Promise<TokenKeys> {
   return [await tokenKey(own), ...(await Promise.all(accepted.map(tokenKey)))];
+}
+
+/** Six digits by which people tell tokens apart. They are made of the stretched key, so that who sees them pays as much for
+ *  a guess as who has recorded a handshake. */
+export async function tokenTag(token: string): Promise<string> {
+  const key = await tokenKey(token);
+  return Buffer.from(mac(key, Buffer.from(domain.tokenTag)).subarray(0, 3)).toString('hex');
 }
 
 export function sha256(...parts: readonly Uint8Array[]): Uint8Array {

@@ -3,6 +3,8 @@
 import { randomBytes } from 'node:crypto';
 import {
   closeSync,
+  fchmodSync,
+  fchownSync,
   fstatSync,
   fsyncSync,
   ftruncateSync,
@@ -34,16 +36,42 @@ export function readIfThere(path: string): string | undefined {
   }
 }
 
-/** Writes a file, replacing one that is there. */
-export function writeWhole(path: string, content: string): void {
-  const beside = writeBeside(path, content);
+/** Whose a file is, and what others may do with it. */
+export interface Rights {
+  readonly uid: number;
+  readonly gid: number;
+  readonly mode: number;
+}
+
+/** A file that is written, and not in its place yet. */
+interface Pending {
+  /** Throws the system's error; then it can still be dropped. */
+  place(): void;
+  /** Idempotent, never throws. */
+  drop(): void;
+}
+
+/** Writes a file, replacing one that is there. By default it is for its user alone. */
+export function writeWhole(path: string, content: string, rights?: Rights): void {
+  const pending = prepareWhole(path, content, rights);
   try {
-    renameSync(beside, path);
+    pending.place();
   } catch (error) {
-    rmSync(beside, { force: true });
+    pending.drop();
     throw error;
   }
-  syncFolder(path);
+}
+
+/** The same, up to what may find a disk full or a right missing. */
+function prepareWhole(path: string, content: string, rights?: Rights): Pending {
+  const beside = writeBeside(path, content, rights);
+  return {
+    place() {
+      renameSync(beside, path);
+      syncFolder(path);
+    },
+    drop: () => rmSync(beside, { force: true }),
+  };
 }
 
 /** Writes a file unless there is one, and returns what the file has then. Of two processes the first one wins. */
@@ -97,16 +125,30 @@ export function sweep(folder: string, now: number): void {
   }
 }
 
-function writeBeside(path: string, content: string): string {
+function writeBeside(path: string, content: string, rights?: Rights): string {
   const name = `${basename(path)}.${process.pid}.${randomBytes(6).toString('hex')}.new`;
   const beside = join(dirname(path), name);
   try {
     writeFileSync(beside, content, { mode: 0o600, flag: 'wx', flush: true });
+    if (rights !== undefined) give(beside, rights);
   } catch (error) {
     rmSync(beside, { force: true });
     throw error;
   }
   return beside;
+}
+
+/** The owner first: the kernel takes rights away from a file that changes hands (chown(2)). */
+function give(path: string, { uid, gid, mode }: Rights): void {
+  const descriptor = openSync(path, 'r+');
+  try {
+    const now = fstatSync(descriptor);
+    if (now.uid !== uid || now.gid !== gid) fchownSync(descriptor, uid, gid);
+    fchmodSync(descriptor, mode);
+    fsyncSync(descriptor);
+  } finally {
+    closeSync(descriptor);
+  }
 }
 
 function createHere(path: string, content: string): void {
