@@ -1,5 +1,5 @@
 /** What a command of `cryoc` is: what it asks the control socket, and how the reply is shown. */
-import type { Reply, RouteName, StreamName } from '../protocol/api.ts';
+import type { Parameters, Reply, RouteName, StreamName } from '../protocol/api.ts';
 import type { NodeEvent } from '../protocol/events.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -34,14 +34,19 @@ export interface WatchCommand extends CommandLine {
   text(event: NodeEvent): string;
 }
 
-/** A command that does something itself, and asks the node while it does. What it needs of control is in `local/`, and loaded
- *  only then. */
+/** A command that does something itself, and asks the node while it does, as often as it needs. What it needs of control is in
+ *  `local/`, and loaded only then. */
 export interface OwnCommand extends CommandLine {
-  run(given: Given, ask: Ask): Promise<Shown>;
+  /** Resolves with the exit code where it has printed everything itself. Throws like `Command.show`, and what `ask` throws. */
+  run(given: Given, ask: Ask): Promise<Shown | number>;
 }
 
-/** Asks the node that the command line names. */
-export type Ask = <Name extends RouteName>(route: Name) => Promise<Reply<Name>>;
+/** Asks the node that the command line names. Throws like `call` of `control-client.ts`; `timeout` in milliseconds. */
+export type Ask = <Name extends RouteName>(
+  route: Name,
+  parameters?: Parameters<Name>,
+  timeout?: number,
+) => Promise<Reply<Name>>;
 
 export type AnyCommand = Command | WatchCommand | OwnCommand;
 

@@ -1,10 +1,11 @@
 /** The commands of `cryoc`, one row each. Parsing, help and completions are made from this table. */
 import type { AnyCommand } from './command.ts';
 import { ip } from './commands/ip.ts';
+import { ping } from './commands/ping.ts';
 import { reload } from './commands/reload.ts';
 import { status } from './commands/status.ts';
 import { token } from './commands/token.ts';
 import { wait } from './commands/wait.ts';
 import { watch } from './commands/watch.ts';
 
-export const commands: readonly AnyCommand[] = [status, wait, ip, watch, reload, token];
+export const commands: readonly AnyCommand[] = [status, wait, ip, ping, watch, reload, token];

@@ -2,7 +2,7 @@
 import { readFileSync, statSync } from 'node:fs';
 import { type IncomingMessage, request } from 'node:http';
 import { dirname } from 'node:path';
-import { methodAndPath, type Reply, type RouteName, routes } from '../protocol/api.ts';
+import { methodAndPath, type Parameters, type Reply, type RouteName, routes } from '../protocol/api.ts';
 import { CryonetError } from '../protocol/errors.ts';
 import { errorOf, problem } from '../protocol/problem.ts';
 import { check } from '../protocol/schema.ts';
@@ -18,8 +18,13 @@ export async function call<Name extends RouteName>(
   socketPath: string,
   route: Name,
   timeout = replyTimeout,
+  parameters?: Parameters<Name>,
 ): Promise<Reply<Name>> {
-  const { status, body } = await send(socketPath, route, timeout);
+  const { status, body } = await send(
+    socketPath,
+    methodAndPath(route, { ...(parameters as object) }),
+    timeout,
+  );
   if (status !== 200) throw wrongStatus(socketPath, status, body);
   return check(routes[route].reply, parsed(socketPath, body)) as Reply<Name>;
 }
@@ -71,11 +76,11 @@ function isDenial(code: string | undefined): boolean {
 
 function send(
   socketPath: string,
-  route: RouteName,
+  asking: ReturnType<typeof methodAndPath>,
   timeout: number,
 ): Promise<{ status: number; body: string }> {
   return new Promise((resolve, reject) => {
-    const asked = request({ socketPath, ...methodAndPath(route), host: 'cryonet' }, (response) => {
+    const asked = request({ socketPath, ...asking, host: 'cryonet' }, (response) => {
       textOf(response).then(
         (body) => resolve({ status: response.statusCode ?? 0, body }),
         (cause: Error) => asked.destroy(cause),

@@ -22,7 +22,14 @@ const program = cryocProgram(async (command, given, node) => {
     const { watchOn } = await import('./watching.ts');
     return watchOn(command, given, (ask) => atNode(node, ask));
   }
-  if ('run' in command) return print(await command.run(given, (route) => ask(route, node)), given);
+  if ('run' in command) {
+    const done = await command.run(given, (route, parameters, timeout) =>
+      atNode(node, (socketPath) => call(socketPath, route, timeout, parameters)),
+    );
+    // A question that is still open must not hold the process.
+    if (typeof done === 'number') process.exit(done);
+    return print(done, given);
+  }
   const wait = command.wait?.(given);
   const reply = await (wait === undefined ? ask(command.route, node) : awaited(command.route, node, wait));
   print(command.show(reply, given), given);
@@ -96,7 +103,9 @@ try {
   }
   fail(
     reasonOf(error),
-    error instanceof CryonetError && error.code === 'bad_config' ? exitCode.config : exitCode.failure,
+    error instanceof CryonetError && ['bad_config', 'unknown_peer'].includes(error.code)
+      ? exitCode.config
+      : exitCode.failure,
   );
 }
 

@@ -51,5 +51,12 @@ export function pairWords(pair: NonNullable<PeerStatus['pair']>): string {
 }
 
 export function endWords({ type, address, port }: NonNullable<PeerStatus['pair']>['local']): string {
-  return `${type} ${address.includes(':') ? `[${address}]` : address}:${port}`;
+  return `${type} ${hostPort({ address, port })}`;
+}
+
+export function hostPort({
+  address,
+  port,
+}: Pick<NonNullable<PeerStatus['pair']>['local'], 'address' | 'port'>): string {
+  return `${address.includes(':') ? `[${address}]` : address}:${port}`;
 }

@@ -27,8 +27,12 @@ import type { Local } from './io/handshake.ts';
 
 /** Milliseconds to wait for the dataplane's figures. `cryoc` waits two seconds for the whole status. */
 const statsTimeout = 1000;
+/** The same for an answer to a question to a peer, which it waits three seconds for. */
+const pingTimeout = 4000;
 /** Subject of the warning about a dataplane that is connected and does not answer. */
 const stalled = 'dataplane-stalled';
+
+const hangs = 'the dataplane does not answer: it hangs, or the machine is overloaded';
 
 /** The effects that are for the dataplane. */
 export type DataplaneEffect = Extract<
@@ -137,6 +141,25 @@ export class DataplaneShell {
     if (stats !== undefined) warnings.clear(stalled);
     else warnings.set(stalled, 'it does not answer: it hangs, or the machine is overloaded');
     return stats ?? { links: [] };
+  }
+
+  /** Asks the peer by its link. Rejects with `unavailable` where the dataplane is away, hangs, or is older. */
+  async ping(peer: string): Promise<Result<'ping'>> {
+    const { promise: late, reject } = Promise.withResolvers<never>();
+    const timer = setTimeout(() => reject(new CryonetError('unavailable', hangs)), pingTimeout);
+    try {
+      return await Promise.race([this.#connection.call('ping', { peer }), late]);
+    } catch (cause) {
+      const code = cause instanceof CryonetError ? cause.code : 'internal';
+      if (code !== 'connection_closed' && code !== 'unknown_method') throw cause;
+      const words =
+        code === 'connection_closed'
+          ? 'the dataplane is not there'
+          : 'the dataplane is older: start it again';
+      throw new CryonetError('unavailable', words, { cause });
+    } finally {
+      clearTimeout(timer);
+    }
   }
 
   /** Sends a message to the peer at the other end of a link. */

@@ -5,7 +5,7 @@
 
 import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import type { Reloaded } from '../protocol/api.ts';
+import type { Pong, Reloaded } from '../protocol/api.ts';
 import { byClock, steadyNow } from '../protocol/clock.ts';
 import { CryonetError, reasonOf } from '../protocol/errors.ts';
 import type { EventId } from '../protocol/events.ts';
@@ -37,7 +37,7 @@ import type { Local } from './io/handshake.ts';
 import { NodeEvents } from './io/node-events.ts';
 import { type KeptState, openStateDirectory } from './io/state-directory.ts';
 import { NeighborShell } from './neighbor-shell.ts';
-import { idsOf, neighborStatuses, peerStatuses, summaryOf } from './status.ts';
+import { idsOf, isRelayed, neighborStatuses, peerStatuses, stateAndReason, summaryOf } from './status.ts';
 
 /** Milliseconds. setTimeout takes any longer time as 1 ms. */
 const longestTimer = 2 ** 31 - 1;
@@ -306,6 +306,15 @@ export class ControlShell {
       refused: { ...this.#refused.list(), ...stats.refused },
       warnings: this.#allWarnings(),
     };
+  }
+
+  async ping(peer: string): Promise<Pong> {
+    if (!idsOf(this.#mesh).includes(peer))
+      throw new CryonetError('unknown_peer', `no peer is called ${peer}`);
+    const { rtt, path, pair } = await this.#dataplane.ping(peer);
+    const { state, reason } = stateAndReason(this.#mesh, peer);
+    const why = path !== null ? 'no answer within 3 s' : reason || `the link is ${state}`;
+    return { peer, rtt, path, pair, relayed: isRelayed(pair), reason: rtt === null ? why : '' };
   }
 
   summary(): string {

@@ -6,7 +6,7 @@ import { isFingerprint } from '../protocol/fingerprint.ts';
 import type { PeerStatus, StatusReport } from '../protocol/status.ts';
 import { hex } from './core/environment.ts';
 import { type Digest, fingerprintOfPin } from './core/fingerprint.ts';
-import { isUp, type Link, stateOf } from './core/link.ts';
+import { isUp, stateOf } from './core/link.ts';
 import { offers } from './core/offerer.ts';
 import { pinOf } from './core/pins.ts';
 import { permits } from './core/policy.ts';
@@ -58,6 +58,11 @@ export function idsOf(mesh: Mesh): string[] {
   ].sort();
 }
 
+/** Whether the pair goes through a TURN server. */
+export function isRelayed(pair: PeerStatus['pair']): boolean {
+  return pair?.local.type === 'relay' || pair?.remote.type === 'relay';
+}
+
 function peerStatus(
   mesh: Mesh,
   id: string,
@@ -68,7 +73,7 @@ function peerStatus(
   const member = mesh.membership.members.get(id);
   const link = mesh.links.get(id);
   const pin = member === undefined ? pinOf(mesh.membership.pins, id) : hex(member.record.key);
-  const { state, reason } = stateAndReason(mesh, id, link);
+  const { state, reason } = stateAndReason(mesh, id);
   const measured = link !== undefined && isUp(link) ? stats : undefined;
   const pair = measured?.pair ?? link?.report?.pair ?? null;
   const since = link?.since ?? member?.heardAt;
@@ -81,7 +86,7 @@ function peerStatus(
     farReason: link === undefined || isUp(link) ? '' : link.farReason,
     path: link?.report?.path ?? null,
     direct: link?.report?.direct ?? null,
-    relayed: pair !== null && (pair.local.type === 'relay' || pair.remote.type === 'relay'),
+    relayed: isRelayed(pair),
     pair,
     rtt: measured?.rtt ?? null,
     minRtt: measured?.minRtt ?? null,
@@ -96,11 +101,8 @@ function peerStatus(
   };
 }
 
-function stateAndReason(
-  mesh: Mesh,
-  id: string,
-  link: Link | undefined,
-): Pick<PeerStatus, 'state' | 'reason'> {
+export function stateAndReason(mesh: Mesh, id: string): Pick<PeerStatus, 'state' | 'reason'> {
+  const link = mesh.links.get(id);
   const up = link !== undefined && isUp(link);
   if (!up && mesh.disputes.has(id)) {
     return { state: 'refused', reason: 'another identity key claims this ID' };

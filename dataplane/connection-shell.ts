@@ -18,6 +18,7 @@ import { isFullPacket, type Said } from './io/channel-records.ts';
 import { fingerprintOf } from './io/engine/sdp.ts';
 import type { IceServerWatch } from './io/ice-server-watch.ts';
 import { LiveConnection, LiveConnections, placeOf, readWire } from './io/live-connection.ts';
+import type { Pings } from './io/pings.ts';
 import { SeenAddresses } from './io/seen-addresses.ts';
 import type { Connection, ConnectionState, Engine, IceServer, Misuse } from './io/webrtc.ts';
 import { type UpkeepOptions, UpkeepShell } from './upkeep-shell.ts';
@@ -30,6 +31,7 @@ export interface ConnectionShellOptions extends UpkeepOptions {
   readonly filter: CandidateFilter;
   readonly direct: DirectShell;
   readonly iceServers: IceServerWatch;
+  readonly pings: Pings;
   /** This node. Throws `bad_message` before `hello`. */
   readonly self: () => AgreementParties['ours'];
   /** Undefined before `hello`. */
@@ -90,6 +92,13 @@ export class ConnectionShell {
     if (live === undefined) return;
     if (live.connection.buffered('signal') + frame.length > maxUnsent.signal) this.#cutOff(peer, 'unread');
     else live.sendSignal(frame);
+  }
+
+  /** Asks the peer by the connection that carries the link's packets, or would. */
+  probe(peer: string, number: number): boolean {
+    const live = this.active(peer);
+    live?.sendWire({ type: 'ping', number });
+    return live !== undefined;
   }
 
   sayToAll(message: WireMessage): void {
@@ -345,11 +354,12 @@ export class ConnectionShell {
   }
 
   #wire(peer: string, negotiation: string, live: LiveConnection, bytes: Uint8Array): void {
-    const { direct, log, notify, take } = this.#options;
+    const { direct, log, notify, pings, take } = this.#options;
     const message = readWire(bytes, (reason) => log.debug('wire message not understood', { peer, reason }));
     if (message === undefined) return;
     if (message.type === 'ping') live.sendWire({ type: 'pong', number: message.number });
     else if (message.type === 'pong') {
+      if (pings.answered(peer, message.number)) return;
       live.takePong(message.number);
       this.upkeep.takeFull(peer, negotiation, live, { type: 'pong', number: message.number });
     } else if (message.type === 'full') this.upkeep.takeFull(peer, negotiation, live, { type: 'answered' });

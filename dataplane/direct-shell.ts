@@ -24,6 +24,7 @@ import { newRenewals } from './core/peer-budget.ts';
 import { Alarm } from './io/alarm.ts';
 import { type DirectCounters, type DirectEvents, type DirectLink, recordOverhead } from './io/direct.ts';
 import type { Receiving } from './io/link-keys.ts';
+import type { Pings } from './io/pings.ts';
 import { packetInformationSize, type TunFactory } from './io/tun.ts';
 import type { CandidateEnd, CandidatePair } from './io/webrtc.ts';
 import { KeysShell, type KeysShellOptions } from './keys-shell.ts';
@@ -35,6 +36,7 @@ type LinkStats = Result<'stats'>['links'][number];
 
 export interface DirectShellOptions extends KeysShellOptions {
   readonly tuns: TunFactory;
+  readonly pings: Pings;
   /** The packets of the interface of `peer`; undefined where there is none. */
   link(peer: string): DirectLink | undefined;
   /** A record for the peer, by the datachannel that carries the link's packets, if there is one. */
@@ -94,8 +96,11 @@ export class DirectShell {
     const options = { port, workers: config.workers, mark: config.fwmark, dscp: config.dscp };
     const events: DirectEvents = {
       heard: (index) => this.#ofKeypair(index, { type: 'heard', index }),
-      answered: (index, number, rtt, opened) =>
-        this.#ofKeypair(index, { type: 'answered', index, number, rtt, opened }),
+      answered: (index, number, rtt, opened) => {
+        const peer = this.#keys.ownerOf(index);
+        if (peer !== undefined && this.#options.pings.answered(peer, number, rtt)) return;
+        this.#ofKeypair(index, { type: 'answered', index, number, rtt, opened });
+      },
       roamed: (index) => this.#ofKeypair(index, { type: 'roamed' }),
     };
     try {
@@ -222,6 +227,13 @@ export class DirectShell {
 
   isUp(peer: string): boolean {
     return this.#paths.get(peer)?.direct.phase === 'up';
+  }
+
+  /** Asks the peer by its path. False where the kernel does not take the probe. */
+  probe(peer: string, number: number): boolean {
+    const path = this.#paths.get(peer);
+    const using = path?.direct.keypairs.using;
+    return path !== undefined && using != null && path.link.probe(using.index, number, 0);
   }
 
   /** Records may go there; whether they arrive is not known yet. */

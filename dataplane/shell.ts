@@ -5,7 +5,6 @@
 import type {
   DataplaneConfig,
   HelloReply,
-  LinkReport,
   Method,
   Notification,
   NotificationParams,
@@ -18,6 +17,7 @@ import type { Log } from '../protocol/log.ts';
 import { Refusals } from '../protocol/refusals.ts';
 import { Warnings } from '../protocol/warnings.ts';
 import { ConnectionShell } from './connection-shell.ts';
+import { refusesJoined, tooNarrow, vanishing } from './core/advice.ts';
 import { leastMtu } from './core/agreed-mtu.ts';
 import {
   type Link,
@@ -30,7 +30,7 @@ import {
   sharedOf,
   step,
 } from './core/link.ts';
-import { isRelayed, pairOf, reportOf } from './core/report.ts';
+import { isRelayed, pairOf } from './core/report.ts';
 import { DirectShell } from './direct-shell.ts';
 import { type EngineFactory, EngineShell, longestRecord } from './engine-shell.ts';
 import { Alarm } from './io/alarm.ts';
@@ -40,13 +40,18 @@ import { type IceServerCheck, iceServerCheck } from './io/ice-server-check.ts';
 import { IceServerWatch } from './io/ice-server-watch.ts';
 import { Interfaces } from './io/interfaces.ts';
 import type { LiveConnection } from './io/live-connection.ts';
+import { Pings } from './io/pings.ts';
 import { RecentHost } from './io/recent-host.ts';
 import type { TunFactory } from './io/tun.ts';
 import { TunWatch } from './io/tun-watch.ts';
 import type { CandidatePair } from './io/webrtc.ts';
+import { ReportShell } from './report-shell.ts';
 
 /** Milliseconds between pings on a link's `wire` channel. */
 const pingInterval = 2000;
+
+/** Bytes: records of more travel in pieces by any datachannel. */
+const longestWhole = 1376;
 
 /** Milliseconds for a goodbye to leave before the connections close. */
 const goodbyeDelay = 100;
@@ -75,6 +80,8 @@ export class DataplaneShell {
   readonly #connections: ConnectionShell;
   readonly #interfaces: Interfaces;
   readonly #tuns: TunFactory;
+  readonly #pings = new Pings();
+  readonly #reports: ReportShell;
   readonly #direct: DirectShell;
   readonly #iceServers: IceServerWatch;
   readonly #warnings: Warnings;
@@ -87,7 +94,7 @@ export class DataplaneShell {
   #lastHello: Promise<unknown> = Promise.resolve();
   #control: ControlSide | undefined;
   readonly #alarm = new Alarm(() => this.#take({ type: 'tick' }));
-  #pings: NodeJS.Timeout | undefined;
+  #pinging: NodeJS.Timeout | undefined;
 
   constructor(options: DataplaneShellOptions) {
     this.#log = options.log;
@@ -120,6 +127,7 @@ export class DataplaneShell {
     this.#direct = new DirectShell({
       log: options.log,
       tuns: options.tuns,
+      pings: this.#pings,
       link: (peer) => this.#interfaces.directOf(peer),
       agreement: (peer, negotiation) => this.#connections.get(peer, negotiation)?.agreement,
       send: (peer, negotiation, message) => this.#connections.get(peer, negotiation)?.sendWire(message),
@@ -155,6 +163,7 @@ export class DataplaneShell {
       filter: this.#filter,
       direct: this.#direct,
       iceServers: this.#iceServers,
+      pings: this.#pings,
       engine: () => this.#engine.engine,
       self: () => this.#self(),
       take: (event) => this.#take(event),
@@ -176,6 +185,13 @@ export class DataplaneShell {
       fullPacket: () => Math.min(longestRecord(this.#config!), longestWhole),
       tooNarrow: (peer, known) => this.#warn('narrow-path', known ? tooNarrow : undefined, peer),
       drained: (peer, connection) => this.#interfaces.change(peer, (device) => device.drained(connection)),
+    });
+    this.#reports = new ReportShell({
+      links: () => this.#links,
+      pings: this.#pings,
+      direct: this.#direct,
+      connections: this.#connections,
+      interfaces: this.#interfaces,
     });
   }
 
@@ -218,7 +234,8 @@ export class DataplaneShell {
 
   /** Closes in order: connections, interfaces, the UDP port. Idempotent, never throws. */
   close(): void {
-    clearInterval(this.#pings);
+    clearInterval(this.#pinging);
+    this.#pings.close();
     this.#iceServers.close();
     this.#tunWatch.close();
     this.#direct.close();
@@ -251,10 +268,9 @@ export class DataplaneShell {
         return {};
       }
       case 'stats':
-        return {
-          links: [...this.#links.byPeer.values()].flatMap((link) => this.#stats(link.peer, link)),
-          refused: this.#refused.list(),
-        };
+        return { links: this.#reports.stats(), refused: this.#refused.list() };
+      case 'ping':
+        return await this.#reports.ping((params as Params<'ping'>).peer);
       case 'shutdown':
         this.close();
         return {};
@@ -301,7 +317,7 @@ export class DataplaneShell {
       engine: name,
       udpPort,
       portTaken: this.#engine.portTaken,
-      links: [...this.#links.byPeer.values()].map((link) => this.#report(link)),
+      links: [...this.#links.byPeer.values()].map((link) => this.#reports.of(link)),
       warnings: this.#warnings.list(),
     };
   }
@@ -317,7 +333,7 @@ export class DataplaneShell {
     this.#links = newLinks({ packetInformation, mtu, autoMtu });
     const { udpPort } = await this.#engine.open(config);
     this.#direct.open(config, udpPort);
-    this.#pings = setInterval(() => this.#ping(), pingInterval);
+    this.#pinging = setInterval(() => this.#ping(), pingInterval);
   }
 
   #ping(): void {
@@ -390,7 +406,7 @@ export class DataplaneShell {
 
   #tell(peer: string): void {
     const link = this.#links.byPeer.get(peer);
-    if (link !== undefined) this.#control?.notify('link', this.#report(link));
+    if (link !== undefined) this.#control?.notify('link', this.#reports.of(link));
   }
 
   #carryBy(link: Link, live: LiveConnection): void {
@@ -419,39 +435,4 @@ export class DataplaneShell {
     this.#take({ type: 'paired', peer, negotiation, mtu: theirs.mtu });
     this.#direct.paired(peer, negotiation, pair);
   }
-
-  #pair(link: Link): LinkReport['pair'] {
-    if (link.direct) return this.#direct.pairOf(link.peer) ?? null;
-    return pairOf(link, this.#connections.active(link.peer)?.connection.pair());
-  }
-
-  #report(link: Link): LinkReport {
-    const pair = this.#pair(link);
-    return reportOf(link, {
-      direct: this.#direct.statusOf(link.peer, isRelayed(pair)),
-      pair,
-      interface: this.#interfaces.statusOf(link.peer),
-    });
-  }
-
-  #stats(peer: string, link: Link): Result<'stats'>['links'] {
-    const counted = this.#interfaces.countersOf(peer);
-    if (counted === undefined) return [];
-    const rtt = this.#connections.active(peer)?.roundTrip.latest ?? null;
-    return [{ peer, rtt, ...this.#direct.statsOf(peer), ...counted, pair: this.#pair(link) }];
-  }
 }
-
-const vanishing =
-  'what is segmented on its way (UDP_SEGMENT) does not arrive, by a fault of a driver or of the network: packets leave ' +
-  'one by one, at less speed, and together again from time to time; never: --segmentation off';
-
-/** Bytes: records of more travel in pieces by any datachannel. */
-const longestWhole = 1376;
-
-const refusesJoined =
-  'this kernel refuses packets that were joined, and gets them one by one, which is slower; another kernel may take them';
-
-const tooNarrow =
-  'packets of 1280 bytes do not arrive, though IPv6 asks every path to take them: short ones pass, long ones are lost; ' +
-  'raise the MTU of what is in between, a tunnel perhaps';

@@ -100,6 +100,12 @@ story('a script waits for a link and pings what cryoc says of it', ['ping'], asy
   const address = (await shell`${cryoc} ${ofB} ip a`).stdout.trim();
   assert.match(address, /^fe80::[0-9a-f:]+%cna$/);
   await b.namespace.$`ping -c 1 -W 5 ${address}`;
+  const pong = (await shell`timeout 60 ${cryoc} ${ofB} ping --until-direct a`).stdout;
+  assert.match(pong, /^pong from a via direct \S+:2333 in [\d.]+ ms\n\d+ asked,/m);
+  assert.ok(
+    a.namespace.addresses.some((each) => pong.includes(each)),
+    pong,
+  );
 });
 
 /*

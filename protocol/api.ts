@@ -6,7 +6,7 @@ import * as z from 'zod/mini';
 import type { ErrorCode } from './errors.ts';
 import { eventIdPattern, nodeEvent } from './events.ts';
 import { nodeId } from './schema.ts';
-import { peerIn, reportIn, statusReport } from './status.ts';
+import { peerIn, pongIn, reportIn, statusReport } from './status.ts';
 import { v1 } from './units.ts';
 
 export interface Route {
@@ -48,6 +48,13 @@ export const routes = {
     parameters: z.object({ id: nodeId }),
     reply: peer,
     problems: ['unknown_peer'],
+  },
+  'POST /v1/peers/{id}/ping': {
+    summary:
+      'one question to the peer by the path of its link, and how long its answer took; three seconds at most',
+    parameters: z.object({ id: nodeId }),
+    reply: pongIn(v1),
+    problems: ['unknown_peer', 'unavailable'],
   },
   'GET /v1/reload': {
     summary: 'what a reload of the configuration would change; nothing changes',
@@ -99,9 +106,16 @@ export type Parameters<Name extends RouteName> = (typeof routes)[Name] extends {
 /** The reply inside this program, with times and durations in milliseconds. */
 export type Reply<Name extends RouteName> = z.infer<(typeof routes)[Name]['reply']>;
 
+export type Pong = Reply<'POST /v1/peers/{id}/ping'>;
 export type Reloaded = Reply<'POST /v1/reload'>;
 
-export function methodAndPath(name: RouteName): { readonly method: string; readonly path: string } {
+/** `parameters`: what the braces stand for; without them they stay. */
+export function methodAndPath(
+  name: RouteName,
+  parameters: Readonly<Record<string, unknown>> = {},
+): { readonly method: string; readonly path: string } {
   const [method, path] = name.split(' ') as [string, string];
-  return { method, path };
+  const given = (brace: string, parameter: string) =>
+    Object.hasOwn(parameters, parameter) ? encodeURIComponent(String(parameters[parameter])) : brace;
+  return { method, path: path.replaceAll(/\{(\w+)\}/g, given) };
 }

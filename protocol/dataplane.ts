@@ -156,6 +156,15 @@ export const requests = {
     params: nothing,
     result: z.object({ links: z.array(linkStats), refused: z.optional(refusedCounts) }),
   },
+  /** Asks the peer by the path of its link. `rtt` in milliseconds; null where no answer comes in three seconds. */
+  ping: {
+    params: z.object({ peer: nodeId }),
+    result: z.object({
+      rtt: z.nullable(z.number()),
+      path: z.nullable(z.enum(['direct', 'datachannel'])),
+      pair: z.nullable(candidatePair),
+    }),
+  },
   /** Closes everything; the process ends. */
   shutdown: { params: nothing, result: nothing },
 } as const;

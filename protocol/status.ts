@@ -93,6 +93,21 @@ export function peerIn<T extends Milliseconds, D extends Milliseconds>(units: Un
   });
 }
 
+/** What came of one question to a peer. */
+export function pongIn<T extends Milliseconds, D extends Milliseconds>({ duration }: Units<T, D>) {
+  return z.object({
+    peer: z.string(),
+    /** Null where no answer came. */
+    rtt: z.nullable(duration),
+    /** The path that was asked by; null where there is none. */
+    path: z.nullable(z.enum(['direct', 'datachannel'])),
+    relayed: z.boolean(),
+    pair: z.nullable(candidatePair),
+    /** Why there is no answer; empty where there is one. */
+    reason: z.string(),
+  });
+}
+
 /** Something that an operator can mend (`protocol/warnings.ts`). */
 function warningIn<T extends Milliseconds>(time: T) {
   return z.object({

@@ -18,6 +18,12 @@ import { exampleReport } from './status-example.ts';
 
 const node: Answering = {
   status: async () => exampleReport,
+  ping: async (peer) => {
+    const known = exampleReport.peers.find(({ id }) => id === peer);
+    if (known === undefined) throw new CryonetError('unknown_peer', `no peer is called ${peer}`);
+    const { rtt, path, relayed, pair } = known;
+    return { peer, rtt, path, relayed, pair, reason: rtt === null ? 'the peer does not answer' : '' };
+  },
   reload: () => ({ applied: ['deny'], needsRestart: ['listen'] }),
   wouldReload: () => ({ applied: [], needsRestart: [] }),
   watch: (response) => void response.end(),

@@ -149,6 +149,17 @@ export const calls: { readonly [M in Method]: { readonly params: Params<M>; read
       ],
     },
   },
+  ping: {
+    params: { peer: 'ams-1' },
+    result: {
+      rtt: 38.25,
+      path: 'direct',
+      pair: {
+        local: { type: 'host', address: '192.0.2.7', port: 2333 },
+        remote: { type: 'srflx', address: '198.51.100.23', port: 61_021 },
+      },
+    },
+  },
   shutdown: { params: {}, result: {} },
 };
 

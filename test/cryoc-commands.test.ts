@@ -6,8 +6,10 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { type TestContext, test } from 'node:test';
 import * as z from 'zod/mini';
-import { routes } from '../protocol/api.ts';
+import { type Pong, routes } from '../protocol/api.ts';
+import { CryonetError } from '../protocol/errors.ts';
 import type { NodeEvent } from '../protocol/events.ts';
+import { problemOf } from '../protocol/problem.ts';
 import type { PeerStatus, StatusReport } from '../protocol/status.ts';
 import { answering } from './control-server.ts';
 import { temporaryFolder } from './socket-pair.ts';
@@ -211,4 +213,115 @@ test('cryoc watch of a node that is not there ends with what is wrong', async (c
   const { code, stderr } = await cryoc(join(temporaryFolder(context), 'control.sock'), 'watch');
   assert.equal(code, 1);
   assert.match(stderr, /^cryoc: no cryonet runs here: .*\n$/);
+});
+
+/** What `cryoc ping` does with a node that answers so, the last of them for good. */
+async function pinged(context: TestContext, pongs: readonly Partial<Pong>[], ...args: readonly string[]) {
+  let asks = 0;
+  const { path, relayed, pair } = osaka;
+  const socket = await answering(context, ({ url, method }, response) => {
+    if (url === '/v1/peers/oslo') {
+      response.statusCode = 404;
+      response.end(JSON.stringify(problemOf(new CryonetError('unknown_peer', 'no peer is called oslo'))));
+    } else if (method === 'GET')
+      response.end(JSON.stringify(z.encode(routes['GET /v1/peers/{id}'].reply, osaka)));
+    else {
+      assert.equal(url, '/v1/peers/osaka/ping');
+      const pong = {
+        ...{ peer: 'osaka', path, relayed, pair, rtt: 38.2, reason: '' },
+        ...pongs[Math.min(asks++, pongs.length - 1)],
+      };
+      response.end(JSON.stringify(z.encode(routes['POST /v1/peers/{id}/ping'].reply, pong)));
+    }
+  });
+  return { ...(await cryoc(socket, 'ping', ...args)), asks };
+}
+
+const lost: Partial<Pong> = { rtt: null, reason: 'no answer within 3 s' };
+const slow: Partial<Pong> = { path: 'datachannel', rtt: 0.25 };
+
+const pings: readonly [
+  args: readonly string[],
+  pongs: readonly Partial<Pong>[],
+  code: number,
+  printed: string,
+][] = [
+  [
+    ['-c', '2'],
+    [{}, { ...slow, relayed: true, pair: lima.pair }],
+    0,
+    'pong from osaka via direct 198.51.100.23:61021 in 38.2 ms\n' +
+      'pong from osaka via relay 203.0.113.80:49170 in 0.250 ms\n' +
+      '2 asked, 2 answered; least/average/most 0.250/19.2/38.2 ms\n',
+  ],
+  [
+    ['-c', '2'],
+    [lost, { rtt: null, path: null, pair: null, reason: 'denied by our\u001b[2J policy' }],
+    1,
+    'no answer from osaka via direct 198.51.100.23:61021: no answer within 3 s\n' +
+      'no link with osaka: denied by our?[2J policy\n' +
+      '2 asked, 0 answered\n',
+  ],
+  [
+    ['--until-direct'],
+    [slow, {}],
+    0,
+    'pong from osaka via datachannel 198.51.100.23:61021 in 0.250 ms\n' +
+      'pong from osaka via direct 198.51.100.23:61021 in 38.2 ms\n' +
+      '2 asked, 2 answered; least/average/most 0.250/19.2/38.2 ms\n',
+  ],
+  [
+    ['--until-direct', '--count', '1'],
+    [slow],
+    1,
+    'pong from osaka via datachannel 198.51.100.23:61021 in 0.250 ms\n' +
+      '1 asked, 1 answered; least/average/most 0.250/0.250/0.250 ms\n',
+  ],
+  [
+    ['--json', '-c', '1'],
+    [{}],
+    0,
+    `{"peer":"osaka","rtt":0.0382,"path":"direct","relayed":false,"pair":${JSON.stringify(osaka.pair)},"reason":""}\n` +
+      '{"asked":1,"answered":1,"least":0.0382,"average":0.0382,"most":0.0382}\n',
+  ],
+];
+
+for (const [args, pongs, code, printed] of pings) {
+  test(`cryoc ping ${args.join(' ')} ends with ${code} after ${pongs.length} answers`, async (context) => {
+    const result = await pinged(context, pongs, ...args, 'osaka');
+    assert.deepEqual([result.stdout, result.stderr, result.code], [printed, '', code]);
+    assert.equal(result.asks, pongs.length);
+  });
+}
+
+test('cryoc ping of a peer that nobody knows, or so many times, is refused', async (context) => {
+  const unknown = await pinged(context, [{}], 'oslo');
+  assert.deepEqual([unknown.code, unknown.stderr, unknown.asks], [78, 'cryoc: no peer is called oslo\n', 0]);
+  const never = await pinged(context, [{}], '-c', '0', 'osaka');
+  assert.deepEqual(
+    [never.code, never.stderr, never.asks],
+    [78, 'cryoc: --count takes a number from 1 on, not 0\n', 0],
+  );
+});
+
+test('cryoc ping that is interrupted sums up', async (context) => {
+  const { path, relayed, pair } = osaka;
+  const pong = { peer: 'osaka', path, relayed, pair, rtt: 1, reason: '' };
+  const socket = await answering(context, ({ method }, response) => {
+    const [route, reply] =
+      method === 'GET'
+        ? (['GET /v1/peers/{id}', osaka] as const)
+        : (['POST /v1/peers/{id}/ping', pong] as const);
+    response.end(JSON.stringify(z.encode(routes[route].reply as z.ZodMiniType, reply)));
+  });
+  const main = join(import.meta.dirname, '../cli/main.ts');
+  const child = spawn(process.execPath, [main, '--socket', socket, 'ping', 'osaka'], { timeout: 60_000 });
+  const closed = once(child, 'close');
+  let stdout = '';
+  for await (const chunk of child.stdout.setEncoding('utf8')) {
+    if (stdout === '') child.kill('SIGINT');
+    stdout += chunk;
+  }
+  assert.deepEqual(await closed, [0, null]);
+  assert.match(stdout, /^pong from osaka .*\n(?:pong .*\n)*(\d+) asked, \1 answered; .*\n$/);
 });

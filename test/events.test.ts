@@ -7,10 +7,11 @@ import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { follow } from '../cli/event-stream.ts';
-import { openControlSocket } from '../control/io/control-socket.ts';
+import { openControlSocket, refusing } from '../control/io/control-socket.ts';
 import { EventRing } from '../control/io/event-ring.ts';
 import { maxWatchers } from '../control/io/event-streams.ts';
 import { NodeEvents } from '../control/io/node-events.ts';
+import { CryonetError } from '../protocol/errors.ts';
 import { eventIdText, type NodeEvent, timed } from '../protocol/events.ts';
 import { waitFor } from './native/wait.ts';
 import { temporaryFolder } from './socket-pair.ts';
@@ -86,9 +87,8 @@ async function served(context: TestContext) {
   const responses: ServerResponse[] = [];
   const path = join(folder, 'control.sock');
   const socket = await openControlSocket(path, {
+    ...refusing(new CryonetError('internal')),
     status: async () => exampleReport,
-    reload: () => ({ applied: [], needsRestart: [] }),
-    wouldReload: () => ({ applied: [], needsRestart: [] }),
     watch: (response, after) => {
       responses.push(response);
       events.watch(response, after);

@@ -10,6 +10,7 @@ import * as z from 'zod/mini';
 import {
   methodAndPath,
   type Parameters,
+  type Pong,
   type Reloaded,
   type Reply,
   type Route,
@@ -30,6 +31,8 @@ const maxBody = 65_536;
 /** What the API asks of its node. */
 export interface Answering {
   status(): Promise<StatusReport>;
+  /** Throws `unknown_peer`, and `unavailable` where the dataplane cannot be asked. */
+  ping(peer: string): Promise<Pong>;
   /** Throws `bad_config`, like `wouldReload`; then nothing has changed. */
   reload(): Reloaded;
   wouldReload(): Reloaded;
@@ -95,6 +98,7 @@ function answersOf(node: Answering): Answers {
       if (peer === undefined) throw new CryonetError('unknown_peer', `no peer is called ${id}`);
       return peer;
     },
+    'POST /v1/peers/{id}/ping': ({ id }) => node.ping(id),
     'GET /v1/reload': () => node.wouldReload(),
     'POST /v1/reload': () => node.reload(),
     'GET /v1/openapi.json': () => openApi(),

@@ -65,6 +65,7 @@ export function refusing(error: CryonetError): Answering {
   };
   return {
     status: async () => refuse(),
+    ping: async () => refuse(),
     reload: refuse,
     wouldReload: refuse,
     watch: refuse,

@@ -14,6 +14,12 @@ export function pairOf(link: Link, selected: LinkReport['pair'] | undefined): Li
   return relayed ? { ...selected, remote: { ...selected.remote, type: 'relay' } } : selected;
 }
 
+/** What carries its packets; null while it is not up. */
+export function pathOf(link: Link): LinkReport['path'] {
+  if (!isUp(link)) return null;
+  return link.direct ? 'direct' : 'datachannel';
+}
+
 export function reportOf(link: Link, seen: Pick<LinkReport, 'direct' | 'pair' | 'interface'>): LinkReport {
   return {
     peer: link.peer,
@@ -25,7 +31,7 @@ export function reportOf(link: Link, seen: Pick<LinkReport, 'direct' | 'pair' | 
       route: connection.route,
       open: isOpen(connection),
     })),
-    path: !isUp(link) ? null : link.direct ? 'direct' : 'datachannel',
+    path: pathOf(link),
     ...seen,
   };
 }
