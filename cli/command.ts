@@ -75,6 +75,8 @@ export interface Shown {
   readonly json: unknown;
   /** The same for people; ends with a newline. */
   text(terminal: Terminal): string;
+  /** Where to write the text, whole or not at all, instead of printing it. */
+  readonly file?: string | undefined;
   /** Of the process; 0 where there is none. */
   readonly exitCode?: number;
 }

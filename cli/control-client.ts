@@ -26,7 +26,8 @@ export async function call<Name extends RouteName>(
     timeout,
   );
   if (status !== 200) throw wrongStatus(socketPath, status, body);
-  return check(routes[route].reply, parsed(socketPath, body)) as Reply<Name>;
+  const { reply, ...rest } = routes[route];
+  return check(reply, 'text' in rest ? body : parsed(socketPath, body)) as Reply<Name>;
 }
 
 /** What a reply with another status than 200 says. */

@@ -12,6 +12,7 @@ import { call, isNobody, mayAnswerLater } from './control-client.ts';
 import { printable, printableJson } from './printable.ts';
 import { type Asked, cryocProgram } from './program.ts';
 import { terminalOf } from './terminal.ts';
+import { writeWhole } from './whole-file.ts';
 import { duration } from './words.ts';
 
 /** Milliseconds between two looks of a command that waits. */
@@ -35,8 +36,10 @@ const program = cryocProgram(async (command, given, node) => {
   print(command.show(reply, given), given);
 });
 
-function print({ json, text, exitCode: code = exitCode.ok }: Shown, { options }: Given): void {
-  process.stdout.write(options.json ? printableJson(json) : text(terminalOf(process.stdout, process.env)));
+function print({ json, text, file, exitCode: code = exitCode.ok }: Shown, { options }: Given): void {
+  const shown = options.json ? printableJson(json) : text(terminalOf(process.stdout, process.env));
+  if (file === undefined) process.stdout.write(shown);
+  else writeWhole(file, shown);
   process.exitCode = code;
 }
 

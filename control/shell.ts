@@ -7,9 +7,11 @@ import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Pong, Reloaded } from '../protocol/api.ts';
 import { byClock, steadyNow } from '../protocol/clock.ts';
+import type { Result } from '../protocol/dataplane.ts';
 import { CryonetError, reasonOf } from '../protocol/errors.ts';
 import type { EventId } from '../protocol/events.ts';
 import type { Log } from '../protocol/log.ts';
+import { ownFigures } from '../protocol/own-figures.ts';
 import { Refusals } from '../protocol/refusals.ts';
 import type { StatusReport, Warning } from '../protocol/status.ts';
 import { version } from '../protocol/version.ts';
@@ -34,6 +36,8 @@ import { DataplaneShell } from './dataplane-shell.ts';
 import { PatientControlSocket } from './io/control-socket.ts';
 import { sha256, signWith, type TokenKeys, tokenKeys, verifyWith } from './io/crypto.ts';
 import type { Local } from './io/handshake.ts';
+import type { Figures } from './io/metrics.ts';
+import { MetricsServer } from './io/metrics-server.ts';
 import { NodeEvents } from './io/node-events.ts';
 import { type KeptState, openStateDirectory } from './io/state-directory.ts';
 import { NeighborShell } from './neighbor-shell.ts';
@@ -74,6 +78,8 @@ export class ControlShell {
   readonly #warnings: Warnings;
   readonly #refused = new Refusals();
   readonly #events: NodeEvents;
+  readonly #metrics: MetricsServer | undefined;
+  #reloaded = { ok: true, at: Date.now() };
   #alone: AloneWarning | undefined;
   #timer: NodeJS.Timeout | undefined;
   #stopped = false;
@@ -99,6 +105,12 @@ export class ControlShell {
       known: () => knownIds(this.#mesh.membership.pins),
     });
     this.#controlSocket = new PatientControlSocket(config, this.#warnings, this);
+    const { metricsListen: address } = config;
+    if (address !== null)
+      this.#metrics = new MetricsServer({
+        ...{ address, warnings: this.#warnings, limit: longestPause(config) },
+        figures: () => this.figures(),
+      });
     this.#mesh = newMesh(
       {
         id: config.id,
@@ -127,6 +139,7 @@ export class ControlShell {
   async start(): Promise<void> {
     this.#events.publish({ event: 'node.started', version });
     await this.#controlSocket.open();
+    await this.#metrics?.open();
     await this.#dataplane.open();
     await this.#neighbors.open();
     this.#log.info('node started', {
@@ -154,6 +167,7 @@ export class ControlShell {
     this.#neighbors.close();
     if (ours) await this.#dataplane.shutdown();
     this.#dataplane.close();
+    this.#metrics?.close();
     this.#controlSocket.close();
     this.#events.close();
     this.#kept.close();
@@ -171,6 +185,7 @@ export class ControlShell {
       this.#take({ type: 'pins', kept: pins });
       this.#neighbors.reload();
     }
+    this.#reloaded = done === undefined ? { ...this.#reloaded, ok: false } : { ok: true, at: Date.now() };
     if (done === undefined) {
       this.#events.publish({ event: 'reload.refused', reason: reasonOf(next) });
       throw next;
@@ -283,7 +298,22 @@ export class ControlShell {
   }
 
   async status(): Promise<StatusReport> {
+    return this.#report(await this.#dataplane.stats());
+  }
+
+  async figures(): Promise<Figures> {
     const stats = await this.#dataplane.stats();
+    return {
+      report: this.#report(stats),
+      known: knownIds(this.#mesh.membership.pins),
+      outcomes: this.#mesh.outcomes,
+      refused: { control: this.#refused.list(), dataplane: stats.refused ?? {} },
+      processes: { control: ownFigures(), dataplane: stats.process },
+      reload: this.#reloaded,
+    };
+  }
+
+  #report(stats: Result<'stats'>): StatusReport {
     return {
       version,
       node: {

@@ -3,6 +3,7 @@
 import type * as z from 'zod/mini';
 import type { linkStats } from '../protocol/dataplane.ts';
 import { isFingerprint } from '../protocol/fingerprint.ts';
+import { linkCost } from '../protocol/link-cost.ts';
 import type { PeerStatus, StatusReport } from '../protocol/status.ts';
 import { hex } from './core/environment.ts';
 import { type Digest, fingerprintOfPin } from './core/fingerprint.ts';
@@ -77,6 +78,8 @@ function peerStatus(
   const measured = link !== undefined && isUp(link) ? stats : undefined;
   const pair = measured?.pair ?? link?.report?.pair ?? null;
   const since = link?.since ?? member?.heardAt;
+  const relayed = isRelayed(pair);
+  const figures = { rtt: measured?.rtt ?? null, loss: measured?.loss ?? null };
   return {
     id,
     identity: Buffer.from(pin === undefined || isFingerprint(pin) ? '' : pin, 'hex').toString('base64url'),
@@ -86,12 +89,12 @@ function peerStatus(
     farReason: link === undefined || isUp(link) ? '' : link.farReason,
     path: link?.report?.path ?? null,
     direct: link?.report?.direct ?? null,
-    relayed: isRelayed(pair),
+    relayed,
     pair,
-    rtt: measured?.rtt ?? null,
+    ...figures,
     minRtt: measured?.minRtt ?? null,
-    loss: measured?.loss ?? null,
     pathMtu: measured?.pathMtu ?? null,
+    cost: linkCost({ state, relayed, ...figures }),
     interface: link?.report?.interface ?? null,
     counters: stats?.counters ?? null,
     dropped: stats?.dropped ?? null,

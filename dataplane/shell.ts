@@ -14,6 +14,7 @@ import type {
 import { dataplaneVersion } from '../protocol/dataplane.ts';
 import { CryonetError } from '../protocol/errors.ts';
 import type { Log } from '../protocol/log.ts';
+import { ownFigures } from '../protocol/own-figures.ts';
 import { Refusals } from '../protocol/refusals.ts';
 import { Warnings } from '../protocol/warnings.ts';
 import { ConnectionShell } from './connection-shell.ts';
@@ -268,7 +269,7 @@ export class DataplaneShell {
         return {};
       }
       case 'stats':
-        return { links: this.#reports.stats(), refused: this.#refused.list() };
+        return { links: this.#reports.stats(), refused: this.#refused.list(), process: ownFigures() };
       case 'ping':
         return await this.#reports.ping((params as Params<'ping'>).peer);
       case 'shutdown':

@@ -15,8 +15,8 @@ export type ProgramName = keyof typeof programs;
 export const programNames = Object.keys(programs) as ProgramName[];
 
 /** Libraries that a program imports where it is told to, from a file beside its own: werift is two thirds of what the
- *  dataplane would read at each start otherwise. */
-const libraries = { werift: 'werift' } as const;
+ *  dataplane would read at each start otherwise, and few nodes are asked for metrics. */
+const libraries = { werift: 'werift', 'prom-client': 'prom-client' } as const;
 
 export type BundleName = ProgramName | keyof typeof libraries;
 export const bundleNames = [...programNames, ...Object.keys(libraries)] as BundleName[];

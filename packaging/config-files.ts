@@ -26,6 +26,7 @@ const examples: Readonly<Record<string, string | number | readonly string[]>> = 
   'tls-ca': '/etc/cryonet/ca.pem',
   'tls-cert': '/etc/cryonet/tls.crt',
   'tls-key': '/etc/cryonet/tls.key',
+  'metrics-listen': '127.0.0.1:9342',
 };
 
 /** What has to be set for others to join, and how: the default is for who only joins. */

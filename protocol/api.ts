@@ -18,6 +18,8 @@ export interface Route {
   readonly reply: z.ZodMiniType;
   /** The reply is a stream of these, which does not end. */
   readonly stream?: true;
+  /** The reply is text of this media type, and not JSON. */
+  readonly text?: string;
   /** Beside those of every route: `commonProblems`. */
   readonly problems: readonly ErrorCode[];
 }
@@ -73,6 +75,14 @@ export const routes = {
     stream: true,
     problems: [],
   },
+  'GET /v1/metrics': {
+    summary:
+      'what there is to watch over time, in the format of Prometheus, or as OpenMetrics where that is asked for',
+    headers: z.object({ accept: z.optional(z.string()) }),
+    reply: z.string(),
+    text: 'text/plain; version=0.0.4; charset=utf-8',
+    problems: [],
+  },
   'GET /v1/openapi.json': {
     summary: 'these routes as an OpenAPI document',
     reply: z.looseObject({ openapi: z.string() }),
@@ -95,6 +105,7 @@ export const commonProblems: readonly ErrorCode[] = [
 
 export type RouteName = keyof typeof routes;
 export type StreamName = 'GET /v1/events';
+export type TextName = 'GET /v1/metrics';
 
 /** What the braces in a path stand for. */
 export type Parameters<Name extends RouteName> = (typeof routes)[Name] extends {

@@ -11,6 +11,7 @@
  */
 import * as z from 'zod/mini';
 import { answerKeys, offerKeys } from './keys.ts';
+import { processFigures } from './process-figures.ts';
 import { bytes, candidateLine, epoch, mtu, negotiationId, nodeId, route, sdp } from './schema.ts';
 import {
   candidatePair,
@@ -154,7 +155,11 @@ export const requests = {
   remove: { params: z.object({ peer: nodeId }), result: nothing },
   stats: {
     params: nothing,
-    result: z.object({ links: z.array(linkStats), refused: z.optional(refusedCounts) }),
+    result: z.object({
+      links: z.array(linkStats),
+      refused: z.optional(refusedCounts),
+      process: z.optional(processFigures),
+    }),
   },
   /** Asks the peer by the path of its link. `rtt` in milliseconds; null where no answer comes in three seconds. */
   ping: {

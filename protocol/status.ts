@@ -81,6 +81,8 @@ export function peerIn<T extends Milliseconds, D extends Milliseconds>(units: Un
     loss: z.optional(z.nullable(lossShare)),
     /** Bytes of the largest IP packet between the two nodes that is known to arrive; null until measured. */
     pathMtu: z.optional(z.nullable(z.int())),
+    /** For routing daemons (`link-cost.ts`); null while no packets pass. */
+    cost: z.optional(z.nullable(z.int())),
     interface: z.nullable(interfaceStatus),
     counters: z.nullable(counters),
     dropped: z.optional(z.nullable(dropCounts)),

@@ -13,6 +13,8 @@ import { openApi } from '../control/io/openapi.ts';
 import { methodAndPath, type Route, type RouteName, routes } from '../protocol/api.ts';
 import { CryonetError } from '../protocol/errors.ts';
 import { ConfigError, problem, problemType } from '../protocol/problem.ts';
+import { readExposition } from './exposition.ts';
+import { exampleFigures } from './figures-example.ts';
 import { temporaryFolder } from './socket-pair.ts';
 import { exampleReport } from './status-example.ts';
 
@@ -28,6 +30,7 @@ const node: Answering = {
   wouldReload: () => ({ applied: [], needsRestart: [] }),
   watch: (response) => void response.end(),
   isWatched: () => false,
+  figures: async () => exampleFigures,
 };
 
 /** JSON that a test looks into. */
@@ -72,6 +75,12 @@ suite('replies', () => {
 
   test('the status outside of /v1 is in milliseconds', async () => {
     assert.deepEqual((await ask('GET', '/status')).body, exampleReport);
+  });
+
+  test('metrics are text', async () => {
+    const response = await controlApp(node).request('/v1/metrics');
+    assert.match(response.headers.get('content-type')!, /^text\/plain; version=0\.0\.4/);
+    readExposition(await response.text());
   });
 
   test('a reload says what was applied, and asking for one changes nothing', async () => {
@@ -178,7 +187,7 @@ suite('the OpenAPI document', () => {
         const answers = document.paths[path]![own.toLowerCase()]!.responses;
         assert.ok(Object.hasOwn(answers, status), `${status} for ${method} ${given}`);
         if (status !== 200) problem.parse(JSON.parse(reply));
-        else if (!route.stream) route.reply.parse(JSON.parse(reply));
+        else if (!route.stream) route.reply.parse(route.text === undefined ? JSON.parse(reply) : reply);
       }),
       { numRuns: 300 },
     );

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { type TestContext, test } from 'node:test';
@@ -87,6 +88,24 @@ test('cryoc ip prints what ping takes', async (context) => {
     [unknown.code, unknown.stderr],
     [78, 'cryoc: no peer is called oslo; known are: osaka riga kyiv\n'],
   );
+});
+
+test('cryoc metrics prints what the node says, and writes it to a file in one piece', async (context) => {
+  const metrics = '# HELP a a\n# TYPE a gauge\na{peer="x"} 1\n';
+  const socket = await answering(context, ({ url }, response) => {
+    response.statusCode = url === '/v1/metrics' ? 200 : 404;
+    response.end(metrics);
+  });
+  assert.equal((await cryoc(socket, 'metrics')).stdout, metrics);
+  const folder = temporaryFolder(context);
+  const file = join(folder, 'cryonet.prom');
+  writeFileSync(file, 'old');
+  const written = await cryoc(socket, 'metrics', '--output', file);
+  assert.deepEqual([written.code, written.stdout, readFileSync(file, 'utf8')], [0, '', metrics]);
+  assert.deepEqual(readdirSync(folder), ['cryonet.prom']);
+  const nowhere = await cryoc(socket, 'metrics', '--output', join(folder, 'none/cryonet.prom'));
+  assert.equal(nowhere.code, 1);
+  assert.match(nowhere.stderr, /^cryoc: cannot write .*none\/cryonet\.prom: ENOENT/);
 });
 
 const waits: readonly [args: readonly string[], reports: readonly StatusReport[], printed: string][] = [

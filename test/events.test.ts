@@ -13,6 +13,7 @@ import { maxWatchers } from '../control/io/event-streams.ts';
 import { NodeEvents } from '../control/io/node-events.ts';
 import { CryonetError } from '../protocol/errors.ts';
 import { eventIdText, type NodeEvent, timed } from '../protocol/events.ts';
+import { exampleFigures } from './figures-example.ts';
 import { waitFor } from './native/wait.ts';
 import { temporaryFolder } from './socket-pair.ts';
 import { exampleReport } from './status-example.ts';
@@ -94,6 +95,7 @@ async function served(context: TestContext) {
       events.watch(response, after);
     },
     isWatched: (each) => events.isWatched(each),
+    figures: async () => exampleFigures,
   });
   context.after(() => {
     socket.close();

@@ -277,6 +277,17 @@ export const rows: readonly Row[] = [
     bad: [],
   },
   {
+    flag: 'metrics-listen',
+    field: 'metricsListen',
+    initial: null,
+    good: [
+      [':9342', { host: '', port: 9342 }],
+      ['[::1]:9342', { host: '::1', port: 9342 }],
+      ['localhost:0', { host: 'localhost', port: 0 }],
+    ],
+    bad: ['9342x', 'localhost', 'a:65536'],
+  },
+  {
     flag: 'log-level',
     field: 'logLevel',
     initial: 'info',

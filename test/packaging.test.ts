@@ -278,6 +278,18 @@ suite('a bundle', () => {
     );
   });
 
+  test('of control reads prom-client, a file beside it, only when there are metrics to write', () => {
+    const [control, library] = ['cryonet', 'prom-client'].map((name) => join(folder, `${name}.mjs`));
+    const text = readFileSync(control!, 'utf8');
+    assert.match(text, /import\("\.\/prom-client\.mjs"\)/);
+    assert.doesNotMatch(text, /^\/\/ node_modules\/prom-client/m);
+    const code = `const { default: { Registry } } = await import('${library}'); console.log(await new Registry().metrics())`;
+    const said = execFileSync(process.execPath, ['--input-type=module', '--eval', code], {
+      encoding: 'utf8',
+    });
+    assert.equal(said.trim(), '');
+  });
+
   test('reads Node’s HTTP, and the client in it, only where it is used', async () => {
     for (const [name, { text }] of await bundles)
       assert.doesNotMatch(text, /^import [^;]*"(node:)?http/m, name);

@@ -182,6 +182,9 @@ export const options = {
   config: fixed('config <FILE>', codec.optional(codec.text('a readable TOML file')), {
     help: 'file of options, named as here without the dashes',
   }),
+  metricsListen: fixed('metrics-listen <ADDRESS>', codec.optional(codec.hostPort), {
+    help: 'metrics for Prometheus, at http://<ADDRESS>/metrics; :<PORT> is loopback alone',
+  }),
   logLevel: live('log-level <LEVEL>', codec.oneOf(logLevels), {
     fallback: 'info',
     help: 'least level that is logged',

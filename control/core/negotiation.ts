@@ -82,7 +82,9 @@ export function tend(turn: Turn, link: Link): void {
 
 /** Ends an attempt that had its time. */
 export function giveUp(turn: Turn, link: Link, attempt: Attempt): void {
-  if (attempt.state.phase === 'offered') link.unanswered++;
+  const unanswered = attempt.state.phase === 'offered';
+  if (unanswered) link.unanswered++;
+  turn.mesh.outcomes[unanswered ? 'unanswered' : 'no_path']++;
   closeAttempt(turn, link, attempt);
   fail(turn, link, attempt.route, 'no path found');
   show(turn, link);
@@ -179,7 +181,10 @@ export function endAttempt(turn: Turn, peer: string, negotiation: string, reason
   if (link === undefined || attempt === undefined) return;
   link.attempts.delete(negotiation);
   if (isOpen(attempt)) retryNow(turn, link, attempt.route);
-  else fail(turn, link, attempt.route, reason);
+  else {
+    turn.mesh.outcomes.failed++;
+    fail(turn, link, attempt.route, reason);
+  }
   // Without this the peer would wait until its offer times out, or would not know why it gets no offer.
   if (attempt.state.phase === 'opening' && (!link.offerer || attempt.route === 'shared')) {
     const detail = reason.slice(0, maxDetail);
@@ -398,7 +403,10 @@ function receiveReject(turn: Turn, link: Link, reject: Body & { kind: 'reject' }
     return;
   }
   if (attempt === undefined && (link.offerer || link.attempts.size > 0)) return;
-  if (attempt !== undefined) closeAttempt(turn, link, attempt);
+  if (attempt !== undefined) {
+    mesh.outcomes.rejected++;
+    closeAttempt(turn, link, attempt);
+  }
   if (reject.reason !== 'failed') {
     if (!link.denied) {
       notice(turn, 'info', 'denied by the peer', { peer: link.peer });

@@ -64,6 +64,7 @@ export function takeReport(turn: Turn, report: LinkReport, told?: readonly Untim
   for (const { negotiation, open } of report.connections) {
     const attempt = link.attempts.get(negotiation);
     if (attempt === undefined) continue;
+    if (open && !isOpen(attempt)) mesh.outcomes.opened++;
     if (open) attempt.state = { phase: 'open' };
     else if (isOpen(attempt)) attempt.state = { phase: 'connecting' };
   }

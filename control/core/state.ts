@@ -13,6 +13,7 @@ import { type Attempt, isUp, type Link, newLink, stateOf } from './link.ts';
 import { linkChanges } from './link-changes.ts';
 import { type Membership, newMembership } from './membership.ts';
 import { newOfferWindow, type OfferWindow } from './offer-window.ts';
+import { newOutcomes, type Outcomes } from './outcomes.ts';
 import { newPins } from './pins.ts';
 import { permits } from './policy.ts';
 import type { Quotas } from './quotas.ts';
@@ -51,6 +52,7 @@ export interface Mesh {
   /** When a body of ours may go to everyone again (`reach.ts`). */
   wideAt: number;
   readonly offerWindow: OfferWindow;
+  readonly outcomes: Outcomes;
   /** When there will be something to try and room for it (`tries.ts`). */
   tryAt: number;
   checkAt: number;
@@ -99,6 +101,7 @@ export function newMesh(
     dataplaneUp: false,
     describedIn: 0,
     offerWindow: newOfferWindow(),
+    outcomes: newOutcomes(),
     wideAt: 0,
     tryAt: Number.POSITIVE_INFINITY,
     checkAt: env.now + config.checkInterval,

@@ -17,12 +17,14 @@ import {
   type RouteName,
   routes,
   type StreamName,
+  type TextName,
 } from '../../protocol/api.ts';
 import { CryonetError } from '../../protocol/errors.ts';
 import { type EventId, eventIdOf, streamType } from '../../protocol/events.ts';
 import { problemOf, problemType } from '../../protocol/problem.ts';
 import { check } from '../../protocol/schema.ts';
 import type { StatusReport } from '../../protocol/status.ts';
+import type { Figures } from './metrics.ts';
 import { openApi } from './openapi.ts';
 
 /** Bytes of the largest request body. */
@@ -39,12 +41,13 @@ export interface Answering {
   /** Tells what comes from now on, or all after an event, until the connection closes. */
   watch(response: ServerResponse, after: EventId | undefined): void;
   isWatched(socket: Socket): boolean;
+  figures(): Promise<Figures>;
 }
 
 type Bindings = { Bindings: HttpBindings };
 
 type Answers = {
-  readonly [Name in Exclude<RouteName, StreamName>]: (
+  readonly [Name in Exclude<RouteName, StreamName | TextName>]: (
     parameters: Parameters<Name>,
   ) => Reply<Name> | Promise<Reply<Name>>;
 };
@@ -68,6 +71,12 @@ export function controlApp(node: Answering): Hono<Bindings> {
     });
     if (name === 'GET /v1/events') {
       app.on(method, pattern, (context) => stream(context, node, parametersOf(context)));
+    } else if (name === 'GET /v1/metrics') {
+      app.on(method, pattern, async ({ req, body }) => {
+        const { metricsText } = await import('./metrics-text.ts');
+        const { type, text } = await metricsText(await node.figures(), req.header('accept'));
+        return body(text, 200, { 'Content-Type': type });
+      });
     } else {
       const answer = answers[name] as (parameters: unknown) => unknown;
       app.on(method, pattern, async (context) => {

@@ -70,6 +70,7 @@ export function refusing(error: CryonetError): Answering {
     wouldReload: refuse,
     watch: refuse,
     isWatched: () => false,
+    figures: async () => refuse(),
   };
 }
 

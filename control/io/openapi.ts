@@ -23,7 +23,7 @@ export function openApi(): { readonly openapi: string } & Json {
   };
 }
 
-function operation(name: string, { summary, reply, problems, stream, ...route }: Route): Json {
+function operation(name: string, { summary, reply, problems, stream, text, ...route }: Route): Json {
   const codes = [...commonProblems, ...problems];
   const parameters = [...parametersOf('path', route.parameters), ...parametersOf('header', route.headers)];
   return {
@@ -31,7 +31,7 @@ function operation(name: string, { summary, reply, problems, stream, ...route }:
     summary,
     ...(parameters.length === 0 ? {} : { parameters }),
     responses: {
-      200: response(summary, stream ? streamType : 'application/json', schemaOf(reply)),
+      200: response(summary, text ?? (stream ? streamType : 'application/json'), schemaOf(reply)),
       ...refusals(codes),
     },
   };
