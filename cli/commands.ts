@@ -1,6 +1,7 @@
 /** The commands of `cryoc`, one row each. Parsing, help and completions are made from this table. */
 import type { AnyCommand } from './command.ts';
 import { ip } from './commands/ip.ts';
+import { logLevel } from './commands/log-level.ts';
 import { metrics } from './commands/metrics.ts';
 import { ping } from './commands/ping.ts';
 import { reload } from './commands/reload.ts';
@@ -9,4 +10,14 @@ import { token } from './commands/token.ts';
 import { wait } from './commands/wait.ts';
 import { watch } from './commands/watch.ts';
 
-export const commands: readonly AnyCommand[] = [status, wait, ip, ping, watch, metrics, reload, token];
+export const commands: readonly AnyCommand[] = [
+  status,
+  wait,
+  ip,
+  ping,
+  watch,
+  metrics,
+  reload,
+  logLevel,
+  token,
+];

@@ -13,7 +13,7 @@ import type {
 } from '../protocol/dataplane.ts';
 import { CryonetError, mayPass, reasonOf } from '../protocol/errors.ts';
 import { nameOwner } from '../protocol/interface-name.ts';
-import type { Log } from '../protocol/log.ts';
+import type { Log, LogLevel } from '../protocol/log.ts';
 import { encode } from '../protocol/msgpack.ts';
 import { parse } from '../protocol/schema.ts';
 import { type NeighborMessage, neighborMessage } from '../protocol/signaling.ts';
@@ -160,6 +160,13 @@ export class DataplaneShell {
     } finally {
       clearTimeout(timer);
     }
+  }
+
+  /** Whether it logs from this level on now; null: from that of its start. Never rejects. */
+  async logAt(level: LogLevel | null): Promise<boolean> {
+    const late = new Promise<boolean>((resolve) => setTimeout(resolve, statsTimeout, false).unref());
+    const told = this.#connection.call('log-level', { level }).then(() => true);
+    return Promise.race([told.catch(() => false), late]);
   }
 
   /** Sends a message to the peer at the other end of a link. */

@@ -3,7 +3,7 @@ import { closeSync, openSync } from 'node:fs';
 import { flushCompileCache } from 'node:module';
 import { CommanderError } from 'commander';
 import { CryonetError, exitCode, mayPass, reasonOf } from '../protocol/errors.ts';
-import { type OpenLog, openLog } from '../protocol/log.ts';
+import { type LogLevel, type OpenLog, openLog } from '../protocol/log.ts';
 import { controlSocket } from '../protocol/paths.ts';
 import { eventually } from '../protocol/retry.ts';
 import { conceal } from '../service/conceal.ts';
@@ -73,10 +73,10 @@ try {
   };
   const limit = longestPause(config);
   const again = () => readAgain(process.argv.slice(2), process.env, process.getuid?.() ?? 0);
-  const configured = ({ logLevel }: ControlConfig) => {
-    log.level = logLevel;
+  const logAt = (level: LogLevel) => {
+    log.level = level;
   };
-  const attempt = () => new ControlShell({ config, keys, log, early, changed, again, configured });
+  const attempt = () => new ControlShell({ config, keys, log, early, changed, again, logAt });
   shell = await eventually({ attempt, failed: waits, limit });
   await shell.start();
   ready = true;

@@ -5,12 +5,12 @@
 
 import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import type { Pong, Reloaded } from '../protocol/api.ts';
+import type { LogLevelNow, Pong, Reloaded } from '../protocol/api.ts';
 import { byClock, steadyNow } from '../protocol/clock.ts';
 import type { Result } from '../protocol/dataplane.ts';
 import { CryonetError, reasonOf } from '../protocol/errors.ts';
 import type { EventId } from '../protocol/events.ts';
-import type { Log } from '../protocol/log.ts';
+import type { Log, LogLevel } from '../protocol/log.ts';
 import { ownFigures } from '../protocol/own-figures.ts';
 import { Refusals } from '../protocol/refusals.ts';
 import type { StatusReport, Warning } from '../protocol/status.ts';
@@ -59,14 +59,15 @@ export interface ControlShellOptions {
   readonly changed?: () => void;
   /** Reads the configuration as it is now. Throws `bad_config`. */
   readonly again: () => ControlConfig;
-  /** Called with the configuration by which the node runs from now on. */
-  readonly configured?: (config: ControlConfig) => void;
+  /** Called with the least level to log from now on, where it is another one. */
+  readonly logAt?: (level: LogLevel) => void;
 }
 
 export class ControlShell {
   readonly #options: ControlShellOptions;
   /** As it was at the start, but for what a reload has changed. */
   #config: ControlConfig;
+  #logLevel: LogLevel;
   readonly #log: Log;
   readonly #kept: KeptState;
   readonly #local: Local;
@@ -89,6 +90,7 @@ export class ControlShell {
     const { config, keys, log, early, changed = () => {} } = options;
     this.#options = options;
     this.#config = config;
+    this.#logLevel = config.logLevel;
     this.#log = log;
     this.#changed = changed;
     this.#warnings = new Warnings(log, changed);
@@ -209,6 +211,20 @@ export class ControlShell {
     return { applied: [...live], needsRestart: [...atRestart] };
   }
 
+  logLevel(): LogLevelNow {
+    return { level: this.#logLevel, configured: this.#config.logLevel };
+  }
+
+  async logFrom(level: LogLevel): Promise<LogLevelNow> {
+    this.#logAt(level);
+    return { ...this.logLevel(), dataplane: await this.#dataplane.logAt(level) };
+  }
+
+  #logAt(level: LogLevel): void {
+    this.#logLevel = level;
+    this.#options.logAt?.(level);
+  }
+
   watch(response: ServerResponse, after: EventId | undefined): void {
     this.#events.watch(response, after);
   }
@@ -236,6 +252,10 @@ export class ControlShell {
         `another value counts after a restart of control: ${atRestart.join(', ')}`,
       );
     if (live.length > 0) this.#apply(taken, live);
+    if (this.#logLevel !== taken.logLevel) {
+      this.#logAt(taken.logLevel);
+      void this.#dataplane.logAt(this.#dataplane.isChild ? taken.logLevel : null);
+    }
     return { applied: [...live], needsRestart: [...atRestart] };
   }
 
@@ -250,7 +270,6 @@ export class ControlShell {
     this.#neighbors.joinThrough(taken.wsServers);
     this.#alone?.close();
     this.#watchForOthers();
-    this.#options.configured?.(taken);
   }
 
   /** Who has none of them is let in no more from now on; a token that is new counts once it is stretched. */

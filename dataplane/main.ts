@@ -83,6 +83,9 @@ const shell = new DataplaneShell({
   tuns,
   openEngine,
   child: options.child === true,
+  logAt: (level) => {
+    log.level = level ?? options.logLevel;
+  },
   changed: () => notify.status(status),
 });
 const server = createServer((socket) => serve(socket));

@@ -13,7 +13,7 @@ import type {
 } from '../protocol/dataplane.ts';
 import { dataplaneVersion } from '../protocol/dataplane.ts';
 import { CryonetError } from '../protocol/errors.ts';
-import type { Log } from '../protocol/log.ts';
+import type { Log, LogLevel } from '../protocol/log.ts';
 import { ownFigures } from '../protocol/own-figures.ts';
 import { Refusals } from '../protocol/refusals.ts';
 import { Warnings } from '../protocol/warnings.ts';
@@ -70,12 +70,15 @@ export interface DataplaneShellOptions {
   readonly child: boolean;
   /** Whether a STUN or TURN server works; by default it is asked. */
   readonly checkIceServer?: IceServerCheck;
+  /** Called with the least level to log from now on; null: that of the start. */
+  readonly logAt?: (level: LogLevel | null) => void;
   /** Told after each change of the warnings. */
   readonly changed?: () => void;
 }
 
 export class DataplaneShell {
   readonly #log: Log;
+  readonly #logAt: NonNullable<DataplaneShellOptions['logAt']>;
   readonly #child: boolean;
   readonly #engine: EngineShell;
   readonly #connections: ConnectionShell;
@@ -99,6 +102,7 @@ export class DataplaneShell {
 
   constructor(options: DataplaneShellOptions) {
     this.#log = options.log;
+    this.#logAt = options.logAt ?? (() => {});
     this.#child = options.child;
     this.#tuns = options.tuns;
     this.#warnings = new Warnings(options.log, () => {
@@ -272,6 +276,9 @@ export class DataplaneShell {
         return { links: this.#reports.stats(), refused: this.#refused.list(), process: ownFigures() };
       case 'ping':
         return await this.#reports.ping((params as Params<'ping'>).peer);
+      case 'log-level':
+        this.#logAt((params as Params<'log-level'>).level);
+        return {};
       case 'shutdown':
         this.close();
         return {};
@@ -309,6 +316,7 @@ export class DataplaneShell {
   async #hello({ config }: Params<'hello'>): Promise<HelloReply> {
     const same = this.#engine.engine !== undefined && JSON.stringify(config) === JSON.stringify(this.#config);
     if (!same) await this.#configure(config);
+    this.#logAt(null);
     this.look();
     const { name, udpPort } = this.#engine.engine!;
     return {

@@ -5,6 +5,7 @@
 import * as z from 'zod/mini';
 import type { ErrorCode } from './errors.ts';
 import { eventIdPattern, nodeEvent } from './events.ts';
+import { logLevels } from './log-level.ts';
 import { nodeId } from './schema.ts';
 import { peerIn, pongIn, reportIn, statusReport } from './status.ts';
 import { v1 } from './units.ts';
@@ -31,6 +32,14 @@ const reloaded = z.object({
   applied: z.array(z.string()),
   /** Names of options of which another value counts after a restart of control. */
   needsRestart: z.array(z.string()),
+});
+
+const logLevelNow = z.object({
+  level: z.enum(logLevels),
+  /** Counts again after the next reload or restart. */
+  configured: z.enum(logLevels),
+  /** Whether the dataplane has been told the same; missing where nobody asked for it. */
+  dataplane: z.optional(z.boolean()),
 });
 
 /** By method and path. */
@@ -67,6 +76,17 @@ export const routes = {
     summary: 'read the configuration and the known identities again, as SIGHUP does',
     reply: reloaded,
     problems: ['bad_config'],
+  },
+  'GET /v1/log-level': {
+    summary: 'the least level that control logs, and that of its configuration',
+    reply: logLevelNow,
+    problems: [],
+  },
+  'PUT /v1/log-level/{level}': {
+    summary: 'log from this level on, control and dataplane, until the next reload or restart',
+    parameters: z.object({ level: z.enum(logLevels) }),
+    reply: logLevelNow,
+    problems: [],
   },
   'GET /v1/events': {
     summary: 'what happens from now on, or after the event with that ID, as server-sent events',
@@ -118,6 +138,7 @@ export type Parameters<Name extends RouteName> = (typeof routes)[Name] extends {
 export type Reply<Name extends RouteName> = z.infer<(typeof routes)[Name]['reply']>;
 
 export type Pong = Reply<'POST /v1/peers/{id}/ping'>;
+export type LogLevelNow = Reply<'GET /v1/log-level'>;
 export type Reloaded = Reply<'POST /v1/reload'>;
 
 /** `parameters`: what the braces stand for; without them they stay. */

@@ -11,6 +11,7 @@
  */
 import * as z from 'zod/mini';
 import { answerKeys, offerKeys } from './keys.ts';
+import { logLevels } from './log-level.ts';
 import { processFigures } from './process-figures.ts';
 import { bytes, candidateLine, epoch, mtu, negotiationId, nodeId, route, sdp } from './schema.ts';
 import {
@@ -170,6 +171,8 @@ export const requests = {
       pair: z.nullable(candidatePair),
     }),
   },
+  /** The least level that is logged from now on; null: as it was started with. */
+  'log-level': { params: z.object({ level: z.nullable(z.enum(logLevels)) }), result: nothing },
   /** Closes everything; the process ends. */
   shutdown: { params: nothing, result: nothing },
 } as const;

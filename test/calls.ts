@@ -160,6 +160,7 @@ export const calls: { readonly [M in Method]: { readonly params: Params<M>; read
       },
     },
   },
+  'log-level': { params: { level: 'debug' }, result: {} },
   shutdown: { params: {}, result: {} },
 };
 

@@ -96,3 +96,28 @@ test('a reload ends the warning that a node is alone, and begins it', async (con
   assert.equal(await alone(), false);
   await lab.fullMesh();
 });
+
+test('a log level that was asked for counts in both processes until a reload, and until another control comes', async (context) => {
+  const lab = new Lab(context);
+  const n0 = await lab.add('n0', [], ['--log-level', 'warn']);
+  const told = () =>
+    n0.dataplane.asked.flatMap(({ method, params }) =>
+      method === 'log-level' ? [(params as Params<'log-level'>).level] : [],
+    );
+  assert.deepEqual(await n0.asked('GET /v1/log-level'), { level: 'warn', configured: 'warn' });
+  assert.deepEqual(await n0.control!.logFrom('debug'), {
+    ...{ level: 'debug', configured: 'warn', dataplane: true },
+  });
+  assert.deepEqual(await n0.asked('GET /v1/log-level'), { level: 'debug', configured: 'warn' });
+  assert.deepEqual([told(), n0.dataplane.levels.at(-1)], [['debug'], 'debug']);
+  n0.reload();
+  assert.deepEqual(await n0.asked('GET /v1/log-level'), { level: 'warn', configured: 'warn' });
+  // A dataplane that no control has started logs as its own options say.
+  await waitFor('the dataplane', () => n0.dataplane.levels.at(-1) === null);
+  await n0.control!.logFrom('debug');
+  await n0.stopControl();
+  await n0.startControl([]);
+  assert.equal(n0.dataplane.levels.at(-1), null);
+  n0.dataplane.close();
+  assert.equal((await n0.control!.logFrom('error')).dataplane, false);
+});

@@ -14,6 +14,7 @@ import type { Reply, RouteName } from '../protocol/api.ts';
 import type { Method } from '../protocol/dataplane.ts';
 import { CryonetError } from '../protocol/errors.ts';
 import { listenUnix } from '../protocol/listen.ts';
+import type { LogLevel } from '../protocol/log-level.ts';
 import { RpcConnection } from '../protocol/rpc.ts';
 import type { PeerStatus, StatusReport } from '../protocol/status.ts';
 import { type LogLine, newLogLines } from './log-lines.ts';
@@ -26,6 +27,8 @@ class DataplaneHost {
   readonly asked: { readonly method: Method; readonly params: unknown }[] = [];
   readonly tuns = new MemoryTunFactory();
   readonly lines: LogLine[];
+  /** From which it logs, oldest first; null: that of its start. */
+  readonly levels: (LogLevel | null)[] = [];
   /** What no engine opens for. */
   refusal: CryonetError | undefined;
   readonly #shell: DataplaneShell;
@@ -40,6 +43,7 @@ class DataplaneHost {
       log,
       tuns: this.tuns,
       child: false,
+      logAt: (level) => this.levels.push(level),
       openEngine: async () => {
         if (this.refusal !== undefined) throw this.refusal;
         return network.engine(id) as OpenEngine;

@@ -8,6 +8,7 @@ import { bodyLimit } from 'hono/body-limit';
 import type { ContentfulStatusCode } from 'hono/utils/http-status';
 import * as z from 'zod/mini';
 import {
+  type LogLevelNow,
   methodAndPath,
   type Parameters,
   type Pong,
@@ -21,6 +22,7 @@ import {
 } from '../../protocol/api.ts';
 import { CryonetError } from '../../protocol/errors.ts';
 import { type EventId, eventIdOf, streamType } from '../../protocol/events.ts';
+import type { LogLevel } from '../../protocol/log-level.ts';
 import { problemOf, problemType } from '../../protocol/problem.ts';
 import { check } from '../../protocol/schema.ts';
 import type { StatusReport } from '../../protocol/status.ts';
@@ -38,6 +40,9 @@ export interface Answering {
   /** Throws `bad_config`, like `wouldReload`; then nothing has changed. */
   reload(): Reloaded;
   wouldReload(): Reloaded;
+  logLevel(): LogLevelNow;
+  /** Until the next reload or restart. */
+  logFrom(level: LogLevel): Promise<LogLevelNow>;
   /** Tells what comes from now on, or all after an event, until the connection closes. */
   watch(response: ServerResponse, after: EventId | undefined): void;
   isWatched(socket: Socket): boolean;
@@ -110,6 +115,8 @@ function answersOf(node: Answering): Answers {
     'POST /v1/peers/{id}/ping': ({ id }) => node.ping(id),
     'GET /v1/reload': () => node.wouldReload(),
     'POST /v1/reload': () => node.reload(),
+    'GET /v1/log-level': () => node.logLevel(),
+    'PUT /v1/log-level/{level}': ({ level }) => node.logFrom(level),
     'GET /v1/openapi.json': () => openApi(),
     'GET /status': () => node.status(),
   };

@@ -68,6 +68,8 @@ export function refusing(error: CryonetError): Answering {
     ping: async () => refuse(),
     reload: refuse,
     wouldReload: refuse,
+    logLevel: refuse,
+    logFrom: async () => refuse(),
     watch: refuse,
     isWatched: () => false,
     figures: async () => refuse(),
