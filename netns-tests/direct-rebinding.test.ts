@@ -2,12 +2,12 @@
 import assert from 'node:assert/strict';
 import { addressLink, carried, dropsOfPath, onPath } from './lab/direct.ts';
 import { Flow } from './lab/flow.ts';
+import { Internet } from './lab/internet.ts';
 import type { Lab } from './lab/lab.ts';
 import { farEnd, interfaces } from './lab/mesh.ts';
 import { coneNat } from './lab/nat.ts';
 import { CryonetNode } from './lab/node.ts';
 import { story } from './lab/story.ts';
-import { Internet } from './lab/topology.ts';
 import { Train } from './lab/train.ts';
 import { assertSoon, waitFor } from './lab/wait.ts';
 

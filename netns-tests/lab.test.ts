@@ -2,13 +2,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Capture } from './lab/capture.ts';
+import { Internet } from './lab/internet.ts';
 import type { Lab } from './lab/lab.ts';
 import type { Namespace } from './lab/namespace.ts';
 import { coneNat, dependences, symmetricNat } from './lab/nat.ts';
 import { ping } from './lab/ping.ts';
 import { story, told } from './lab/story.ts';
-import { Internet, lan } from './lab/topology.ts';
-import { discoverNat, startTurnServer } from './lab/turn.ts';
+import { lan } from './lab/topology.ts';
+import { discoverNat, keepsMapping, startTurnServer } from './lab/turn.ts';
 import { assertSoon, Late, waitFor } from './lab/wait.ts';
 
 /*
@@ -16,11 +17,12 @@ import { assertSoon, Late, waitFor } from './lab/wait.ts';
  */
 story('every NAT kind behaves as it is called', ['turnserver', 'nft'], async (lab) => {
   const internet = await Internet.make(lab);
-  const server = await startTurnServer(await internet.publicHost('server', 2));
+  const server = await startTurnServer(await internet.publicHost('server', { addresses: 2 }));
   const kinds = [
     ...dependences.map((filtering) => coneNat(filtering)),
     ...dependences.map((filtering) => ({ ...coneNat(filtering), mapping: 'address-dependent' as const })),
     ...dependences.map((filtering) => ({ ...coneNat(filtering), hairpinning: true })),
+    ...dependences.map((filtering) => ({ ...coneNat(filtering), preserving: true })),
     symmetricNat(),
   ];
   const found = await Promise.all(
@@ -29,8 +31,36 @@ story('every NAT kind behaves as it is called', ['turnserver', 'nft'], async (la
       return discoverNat(host!, server);
     }),
   );
-  assert.deepEqual(found, kinds);
+  assert.deepEqual(
+    found,
+    kinds.map(({ lifetime, ...rest }) => rest),
+  );
 });
+
+/*
+ *   host ── router ──────────┐
+ *   host ── 1:1 NAT ─────────┴── internet ── turnserver
+ */
+story(
+  'a mapping ends after its lifetime, and one address for one host has none',
+  ['turnserver', 'nft'],
+  async (lab) => {
+    const internet = await Internet.make(lab);
+    const server = await startTurnServer(await internet.publicHost('server', { addresses: 2 }));
+    const kinds = [{ ...coneNat(), preserving: true }, coneNat('endpoint-independent'), symmetricNat()];
+    const short = kinds.map((kind) => ({ ...kind, lifetime: 3 }));
+    const homes = await Promise.all(short.map((kind, index) => internet.home(kind, `host${index}`)));
+    const hosts = homes.flat();
+    const kept = (seconds: number) => Promise.all(hosts.map((host) => keepsMapping(host, server, seconds)));
+    assert.deepEqual(await kept(1), [true, true, true]);
+    assert.deepEqual(await kept(5), [false, false, false]);
+    const alone = await internet.oneToOne('alone');
+    assert.deepEqual(await discoverNat(alone, server), {
+      ...{ mapping: 'endpoint-independent', filtering: 'endpoint-independent' },
+      ...{ hairpinning: false, preserving: true },
+    });
+  },
+);
 
 /*
  *   a ──┐

@@ -1,11 +1,11 @@
 /** "Two machines" of README, followed to the letter: each command and each file as it stands there. */
 import assert from 'node:assert/strict';
+import { Internet } from './lab/internet.ts';
 import type { Lab } from './lab/lab.ts';
 import type { Namespace } from './lab/namespace.ts';
 import { coneNat } from './lab/nat.ts';
 import { blocksBelow, Machinelike } from './lab/readme.ts';
 import { story } from './lab/story.ts';
-import { Internet } from './lab/topology.ts';
 import { startTurnServer } from './lab/turn.ts';
 import { waitFor } from './lab/wait.ts';
 
@@ -24,7 +24,7 @@ const [makeToken, onBerlin, onOsaka, pingOsaka] = blocksBelow('## Two machines')
 async function twoMachines(lab: Lab): Promise<{ berlin: Machinelike; osaka: Machinelike }> {
   const internet = await Internet.make(lab);
   const berlinHost = await internet.publicHost('berlin');
-  const stun = await internet.publicHost('stun', 2);
+  const stun = await internet.publicHost('stun', { addresses: 2 });
   const [osakaHost] = (await internet.home(coneNat(), 'osaka')) as [Namespace];
   await startTurnServer(stun);
   const names = { 'berlin.example.net': berlinHost.address, 'stun.example.net': stun.address };

@@ -1,10 +1,10 @@
 /** A router that dials anew and does not forget the connections of before. */
 import { onPath } from './lab/direct.ts';
+import { Internet } from './lab/internet.ts';
 import { farEnd } from './lab/mesh.ts';
 import { coneNat } from './lab/nat.ts';
 import { CryonetNode } from './lab/node.ts';
 import { story } from './lab/story.ts';
-import { Internet } from './lab/topology.ts';
 import { Train } from './lab/train.ts';
 import { assertSoon, timed, waitFor } from './lab/wait.ts';
 

@@ -1,8 +1,9 @@
 /** Nodes behind NATs, and what they meet by in public. */
+
+import { Internet } from './internet.ts';
 import type { Lab } from './lab.ts';
 import type { NatKind } from './nat.ts';
 import { CryonetNode } from './node.ts';
-import { Internet } from './topology.ts';
 import { startTurnServer, type TurnServer } from './turn.ts';
 
 type Servers = readonly ('stun' | 'turn')[];
@@ -39,12 +40,9 @@ export async function behindCarrier(lab: Lab, carrier: NatKind, home: NatKind, s
 
 async function inPublic(lab: Lab, servers: Servers, turnOptions?: readonly string[]) {
   const internet = await Internet.make(lab);
-  const server = await startTurnServer(await internet.publicHost('server', 2), turnOptions);
+  const server = await startTurnServer(await internet.publicHost('server', { addresses: 2 }), turnOptions);
   const options = ['--ice-servers', servers.map((kind) => server[kind]).join(',')];
   const publicHost = await internet.publicHost('boot');
-  // As in the Internet, what is to an address of a private network is sent, and lost on the way. Where the kernel refuses
-  // it instead, coturn closes the allocation.
-  await server.host.configure(`route add default via ${publicHost.address}`);
   const boot = new CryonetNode(publicHost, { listen: true, options }).start();
   return { internet, boot, server, options };
 }

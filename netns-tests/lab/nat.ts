@@ -4,11 +4,13 @@
  *   mapping     which destinations share one outer port: all (cone), those at one address, none (symmetric)
  *   filtering   who may send to an outer port: anyone, addresses sent to, addresses and ports sent to
  *   hairpinning whether what is sent to an outer port from inside comes back in, as if from outside; unfiltered
+ *   preserving  whether an outer port is the inner one
+ *   lifetime    seconds without a packet after which a mapping ends, and with it what may be sent to it
  *
  * Linux's own masquerade keeps a port only while no other connection tracking entry wants it, so it maps by
- * address and port. A mapping that all destinations share is made here: the outer port is a hash of the inner
- * address and port (and of the destination's address, where the mapping depends on it), and a dynamic map
- * remembers which inner address and port is behind an outer port.
+ * address and port. A mapping that all destinations share is made here: the outer port is the inner one or a hash of the
+ * inner address and port (and of the destination's address, where the mapping depends on it), and a dynamic map, renewed by
+ * each packet that leaves, remembers which inner address and port is behind an outer port.
  */
 
 export const dependences = [
@@ -22,21 +24,25 @@ export interface NatKind {
   readonly mapping: Dependence;
   readonly filtering: Dependence;
   readonly hairpinning: boolean;
+  readonly preserving: boolean;
+  readonly lifetime: number;
 }
+
+/** As RFC 4787 asks for (REQ-5): two minutes at least, and better five. */
+const usualLifetime = 300;
 
 /** One outer port per inner port, whatever the destination: hole punching works. */
 export function coneNat(filtering: Dependence = 'address-and-port-dependent'): NatKind {
-  return { mapping: 'endpoint-independent', filtering, hairpinning: false };
+  return {
+    ...{ mapping: 'endpoint-independent', filtering },
+    ...{ hairpinning: false, preserving: false, lifetime: usualLifetime },
+  };
 }
 
 /** A new outer port for each destination: what STUN tells about one is of no use to another, and nobody but
  *  that destination can be let in. */
 export function symmetricNat(): NatKind {
-  return {
-    mapping: 'address-and-port-dependent',
-    filtering: 'address-and-port-dependent',
-    hairpinning: false,
-  };
+  return { ...coneNat('address-and-port-dependent'), mapping: 'address-and-port-dependent' };
 }
 
 /**
@@ -45,15 +51,14 @@ export function symmetricNat(): NatKind {
  * one: under another one the connections of before are not known.
  */
 export function natRules(kind: NatKind, outer: string, seed: number, zone = seed): string {
-  const key =
-    kind.mapping === 'address-dependent' ? 'ip saddr . udp sport . ip daddr' : 'ip saddr . udp sport';
-  const port = `jhash ${key} mod 16384 seed ${seed} offset 40000`;
-  const translate =
-    kind.mapping === 'address-and-port-dependent'
-      ? 'oifname wan masquerade random, fully-random'
-      : `iifname lan meta l4proto udp add @behind { ${port} : ip saddr . udp sport }
-         iifname lan meta l4proto udp snat to ${outer} : ${port}
-         oifname wan masquerade`;
+  const { mapping, filtering, hairpinning, preserving, lifetime } = kind;
+  const key = mapping === 'address-dependent' ? 'ip saddr . udp sport . ip daddr' : 'ip saddr . udp sport';
+  const port = preserving ? '' : ` : jhash ${key} mod 16384 seed ${seed} offset 40000`;
+  const shared = mapping !== 'address-and-port-dependent';
+  const translate = shared
+    ? `iifname lan meta l4proto udp snat to ${outer}${port}
+       oifname wan masquerade`
+    : 'oifname wan masquerade random, fully-random';
   return `
     table ip nat {}
     delete table ip nat
@@ -62,37 +67,64 @@ export function natRules(kind: NatKind, outer: string, seed: number, zone = seed
     table ip nat {
       map behind {
         typeof udp dport : ip daddr . udp dport
-        flags dynamic, timeout; timeout 10m; size 4096;
+        flags dynamic, timeout; timeout ${lifetime}s; size 4096;
       }
       chain postrouting {
         type nat hook postrouting priority srcnat;
         ${translate}
       }
+      chain translated {
+        type filter hook postrouting priority srcnat + 1;
+        ${shared ? `ct direction original ip saddr ${outer} meta l4proto udp update @behind { udp sport : ct original ip saddr . ct original proto-src }` : ''}
+      }
       chain prerouting {
         type nat hook prerouting priority dstnat;
-        ${kind.hairpinning ? '' : 'iifname wan'} ip daddr ${outer} dnat to udp dport map @behind
+        ${hairpinning ? '' : 'iifname wan'} ip daddr ${outer} dnat to udp dport map @behind
       }
     }
     table ip filter {
+      ct timeout usual {
+        protocol udp;
+        policy = { unreplied : ${lifetime}, replied : ${lifetime} }
+      }
       set met {
         typeof ip saddr . udp sport . ip daddr
-        flags dynamic, timeout; timeout 10m; size 4096;
+        flags dynamic, timeout; timeout ${lifetime}s; size 4096;
       }
       chain zone {
         type filter hook prerouting priority raw;
         meta l4proto udp ct zone set ${seed}
         meta l4proto != udp ct zone set ${zone}
       }
+      chain lifetime {
+        type filter hook prerouting priority filter;
+        meta l4proto udp ct timeout set "usual"
+      }
       chain forward {
         type filter hook forward priority filter; policy drop;
         iifname lan meta l4proto udp update @met { ip saddr . udp sport . ip daddr }
         iifname lan accept
         ct state established,related accept
-        ${admit[kind.filtering]}
+        ${admit[filtering]}
       }
       chain input {
         type filter hook input priority filter;
         iifname wan meta l4proto udp drop
+      }
+    }`;
+}
+
+/** The ruleset of a router that has nothing but one host, `inner`, which everybody reaches at the router's address. */
+export function staticNatRules(outer: string, inner: string): string {
+  return `
+    table ip nat {
+      chain postrouting {
+        type nat hook postrouting priority srcnat;
+        oifname wan ip saddr ${inner} snat to ${outer}
+      }
+      chain prerouting {
+        type nat hook prerouting priority dstnat;
+        iifname wan ip daddr ${outer} dnat to ${inner}
       }
     }`;
 }

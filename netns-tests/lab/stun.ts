@@ -1,12 +1,13 @@
 /**
  * A STUN client (RFC 8489) that finds out how a NAT behaves (RFC 5780). As a program it runs in a namespace:
  *
- *   node stun.ts ADDRESS ALTERNATE PORT ALTERNATE-PORT     prints a NatKind as JSON
+ *   node stun.ts kind ADDRESS ALTERNATE PORT ALTERNATE-PORT     prints a `FoundKind` as JSON
+ *   node stun.ts lifetime ADDRESS PORT SECONDS                  prints whether a mapping is there after so many of silence
  *
  * Binding request, 20 bytes and where wanted one attribute:
  *
- *   0  u16 0x0001   4  u32 0x2112a442   8  12 bytes of transaction ID   20  CHANGE-REQUEST (0x0003, 4 bytes)
- *   2  u16 length of attributes
+ *   0  u16 0x0001   4  u32 0x2112a442   8  12 bytes of transaction ID   20  CHANGE-REQUEST (0x0003, 4 bytes), or
+ *   2  u16 length of attributes                                             RESPONSE-PORT (0x0027, a u16 and padding)
  */
 import { randomBytes } from 'node:crypto';
 import { createSocket, type Socket } from 'node:dgram';
@@ -14,22 +15,29 @@ import { once } from 'node:events';
 import type { Dependence, NatKind } from './nat.ts';
 
 const magic = 0x2112a442;
-const changePort = 2;
-const changeAddressAndPort = 6;
+
+/** An attribute, whose value is of 4 bytes. */
+interface Attribute {
+  readonly type: number;
+  readonly value: number;
+}
+
+const changePort: Attribute = { type: 0x0003, value: 2 };
+const changeAddressAndPort: Attribute = { type: 0x0003, value: 6 };
+const responsePort = (port: number): Attribute => ({ type: 0x0027, value: port * 0x10000 });
 const retransmitMilliseconds = 100;
 const tries = 5;
 
-/** `change`: where the server shall answer from. */
-export function bindingRequest(transaction: Uint8Array, change = 0): Buffer {
-  const request = Buffer.alloc(change === 0 ? 20 : 28);
+export function bindingRequest(transaction: Uint8Array, attribute?: Attribute): Buffer {
+  const request = Buffer.alloc(attribute === undefined ? 20 : 28);
   request.writeUInt16BE(0x0001, 0);
   request.writeUInt16BE(request.length - 20, 2);
   request.writeUInt32BE(magic, 4);
   request.set(transaction, 8);
-  if (change !== 0) {
-    request.writeUInt16BE(0x0003, 20);
+  if (attribute !== undefined) {
+    request.writeUInt16BE(attribute.type, 20);
     request.writeUInt16BE(4, 22);
-    request.writeUInt32BE(change, 24);
+    request.writeUInt32BE(attribute.value, 24);
   }
   return request;
 }
@@ -50,23 +58,30 @@ export function mappedAddress(response: Buffer): string | undefined {
   return undefined;
 }
 
-async function ask(socket: Socket, host: string, port: number, change = 0): Promise<string | undefined> {
+/** Undefined where no answer came. The answer comes to `at`, where that is another socket. */
+async function ask(
+  socket: Socket,
+  host: string,
+  port: number,
+  attribute?: Attribute,
+  at = socket,
+): Promise<string | undefined> {
   const transaction = randomBytes(12);
   const { promise, resolve } = Promise.withResolvers<string | undefined>();
   const receive = (response: Buffer) => {
     if (response.subarray(8, 20).equals(transaction)) resolve(mappedAddress(response));
   };
-  socket.on('message', receive);
+  at.on('message', receive);
   let sent = 0;
   const send = () => {
     if (sent++ === tries) resolve(undefined);
-    else socket.send(bindingRequest(transaction, change), port, host);
+    else socket.send(bindingRequest(transaction, attribute), port, host);
   };
   send();
   const timer = setInterval(send, retransmitMilliseconds);
   const answer = await promise;
   clearInterval(timer);
-  socket.off('message', receive);
+  at.off('message', receive);
   return answer;
 }
 
@@ -104,11 +119,14 @@ async function open(): Promise<Socket> {
   return socket;
 }
 
+/** Of a NAT, but for what only waiting shows. */
+export type FoundKind = Omit<NatKind, 'lifetime'>;
+
 /** Classifies the NAT between this host and a server with two addresses and two ports. */
 export async function discover(
   addresses: readonly [string, string],
   ports: readonly [number, number],
-): Promise<NatKind> {
+): Promise<FoundKind> {
   const [first, second] = addresses;
   const [port, alternate] = ports;
   const mapping = await open();
@@ -122,13 +140,28 @@ export async function discover(
   const fromElsewhere = await ask(filtering, first, port, changeAddressAndPort);
   const fromOtherPort = await ask(filtering, first, port, changePort);
   const hairpinning = await hairpins([mapping, filtering], [here, there!]);
+  const preserving = here.endsWith(`:${mapping.address().port}`);
   mapping.close();
   filtering.close();
   return {
     mapping: dependence(otherAddress === here, otherPort === here),
     filtering: dependence(fromElsewhere !== undefined, fromOtherPort !== undefined),
     hairpinning,
+    preserving,
   };
+}
+
+/** Whether a mapping is still there after so many seconds without a packet: then what the server sends to its port arrives. */
+export async function outlives(address: string, port: number, seconds: number): Promise<boolean> {
+  const [quiet, asking] = [await open(), await open()];
+  const mapped = await ask(quiet, address, port);
+  if (mapped === undefined) throw new Error(`no answer from ${address}:${port}`);
+  await new Promise((resolve) => setTimeout(resolve, seconds * 1000));
+  const outer = Number(mapped.split(':')[1]);
+  const answer = await ask(asking, address, port, responsePort(outer), quiet);
+  quiet.close();
+  asking.close();
+  return answer !== undefined;
 }
 
 function dependence(sameEverywhere: boolean, sameAtOneAddress: boolean): Dependence {
@@ -137,6 +170,11 @@ function dependence(sameEverywhere: boolean, sameAtOneAddress: boolean): Depende
 }
 
 if (import.meta.main) {
-  const [first, second, port, alternate] = process.argv.slice(2);
-  console.log(JSON.stringify(await discover([first!, second!], [Number(port), Number(alternate)])));
+  const [what, first, ...rest] = process.argv.slice(2);
+  const [second, ...ports] = rest;
+  const found =
+    what === 'kind'
+      ? await discover([first!, second!], [Number(ports[0]), Number(ports[1])])
+      : await outlives(first!, Number(rest[0]), Number(rest[1]));
+  console.log(JSON.stringify(found));
 }

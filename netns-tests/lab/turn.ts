@@ -2,8 +2,8 @@
 import { isIPv4, isIPv6 } from 'node:net';
 import { join } from 'node:path';
 import type { Namespace } from './namespace.ts';
-import type { NatKind } from './nat.ts';
 import type { Program } from './program.ts';
+import type { FoundKind } from './stun.ts';
 import { endpoint } from './topology.ts';
 
 export interface TurnServer {
@@ -53,10 +53,19 @@ export async function startTurnServer(
   };
 }
 
+const client = join(import.meta.dirname, 'stun.ts');
+
 /** What the host's NAT looks like from the server, which must have two addresses. */
-export async function discoverNat(host: Namespace, server: TurnServer): Promise<NatKind> {
-  const client = join(import.meta.dirname, 'stun.ts');
+export async function discoverNat(host: Namespace, server: TurnServer): Promise<FoundKind> {
+  const { addresses, port, alternatePort } = server;
+  const { stdout } = await host.$`${process.execPath} ${client} kind ${addresses} ${port} ${alternatePort}`;
+  return JSON.parse(stdout);
+}
+
+/** Whether the NAT of a host keeps a mapping for so many seconds without a packet. */
+export async function keepsMapping(host: Namespace, server: TurnServer, seconds: number): Promise<boolean> {
+  const { addresses, port } = server;
   const { stdout } =
-    await host.$`${process.execPath} ${client} ${server.addresses} ${server.port} ${server.alternatePort}`;
+    await host.$`${process.execPath} ${client} lifetime ${addresses[0]!} ${port} ${seconds}`;
   return JSON.parse(stdout);
 }
