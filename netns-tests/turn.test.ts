@@ -25,7 +25,7 @@ const useless: readonly [what: string, turn: (server: TurnServer) => string, sai
   [
     'has a name that does not resolve',
     () => 'turn:turn.invalid|lab|another',
-    /turn:turn\.invalid:3478.*does not resolve/,
+    /turn:turn\.invalid:3478.*(does not resolve|is not resolved)/,
   ],
 ];
 

@@ -25,6 +25,7 @@ const pages = [
   'CHANGELOG.md',
   'docs/decisions.md',
   'docs/measurements.md',
+  'netns-tests/README.md',
 ];
 const decisionLines = 8;
 const manuals = readdirSync(join(root, 'man')).map((name) => `man/${name}`);

@@ -60,7 +60,7 @@ export class Internet {
     const own = Array.from({ length: addresses }, () => this.#address());
     await this.#wires.plug(host, { addresses: ipv6 ? [...own, sixOf(own[0]!)] : own });
     await host.configure(`route add default via ${core.ipv4}`);
-    if (ipv6) await host.configure(`-6 route add default via ${core.ipv6}`);
+    if (ipv6) await host.configure(`route add default via ${core.ipv6}`);
     return host;
   }
 
@@ -112,14 +112,19 @@ export class Internet {
     const inside = await Switch.make(router, [`${inner}/64`]);
     const host = await this.#lab.namespace(label);
     await inside.plug(host, { addresses: [`2001:db8:${home}::2/64`] });
-    await router.configure(`-6 route add default via ${core.ipv6}`);
-    await this.#core.configure(`-6 route add ${network} via ${outer.split('/')[0]}`);
+    await router.configure(`route add default via ${core.ipv6}`);
+    await this.#core.configure(`route add ${network} via ${outer.split('/')[0]}`);
+    // What nobody asked for is dropped, not refused: an entry of connection tracking would keep the port of who answers.
     await router.rules(
-      `table ip6 firewall {
+      `table inet firewall {
          chain forward {
            type filter hook forward priority filter; policy drop;
            ct state established,related accept
            iifname != wan accept
+         }
+         chain input {
+           type filter hook input priority filter;
+           iifname wan meta l4proto udp drop
          }
        }`,
     );
@@ -127,7 +132,7 @@ export class Internet {
       await router.configure(`route add default via ${core.ipv4}`);
       await startNat64(router, host, inner);
     } else {
-      await host.configure(`-6 route add default via ${inner}`);
+      await host.configure(`route add default via ${inner}`);
     }
     return host;
   }

@@ -65,7 +65,6 @@ export async function discoverNat(host: Namespace, server: TurnServer): Promise<
 /** Whether the NAT of a host keeps a mapping for so many seconds without a packet. */
 export async function keepsMapping(host: Namespace, server: TurnServer, seconds: number): Promise<boolean> {
   const { addresses, port } = server;
-  const { stdout } =
-    await host.$`${process.execPath} ${client} lifetime ${addresses[0]!} ${port} ${seconds}`;
+  const { stdout } = await host.$`${process.execPath} ${client} lifetime ${addresses[0]!} ${port} ${seconds}`;
   return JSON.parse(stdout);
 }
