@@ -14,38 +14,11 @@ import {
   type Seen,
   surprises,
 } from './lab/grid.ts';
-import { bootNode, type KindName, kindNames, kinds, makeWorld, nodeAt } from './lab/kinds.ts';
-import type { Outcome } from './lab/mesh.ts';
+import { bootNode, kindNames, kinds, makeWorld, nodeAt } from './lab/kinds.ts';
 import type { CryonetNode } from './lab/node.ts';
 import type { Program } from './lab/program.ts';
 import { story } from './lab/story.ts';
 import { waitFor } from './lab/wait.ts';
-
-/** What becomes of a pair, where either is of one of these kinds: the first row that fits counts. */
-const expectations: readonly (readonly [Outcome, readonly KindName[], readonly KindName[]])[] = [
-  // There is no carrier but UDP.
-  ['none', ['no-udp', 'proxy'], kindNames],
-  // Nobody else is at port 53.
-  ['relayed', ['web'], kindNames],
-  // No address of a family that the other one has.
-  ['relayed', ['ipv6'], kindNames.filter((name) => !['public', 'ipv6', 'nat64'].includes(name))],
-  // Its port is not known before it has sent, and is let in only by who takes what comes from an address that it sent to.
-  [
-    'relayed',
-    ['symmetric'],
-    ['port-restricted', 'preserving', 'forgetful', 'symmetric', 'carrier', 'hairpin', 'nat64'],
-  ],
-];
-
-function expected(one: KindName, other: KindName): Outcome {
-  // What one carrier does not send back to itself, another one delivers.
-  if (one === 'carrier' && other === 'carrier') return 'relayed';
-  const fits = expectations.find(
-    ([, some, others]) =>
-      (some.includes(one) && others.includes(other)) || (some.includes(other) && others.includes(one)),
-  );
-  return fits?.[0] ?? 'direct';
-}
 
 /** Milliseconds until every link is there that is to be there, on a machine that has other work as well. */
 const bound = 180_000;
@@ -74,7 +47,7 @@ story(
     await boot.ready();
     for (const node of nodes.values()) node.start();
 
-    const grid = cells(expected);
+    const grid = cells();
     const seen = await settled(grid, [...nodes.values()]);
     lab.figures.push(`\n${drawing(seen)}\n`, firstPackets(seen));
     keep(seen, lab.programs);

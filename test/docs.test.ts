@@ -9,6 +9,7 @@ import { commands } from '../cli/commands.ts';
 import { renderPeer } from '../cli/render-peer.ts';
 import { renderStatus } from '../cli/render-status.ts';
 import { optionTable } from '../control/config/options.ts';
+import { expectedDrawing } from '../netns-tests/lab/grid.ts';
 import { routes } from '../protocol/api.ts';
 import { environmentName } from '../protocol/command-line.ts';
 import { errorCodes, exitCode } from '../protocol/errors.ts';
@@ -328,3 +329,7 @@ function anchors(markdown: string): string[] {
       .replaceAll(' ', '-'),
   );
 }
+
+test('the grid on the proving ground’s page is the one that its story asserts', () => {
+  assert.ok(read('netns-tests/README.md').includes(expectedDrawing()), expectedDrawing());
+});
