@@ -82,7 +82,7 @@ export function look(
   });
 }
 
-export function isAsExpected({ expected, outcomes }: Seen): boolean {
+function isAsExpected({ expected, outcomes }: Seen): boolean {
   return outcomes.every((outcome) => outcome === expected);
 }
 
