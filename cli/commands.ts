@@ -1,5 +1,6 @@
 /** The commands of `cryoc`, one row each. Parsing, help and completions are made from this table. */
 import type { AnyCommand } from './command.ts';
+import { doctor } from './commands/doctor.ts';
 import { ip } from './commands/ip.ts';
 import { logLevel } from './commands/log-level.ts';
 import { metrics } from './commands/metrics.ts';
@@ -15,6 +16,7 @@ export const commands: readonly AnyCommand[] = [
   wait,
   ip,
   ping,
+  doctor,
   watch,
   metrics,
   reload,

@@ -1,6 +1,7 @@
 /** The local control socket, by `cryoc` and by curl. */
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
+import type { Finding } from '../cli/local/checks/finding.ts';
 import { statusReport } from '../protocol/status.ts';
 import { meshed } from './lab/mesh.ts';
 import { CryonetNode } from './lab/node.ts';
@@ -17,7 +18,7 @@ const cryoc = join(programs, 'cryoc');
  */
 story(
   'cryoc and curl tell the same of a running node, and of its link that is lost',
-  ['curl', 'ping'],
+  ['curl', 'ping', 'nft'],
   async (lab) => {
     const { hosts } = await lan(lab, ['a', 'b']);
     const a = new CryonetNode(hosts[0]!, { listen: true }).start();
@@ -44,6 +45,22 @@ story(
 
     const { stdout } = await shell`${cryoc} --runtime-dir ${b.runtimeDirectory} status`;
     assert.match(stdout, /\ba\b.*\bup\b.*\bcna\b|\ba\b.*\bcna\b.*\bup\b/, stdout);
+    // A firewall that forgot the port.
+    await b.namespace
+      .$`nft ${'add table inet filter; add chain inet filter input { type filter hook input priority 0; policy drop; }; add rule inet filter input ct state established accept'}`;
+    const { stdout: looked } = await shell({
+      nothrow: true,
+    })`ip netns exec ${b.namespace.name} ${cryoc} --runtime-dir ${b.runtimeDirectory} doctor --json`;
+    await b.namespace.$`nft flush ruleset`;
+    const { findings } = JSON.parse(looked) as { findings: Finding[] };
+    const stateOf = (subject: string) => findings.find((each) => each.subject === subject)?.state;
+    for (const subject of ['control', 'dataplane', 'peers', 'device', 'rights', 'rp_filter', 'ipv6'])
+      assert.equal(stateOf(subject), 'ok', looked);
+    assert.match(
+      findings.find(({ subject }) => subject === 'firewall')!.message,
+      /^table inet filter, chain input drops what no rule accepts, and none accepts UDP 2333: nft insert rule/,
+    );
+
     const api = (...words: readonly string[]) => shell`curl -sS --unix-socket ${b.controlSocket} ${words}`;
     const peer = JSON.parse((await api('http://cryonet/v1/peers/a')).stdout);
     assert.deepEqual([peer.id, peer.state, peer.interface.name], ['a', 'up', 'cna']);

@@ -46,7 +46,8 @@ export const errorCodes = {
 
 export type ErrorCode = keyof typeof errorCodes;
 
-/** Exit codes of the three programs: 0 is success, 1 failure at run time, 3 a peer that is down, where that was asked; from
+/** Exit codes of the three programs: 0 is success, 1 failure at run time, 3 a peer that is down, or something
+ *  else that is wrong, where that was asked; from
  *  sysexits.h 75 (EX_TEMPFAIL) asks to be started again at once, 78 (EX_CONFIG) is bad configuration, after which a service
  *  manager must not restart. */
 export const exitCode = { ok: 0, failure: 1, down: 3, again: 75, config: 78 } as const;
