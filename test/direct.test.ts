@@ -306,6 +306,32 @@ test('a peer that moves to and fro has the MTU searched anew now and then, not e
   assert.equal(fittingPacket(end.direct), 1500);
 });
 
+test('a path whose peer has moved more often than its MTU is searched for is lost like any other', () => {
+  const end = up(true);
+  let sent = 0;
+  const traffic = () => ({ ...quiet, sent: ++sent });
+  for (let at = 100; at < 1000; at += 100) end.feed({ type: 'roamed' }, at);
+  end.run(2000, () => true, traffic);
+  assert.equal(end.direct.phase, 'up');
+  const effects = end.run(5000, () => false, traffic);
+  assert.deepEqual(
+    effects.flatMap(([, effect]) => (effect.type === 'carry' ? [effect.on] : [])),
+    [false],
+  );
+  assert.equal(end.direct.phase, 'trying');
+});
+
+test('where else a peer may be is not forgotten while the search for the MTU waits', () => {
+  const end = up(true);
+  let sent = 0;
+  const traffic = () => ({ ...quiet, sent: ++sent });
+  for (let at = 100; at < 1000; at += 100) end.feed({ type: 'roamed' }, at);
+  end.run(1500, () => true, traffic);
+  end.feed({ type: 'elsewhere', address: '192.0.2.9', port: 9 }, 1600);
+  const effects = end.run(6000, () => false, traffic);
+  assert.ok(effects.some(([, { type }]) => type === 'ask'));
+});
+
 test('a probe that the kernel refuses is none of the liveness: the size is given up and the path lives', () => {
   const end = up(true);
   const first = end.probes.find(({ bytes }) => bytes === 1500)!;

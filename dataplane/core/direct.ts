@@ -304,13 +304,18 @@ function follow(direct: Direct, now: number, effects: DirectEffect[]): void {
   takeMtu(direct, { type: 'path', limit: longestPacket }, now, effects);
 }
 
-/** A peer may do so all the time. */
 function roam(direct: Direct, now: number, effects: DirectEffect[]): void {
   direct.elsewhere = [];
   takeLiveness(direct, { type: 'found' }, now, effects);
+  if (search(direct, now, effects) || direct.mtu === null) return;
+  effects.push({ type: 'fit', bytes: confirmed(direct.mtu), searching: false });
+}
+
+/** Searches the MTU of the way to where the peer is now, as soon as that may be: a peer may move all the time. */
+function search(direct: Direct, now: number, effects: DirectEffect[]): boolean {
   direct.isBehind = !take(direct.searches, 1, now);
   if (!direct.isBehind) follow(direct, now, effects);
-  else if (direct.mtu !== null) effects.push({ type: 'fit', bytes: confirmed(direct.mtu), searching: false });
+  return !direct.isBehind;
 }
 
 function answered(
@@ -342,7 +347,7 @@ function tick(
 ): void {
   takeKeypairs(direct, { type: 'tick', records: event.records }, now, effects);
   if (direct.phase === 'off') return;
-  if (direct.isBehind) roam(direct, now, effects);
+  if (direct.isBehind) search(direct, now, effects);
   if (isUnknown(direct)) {
     if (now >= direct.tryAt) tryPath(direct, now, effects);
     return;
