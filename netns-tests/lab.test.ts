@@ -145,7 +145,7 @@ test('a story that is late is told again in another laboratory, and fails where 
   };
   const say = (line: string) => void said.push(line);
   await told('first', late(3), say);
-  const again = (time: number) => `first: told again, as it took 5 ms, not less than 5: time ${time}`;
+  const again = (time: number) => `first: told again: 5 ms, not less than 5: time ${time}`;
   assert.deepEqual(said, [again(1), again(2), 'first: time 3']);
   labs.clear();
   await assert.rejects(told('second', late(9), say), Late);

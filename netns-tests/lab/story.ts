@@ -40,7 +40,7 @@ export async function told(
         console.error(`${name}\n${lab.logTails()}`);
         throw error;
       }
-      say(`${name}: told again, as it took ${error.message}`);
+      say(`${name}: told again: ${error.message}`);
     }
   }
 }

@@ -48,12 +48,19 @@ function shown(seen: unknown): string {
   return typeof seen === 'string' ? seen.slice(-2000) : inspect(seen, { depth: 6, breakLength: 110 });
 }
 
-/** Something took longer than it may. A machine that has other work as well may be why, so the story is told again. */
+/** Something took longer, or cost more, than it may. A machine that has other work as well may be why, so the story is told
+ *  again. */
 export class Late extends Error {}
 
 /** Milliseconds. Throws `Late`, with the last of the story's figures, unless it took less. */
 export function assertSoon(took: number, bound: number, { figures }: { figures: readonly string[] }): void {
   if (took >= bound) throw new Late(`${took} ms, not less than ${bound}: ${figures.at(-1)}`);
+}
+
+/** What a busy machine may have cost, and an idle one does not. Throws `Late`, with the last of the story's figures, unless
+ *  it holds. */
+export function assertUnhindered(holds: boolean, { figures }: { figures: readonly string[] }): void {
+  if (!holds) throw new Late(`too much: ${figures.at(-1)}`);
 }
 
 /** Milliseconds that `act` took, and its value. */
