@@ -5,6 +5,7 @@ import { ip } from './commands/ip.ts';
 import { logLevel } from './commands/log-level.ts';
 import { metrics } from './commands/metrics.ts';
 import { ping } from './commands/ping.ts';
+import { policy } from './commands/policy.ts';
 import { reload } from './commands/reload.ts';
 import { status } from './commands/status.ts';
 import { token } from './commands/token.ts';
@@ -20,6 +21,7 @@ export const commands: readonly AnyCommand[] = [
   watch,
   metrics,
   reload,
+  policy,
   logLevel,
   token,
 ];
