@@ -1,11 +1,12 @@
 /** The commands of `cryoc`, one row each. Parsing, help and completions are made from this table. */
 import type { AnyCommand } from './command.ts';
 import { doctor } from './commands/doctor.ts';
+import { invite } from './commands/invite.ts';
 import { ip } from './commands/ip.ts';
+import { join } from './commands/join.ts';
 import { logLevel } from './commands/log-level.ts';
 import { metrics } from './commands/metrics.ts';
 import { ping } from './commands/ping.ts';
-import { policy } from './commands/policy.ts';
 import { reload } from './commands/reload.ts';
 import { status } from './commands/status.ts';
 import { token } from './commands/token.ts';
@@ -21,7 +22,8 @@ export const commands: readonly AnyCommand[] = [
   watch,
   metrics,
   reload,
-  policy,
   logLevel,
   token,
+  invite,
+  join,
 ];

@@ -2,7 +2,15 @@
 import { readFileSync, statSync } from 'node:fs';
 import { type IncomingMessage, request } from 'node:http';
 import { dirname } from 'node:path';
-import { methodAndPath, type Parameters, type Reply, type RouteName, routes } from '../protocol/api.ts';
+import * as z from 'zod/mini';
+import {
+  methodAndPath,
+  type Parameters,
+  type Reply,
+  type Route,
+  type RouteName,
+  routes,
+} from '../protocol/api.ts';
 import { CryonetError } from '../protocol/errors.ts';
 import { errorOf, problem } from '../protocol/problem.ts';
 import { check } from '../protocol/schema.ts';
@@ -20,10 +28,12 @@ export async function call<Name extends RouteName>(
   timeout = replyTimeout,
   parameters?: Parameters<Name>,
 ): Promise<Reply<Name>> {
+  const asked: Route = routes[route];
   const { status, body } = await send(
     socketPath,
     methodAndPath(route, { ...(parameters as object) }),
     timeout,
+    asked.body && JSON.stringify(z.encode(asked.body, { ...(parameters as object) })),
   );
   if (status !== 200) throw wrongStatus(socketPath, status, body);
   const { reply, ...rest } = routes[route];
@@ -79,6 +89,7 @@ function send(
   socketPath: string,
   asking: ReturnType<typeof methodAndPath>,
   timeout: number,
+  json: string | undefined,
 ): Promise<{ status: number; body: string }> {
   return new Promise((resolve, reject) => {
     const asked = request({ socketPath, ...asking, host: 'cryonet' }, (response) => {
@@ -91,7 +102,8 @@ function send(
     const timer = setTimeout(() => asked.destroy(new Hanging()), timeout);
     asked.on('close', () => clearTimeout(timer));
     asked.on('error', (cause) => reject(unanswered(socketPath, cause, timeout)));
-    asked.end();
+    if (json !== undefined) asked.setHeader('Content-Type', 'application/json');
+    asked.end(json);
   });
 }
 

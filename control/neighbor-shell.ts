@@ -16,6 +16,7 @@ import type { Channel, MeshEvent } from './core/events.ts';
 import { readRecord } from './core/membership.ts';
 import { BootstrapClient, type ClientEvents, isAtRest } from './io/bootstrap-client.ts';
 import { type Judge, type Local, type Proven, Refused, Unwanted } from './io/handshake.ts';
+import type { Inviter } from './io/inviter.ts';
 import { Listening } from './io/listening.ts';
 import { unmarkedWarning } from './io/marked-connection.ts';
 import { NeighborSocket, type SocketEvents } from './io/neighbor-socket.ts';
@@ -44,6 +45,7 @@ export interface NeighborShellOptions {
   /** Somebody who is no neighbor was refused; the cause is one of few words. */
   readonly refused: (cause: string) => void;
   readonly warnings: Warnings;
+  readonly inviter: Inviter;
 }
 
 export class NeighborShell {
@@ -62,7 +64,7 @@ export class NeighborShell {
 
   constructor(options: NeighborShellOptions) {
     this.#options = options;
-    const { config, local, log, warnings } = options;
+    const { config, local, log, warnings, inviter } = options;
     this.#proxies = readProxies(config.proxies);
     this.#outgoing = new Outgoing({
       mark: config.fwmark,
@@ -76,6 +78,8 @@ export class NeighborShell {
         admit: (client) => this.#admit(client),
         unwanted: ({ id }, refusal) => options.take({ type: 'refused', by: id, refusal }),
         neighbor: (socket, proven) => this.#neighborUp(socket, proven, undefined),
+        invited: (key) => inviter.invited(key),
+        welcome: (client) => inviter.answer(client),
         crowded: () => options.refused('connections'),
         refused: ({ host: address, port }, cause, isPaced) => {
           const misdeed = misdeedOf(cause);

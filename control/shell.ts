@@ -12,7 +12,6 @@ import { CryonetError, reasonOf } from '../protocol/errors.ts';
 import type { EventId } from '../protocol/events.ts';
 import type { Log, LogLevel } from '../protocol/log.ts';
 import { ownFigures } from '../protocol/own-figures.ts';
-import type { PolicyReport, PolicyVerdict } from '../protocol/policy.ts';
 import { Refusals } from '../protocol/refusals.ts';
 import type { StatusReport, Warning } from '../protocol/status.ts';
 import { version } from '../protocol/version.ts';
@@ -23,7 +22,7 @@ import { type ControlConfig, longestPause } from './config/config.ts';
 import { difference } from './config/difference.ts';
 import { hasTurn } from './config/ice-server.ts';
 import { options } from './config/options.ts';
-import { type Tokens, weaknessOf } from './config/token.ts';
+import type { Tokens } from './config/token.ts';
 import type { MeshConfig } from './core/config.ts';
 import { admit } from './core/costs.ts';
 import type { Environment } from './core/environment.ts';
@@ -37,14 +36,14 @@ import { DataplaneShell } from './dataplane-shell.ts';
 import { PatientControlSocket } from './io/control-socket.ts';
 import { sha256, signWith, type TokenKeys, tokenKeys, verifyWith } from './io/crypto.ts';
 import type { Local } from './io/handshake.ts';
+import { Inviter } from './io/inviter.ts';
 import type { Figures } from './io/metrics.ts';
 import { MetricsServer } from './io/metrics-server.ts';
 import { NodeEvents } from './io/node-events.ts';
 import { type KeptState, openStateDirectory } from './io/state-directory.ts';
-import { meshConfigOf } from './mesh-config.ts';
 import { NeighborShell } from './neighbor-shell.ts';
-import { policyReportOf, policyVerdictOn } from './policy-report.ts';
 import { idsOf, isRelayed, neighborStatuses, peerStatuses, stateAndReason, summaryOf } from './status.ts';
+import { warnOfTokens } from './token-warning.ts';
 
 /** Milliseconds. setTimeout takes any longer time as 1 ms. */
 const longestTimer = 2 ** 31 - 1;
@@ -82,6 +81,7 @@ export class ControlShell {
   readonly #warnings: Warnings;
   readonly #refused = new Refusals();
   readonly #events: NodeEvents;
+  readonly invitations: Inviter;
   readonly #metrics: MetricsServer | undefined;
   #reloaded = { ok: true, at: Date.now() };
   #alone: AloneWarning | undefined;
@@ -99,7 +99,7 @@ export class ControlShell {
     this.#warnings = new Warnings(log, changed);
     this.#kept = openStateDirectory(config.stateDirectory, Date.now(), this.#warnings, longestPause(config));
     this.#events = new NodeEvents(this.#kept.events);
-    this.#judgeTokens();
+    warnOfTokens(this.#config, this.#warnings);
     const { identity, epoch } = this.#kept;
     this.#local = { id: config.id, epoch, identity, tokenKeys: keys };
     this.#dataplane = new DataplaneShell({
@@ -127,6 +127,11 @@ export class ControlShell {
       this.#kept.pins,
       this.#environment(),
     );
+    this.invitations = new Inviter({
+      ...{ local: this.#local, invitations: this.#kept.invitations, log },
+      given: () => this.#config,
+      used: (peer) => this.#events.publish({ event: 'invitation.used', peer }),
+    });
     this.#neighbors = new NeighborShell({
       config,
       local: this.#local,
@@ -136,6 +141,7 @@ export class ControlShell {
       take: (event) => this.#take(event),
       refused: (cause) => this.#refused.count(cause),
       warnings: this.#warnings,
+      inviter: this.invitations,
     });
   }
 
@@ -277,7 +283,7 @@ export class ControlShell {
 
   /** Who has none of them is let in no more from now on; a token that is new counts once it is stretched. */
   #takeTokens({ tokens }: ControlConfig, before: Tokens): void {
-    this.#judgeTokens();
+    warnOfTokens(this.#config, this.#warnings);
     const keys = new Map(before.map((token, at) => [token, this.#local.tokenKeys[at]]));
     const [own, ...accepted] = tokens.flatMap((token) => keys.get(token) ?? []);
     if (own !== undefined) this.#local.tokenKeys = [own, ...accepted];
@@ -286,21 +292,20 @@ export class ControlShell {
     });
   }
 
-  #judgeTokens(): void {
-    const { tokens, tokenSource } = this.#config;
-    this.#warnings.clear('token');
-    for (const [at, token] of tokens.entries()) {
-      const weakness = weaknessOf(token);
-      if (weakness === undefined) continue;
-      const which = tokens.length === 1 ? 'the token' : `token ${at + 1} of ${tokens.length}`;
-      const remedy = 'make one by: cryoc token generate';
-      this.#warnings.set('token', `${which}, from ${tokenSource}, is weak: ${weakness}; ${remedy}`);
-      return;
-    }
-  }
-
   #meshConfig(): MeshConfig {
-    return meshConfigOf(this.#config, this.#kept.identitiesPath);
+    const { allow, deny, checkInterval, checkTimeout, sendAliveInterval, peers, service } = this.#config;
+    return {
+      policy: { allow, deny },
+      checkInterval,
+      forgetAfter: checkTimeout,
+      aliveInterval: sendAliveInterval,
+      named: peers,
+      identities: {
+        file: this.#kept.identitiesPath,
+        reload: service ? 'systemctl reload cryonet' : `kill -HUP ${process.pid}`,
+      },
+      relayLifetime: relayLifetime(this.#config),
+    };
   }
 
   #watchForOthers(): void {
@@ -355,14 +360,6 @@ export class ControlShell {
     const { state, reason } = stateAndReason(this.#mesh, peer);
     const why = path !== null ? 'no answer within 3 s' : reason || `the link is ${state}`;
     return { peer, rtt, path, pair, relayed: isRelayed(pair), reason: rtt === null ? why : '' };
-  }
-
-  policy(): PolicyReport {
-    return policyReportOf(this.#config, sha256);
-  }
-
-  policyOn(peer: string): PolicyVerdict {
-    return policyVerdictOn(this.#mesh, peer, sha256);
   }
 
   summary(): string {
@@ -436,4 +433,11 @@ export class ControlShell {
         this.#dataplane.run(effect);
     }
   }
+}
+
+/** The shortest lifetime, in milliseconds, of credentials that are made of TURN servers' secrets; undefined if there are
+ *  none. */
+function relayLifetime({ iceServers }: ControlConfig): number | undefined {
+  const seconds = iceServers.flatMap((server) => (server.kind === 'turn' ? (server.lifetime ?? []) : []));
+  return seconds.length === 0 ? undefined : Math.min(...seconds) * 1000;
 }

@@ -103,27 +103,53 @@ story(
 );
 
 /*
- *   a  bootstrap ──┐ switch
- *   b → a ─────────┘
+ *   a  bootstrap ────────────┐
+ *   b → a ───────────────────┤ switch
+ *   c, invited by a ─────────┘
  */
-story('a script waits for a link and pings what cryoc says of it', ['ping'], async (lab) => {
-  const { hosts } = await lan(lab, ['a', 'b']);
-  const a = new CryonetNode(hosts[0]!, { listen: true }).start();
-  const b = new CryonetNode(hosts[1]!, { bootstrap: [a] }).start();
-  const ofB = ['--runtime-dir', b.runtimeDirectory];
-  const { stdout } = await shell`${cryoc} ${ofB} wait --peer a --timeout 60s`;
-  assert.equal(stdout, '1 of 1 peers are up\n');
-  await shell`${cryoc} ${ofB} status --check`;
-  const address = (await shell`${cryoc} ${ofB} ip a`).stdout.trim();
-  assert.match(address, /^fe80::[0-9a-f:]+%cna$/);
-  await b.namespace.$`ping -c 1 -W 5 ${address}`;
-  const pong = (await shell`timeout 60 ${cryoc} ${ofB} ping --until-direct a`).stdout;
-  assert.match(pong, /^pong from a via direct \S+:2333 in [\d.]+ ms\n\d+ asked,/m);
-  assert.ok(
-    a.namespace.addresses.some((each) => pong.includes(each)),
-    pong,
-  );
-});
+story(
+  'a script waits for a link and pings what cryoc says of it, and invites a third node',
+  ['ping'],
+  async (lab) => {
+    const { hosts } = await lan(lab, ['a', 'b', 'c']);
+    const a = new CryonetNode(hosts[0]!, { listen: true }).start();
+    const b = new CryonetNode(hosts[1]!, { bootstrap: [a] }).start();
+    const ofB = ['--runtime-dir', b.runtimeDirectory];
+    const { stdout } = await shell`${cryoc} ${ofB} wait --peer a --timeout 60s`;
+    assert.equal(stdout, '1 of 1 peers are up\n');
+    await shell`${cryoc} ${ofB} status --check`;
+    const address = (await shell`${cryoc} ${ofB} ip a`).stdout.trim();
+    assert.match(address, /^fe80::[0-9a-f:]+%cna$/);
+    await b.namespace.$`ping -c 1 -W 5 ${address}`;
+    const pong = (await shell`timeout 60 ${cryoc} ${ofB} ping --until-direct a`).stdout;
+    assert.match(pong, /^pong from a via direct \S+:2333 in [\d.]+ ms\n\d+ asked,/m);
+    assert.ok(
+      a.namespace.addresses.some((each) => pong.includes(each)),
+      pong,
+    );
+
+    const wish = ['--server', 'ws://127.0.0.1:1', '--server', a.url, '--id', 'c'];
+    const invitation = (await shell`${cryoc} --socket ${a.controlSocket} invite ${wish}`).stdout.trim();
+    assert.match(invitation, /^cryonet-join:v1:[\w-]+$/);
+    const folder = join(lab.directory, 'c.c');
+    const c = new CryonetNode(hosts[2]!, {
+      token: 'that-of-another-mesh-1',
+      options: ['--config', join(folder, 'config.toml')],
+    });
+    const joining = ['join', '--yes', '--force', '--config-dir', folder, invitation];
+    await hosts[2]!.$`${cryoc} ${joining}`;
+    await meshed([a, b, c.start()]);
+    const again = await hosts[2]!.$({ nothrow: true })`${cryoc} ${joining}`;
+    assert.equal(again.exitCode, 1, again.stderr);
+    assert.match(
+      again.stderr,
+      /\ncryoc: the invitation has been used, if not by you then by somebody else: /,
+    );
+    const { stdout: list } = await shell`${cryoc} --socket ${a.controlSocket} invite --list`;
+    assert.match(list, /^[0-9a-f]{8} +used +c +1 of 1 /m);
+    for (const node of [a, c]) assert.ok(!node.program.output.includes('token-of-the-laboratory'));
+  },
+);
 
 /*
  *   a   nothing runs

@@ -5,8 +5,8 @@
 import * as z from 'zod/mini';
 import type { ErrorCode } from './errors.ts';
 import { eventIdPattern, nodeEvent } from './events.ts';
+import { invitationIn, leastTtl, mostServers, mostTtl, mostUses, serverUrl } from './invitation.ts';
 import { logLevels } from './log-level.ts';
-import { policyReport, policyVerdict } from './policy.ts';
 import { nodeId } from './schema.ts';
 import { peerIn, pongIn, reportIn, statusReport } from './status.ts';
 import { v1 } from './units.ts';
@@ -17,6 +17,8 @@ export interface Route {
   /** In braces in the path, by name. */
   readonly parameters?: z.ZodMiniObject;
   readonly headers?: z.ZodMiniObject;
+  /** Of a JSON object as the body. */
+  readonly body?: z.ZodMiniObject;
   readonly reply: z.ZodMiniType;
   /** The reply is a stream of these, which does not end. */
   readonly stream?: true;
@@ -27,9 +29,10 @@ export interface Route {
 }
 
 const peer = peerIn(v1);
+const invitation = invitationIn(v1.time);
 
 const reloaded = z.object({
-  /** Names of options of which another value counts now; of a section of peers `peer.` and its ID or glob. */
+  /** Names of options of which another value counts now. */
   applied: z.array(z.string()),
   /** Names of options of which another value counts after a restart of control. */
   needsRestart: z.array(z.string()),
@@ -68,17 +71,6 @@ export const routes = {
     reply: pongIn(v1),
     problems: ['unknown_peer', 'unavailable'],
   },
-  'GET /v1/policy': {
-    summary: 'what the configuration says of peers: the lists, and the sections of single ones',
-    reply: policyReport,
-    problems: [],
-  },
-  'GET /v1/policy/{id}': {
-    summary: 'what it decides about one peer, known or not, and which section or option does',
-    parameters: z.object({ id: nodeId }),
-    reply: policyVerdict,
-    problems: [],
-  },
   'GET /v1/reload': {
     summary: 'what a reload of the configuration would change; nothing changes',
     reply: reloaded,
@@ -99,6 +91,31 @@ export const routes = {
     parameters: z.object({ level: z.enum(logLevels) }),
     reply: logLevelNow,
     problems: [],
+  },
+  'GET /v1/invitations': {
+    summary: 'the invitations of this node, those that ended within a day included',
+    reply: z.object({ invitations: z.array(invitation) }),
+    problems: [],
+  },
+  'POST /v1/invitations': {
+    summary: 'invite a machine: the body has a token of the mesh, which shows that the asker may',
+    body: z.object({
+      token: z.string(),
+      /** Where invitees reach this node; by default the address of its bootstrap WebSocket, where that says it. */
+      servers: z.optional(z.array(serverUrl).check(z.minLength(1), z.maxLength(mostServers))),
+      ttl: v1.duration.check(z.minimum(leastTtl), z.maximum(mostTtl)),
+      uses: z.int().check(z.minimum(1), z.maximum(mostUses)),
+      /** The only ID that is invited. */
+      id: z.optional(nodeId),
+    }),
+    reply: z.extend(invitation, { text: z.string() }),
+    problems: ['wrong_token', 'bad_config', 'unavailable'],
+  },
+  'DELETE /v1/invitations/{name}': {
+    summary: 'revoke an invitation',
+    parameters: z.object({ name: z.string().check(z.regex(/^[0-9a-f]{8}$/)) }),
+    reply: invitation,
+    problems: ['unknown_invitation', 'bad_config', 'unavailable'],
   },
   'GET /v1/events': {
     summary: 'what happens from now on, or after the event with that ID, as server-sent events',
@@ -139,10 +156,10 @@ export type RouteName = keyof typeof routes;
 export type StreamName = 'GET /v1/events';
 export type TextName = 'GET /v1/metrics';
 
-/** What the braces in a path stand for. */
-export type Parameters<Name extends RouteName> = (typeof routes)[Name] extends {
-  readonly parameters: infer P extends z.ZodMiniType;
-}
+/** What the braces in a path stand for, or what the body has. */
+export type Parameters<Name extends RouteName> = (typeof routes)[Name] extends
+  | { readonly parameters: infer P extends z.ZodMiniType }
+  | { readonly body: infer P extends z.ZodMiniType }
   ? z.infer<P>
   : Readonly<Record<string, never>>;
 

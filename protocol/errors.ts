@@ -41,6 +41,10 @@ export const errorCodes = {
   key_in_use: 'another node has this identity key',
   self_connection: 'that is this node itself',
   denied: 'refused by peer policy',
+  unknown_invitation: 'no such invitation, or it was revoked',
+  invitation_expired: 'the invitation has expired',
+  invitation_used: 'the invitation has been used',
+  invitation_other: 'another ID was invited',
   internal: 'a defect in cryonet',
 } as const;
 

@@ -33,6 +33,7 @@ export const eventMeanings = {
   'trust.settled': 'that is over',
   'trust.refused': 'the peer refuses us for our ID or key',
   'token.changed': 'another list of tokens counts',
+  'invitation.used': 'a machine that calls itself so was let in by an invitation',
   'reload.done': 'the configuration was read again',
   'reload.refused': 'the configuration was read again and cannot be used; nothing has changed',
   'events.missed': 'some events are not kept any more: ask for the status',

@@ -21,6 +21,7 @@
  * Every later message is AES-256-GCM(frame key, nonce = 0⁴ ‖ u64 counter from 0): ciphertext ‖ 16-byte tag.
  * A server with several tokens goes on with the one that the client's `mac` is made by; a client has one.
  * The token itself is never sent. scrypt makes guessing it from a recorded `mac` expensive.
+ * For who has an invitation in place of a token, `invitation.ts` says what is another.
  */
 import * as z from 'zod/mini';
 import { bytes, epoch, nodeId } from './schema.ts';
@@ -44,6 +45,13 @@ export const refuseCodes = [
   'already_connected',
   'denied',
   'version_mismatch',
+  ...([
+    'unknown_invitation',
+    'invitation_expired',
+    'invitation_used',
+    'invitation_other',
+    'unavailable',
+  ] as const),
 ] as const;
 
 const refusal = z.object({

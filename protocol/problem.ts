@@ -55,6 +55,8 @@ const statuses: Partial<Readonly<Record<ErrorCode, number>>> = {
   bad_message: 400,
   unknown_method: 404,
   unknown_peer: 404,
+  unknown_invitation: 404,
+  wrong_token: 403,
   frame_too_large: 413,
   bad_config: 422,
   unavailable: 503,
@@ -63,6 +65,7 @@ const statuses: Partial<Readonly<Record<ErrorCode, number>>> = {
 
 const titles: Readonly<Record<number, string>> = {
   400: 'Bad Request',
+  403: 'Forbidden',
   404: 'Not Found',
   405: 'Method Not Allowed',
   413: 'Content Too Large',

@@ -20,6 +20,10 @@ export const domain = {
   serverProof: 'cryonet.2 server\0',
   clientRefusal: 'cryonet.2 client refuses\0',
   serverRefusal: 'cryonet.2 server refuses\0',
+  inviteeProof: 'cryonet.2 invitee\0',
+  inviterProof: 'cryonet.2 inviter\0',
+  inviteeRefusal: 'cryonet.2 invitee refuses\0',
+  inviterRefusal: 'cryonet.2 inviter refuses\0',
   tokenTag: 'cryonet.2 token tag\0',
 } as const;
 

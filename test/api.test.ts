@@ -12,11 +12,16 @@ import { openControlSocket, refusing } from '../control/io/control-socket.ts';
 import { openApi } from '../control/io/openapi.ts';
 import { methodAndPath, type Route, type RouteName, routes } from '../protocol/api.ts';
 import { CryonetError } from '../protocol/errors.ts';
+import type { InvitationStatus } from '../protocol/invitation.ts';
 import { ConfigError, problem, problemType } from '../protocol/problem.ts';
 import { readExposition } from './exposition.ts';
 import { exampleFigures } from './figures-example.ts';
 import { temporaryFolder } from './socket-pair.ts';
 import { exampleReport } from './status-example.ts';
+
+const invited: InvitationStatus = {
+  ...{ name: '0123abcd', id: null, expires: 1_795_982_400_000, uses: 1, used: 0, state: 'open' },
+};
 
 const node: Answering = {
   status: async () => exampleReport,
@@ -26,11 +31,6 @@ const node: Answering = {
     const { rtt, path, relayed, pair } = known;
     return { peer, rtt, path, relayed, pair, reason: rtt === null ? 'the peer does not answer' : '' };
   },
-  policy: () => ({ allow: [], deny: ['x*'], sections: [{ peer: 'e*', settings: { path: 'relay' } }] }),
-  policyOn: (peer) => ({
-    ...{ peer, permitted: false, option: 'deny', glob: 'x*', settings: {}, sections: {} },
-    ...{ state: null, reason: '' },
-  }),
   reload: () => ({ applied: ['deny'], needsRestart: ['listen'] }),
   wouldReload: () => ({ applied: [], needsRestart: [] }),
   logLevel: () => ({ level: 'warn', configured: 'info' }),
@@ -38,14 +38,25 @@ const node: Answering = {
   watch: (response) => void response.end(),
   isWatched: () => false,
   figures: async () => exampleFigures,
+  invitations: {
+    list: () => [invited],
+    invite: ({ id, uses, ttl }) => ({
+      ...{ ...invited, id: id ?? null, uses, expires: invited.expires + ttl },
+      text: 'cryonet-join:v1:x',
+    }),
+    revoke: (name) => {
+      if (name !== invited.name) throw new CryonetError('unknown_invitation');
+      return { ...invited, state: 'revoked' };
+    },
+  },
 };
 
 /** JSON that a test looks into. */
 // biome-ignore lint/suspicious/noExplicitAny: what is there is what the test says.
 type Body = any;
 
-async function ask(method: string, path: string, answering = node) {
-  const response = await controlApp(answering).request(path, { method });
+async function ask(method: string, path: string, answering = node, json?: string) {
+  const response = await controlApp(answering).request(path, { method, ...(json && { body: json }) });
   const { status, headers } = response;
   return {
     status,
@@ -94,6 +105,42 @@ suite('replies', () => {
     assert.deepEqual((await ask('POST', '/v1/reload')).body, { applied: ['deny'], needsRestart: ['listen'] });
     assert.deepEqual((await ask('GET', '/v1/reload')).body, { applied: [], needsRestart: [] });
   });
+});
+
+suite('invitations', () => {
+  test('one is made by a body, durations in seconds, and revoked by its name', async () => {
+    const wish = { token: 't', servers: ['wss://berlin.example.net'], ttl: 3600, uses: 2, id: 'osaka' };
+    const { body, status } = await ask('POST', '/v1/invitations', node, JSON.stringify(wish));
+    assert.equal(status, 200, JSON.stringify(body));
+    assert.deepEqual(
+      [body.expires, body.uses, body.id, body.text],
+      ['2026-11-29T21:00:00.000Z', 2, 'osaka', 'cryonet-join:v1:x'],
+    );
+    const { invitations } = (await ask('GET', '/v1/invitations')).body;
+    assert.deepEqual(invitations, [{ ...invited, expires: '2026-11-29T20:00:00.000Z' }]);
+    assert.equal((await ask('DELETE', '/v1/invitations/0123abcd')).body.state, 'revoked');
+    assert.equal((await ask('DELETE', '/v1/invitations/00000000')).status, 404);
+  });
+
+  const good = { token: 't', ttl: 60, uses: 1 };
+  const bodies: readonly (readonly [what: string, body: string])[] = [
+    ['no JSON', '{'],
+    ['a list', '[]'],
+    ['no token', JSON.stringify({ ...good, token: undefined })],
+    ['less than a minute', JSON.stringify({ ...good, ttl: 59 })],
+    ['more than a month', JSON.stringify({ ...good, ttl: 30 * 86_400 + 1 })],
+    ['for nobody', JSON.stringify({ ...good, uses: 0 })],
+    ['no server', JSON.stringify({ ...good, servers: [] })],
+    ['a server that is none', JSON.stringify({ ...good, servers: ['http://x'] })],
+    ['a server that would end a list', JSON.stringify({ ...good, servers: ['ws://x/"]'] })],
+    ['an ID that is none', JSON.stringify({ ...good, id: 'a b' })],
+  ];
+  for (const [what, body] of bodies) {
+    test(`none is made of a body that is or has ${what}`, async () => {
+      const answer = await ask('POST', '/v1/invitations', node, body);
+      assert.deepEqual([answer.status, answer.body.code], [400, 'bad_message']);
+    });
+  }
 });
 
 suite('problems', () => {

@@ -2,9 +2,11 @@
 import type { Writable } from 'node:stream';
 import * as ws from 'ws';
 import { FrameCipher } from '../control/io/crypto.ts';
+import { readInvitation, sealedText } from '../control/io/invitation.ts';
 import { notifications, requests } from '../protocol/dataplane.ts';
 import { FrameReader, frame } from '../protocol/frame.ts';
 import { handshakeMessage } from '../protocol/handshake.ts';
+import { welcomeMessage } from '../protocol/invitation.ts';
 import { decode, encode } from '../protocol/msgpack.ts';
 import { check, parse } from '../protocol/schema.ts';
 import { body, neighborMessage, nodeRecord } from '../protocol/signaling.ts';
@@ -47,6 +49,20 @@ const decoders: Readonly<Record<string, Decoder>> = {
     { type: 'hello', id: 'a', key, epoch: 5, nonce: key, dh: key },
     { type: 'proof', mac: key, signature },
     { type: 'refuse', code: 'id_in_use', key },
+  ),
+  'invitations and welcomes': shaped(
+    (input) => {
+      const text = sealedText(input);
+      const { type } = Object(decode(input));
+      return type === 'welcome' ? parse(welcomeMessage, input) : readInvitation(text);
+    },
+    {
+      ...{ secret: key.slice(0, 16), inviter: 'a', fingerprint: key },
+      servers: ['ws://h:1'],
+      id: 'b',
+      expires: 5,
+    },
+    { type: 'welcome', tokens: ['one', 'two'], servers: ['wss://h'], pins: [{ id: 'a', key }] },
   ),
   'messages between neighbors': shaped(
     (input) => parse(neighborMessage, input),

@@ -1,6 +1,7 @@
 /** One example, or more, of every message between nodes; `vectors/messages.json` has their bytes. */
 import type * as z from 'zod/mini';
 import { handshakeMessage } from '../protocol/handshake.ts';
+import { invitationPayload, welcomeMessage } from '../protocol/invitation.ts';
 import { ciphertextSize, encapsulationKeySize } from '../protocol/keys.ts';
 import { body, neighborMessage, nodeRecord } from '../protocol/signaling.ts';
 import { wireMessage } from '../protocol/wire.ts';
@@ -72,6 +73,23 @@ export const examples: readonly Example[] = [
     schema: handshakeMessage,
     value: { type: 'refuse', code: 'key_in_use', mac: bytesFrom(0, 32), signature: bytesFrom(32, 64) },
     optional: ['mac', 'signature'],
+  },
+  {
+    name: 'invitation',
+    schema: invitationPayload,
+    value: {
+      ...{ secret: bytesFrom(1, 16), inviter: 'berlin', fingerprint: bytesFrom(0x40, 32) },
+      ...{ servers: ['wss://berlin.example.net', 'ws://[2001:db8::1]:2333'], id: 'osaka', expires: later },
+    },
+    optional: ['id'],
+  },
+  {
+    name: 'welcome',
+    schema: welcomeMessage,
+    value: {
+      ...{ type: 'welcome', tokens: ['the next token', 'the last one'], servers: ['ws://lima:2333'] },
+      pins: [{ id: 'berlin', key: bytesFrom(0, 32) }],
+    },
   },
   {
     name: 'handshake refuse already_connected',

@@ -5,12 +5,10 @@ import { weaknessOf } from '../../control/config/token.ts';
 import { tokenTag } from '../../control/io/crypto.ts';
 import type { Reply } from '../../protocol/api.ts';
 import { CryonetError } from '../../protocol/errors.ts';
-import { serviceTokenFile } from '../../protocol/paths.ts';
-import type { StatusReport } from '../../protocol/status.ts';
 import type { Ask, Given, Shown } from '../command.ts';
-import { isNobody } from '../control-client.ts';
 import { readSecret } from './secret.ts';
 import { added, readTokenFile, type TokenFile, writeTokenFile } from './token-file.ts';
+import { isAbsent, tokenPathOf } from './token-path.ts';
 
 interface Done {
   readonly file: string;
@@ -28,7 +26,8 @@ interface Done {
 export async function tokenCommand(given: Given, ask: Ask): Promise<Shown> {
   const [action, what] = given.args as [string, string | undefined];
   if (action === 'generate' && !given.options.add) return printed(newToken());
-  const file = readTokenFile(await fileOf(given, ask));
+  const { file: named } = given.options;
+  const file = readTokenFile(typeof named === 'string' ? named : await tokenPathOf(ask));
   switch (action) {
     case 'generate':
       return shown(await add(file, newToken(), given, ask));
@@ -135,34 +134,6 @@ async function placeOf({ path, tokens }: TokenFile, named: string | undefined): 
 
 function tagsOf(tokens: readonly string[]): Promise<string[]> {
   return Promise.all(tokens.map(tokenTag));
-}
-
-/** The file that is named, else that of the running node, else that of the service. */
-async function fileOf({ options }: Given, ask: Ask): Promise<string> {
-  if (typeof options.file === 'string') return options.file;
-  let tokens: StatusReport['tokens'];
-  try {
-    ({ tokens } = await ask('GET /v1/status'));
-  } catch (error) {
-    if (!isAbsent(error)) throw error;
-    return serviceTokenFile(process.env);
-  }
-  if (tokens === undefined)
-    throw new CryonetError('version_mismatch', 'the node does not say where its token is: --file');
-  if (tokens.file !== null) return tokens.file;
-  const remedy = /credential/.test(tokens.source)
-    ? 'change what LoadCredential= or SetCredential= of its unit names, and restart it'
-    : 'put it into a file, name that by token-file, and restart the node';
-  throw new CryonetError(
-    'bad_config',
-    `the node has its token from ${tokens.source}, which is no file: ${remedy}`,
-  );
-}
-
-/** No node runs there, or it waits for its token. */
-function isAbsent(error: unknown): boolean {
-  if (!(error instanceof CryonetError)) return false;
-  return error.code === 'no_token' || (error.code === 'no_control' && isNobody(error));
 }
 
 function printed(token: string): Shown {

@@ -3,9 +3,7 @@ import { readFileSync, realpathSync, type Stats, statSync } from 'node:fs';
 import { mostTokens } from '../../control/config/token.ts';
 import { type Rights, writeWhole } from '../../control/io/kept-files.ts';
 import { CryonetError, reasonOf } from '../../protocol/errors.ts';
-
-/** Characters of the longest token. */
-const longestToken = 1024;
+import { longestToken } from '../../protocol/invitation.ts';
 
 export interface TokenFile {
   /** Where it is, past links. */

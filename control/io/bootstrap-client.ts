@@ -1,20 +1,14 @@
 /** Keeps one WebSocket to a bootstrap server. It connects at once, and reconnects for ever with jittered backoff. */
-import { type ClientOptions, WebSocket } from 'ws';
+import type { WebSocket } from 'ws';
 import { backoff } from '../../protocol/backoff.ts';
-import { CryonetError, reasonOf } from '../../protocol/errors.ts';
-import { subprotocol } from '../../protocol/handshake.ts';
-import { Deadline } from './deadline.ts';
+import type { CryonetError } from '../../protocol/errors.ts';
 import { ClientHandshake, type Judge, type Local, type Proven, Refused } from './handshake.ts';
 import { Turns } from './names.ts';
-import { messageLimits, shakeHands } from './neighbor-socket.ts';
-import { type Connect, Outgoing } from './outgoing.ts';
+import { shakeHands } from './neighbor-socket.ts';
+import { openWebSocket } from './opening.ts';
+import { Outgoing } from './outgoing.ts';
 import { noProxies } from './proxy.ts';
-import { Trust, tlsTrouble } from './trust.ts';
-
-/** Milliseconds to be connected, names and proxies included; and then to open the WebSocket, TLS included. A machine that is
- *  overloaded accepts connections at once, since its kernel does, and its node says something much later. */
-const connectTimeout = 8000;
-const openTimeout = 20_000;
+import { Trust } from './trust.ts';
 
 /** Milliseconds to rest where the server is this node itself, or has a connection with it already. It is tried again,
  *  because its name may lead elsewhere one day. */
@@ -92,55 +86,16 @@ export class BootstrapClient {
     if (this.#closed) return;
     this.state = 'connecting';
     this.#resting = false;
-    const end = new AbortController();
-    let reason: unknown;
-    // A timeout of inactivity would not end a server that sends a byte now and then.
-    const within = (milliseconds: number) =>
-      new Deadline(milliseconds, () => {
-        reason ??= new CryonetError('connection_closed', `no WebSocket within ${milliseconds / 1000} s`);
-        socket.terminate();
-      });
-    let deadline = within(connectTimeout);
-    const connect = this.#outgoing.connect(new URL(this.#target), end.signal, this.#turns);
-    const createConnection: Connect = (to, done) =>
-      connect(to, (error, connection) => {
-        deadline.clear();
-        if (error === null) deadline = within(openTimeout);
-        done(error, connection);
-      });
-    const socket = new WebSocket(this.#target, subprotocol, {
-      ...messageLimits,
-      // The frame after the server's proof may come in the same chunk, but its listener is set a microtask later.
-      allowSynchronousEvents: false,
-      // ws passes this on to node:http, but declares another type for it.
-      createConnection: createConnection as unknown as NonNullable<ClientOptions['createConnection']>,
-    });
+    const { socket, opened } = openWebSocket(this.#target, this.#outgoing, this.#turns);
     this.#socket = socket;
-    socket.on('error', (error) => {
-      reason ??= error;
-    });
-    const onClose = () => {
-      deadline.clear();
-      end.abort();
-      this.#fail(reason === undefined ? new CryonetError('connection_closed') : this.#explained(reason));
-    };
-    socket.once('close', onClose);
-    socket.once('open', () => {
-      deadline.clear();
-      socket.removeListener('close', onClose);
+    const shaken = opened.then(() => {
       const handshake = new ClientHandshake(this.#local, this.#events.judge);
-      shakeHands(socket, handshake, handshake.start()).then(
-        ({ proven }) => this.#succeed(socket, proven),
-        (error: unknown) => this.#fail(asError(error)),
-      );
+      return shakeHands(socket, handshake, handshake.start());
     });
-  }
-
-  #explained(thrown: unknown): CryonetError {
-    const words = tlsTrouble(thrown, new URL(this.#target).hostname, Date.now());
-    return words === undefined
-      ? asError(thrown)
-      : new CryonetError('connection_closed', words, { cause: thrown });
+    shaken.then(
+      ({ proven }) => this.#succeed(socket, proven),
+      (error: CryonetError) => this.#fail(error),
+    );
   }
 
   #succeed(socket: WebSocket, proven: Proven): void {
@@ -181,19 +136,6 @@ export class BootstrapClient {
 export function isAtRest(cause: CryonetError): boolean {
   if (cause.code === 'self_connection') return true;
   return cause instanceof Refused && cause.code === 'already_connected' && cause.server !== undefined;
-}
-
-function asError(thrown: unknown): CryonetError {
-  return thrown instanceof CryonetError
-    ? thrown
-    : new CryonetError('connection_closed', refusedReason(thrown) ?? reasonOf(thrown), { cause: thrown });
-}
-
-/** Words for ECONNREFUSED, which mostly means that the other node listens on loopback only, its default. The error of a
- *  name with several addresses has no text of its own. */
-function refusedReason(thrown: unknown): string | undefined {
-  if ((thrown as NodeJS.ErrnoException).code !== 'ECONNREFUSED') return undefined;
-  return 'connection refused (ECONNREFUSED): nothing listens there; has that node a --listen that others reach?';
 }
 
 function withoutCredentials(text: string): string {

@@ -11,11 +11,13 @@ import {
   refuseCodes,
   subprotocol,
 } from '../../protocol/handshake.ts';
+import type { Welcome } from '../../protocol/invitation.ts';
+import { encode } from '../../protocol/msgpack.ts';
 import { loadServiceAddon } from '../../service/native.ts';
 import { formatHostPort, type HostPort } from '../config/address.ts';
 import { broker } from './broker.ts';
 import { Guesses } from './guesses.ts';
-import type { Proven } from './handshake.ts';
+import type { Invited, Proven } from './handshake.ts';
 import { isSelf, type Local, refusal, ServerHandshake } from './handshake.ts';
 import { createServer } from './http.ts';
 import { messageLimits, shakeHands } from './neighbor-socket.ts';
@@ -33,6 +35,10 @@ export interface ServerEvents {
   /** A proven client refuses this node. */
   unwanted?(client: Hello, refusal: Refusal): void;
   neighbor(socket: WebSocket, proven: Proven): void;
+  /** Who may be invited. */
+  invited?: Invited;
+  /** What is said to an invited client, which is no neighbor: why it is refused after all, or what it is given. */
+  welcome?(client: Hello): Refusal | Welcome;
   /** `isPaced`: its source had a wrong token just before, too. */
   refused(client: HostPort, cause: CryonetError, isPaced: boolean): void;
   /** A connection of `source` had to make room before it proved anything. */
@@ -86,7 +92,8 @@ export async function openBootstrapServer(
       };
       socket.on('data', count);
       greet(client, local, events, () => guesses.pauseOf(source, performance.now())).then(
-        () => {
+        (stays) => {
+          if (!stays) return;
           socket.removeListener('data', count);
           unproven.proved(request.socket);
         },
@@ -111,32 +118,45 @@ export async function openBootstrapServer(
   };
 }
 
+/** Whether the client has proved to be a member. One that is invited has its few bytes and seconds until it has gone. */
 async function greet(
   client: WebSocket,
   local: Local,
   events: ServerEvents,
   pause: () => number,
-): Promise<void> {
+): Promise<boolean> {
   const farewell = ({ code }: CryonetError) =>
     refuseCodes.some((known) => known === code) ? refusal(code as RefuseCode) : undefined;
-  const handshake = new ServerHandshake(local);
+  const handshake = new ServerHandshake(local, (key) => events.invited?.(key));
   const reception = { farewell, pause };
-  const { proven, last, refusal: unwanted } = await shakeHands(client, handshake, undefined, reception);
+  const shaken = await shakeHands(client, handshake, undefined, reception);
+  const { proven, last, refusal: unwanted } = shaken;
+  if (shaken.isInvited && unwanted === undefined) {
+    const answer = events.welcome!(proven.peer);
+    if ('code' in answer) refuse(answer);
+    client.send(last!);
+    client.send(proven.outgoing.seal(encode(answer)));
+    client.close(1000);
+    return false;
+  }
   if (isSelf(local, proven.peer) || unwanted !== undefined) {
     client.send(last!);
     client.close(4003, unwanted?.code ?? 'self_connection');
-    if (unwanted !== undefined) events.unwanted?.(proven.peer, unwanted);
-    return;
+    if (unwanted !== undefined && !shaken.isInvited) events.unwanted?.(proven.peer, unwanted);
+    return !shaken.isInvited;
   }
   const refused = await events.admit(proven.peer);
-  if (refused !== undefined) {
-    client.send(handshake.refuse(refused));
-    client.close(4003, refused.code);
-    throw new CryonetError(refused.code);
-  }
-  if (client.readyState !== client.OPEN) return;
+  if (refused !== undefined) refuse(refused);
+  if (client.readyState !== client.OPEN) return true;
   client.send(last!);
   events.neighbor(client, proven);
+  return true;
+
+  function refuse(why: Refusal): never {
+    client.send(handshake.refuse(why));
+    client.close(4003, why.code);
+    throw new CryonetError(why.code);
+  }
 }
 
 function makeServer(tls: { readonly cert: string; readonly key: string } | null): Server {

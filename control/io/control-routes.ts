@@ -23,10 +23,10 @@ import {
 import { CryonetError } from '../../protocol/errors.ts';
 import { type EventId, eventIdOf, streamType } from '../../protocol/events.ts';
 import type { LogLevel } from '../../protocol/log-level.ts';
-import type { PolicyReport, PolicyVerdict } from '../../protocol/policy.ts';
 import { problemOf, problemType } from '../../protocol/problem.ts';
 import { check } from '../../protocol/schema.ts';
 import type { StatusReport } from '../../protocol/status.ts';
+import type { Inviter } from './inviter.ts';
 import type { Figures } from './metrics.ts';
 import { openApi } from './openapi.ts';
 
@@ -38,8 +38,6 @@ export interface Answering {
   status(): Promise<StatusReport>;
   /** Throws `unknown_peer`, and `unavailable` where the dataplane cannot be asked. */
   ping(peer: string): Promise<Pong>;
-  policy(): PolicyReport;
-  policyOn(peer: string): PolicyVerdict;
   /** Throws `bad_config`, like `wouldReload`; then nothing has changed. */
   reload(): Reloaded;
   wouldReload(): Reloaded;
@@ -50,6 +48,7 @@ export interface Answering {
   watch(response: ServerResponse, after: EventId | undefined): void;
   isWatched(socket: Socket): boolean;
   figures(): Promise<Figures>;
+  readonly invitations: Pick<Inviter, 'list' | 'invite' | 'revoke'>;
 }
 
 type Bindings = { Bindings: HttpBindings };
@@ -88,7 +87,8 @@ export function controlApp(node: Answering): Hono<Bindings> {
     } else {
       const answer = answers[name] as (parameters: unknown) => unknown;
       app.on(method, pattern, async (context) => {
-        const reply = await answer(parametersOf(context));
+        const body = route.body && check(route.body, await jsonOf(context));
+        const reply = await answer({ ...parametersOf(context), ...body });
         return context.json(z.encode(route.reply, reply) as object);
       });
     }
@@ -116,15 +116,26 @@ function answersOf(node: Answering): Answers {
       return peer;
     },
     'POST /v1/peers/{id}/ping': ({ id }) => node.ping(id),
-    'GET /v1/policy': () => node.policy(),
-    'GET /v1/policy/{id}': ({ id }) => node.policyOn(id),
     'GET /v1/reload': () => node.wouldReload(),
     'POST /v1/reload': () => node.reload(),
     'GET /v1/log-level': () => node.logLevel(),
     'PUT /v1/log-level/{level}': ({ level }) => node.logFrom(level),
+    'GET /v1/invitations': () => ({ invitations: node.invitations.list() }),
+    'POST /v1/invitations': (wish) => node.invitations.invite(wish),
+    'DELETE /v1/invitations/{name}': ({ name }) => node.invitations.revoke(name),
     'GET /v1/openapi.json': () => openApi(),
     'GET /status': () => node.status(),
   };
+}
+
+async function jsonOf({ req }: Context): Promise<unknown> {
+  try {
+    return await req.json();
+  } catch (cause) {
+    throw cause instanceof SyntaxError
+      ? new CryonetError('bad_message', 'the body is no JSON', { cause })
+      : cause;
+  }
 }
 
 /** The events, as long as the connection is open. */

@@ -66,8 +66,6 @@ export function refusing(error: CryonetError): Answering {
   return {
     status: async () => refuse(),
     ping: async () => refuse(),
-    policy: refuse,
-    policyOn: refuse,
     reload: refuse,
     wouldReload: refuse,
     logLevel: refuse,
@@ -75,6 +73,7 @@ export function refusing(error: CryonetError): Answering {
     watch: refuse,
     isWatched: () => false,
     figures: async () => refuse(),
+    invitations: { list: refuse, invite: refuse, revoke: refuse },
   };
 }
 

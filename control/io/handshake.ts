@@ -48,8 +48,27 @@ export interface Proven {
   readonly incoming: FrameCipher;
 }
 
-/** Decides why the other side is refused; undefined if it is not. */
+/** Decides why the other side is refused; undefined if it is not. What it throws ends the handshake before anything is
+ *  proved. */
 export type Judge = (other: Hello) => Refusal | undefined;
+
+/** What the proofs of either side begin with. */
+type Domains = Readonly<Record<'client' | 'server' | 'clientRefusal' | 'serverRefusal', string>>;
+
+const ofMembers: Domains = {
+  client: domain.clientProof,
+  server: domain.serverProof,
+  clientRefusal: domain.clientRefusal,
+  serverRefusal: domain.serverRefusal,
+};
+
+/** Where the client has an invitation in place of a token. */
+export const ofInvitees: Domains = {
+  client: domain.inviteeProof,
+  server: domain.inviterProof,
+  clientRefusal: domain.inviteeRefusal,
+  serverRefusal: domain.inviterRefusal,
+};
 
 export class ClientHandshake {
   readonly #local: Local;
@@ -58,11 +77,13 @@ export class ClientHandshake {
   readonly #hello: Uint8Array;
   /** One for the whole handshake, whatever tokens the node has by its end. */
   readonly #key: Uint8Array;
+  readonly #domains: Domains;
   #server: { hello: Hello; transcript: Uint8Array; refusal: Refusal | undefined } | undefined;
 
-  constructor(local: Local, judge: Judge = () => undefined) {
+  constructor(local: Local, judge: Judge = () => undefined, domains = ofMembers) {
     this.#local = local;
     this.#judge = judge;
+    this.#domains = domains;
     this.#key = local.tokenKeys[0];
     this.#hello = makeHello(local, this.#ephemeral);
   }
@@ -82,17 +103,25 @@ export class ClientHandshake {
       const transcript = sha256(this.#hello, frame);
       const refusal = isSelf(local, message) ? undefined : this.#judge(message);
       this.#server = { hello: message, transcript, refusal };
-      return { send: makeProof(local, this.#key, domain.clientProof, transcript, refusal) };
+      return { send: this.#proof(transcript, refusal) };
     }
     if (message.type !== 'proof' || server === undefined)
       throw new CryonetError('bad_message', 'out of order');
     const { hello, transcript, refusal } = server;
-    if (provenBy([this.#key], hello, message, prefixed(domain.serverProof, transcript)) === undefined) {
+    if (provenBy([this.#key], hello, message, prefixed(this.#domains.server, transcript)) === undefined) {
       throw new CryonetError('wrong_token', 'the server does not have the same token');
     }
     if (isSelf(local, hello)) throw new CryonetError('self_connection');
     if (refusal !== undefined) throw new Unwanted(hello, refusal);
     return { proven: conclude(this.#key, hello, this.#ephemeral, transcript, 'client') };
+  }
+
+  #proof(transcript: Uint8Array, refusal: Refusal | undefined): Uint8Array {
+    const [local, domains] = [this.#local, this.#domains];
+    if (refusal === undefined)
+      return encode({ type: 'proof', ...proofOf(local, this.#key, prefixed(domains.client, transcript)) });
+    const said = refusalBytes(domains.clientRefusal, transcript, refusal);
+    return encode({ type: 'proof', ...proofOf(local, this.#key, said), refuse: refusalFields(refusal) });
   }
 
   #refused(message: Refusal & { mac?: Uint8Array | undefined; signature?: Uint8Array | undefined }): Refused {
@@ -101,28 +130,37 @@ export class ClientHandshake {
       return new Refused(message, undefined);
     }
     const { hello, transcript } = this.#server;
-    const said = refusalBytes(domain.serverRefusal, transcript, message);
+    const said = refusalBytes(this.#domains.serverRefusal, transcript, message);
     const key = provenBy([this.#key], hello, { mac, signature }, said);
     return new Refused(message, key && hello);
   }
 }
 
+/** The key of who is invited by an invitation with this public key; undefined if there is none. */
+export type Invited = (publicKey: Uint8Array) => Uint8Array | undefined;
+
 export class ServerHandshake {
   readonly #local: Local;
+  readonly #invited: Invited;
   readonly #ephemeral = newEphemeral();
   #client: { hello: Hello; transcript: Uint8Array } | undefined;
-  /** That of the token which the client has proved to have. */
+  /** That of the token which the client has proved to have, or of its invitation. */
   #key: Uint8Array | undefined;
+  #domains = ofMembers;
 
-  constructor(local: Local) {
+  constructor(local: Local, invited: Invited = () => undefined) {
     this.#local = local;
+    this.#invited = invited;
   }
 
-  /** Returns the next message to send; or the proven client, the last message to send, and why the client refuses us, if
-   *  it does. Throws `wrong_token` or `bad_message`. The caller may still refuse a proven client. */
+  /** Returns the next message to send; or the proven client, the last message to send, why the client refuses us, if it
+   *  does, and whether it is invited and no member. Throws `wrong_token` or `bad_message`. The caller may still refuse a
+   *  proven client. */
   receive(
     frame: Uint8Array,
-  ): { send: Uint8Array } | { proven: Proven; send: Uint8Array; refusal: Refusal | undefined } {
+  ):
+    | { send: Uint8Array }
+    | { proven: Proven; send: Uint8Array; refusal: Refusal | undefined; isInvited: boolean } {
     if (this.#client === undefined) {
       const hello = parse(helloMessage, frame);
       const reply = makeHello(this.#local, this.#ephemeral);
@@ -132,24 +170,32 @@ export class ServerHandshake {
     const { hello, transcript } = this.#client;
     const proof = parse(proofMessage, frame);
     const { refuse: refusal } = proof;
+    // Looked up as late as this: a hello has cost its sender nothing.
+    const invitation = this.#invited(hello.key);
+    if (invitation !== undefined) this.#domains = ofInvitees;
     const said = refusal
-      ? refusalBytes(domain.clientRefusal, transcript, refusal)
-      : prefixed(domain.clientProof, transcript);
-    const key = provenBy(this.#local.tokenKeys, hello, proof, said);
+      ? refusalBytes(this.#domains.clientRefusal, transcript, refusal)
+      : prefixed(this.#domains.client, transcript);
+    const keys = invitation === undefined ? this.#local.tokenKeys : [invitation];
+    const key = provenBy(keys, hello, proof, said);
     if (key === undefined) {
       throw new CryonetError('wrong_token', 'the client does not have the same token');
     }
     this.#key = key;
     return {
       proven: conclude(key, hello, this.#ephemeral, transcript, 'server'),
-      send: makeProof(this.#local, key, domain.serverProof, transcript),
+      send: encode({
+        type: 'proof',
+        ...proofOf(this.#local, key, prefixed(this.#domains.server, transcript)),
+      }),
       refusal,
+      isInvited: invitation !== undefined,
     };
   }
 
   /** The last message to a proven client that is refused. */
   refuse(refusal: Refusal): Uint8Array {
-    const said = refusalBytes(domain.serverRefusal, this.#client!.transcript, refusal);
+    const said = refusalBytes(this.#domains.serverRefusal, this.#client!.transcript, refusal);
     return encode({ type: 'refuse', ...refusalFields(refusal), ...proofOf(this.#local, this.#key!, said) });
   }
 }
@@ -202,6 +248,11 @@ const refusals: Readonly<Record<Refusal['code'], string>> = {
   already_connected: 'this node is connected already',
   denied: 'denied by its policy',
   version_mismatch: 'it speaks another version',
+  unknown_invitation: 'the invitation was revoked',
+  invitation_expired: 'the invitation has expired',
+  invitation_used: 'the invitation has been used',
+  invitation_other: 'another ID was invited',
+  unavailable: 'its disk is full or read-only, so it can give nothing away now; try again later',
 };
 
 function makeHello(local: Local, ephemeral: Ephemeral): Uint8Array {
@@ -213,19 +264,6 @@ function makeHello(local: Local, ephemeral: Ephemeral): Uint8Array {
     nonce: new Uint8Array(randomBytes(32)),
     dh: ephemeral.publicKey,
   });
-}
-
-function makeProof(
-  local: Local,
-  key: Uint8Array,
-  label: string,
-  transcript: Uint8Array,
-  refuse?: Refusal,
-): Uint8Array {
-  if (refuse === undefined)
-    return encode({ type: 'proof', ...proofOf(local, key, prefixed(label, transcript)) });
-  const said = refusalBytes(domain.clientRefusal, transcript, refuse);
-  return encode({ type: 'proof', ...proofOf(local, key, said), refuse: refusalFields(refuse) });
 }
 
 function proofOf(

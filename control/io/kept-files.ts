@@ -44,7 +44,7 @@ export interface Rights {
 }
 
 /** A file that is written, and not in its place yet. */
-interface Pending {
+export interface Pending {
   /** Throws the system's error; then it can still be dropped. */
   place(): void;
   /** Idempotent, never throws. */
@@ -63,7 +63,7 @@ export function writeWhole(path: string, content: string, rights?: Rights): void
 }
 
 /** The same, up to what may find a disk full or a right missing. */
-function prepareWhole(path: string, content: string, rights?: Rights): Pending {
+export function prepareWhole(path: string, content: string, rights?: Rights): Pending {
   const beside = writeBeside(path, content, rights);
   return {
     place() {
@@ -126,7 +126,8 @@ export function sweep(folder: string, now: number): void {
 }
 
 function writeBeside(path: string, content: string, rights?: Rights): string {
-  const name = `${basename(path)}.${process.pid}.${randomBytes(6).toString('hex')}.new`;
+  // What reads all files of a kind in a folder passes over those with a dot in front.
+  const name = `.${basename(path)}.${process.pid}.${randomBytes(6).toString('hex')}.new`;
   const beside = join(dirname(path), name);
   try {
     writeFileSync(beside, content, { mode: 0o600, flag: 'wx', flush: true });

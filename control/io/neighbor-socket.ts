@@ -42,7 +42,20 @@ export interface SocketEvents {
 
 /** One side of the handshake, a `ClientHandshake` or a `ServerHandshake`. */
 export interface Handshake {
-  receive(frame: Uint8Array): { send?: Uint8Array; proven?: Proven; refusal?: Refusal | undefined };
+  receive(frame: Uint8Array): {
+    send?: Uint8Array;
+    proven?: Proven;
+    refusal?: Refusal | undefined;
+    /** The other side has an invitation, and is no neighbor. */
+    isInvited?: boolean;
+  };
+}
+
+interface Shaken {
+  readonly proven: Proven;
+  readonly last: Uint8Array | undefined;
+  readonly refusal: Refusal | undefined;
+  readonly isInvited: boolean;
 }
 
 /** How a server receives clients. */
@@ -60,7 +73,7 @@ export function shakeHands(
   handshake: Handshake,
   first: Uint8Array | undefined,
   reception?: Reception,
-): Promise<{ proven: Proven; last: Uint8Array | undefined; refusal: Refusal | undefined }> {
+): Promise<Shaken> {
   return new Promise((resolve, reject) => {
     let isOver = false;
     const finish = (settle: () => void) => {
@@ -90,8 +103,8 @@ export function shakeHands(
       if (isOver) return;
       try {
         if (!isBinary) throw new CryonetError('bad_message', 'a text message');
-        const { send, proven, refusal } = handshake.receive(received);
-        if (proven !== undefined) finish(() => resolve({ proven, last: send, refusal }));
+        const { send, proven, refusal, isInvited = false } = handshake.receive(received);
+        if (proven !== undefined) finish(() => resolve({ proven, last: send, refusal, isInvited }));
         else if (send !== undefined) socket.send(send);
       } catch (error) {
         fail(error);

@@ -30,6 +30,9 @@ function operation(name: string, { summary, reply, problems, stream, text, ...ro
     operationId: name,
     summary,
     ...(parameters.length === 0 ? {} : { parameters }),
+    ...(route.body && {
+      requestBody: { required: true, content: { 'application/json': { schema: schemaOf(route.body) } } },
+    }),
     responses: {
       200: response(summary, text ?? (stream ? streamType : 'application/json'), schemaOf(reply)),
       ...refusals(codes),

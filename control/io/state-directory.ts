@@ -5,6 +5,7 @@
  *   epoch          the epoch of the last start
  *   events         the last events: `event-ring.ts`
  *   identities     the key of each node that was ever linked: `identities.ts`
+ *   invitations    who is invited: `invitations.ts`
  *   pid            the process that has locked the folder: `state-lock.ts`
  */
 import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject } from 'node:crypto';
@@ -14,6 +15,7 @@ import { denialOf } from '../../protocol/denial.ts';
 import { CryonetError, reasonOf, systemError } from '../../protocol/errors.ts';
 import { EventRing } from './event-ring.ts';
 import { Identities } from './identities.ts';
+import { Invitations } from './invitations.ts';
 import { createWhole, readIfThere, sweep, writeWhole } from './kept-files.ts';
 import { KeptWrites, type Tell } from './kept-writes.ts';
 
@@ -31,6 +33,7 @@ export interface KeptState {
   readonly pins: ReadonlyMap<string, string>;
   readonly identitiesPath: string;
   readonly events: EventRing;
+  readonly invitations: Invitations;
   /** The keys in the file now, and those not written yet. Undefined, with a warning, if the file cannot be read. */
   readPins(): ReadonlyMap<string, string> | undefined;
   /** Keeps a key, given in hexadecimal. A failed write is a warning and is repeated. Never throws. */
@@ -65,6 +68,7 @@ export function openStateDirectory(
     const keepEpoch = (later: number) => writes.write('epoch', () => writeWhole(path, `${later}\n`));
     const epoch = nextEpoch(path, now);
     keepEpoch(epoch);
+    const invitations = new Invitations(join(folder, 'invitations'), tell);
     const events = new EventRing({ path: join(folder, 'events'), epoch });
     return {
       identity,
@@ -74,6 +78,7 @@ export function openStateDirectory(
       readPins: () => identities.reread(),
       pin: (id, key) => identities.pin(id, key),
       events,
+      invitations,
       keepEpoch,
       close: () => {
         events.close();
