@@ -8,6 +8,7 @@ import { logLevel } from './commands/log-level.ts';
 import { metrics } from './commands/metrics.ts';
 import { ping } from './commands/ping.ts';
 import { reload } from './commands/reload.ts';
+import { routingConfig } from './commands/routing-config.ts';
 import { status } from './commands/status.ts';
 import { token } from './commands/token.ts';
 import { wait } from './commands/wait.ts';
@@ -21,6 +22,7 @@ export const commands: readonly AnyCommand[] = [
   doctor,
   watch,
   metrics,
+  routingConfig,
   reload,
   logLevel,
   token,

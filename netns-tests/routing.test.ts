@@ -7,6 +7,7 @@ import { linked } from './lab/mesh.ts';
 import type { Namespace } from './lab/namespace.ts';
 import { CryonetNode } from './lab/node.ts';
 import { ping } from './lab/ping.ts';
+import { routingConfig } from './lab/routing.ts';
 import { story } from './lab/story.ts';
 import { lan } from './lab/topology.ts';
 import { assertSoon, timed, waitFor } from './lab/wait.ts';
@@ -14,8 +15,14 @@ import { assertSoon, timed, waitFor } from './lab/wait.ts';
 /** Overlay address of the nth host, on its loopback interface. */
 const overlay = (index: number) => `2001:db8:f::${index + 1}`;
 
+interface Row {
+  readonly hosts: readonly [Namespace, Namespace, Namespace];
+  /** What cryoc says for the nth host, of this daemon. */
+  readonly configOf: (index: number, daemon: readonly string[]) => Promise<string>;
+}
+
 /** Three nodes in a row: b has a link to each end, the ends are denied one. */
-async function row(lab: Lab): Promise<readonly [Namespace, Namespace, Namespace]> {
+async function row(lab: Lab): Promise<Row> {
   const { hosts } = await lan(lab, ['a', 'b', 'c'], 'ipv4');
   const [left, middle, right] = hosts as [Namespace, Namespace, Namespace];
   const b = new CryonetNode(middle, { listen: true }).start();
@@ -25,7 +32,9 @@ async function row(lab: Lab): Promise<readonly [Namespace, Namespace, Namespace]
   await linked(c, b, 30_000);
   for (const [index, host] of hosts.entries()) await host.configure(`addr add ${overlay(index)}/128 dev lo`);
   await middle.$`sysctl -qw net.ipv6.conf.all.forwarding=1`;
-  return [left, middle, right];
+  const configOf = (index: number, daemon: readonly string[]) =>
+    routingConfig([a, b, c][index]!, [...daemon, '--prefix', '2001:db8:f::/64']);
+  return { hosts: [left, middle, right], configOf };
 }
 
 async function reached(from: Namespace, address: string): Promise<void> {
@@ -47,50 +56,50 @@ async function reached(from: Namespace, address: string): Promise<void> {
 }
 
 /*
- *   a ── b ── c      babeld on every cn interface; a and c may not be linked
+ *   a ── b ── c      babeld as cryoc configures it; a and c may not be linked
  */
 story(
   'Babel converges over the links and a route crosses the middle node',
-  ['babeld', 'ping'],
+  ['babeld', 'bird', 'vtysh', 'ping'],
   async (lab) => {
-    const hosts = await row(lab);
-    const interfacesOf = [['cnb'], ['cna', 'cnc'], ['cnb']];
+    const { hosts, configOf } = await row(lab);
     for (const [index, host] of hosts.entries()) {
-      const redistribute = ['redistribute local ip 2001:db8:f::/64 allow', 'redistribute local deny'];
-      const files = ['state', 'pid'].map((name) => join(lab.directory, `${host.label}.babeld.${name}`));
-      host.start('babeld', [
-        ...['babeld', '-h', '1', '-H', '1', '-S', files[0]!, '-I', files[1]!],
-        ...redistribute.flatMap((rule) => ['-C', rule]),
-        ...interfacesOf[index]!,
-      ]);
+      const [conf, state, pid] = ['conf', 'state', 'pid'].map((name) =>
+        join(lab.directory, `${host.label}.babeld.${name}`),
+      ) as [string, string, string];
+      const config = await configOf(index, ['babeld']);
+      assert.match(config, /^interface cn[abc] rxcost \d+$/m);
+      // Three on one machine, which have one /run.
+      writeFileSync(conf, config.replace('/run/babeld.sock', `${conf}.sock`));
+      host.start('babeld', ['babeld', '-h', '1', '-H', '1', '-c', conf, '-S', state, '-I', pid]);
     }
     const [a, , c] = hosts;
     await reached(a, overlay(2));
     await reached(c, overlay(0));
+    for (const [daemon, check] of [
+      [['bird'], ['bird', '-p', '-c']],
+      [['frr'], ['vtysh', '-C', '-f']],
+    ] as const) {
+      const conf = join(lab.directory, `checked.${daemon[0]}.conf`);
+      writeFileSync(conf, await configOf(1, daemon));
+      await hosts[1].$`${check} ${conf}`;
+    }
   },
 );
 
 /*
- *   a ── b ── c      OSPFv3 on every cn interface; a and c may not be linked
+ *   a ── b ── c      BIRD as cryoc configures it; a and c may not be linked
  */
 story(
   'OSPFv3 converges over the links and a route crosses the middle node',
   ['bird', 'ping'],
   async (lab) => {
-    const hosts = await row(lab);
+    const { hosts, configOf } = await row(lab);
     for (const [index, host] of hosts.entries()) {
       const files = ['conf', 'ctl', 'pid'].map((name) => join(lab.directory, `${host.label}.bird.${name}`));
-      writeFileSync(
-        files[0]!,
-        `router id 192.0.2.${index + 1};
-       protocol device { scan time 1; }
-       protocol direct { ipv6; interface "lo"; }
-       protocol kernel { ipv6 { export all; }; }
-       protocol ospf v3 {
-         ipv6 { import all; export where source = RTS_DEVICE; };
-         area 0 { interface "cn*" { type ptp; hello 1; dead count 4; }; };
-       }`,
-      );
+      const config = await configOf(index, ['bird', '--protocol', 'ospf']);
+      assert.match(config, /interface "cn[abc]" { type ptp; cost \d+; };/);
+      writeFileSync(files[0]!, config.replaceAll('type ptp;', 'type ptp; hello 1; dead count 4;'));
       host.start('bird', ['bird', '-f', '-c', files[0]!, '-s', files[1]!, '-P', files[2]!]);
     }
     const [a, , c] = hosts;

@@ -26,6 +26,7 @@ const pages = [
   'CHANGELOG.md',
   'docs/decisions.md',
   'docs/measurements.md',
+  'docs/routing.md',
   'netns-tests/README.md',
 ];
 const decisionLines = 8;
