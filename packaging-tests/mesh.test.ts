@@ -12,15 +12,49 @@ import { machineStory } from './lab/story.ts';
 /** Least packets that a journey must have had to count. */
 const enough = 100;
 
-machineStory('two machines are linked directly and carry TCP', ['iperf3'], async (lab) => {
-  const { berlin, osaka, osakaFromBerlin } = await mesh(lab);
-  assert.deepEqual(await interfacesOf(berlin), ['cnosaka']);
-  assert.deepEqual(await interfacesOf(osaka), ['cnberlin']);
-  const flow = await Flow.start(osaka.namespace, osakaFromBerlin, berlin.namespace, { seconds: 2 });
-  const { bytes } = await flow.end();
-  lab.figures.push(`one TCP flow: ${Math.round((bytes * 8) / 2 / 1e6)} Mbit/s`);
-  assert.ok(bytes > 1e6, lab.figures.at(-1));
-});
+/** What networkd is told of every interface, and of the only other one, which is configured already. */
+const plainNetwork = '[Match]\nName=*\n[Network]\nLinkLocalAddressing=ipv6\n';
+const keptNetwork = '[Match]\nName=eth0\n[Link]\nUnmanaged=yes\n';
+
+machineStory(
+  'two machines are linked directly and carry TCP, whatever networkd is told of all interfaces',
+  ['iperf3'],
+  async (lab) => {
+    const { berlin, osaka, osakaFromBerlin } = await mesh(lab);
+    assert.deepEqual(await interfacesOf(berlin), ['cnosaka']);
+    assert.deepEqual(await interfacesOf(osaka), ['cnberlin']);
+    await networkdLeavesAlone(berlin, 'cnosaka');
+    const flow = await Flow.start(osaka.namespace, osakaFromBerlin, berlin.namespace, { seconds: 2 });
+    const { bytes } = await flow.end();
+    lab.figures.push(`one TCP flow: ${Math.round((bytes * 8) / 2 / 1e6)} Mbit/s`);
+    assert.ok(bytes > 1e6, lab.figures.at(-1));
+  },
+);
+
+/** Starts networkd with a file for all interfaces, at first without that of the package. */
+async function networkdLeavesAlone(machine: Machine, device: string): Promise<void> {
+  const { index, address } = (await machine.status()).peers[0]!.interface!;
+  const stateIs = async (words: RegExp) =>
+    waitFor(
+      `networkd to say ${words.source} of ${device}`,
+      30_000,
+      async () => (await machine.$({ nothrow: true })`cat /run/systemd/netif/links/${index}`).stdout,
+      (text) => words.test(text),
+    );
+  await machine.write('/etc/systemd/network/08-eth0.network', keptNetwork);
+  await machine.write('/etc/systemd/network/10-all.network', plainNetwork);
+  await machine.$`ln -s /dev/null /etc/systemd/network/05-cryonet.network && systemctl start systemd-networkd`;
+  await stateIs(/^ADMIN_STATE=config/m);
+  await machine.$`rm /etc/systemd/network/05-cryonet.network && systemctl restart systemd-networkd`;
+  await stateIs(/^ADMIN_STATE=unmanaged$/m);
+  // What networkd did to it before is undone.
+  await waitFor(
+    `the address of ${device} to be there`,
+    30_000,
+    () => machine.namespace.ip<{ addr_info: { local: string }[] }>('addr', 'show', 'dev', device),
+    ([link]) => link!.addr_info.some(({ local }) => local === address),
+  );
+}
 
 machineStory('the firewall of README knows the node by its slice, from boot on', [], async (lab) => {
   const { berlin, osaka } = await mesh(lab);

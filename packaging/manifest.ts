@@ -141,6 +141,9 @@ function contents(format: Format, parts: Parts): Content[] {
     })),
     { ...file('/usr/lib/sysusers.d/cryonet.conf'), src: join(files, 'sysusers.conf') },
     { ...file('/usr/lib/modules-load.d/cryonet.conf'), src: join(files, 'modules-load.conf') },
+    // Before other files by name, as the first that matches counts.
+    { ...file('/usr/lib/systemd/network/05-cryonet.network'), src: join(files, 'networkd.network') },
+    { ...file('/usr/lib/NetworkManager/conf.d/05-cryonet.conf'), src: join(files, 'networkmanager.conf') },
     { dst: '/etc/cryonet/config.d', type: 'dir', mode: 0o750, group: 'cryonet' },
     { ...file('/etc/cryonet/config.toml', 0o640), type: 'config', group: 'cryonet', text: configToml() },
     { ...file('/etc/default/cryonet', 0o640), type: 'config', text: defaultFile() },
@@ -174,7 +177,8 @@ function debian({ version, epoch, copyright }: Parts, doc: string): Content[] {
 
 function redHat(doc: string): Content[] {
   return [
-    // Nobody owns them where the shells are not installed.
+    // Nobody owns them where the programs are not installed.
+    ...folders('/usr/lib/NetworkManager', '/usr/lib/NetworkManager/conf.d', '/usr/lib/systemd/network'),
     ...folders('/usr/share/bash-completion', '/usr/share/bash-completion/completions'),
     ...folders('/usr/share/zsh', '/usr/share/zsh/site-functions'),
     ...folders('/usr/share/fish', '/usr/share/fish/vendor_completions.d'),

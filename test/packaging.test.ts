@@ -7,7 +7,7 @@ import { dirname, join } from 'node:path';
 import { after, suite, test } from 'node:test';
 import { rootCertificates } from 'node:tls';
 import { type ControlConfig, readConfig } from '../control/config/config.ts';
-import { optionTable } from '../control/config/options.ts';
+import { options, optionTable } from '../control/config/options.ts';
 import { inherited } from '../control/io/dataplane-process.ts';
 import { dataplaneProgram } from '../dataplane/options.ts';
 import { type Bundle, type BundleName, bundle, bundleNames, programNames } from '../packaging/bundle.ts';
@@ -98,6 +98,21 @@ suite('the manifest', () => {
     );
     execFileSync(script, [picked]);
     assert.ok(!existsSync(picked));
+  });
+
+  test('keeps networkd and NetworkManager off the interfaces of the default prefix', () => {
+    const contents = contentsOf('deb', 'x64');
+    const text = (dst: string) =>
+      readFileSync(contents.find((content) => content.dst === dst)!.src!, 'utf8').replaceAll(/^#.*\n/gm, '');
+    const name = `${options.interfacePrefix.fallback}*`;
+    assert.equal(
+      text('/usr/lib/systemd/network/05-cryonet.network'),
+      `[Match]\nName=${name}\n\n[Link]\nUnmanaged=yes\n`,
+    );
+    assert.equal(
+      text('/usr/lib/NetworkManager/conf.d/05-cryonet.conf'),
+      `[device-cryonet]\nmatch-device=interface-name:${name}\nmanaged=0\n`,
+    );
   });
 
   test('has every file that a unit or a launcher runs, and may run it', () => {
