@@ -7,6 +7,7 @@ import { join } from './commands/join.ts';
 import { logLevel } from './commands/log-level.ts';
 import { metrics } from './commands/metrics.ts';
 import { ping } from './commands/ping.ts';
+import { policy } from './commands/policy.ts';
 import { reload } from './commands/reload.ts';
 import { routingConfig } from './commands/routing-config.ts';
 import { status } from './commands/status.ts';
@@ -24,6 +25,7 @@ export const commands: readonly AnyCommand[] = [
   metrics,
   routingConfig,
   reload,
+  policy,
   logLevel,
   token,
   invite,

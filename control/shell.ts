@@ -12,6 +12,7 @@ import { CryonetError, reasonOf } from '../protocol/errors.ts';
 import type { EventId } from '../protocol/events.ts';
 import type { Log, LogLevel } from '../protocol/log.ts';
 import { ownFigures } from '../protocol/own-figures.ts';
+import type { PolicyReport, PolicyVerdict } from '../protocol/policy.ts';
 import { Refusals } from '../protocol/refusals.ts';
 import type { StatusReport, Warning } from '../protocol/status.ts';
 import { version } from '../protocol/version.ts';
@@ -41,7 +42,9 @@ import type { Figures } from './io/metrics.ts';
 import { MetricsServer } from './io/metrics-server.ts';
 import { NodeEvents } from './io/node-events.ts';
 import { type KeptState, openStateDirectory } from './io/state-directory.ts';
+import { meshConfigOf } from './mesh-config.ts';
 import { NeighborShell } from './neighbor-shell.ts';
+import { policyReportOf, policyVerdictOn } from './policy-report.ts';
 import { idsOf, isRelayed, neighborStatuses, peerStatuses, stateAndReason, summaryOf } from './status.ts';
 import { warnOfTokens } from './token-warning.ts';
 
@@ -293,19 +296,7 @@ export class ControlShell {
   }
 
   #meshConfig(): MeshConfig {
-    const { allow, deny, checkInterval, checkTimeout, sendAliveInterval, peers, service } = this.#config;
-    return {
-      policy: { allow, deny },
-      checkInterval,
-      forgetAfter: checkTimeout,
-      aliveInterval: sendAliveInterval,
-      named: peers,
-      identities: {
-        file: this.#kept.identitiesPath,
-        reload: service ? 'systemctl reload cryonet' : `kill -HUP ${process.pid}`,
-      },
-      relayLifetime: relayLifetime(this.#config),
-    };
+    return meshConfigOf(this.#config, this.#kept.identitiesPath);
   }
 
   #watchForOthers(): void {
@@ -360,6 +351,14 @@ export class ControlShell {
     const { state, reason } = stateAndReason(this.#mesh, peer);
     const why = path !== null ? 'no answer within 3 s' : reason || `the link is ${state}`;
     return { peer, rtt, path, pair, relayed: isRelayed(pair), reason: rtt === null ? why : '' };
+  }
+
+  policy(): PolicyReport {
+    return policyReportOf(this.#config, sha256);
+  }
+
+  policyOn(peer: string): PolicyVerdict {
+    return policyVerdictOn(this.#mesh, peer, sha256);
   }
 
   summary(): string {
@@ -433,11 +432,4 @@ export class ControlShell {
         this.#dataplane.run(effect);
     }
   }
-}
-
-/** The shortest lifetime, in milliseconds, of credentials that are made of TURN servers' secrets; undefined if there are
- *  none. */
-function relayLifetime({ iceServers }: ControlConfig): number | undefined {
-  const seconds = iceServers.flatMap((server) => (server.kind === 'turn' ? (server.lifetime ?? []) : []));
-  return seconds.length === 0 ? undefined : Math.min(...seconds) * 1000;
 }

@@ -3,12 +3,14 @@
 import type * as z from 'zod/mini';
 import type { linkStats } from '../protocol/dataplane.ts';
 import { isFingerprint } from '../protocol/fingerprint.ts';
-import { linkCost } from '../protocol/link-cost.ts';
+import { linkCost, type Measured } from '../protocol/link-cost.ts';
 import type { PeerStatus, StatusReport } from '../protocol/status.ts';
 import { hex } from './core/environment.ts';
 import { type Digest, fingerprintOfPin } from './core/fingerprint.ts';
 import { isUp, stateOf } from './core/link.ts';
 import { offers } from './core/offerer.ts';
+import { pathTrouble } from './core/path-wish.ts';
+import { settingOf } from './core/peer-settings.ts';
 import { pinOf } from './core/pins.ts';
 import { permits } from './core/policy.ts';
 import type { Mesh } from './core/state.ts';
@@ -94,7 +96,7 @@ function peerStatus(
     ...figures,
     minRtt: measured?.minRtt ?? null,
     pathMtu: measured?.pathMtu ?? null,
-    cost: linkCost({ state, relayed, ...figures }),
+    cost: costOf(mesh, id, { state, relayed, ...figures }),
     interface: link?.report?.interface ?? null,
     counters: stats?.counters ?? null,
     dropped: stats?.dropped ?? null,
@@ -102,6 +104,12 @@ function peerStatus(
     downSince: link?.downSince == null ? null : clock(link.downSince),
     offerer: offers(mesh.self.id, id) ? 'self' : 'peer',
   };
+}
+
+/** What the operator set counts in place of what was measured. */
+function costOf(mesh: Mesh, id: string, measured: Measured): number | null {
+  const cost = linkCost(measured);
+  return cost === null ? null : (settingOf(mesh.config.policy.peers, id, 'cost') ?? cost);
 }
 
 export function stateAndReason(mesh: Mesh, id: string): Pick<PeerStatus, 'state' | 'reason'> {
@@ -112,5 +120,5 @@ export function stateAndReason(mesh: Mesh, id: string): Pick<PeerStatus, 'state'
   }
   if (!permits(mesh.config.policy, id)) return { state: 'denied', reason: 'denied by our policy' };
   if (link === undefined) return { state: 'idle', reason: '' };
-  return { state: stateOf(link), reason: up ? '' : link.reason };
+  return { state: stateOf(link), reason: up ? '' : pathTrouble(mesh, link) || link.reason };
 }

@@ -84,13 +84,40 @@ story(
     assert.deepEqual(JSON.parse(stdout), { applied: ['deny'], needsRestart: ['mtu'] });
     configure('');
     await meshed([a, b, c]);
+
+    writeFileSync(file, '[peer."?"]\ncost = 9\n[peer.c]\ndeny = true\n');
+    const cryoc = (...args: readonly string[]) =>
+      shell`${join(programs, 'cryoc')} --socket ${a.controlSocket} ${args}`;
+    const changed = await timed(() => cryoc('reload'));
+    assert.equal(changed.value.stdout, 'changed: peer.? peer.c\n');
+    lab.figures.push(`cryoc reload with one changed peer: ${changed.milliseconds} ms`);
+    const verdict = await cryoc('policy', 'test', 'c');
+    assert.equal(
+      verdict.stdout,
+      'c is denied: by [peer.c]\ncost = 9, by [peer."?"]\nits link is denied: denied by our policy\n',
+    );
+    configure('');
+    await meshed([a, b, c]);
     const { lost, sent } = await train.stop();
     assert.deepEqual(lost, []);
     assert.ok(sent > 100, `${sent} packets`);
     const told =
       await shell`curl -sS --max-time 1 --unix-socket ${a.controlSocket} -H ${'Last-Event-ID: 0-0'} http://cryonet/v1/events || true`;
     const names = [...told.stdout.matchAll(/^event: (?:policy|reload)\.(.*)$/gm)].map(([, name]) => name);
-    assert.deepEqual(names, ['denied', 'done', 'refused', 'refused', 'refused', 'permitted', 'done', 'done']);
+    assert.deepEqual(names, [
+      'denied',
+      'done',
+      'refused',
+      'refused',
+      'refused',
+      'permitted',
+      'done',
+      'done',
+      'denied',
+      'done',
+      'permitted',
+      'done',
+    ]);
     const after = await a.status();
     assert.equal(interfaces(after).b, interfaces(before!).b);
     assert.deepEqual([after.node.pid, after.dataplane.pid], [before!.node.pid, before!.dataplane.pid]);

@@ -7,6 +7,7 @@ import type { ErrorCode } from './errors.ts';
 import { eventIdPattern, nodeEvent } from './events.ts';
 import { invitationIn, leastTtl, mostServers, mostTtl, mostUses, serverUrl } from './invitation.ts';
 import { logLevels } from './log-level.ts';
+import { policyReport, policyVerdict } from './policy.ts';
 import { nodeId } from './schema.ts';
 import { peerIn, pongIn, reportIn, statusReport } from './status.ts';
 import { v1 } from './units.ts';
@@ -32,7 +33,7 @@ const peer = peerIn(v1);
 const invitation = invitationIn(v1.time);
 
 const reloaded = z.object({
-  /** Names of options of which another value counts now. */
+  /** Names of options of which another value counts now; of a section of peers `peer.` and its ID or glob. */
   applied: z.array(z.string()),
   /** Names of options of which another value counts after a restart of control. */
   needsRestart: z.array(z.string()),
@@ -70,6 +71,17 @@ export const routes = {
     parameters: z.object({ id: nodeId }),
     reply: pongIn(v1),
     problems: ['unknown_peer', 'unavailable'],
+  },
+  'GET /v1/policy': {
+    summary: 'what the configuration says of peers: the lists, and the sections of single ones',
+    reply: policyReport,
+    problems: [],
+  },
+  'GET /v1/policy/{id}': {
+    summary: 'what it decides about one peer, known or not, and which section or option does',
+    parameters: z.object({ id: nodeId }),
+    reply: policyVerdict,
+    problems: [],
   },
   'GET /v1/reload': {
     summary: 'what a reload of the configuration would change; nothing changes',

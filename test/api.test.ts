@@ -31,6 +31,11 @@ const node: Answering = {
     const { rtt, path, relayed, pair } = known;
     return { peer, rtt, path, relayed, pair, reason: rtt === null ? 'the peer does not answer' : '' };
   },
+  policy: () => ({ allow: [], deny: ['x*'], sections: [{ peer: 'e*', settings: { path: 'relay' } }] }),
+  policyOn: (peer) => ({
+    ...{ peer, permitted: false, option: 'deny', glob: 'x*', settings: {}, sections: {} },
+    ...{ state: null, reason: '' },
+  }),
   reload: () => ({ applied: ['deny'], needsRestart: ['listen'] }),
   wouldReload: () => ({ applied: [], needsRestart: [] }),
   logLevel: () => ({ level: 'warn', configured: 'info' }),

@@ -60,6 +60,67 @@ const kinds: readonly [what: string, toml: string, lines: readonly (string | Reg
     'state-dir = [\n"listen = 1",\n]\nruntime-dir = """\nlisten = 1"""\nlisten = "h"\n',
     ['6:1: listen takes host:port, not "h"'],
   ],
+  ['a peer', '[peer.a]\nallow = true\npath = "relay"\ncost = 9\n[peer."b-*"]\ndeny = true\n', []],
+  [
+    'a peer with one key more than once',
+    '[peer.a]\ncost = 1\n[peer.a]\ncost = 2\n',
+    [/^3:\d+: Invalid TOML/],
+  ],
+  [
+    'a setting that is nearly one',
+    'mtu = 1400\n[peer.a]\ncost = 1\n\n  alow = true\n',
+    ['5:3: peers have no setting "alow" (allow?)'],
+  ],
+  ['a setting that is none', "[peer.'a*']\nlisten = 1\n", ['2:1: peers have no setting "listen"']],
+  [
+    'bad values of peers',
+    '[peer.a]\npath = "any way"\nallow = "perhaps"\n[peer."b*"]\ncost = 0\ndeny = { x = 1 }\npath = []\n',
+    [
+      '2:1: path takes any, direct, relay, not "any way"',
+      '3:1: allow takes true or false, not "perhaps"',
+      '5:1: cost takes a number from 1 to 65535, not "0"',
+      '6:1: deny takes a string, a number, true or false, or a list of them',
+      '7:1: path takes any, direct, relay, not ""',
+    ],
+  ],
+  [
+    'what no peer is called',
+    '[peer."a b"]\ncost = 1\n[peer.""]\n',
+    [/^1:2: "a b" is no ID of a peer, and no glob of/, /^3:2: "" is no ID/],
+  ],
+  ['a peer that is no table', '[peer]\na = true\n', ['2:1: the settings of a peer stand below [peer.a]']],
+  [
+    'a peer written in one line',
+    'peer = { "a*" = { cost = 1, pth = "any" } }\n',
+    ['1:1: peers have no setting "pth" (path?)'],
+  ],
+  ['a peer by dots', 'peer.a.cost = 1\npeer.a.pth = 1\n', ['2:1: peers have no setting "pth" (path?)']],
+  ['a list of peers', '[[peer]]\nid = "a"\n', [/^1:3: peer takes a string/]],
+  [
+    'what contradicts itself',
+    '[peer.a]\nallow = true\ndeny = true\n',
+    ['3:1: allow and deny cannot both be true'],
+  ],
+  [
+    'a key for many',
+    `[peer."a*"]\nfingerprint = "SHA256:${'A'.repeat(43)}"\n`,
+    ['2:1: fingerprint is that of one peer: give it in the section of an ID, not of a glob'],
+  ],
+  [
+    'no key',
+    '[peer.a]\nfingerprint = "SHA256:x"\n',
+    ['2:1: fingerprint takes the fingerprint that cryoc status shows, or a key, not "SHA256:x"'],
+  ],
+  [
+    'one key for two peers',
+    `[peer.a]\nfingerprint = "${'A'.repeat(43)}"\n[peer.b]\ncost = 1\nfingerprint = "${'A'.repeat(43)}"\n`,
+    ['5:1: fingerprint is that of a already'],
+  ],
+  [
+    'a name that stands in a text',
+    'id = "a"\n[peer.a]\npath = """\n[peer.b]\ncost = 0\n"""\n[peer.b]\ncost = 0\n',
+    [/^3:1: path takes any, direct, relay, not /, /^8:1: cost takes /],
+  ],
   [
     'an end of line of another system',
     'id = "a"\r\nlisten = "h"\r\n',

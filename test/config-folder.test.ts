@@ -154,6 +154,41 @@ test('values of two files that are not good together are the mistake of the late
   assert.deepEqual(more, []);
 });
 
+test('sections of a peer in several files are one, setting by setting', (context) => {
+  const path = beside(
+    context,
+    {
+      '10.toml': '[peer.b]\ncost = 2\n[peer."?"]\ncost = 9\n',
+      '20.toml': '[peer.b]\ndeny = true\n',
+    },
+    '[peer.b]\ncost = 1\npath = "relay"\n[peer."*"]\npath = "direct"\n',
+  );
+  assert.deepEqual(by(path).peerSections, [
+    { pattern: '*', settings: { path: 'direct' } },
+    { pattern: '?', settings: { cost: 9 } },
+    { pattern: 'b', settings: { cost: 2, path: 'relay', deny: true } },
+  ]);
+  assert.deepEqual(mistakes(path), []);
+});
+
+test('keys of peers that contradict each other are the mistake of the later file, and no node starts', (context) => {
+  const key = 'A'.repeat(43);
+  const path = beside(
+    context,
+    { '20.toml': `[peer.c]\ncost = 1\nfingerprint = "${key}"\n`, '10.toml': 'mtu = 1400\n' },
+    `[peer.b]\nfingerprint = "${key}"\n`,
+  );
+  assert.deepEqual(mistakes(path), ['config.d/20.toml:3:1: fingerprint is that of b already']);
+  assert.equal(
+    refusal(['--token', 't', '--config', path, 'a']),
+    '[peer.c]: fingerprint is that of b already',
+  );
+  writeFileSync(join(dirname(path), 'config.d/20.toml'), `peer = ["b=${'B'.repeat(43)}"]\n`);
+  assert.deepEqual(mistakes(path), [
+    'config.toml:2:1: fingerprint is another than the option peer gives for b',
+  ]);
+});
+
 test('a link counts as what it leads to; one to nowhere, a folder and a pipe are mistakes', (context) => {
   const path = beside(context, {}, '');
   const folder = join(dirname(path), 'config.d');

@@ -1,5 +1,7 @@
 /** What a reload of the configuration changes in whole nodes. */
 import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import type { Params } from '../protocol/dataplane.ts';
 import { waitFor } from './native/wait.ts';
@@ -84,6 +86,46 @@ test('connections that are made after a reload ask the ICE servers of now; the f
   await lab.add('n3', [n0]);
   await lab.fullMesh();
   assert.deepEqual(asked('n3'), [[{ kind: 'stun', host: '127.0.0.1', port: 8 }]]);
+});
+
+test('sections of peers count at once, name what changed, and touch no other link', async (context) => {
+  const lab = new Lab(context);
+  const n0 = await lab.add('n0');
+  const [n1] = [await lab.add('n1', [n0]), await lab.add('n2', [n0]), await lab.add('n3', [n0])];
+  await lab.fullMesh();
+  const file = join(n1.folder, 'n1.toml');
+  const by = ['--ws-servers', n0.url, '--config', file];
+  const reloaded = (toml: string) => {
+    writeFileSync(file, toml);
+    return n1.asked('POST /v1/reload', by);
+  };
+  const indices = async () =>
+    (await n1.status()).peers.flatMap(({ id, interface: device }) =>
+      id === 'n3' ? [] : [[id, device?.index]],
+    );
+  const before = await indices();
+  assert.deepEqual(await reloaded('[peer."n?"]\ncost = 7\n[peer.n3]\ndeny = true\n'), {
+    applied: ['peer.n?', 'peer.n3'],
+    needsRestart: [],
+  });
+  const { peers } = await n1.status();
+  assert.deepEqual(
+    peers.map(({ id, state, cost }) => [id, state, cost]),
+    [
+      ['n0', 'up', 7],
+      ['n2', 'up', 7],
+      ['n3', 'denied', null],
+    ],
+  );
+  assert.deepEqual(await n1.asked('GET /v1/policy/{id}', by, { id: 'n3' }), {
+    ...{ peer: 'n3', permitted: false, section: 'n3', settings: { cost: 7, deny: true } },
+    ...{ sections: { cost: 'n?', deny: 'n3' }, state: 'denied', reason: 'denied by our policy' },
+  });
+  assert.deepEqual(await reloaded('[peer."n?"]\ncost = 7\n'), { applied: ['peer.n3'], needsRestart: [] });
+  await lab.fullMesh();
+  assert.deepEqual(await indices(), before);
+  assert.deepEqual(await reloaded('[peer."n?"]\ncost = 7\n'), { applied: [], needsRestart: [] });
+  await assert.rejects(reloaded('[peer.n3]\ndney = true\n'), { code: 'bad_config' });
 });
 
 test('a reload ends the warning that a node is alone, and begins it', async (context) => {

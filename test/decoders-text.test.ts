@@ -7,7 +7,7 @@ import { isLoopback, parseHostPort } from '../control/config/address.ts';
 import { readConfig } from '../control/config/config.ts';
 import { parseIceServer, unservedIceServer } from '../control/config/ice-server.ts';
 import { controlProgram } from '../control/config/program.ts';
-import { valuesOf } from '../control/config/sources.ts';
+import { contentOf } from '../control/config/sources.ts';
 import {
   fingerprintOf,
   parseCandidate,
@@ -37,6 +37,8 @@ const commandLines = [
 const configFiles = [
   'id = "a"\ntoken = "t"\nmtu = 1400\nallow = ["x", "y*"]\n',
   'token = """t"""\nlisten = "h:1"\n',
+  'mtu = 1400\n[peer.rome]\ndeny = true\n[peer."e*-?"]\npath = "relay"\ncost = 7\n',
+  'peer = { rome = { allow = false } }\n',
 ];
 const program = controlProgram();
 
@@ -92,7 +94,7 @@ const decoders: Readonly<Record<string, Decoder>> = {
     (input) => scanCommandLine(input.split(' '), program, '--token').missing === undefined || undefined,
     ...commandLines,
   ),
-  'configuration files': text((input) => valuesOf(input, 'config.toml'), ...configFiles),
+  'configuration files': text((input) => contentOf(input, 'config.toml'), ...configFiles),
 };
 
 testDecoders(decoders);

@@ -9,6 +9,7 @@ import { commands } from '../cli/commands.ts';
 import { renderPeer } from '../cli/render-peer.ts';
 import { renderStatus } from '../cli/render-status.ts';
 import { optionTable } from '../control/config/options.ts';
+import { rowsOfPeers } from '../control/config/peer-options.ts';
 import { expectedDrawing } from '../netns-tests/lab/grid.ts';
 import { routes } from '../protocol/api.ts';
 import { environmentName } from '../protocol/command-line.ts';
@@ -66,6 +67,14 @@ suite('options', () => {
       assert.match(text, new RegExp(`^Environment:\n\\.Ev ${environmentName(flag)} \\.$`, 'm'), flag);
       assert.equal(/^Default:\n\.Ql (.+) \.$/m.exec(text)?.[1], fallback, flag);
     }
+  });
+
+  test('cryonet(1) has an item for each setting of a peer, and no other', () => {
+    const names = [...itemsOf(read('man/cryonet.1'), 'PEERS').keys()];
+    assert.deepEqual(
+      names,
+      [...rowsOfPeers.keys()].map((name) => `.It Ql ${name}`),
+    );
   });
 
   for (const [manual, program] of [

@@ -180,6 +180,24 @@ suite('which key is pinned', () => {
     assert.deepEqual(negotiations(simulation), before);
   });
 
+  test('a key that the operator names while the node runs ends the link of another, and no other link', () => {
+    const simulation = formed(87, 4);
+    const [n0, n2] = [nodeOf(simulation, 'n0'), nodeOf(simulation, 'n2')];
+    const others = () => negotiations(simulation).filter((line) => !/^n[02] n[02] /.test(line));
+    const before = others();
+    const name = (named: ReadonlyMap<string, string>) =>
+      simulation.happen(n0, { type: 'config', config: { ...n0.mesh.config, named } });
+    name(new Map([['n2', hex(keyOf('n2'))]]));
+    assert.ok(isLinked(n0, n2)(), 'its own key changes nothing');
+    name(new Map([['n2', hex(keyOf('thief'))]]));
+    assert.ok(!n0.interfaces.has('n2') && !n0.mesh.membership.members.has('n2'));
+    simulation.pass(minute);
+    assert.ok(!n0.interfaces.has('n2'));
+    name(new Map());
+    assert.ok(simulation.until(isLinked(n0, n2), minute) < minute);
+    assert.deepEqual(others(), before);
+  });
+
   test('a key that the operator named is the only one, whoever comes first', () => {
     const simulation = formed(86, 2);
     const node = simulation.add('guarded', { named: new Map([['late', hex(keyOf('late'))]]) });
@@ -188,7 +206,10 @@ suite('which key is pinned', () => {
     const thief = simulation.add('late', { key: 'thief', apart: true });
     simulation.connect(thief, node);
     hand(simulation, node, 'n0', entryOf('late', 'thief'));
-    assert.match(node.warnings.get('identity late')!, /accept its new key by: change --peer$/);
+    assert.match(
+      node.warnings.get('identity late')!,
+      /accept its new key by: change what the configuration names for it$/,
+    );
     assert.ok(!node.mesh.membership.members.has('late'));
     simulation.dial(simulation.add('late'), 'guarded');
     assert.ok(simulation.until(isLinked(node, nodeOf(simulation, 'late')), minute) < 5000);

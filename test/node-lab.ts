@@ -10,7 +10,7 @@ import type { OpenEngine } from '../dataplane/engine-shell.ts';
 import { FakeNetwork } from '../dataplane/io/engine/fake.ts';
 import { type MemoryTun, MemoryTunFactory } from '../dataplane/io/memory-tun.ts';
 import { DataplaneShell } from '../dataplane/shell.ts';
-import type { Reply, RouteName } from '../protocol/api.ts';
+import type { Parameters, Reply, RouteName } from '../protocol/api.ts';
 import type { Method } from '../protocol/dataplane.ts';
 import { CryonetError } from '../protocol/errors.ts';
 import { listenUnix } from '../protocol/listen.ts';
@@ -147,9 +147,13 @@ export class LabNode {
   }
 
   /** What control's socket answers; its configuration is this command line from now on. */
-  asked<Name extends RouteName>(route: Name, argv = this.#argv): Promise<Reply<Name>> {
+  asked<Name extends RouteName>(
+    route: Name,
+    argv = this.#argv,
+    parameters?: Parameters<Name>,
+  ): Promise<Reply<Name>> {
     this.#argv = argv;
-    return call(this.controlSocket, route);
+    return call(this.controlSocket, route, undefined, parameters);
   }
 
   /** Starts control, on the port that it had before. */

@@ -30,7 +30,16 @@ test('the options that a reload changes are those that the shell of control appl
   const told = new Set(Object.keys(requests.hello.params.shape.config.shape));
   const live = Object.entries(options).flatMap(([field, { changes }]) => (changes === 'live' ? [field] : []));
   const intervals = ['checkInterval', 'checkTimeout', 'sendAliveInterval'];
-  assert.deepEqual(live, ['wsServers', 'token', 'iceServers', ...intervals, 'allow', 'deny', 'logLevel']);
+  assert.deepEqual(live, [
+    'wsServers',
+    'token',
+    'iceServers',
+    ...intervals,
+    'allow',
+    'deny',
+    'peers',
+    'logLevel',
+  ]);
   assert.ok(!live.some((field) => told.has(field)));
 });
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { bytesOf } from '../control/core/environment.ts';
+import { fingerprintOfPin } from '../control/core/fingerprint.ts';
 import {
   keep,
   maxKept,
@@ -9,8 +10,10 @@ import {
   pinOf,
   recognize,
   replaceKept,
+  replaceNamed,
   settlePins,
 } from '../control/core/pins.ts';
+import { sha256 } from '../control/io/crypto.ts';
 import { fingerprintOf, testEnvironment } from './environment.ts';
 
 const day = 86_400_000;
@@ -30,6 +33,35 @@ test('a key met is forgotten a day after its last proof, one that was linked is 
   assert.equal(pinOf(pins, 'a'), k1);
   settlePins(pins, day + 1000);
   assert.deepEqual([pinOf(pins, 'a'), pinOf(pins, 'b'), pins.ids.get(k1)], [undefined, k2, undefined]);
+});
+
+test('the operator names another key while the node runs: it alone counts, and a key that is named no more is what was kept', () => {
+  const pins = newPins(new Map([['a', k1]]), new Map([['b', k2]]));
+  assert.deepEqual(replaceNamed(pins, new Map([['a', k1]]), sha256), []);
+  assert.deepEqual(
+    replaceNamed(
+      pins,
+      new Map([
+        ['a', k3],
+        ['b', k1],
+      ]),
+      sha256,
+    ),
+    ['a', 'b'],
+  );
+  assert.deepEqual(
+    [pinOf(pins, 'a'), pinOf(pins, 'b'), pins.ids.get(k1), pins.ids.get(k3)],
+    [k3, k1, 'b', 'a'],
+  );
+  assert.deepEqual(replaceNamed(pins, new Map(), sha256), ['a', 'b']);
+  assert.deepEqual([pinOf(pins, 'a'), pinOf(pins, 'b'), pins.ids.get(k2)], [undefined, k2, 'b']);
+  const fingerprint = fingerprintOfPin(k2, sha256);
+  assert.deepEqual(
+    replaceNamed(pins, new Map([['b', fingerprint]]), sha256),
+    [],
+    'the fingerprint of the same key',
+  );
+  assert.equal(pinOf(pins, 'b'), k2);
 });
 
 test('a key has one ID: it takes another one along', () => {

@@ -4,10 +4,12 @@ import { reasonOf } from '../../protocol/errors.ts';
 import type { Environment } from '../../protocol/paths.ts';
 import { ConfigError, type Mistake, mistakeAt } from '../../protocol/problem.ts';
 import { type ControlConfig, contradiction, readConfig, refusal, valuesBy } from './config.ts';
-import { positionOf, readFileText, rowsOfFile, type Values } from './file.ts';
+import { type FileText, readFileText, rowsOfFile } from './file.ts';
 import { filesBeside } from './folder.ts';
 import type { OptionRow } from './options.ts';
-import { asText, configFile, fromTable, type Given, wholly } from './sources.ts';
+import { contradictingPeer, mergePeers, peersTable } from './peer-sections.ts';
+import { configFile, fromTable, type Given, wholly } from './sources.ts';
+import { asText, positionOf } from './toml.ts';
 
 /** Reads the configuration of a running node again. Throws `ConfigError`, with all that is wrong in the files. */
 export function readAgain(argv: readonly string[], env: Environment, uid: number): ControlConfig {
@@ -49,12 +51,10 @@ export function filesOf(path: string): string[] {
   return [path, ...filesBeside(path).map((file) => file.path)];
 }
 
-interface Read {
+interface Read extends FileText {
   /** Undefined for the file that is named. */
   readonly file: string | undefined;
   readonly toml: string;
-  readonly values: Values;
-  readonly mistakes: Mistake[];
 }
 
 /** By file as they count, and in each in the order of its lines. */
@@ -63,7 +63,7 @@ function mistakesOf(toml: string, path: string, env: Environment, uid: number): 
   for (const file of files) {
     for (const row of rowsOfFile.values()) {
       const reason = whyNot(row, givenIn(file, row));
-      if (reason !== undefined) blame(file, row, reason);
+      if (reason !== undefined) blame(file, [row.flag], reason);
     }
   }
   if (files.every(({ mistakes }) => mistakes.length === 0)) judgeTogether(files, env, uid);
@@ -75,7 +75,7 @@ function mistakesOf(toml: string, path: string, env: Environment, uid: number): 
 }
 
 function read(toml: string, file?: string, trouble?: string): Read {
-  if (trouble !== undefined) return { file, toml, values: {}, mistakes: [wholly(trouble)] };
+  if (trouble !== undefined) return { file, toml, values: {}, peers: [], mistakes: [wholly(trouble)] };
   return { file, toml, ...readFileText(toml) };
 }
 
@@ -86,10 +86,19 @@ function judgeTogether(files: readonly Read[], env: Environment, uid: number): v
     const file = lastOf(row);
     return file === undefined ? fromTable(row) : givenIn(file, row);
   };
-  const contradicting = contradiction(valuesBy(given, env, uid));
-  if (contradicting === undefined) return;
-  const { row, reason } = contradicting;
-  blame(lastOf(row)!, row, reason(given(row)!));
+  const values = valuesBy(given, env, uid);
+  const contradicting = contradiction(values);
+  if (contradicting !== undefined) {
+    const { row, reason } = contradicting;
+    blame(lastOf(row)!, [row.flag], reason(given(row)!));
+  }
+  const peer = contradictingPeer(mergePeers(files.map(({ peers }) => peers)), values);
+  if (peer === undefined) return;
+  const { pattern, name, reason } = peer;
+  const file = files.findLast(({ peers }) =>
+    peers.some((section) => section.pattern === pattern && section.settings[name] !== undefined),
+  );
+  blame(file!, [peersTable, pattern, name], reason);
 }
 
 function givenIn({ values }: Read, { flag }: OptionRow): Given | undefined {
@@ -97,8 +106,8 @@ function givenIn({ values }: Read, { flag }: OptionRow): Given | undefined {
   return value === undefined ? undefined : { text: asText(value), source: flag, rank: 3 };
 }
 
-function blame({ toml, mistakes }: Read, { flag }: OptionRow, reason: string): void {
-  mistakes.push({ ...positionOf(toml, flag), reason });
+function blame({ toml, mistakes }: Read, path: readonly string[], reason: string): void {
+  mistakes.push({ ...positionOf(toml, path), reason });
 }
 
 function whyNot(row: OptionRow, given: Given | undefined): string | undefined {

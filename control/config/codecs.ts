@@ -183,6 +183,12 @@ export const identities: Codec<ReadonlyMap<string, string>> = {
   absent: new Map(),
 };
 
+/** A key in hexadecimal, or its fingerprint. */
+export const identity: Codec<string> = {
+  takes: 'the fingerprint that cryoc status shows, or a key',
+  parse: pinIn,
+};
+
 function within(value: number, min: number, max: number): number | undefined {
   return value >= min && value <= max ? value : undefined;
 }

@@ -3,8 +3,11 @@ import { hostname } from 'node:os';
 import { CryonetError } from '../../protocol/errors.ts';
 import { packetInformationBytes } from '../../protocol/mtu.ts';
 import { type Environment, serviceTokenFile } from '../../protocol/paths.ts';
+import { sectionName } from '../../protocol/policy.ts';
+import type { PeerSection } from '../core/peer-settings.ts';
 import { idOfHost } from './host-id.ts';
 import { argument, type OptionRow, type OptionValues, options } from './options.ts';
+import { contradictingPeer } from './peer-sections.ts';
 import { type Given, readSources, type Sources } from './sources.ts';
 import { type FoundTokens, readToken, type Tokens } from './token.ts';
 
@@ -23,6 +26,8 @@ export interface ControlConfig
   /** MTU of the interfaces in bytes; with `autoMtu` the upper limit. */
   readonly mtu: number;
   readonly autoMtu: boolean;
+  /** Later ones win over equally long ones. */
+  readonly peerSections: readonly PeerSection[];
   readonly tls: { readonly cert: string; readonly key: string } | null;
   /** The environment variables that name proxies, for connections to bootstrap servers. */
   readonly proxies: Environment;
@@ -68,10 +73,14 @@ export function readConfig(argv: readonly string[], env: Environment, uid: numbe
     const { row, reason } = contradicting;
     throw new CryonetError('bad_config', reason(given(row)!));
   }
+  const peer = contradictingPeer(sources.peers, all);
+  if (peer !== undefined)
+    throw new CryonetError('bad_config', `${sectionName(peer.pattern)}: ${peer.reason}`);
   const { token: _token, tokenFile: _file, config: _config, mtu, tlsCert, tlsKey, ...values } = all;
   const config: Tokenless = {
     ...values,
     id,
+    peerSections: sources.peers,
     listenSource: given(options.listen)!.source,
     mtu: mtu === 'auto' ? mostMtu(all) : mtu,
     autoMtu: mtu === 'auto',

@@ -149,7 +149,7 @@ export const options = {
   deny: live('deny <GLOB>', codec.idGlobs, {
     help: 'never link with peers whose ID matches; repeatable, wins over --allow',
   }),
-  peers: fixed('peer <ID=KEY>', codec.identities, {
+  peers: live('peer <ID=KEY>', codec.identities, {
     help: 'identity key of a peer or its fingerprint, known ahead: no other key counts for its ID; repeatable',
   }),
   tlsCa: fixed('tls-ca <FILE>', codec.optional(codec.certificates), {

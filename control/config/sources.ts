@@ -9,10 +9,13 @@ import { denialOf } from '../../protocol/denial.ts';
 import { CryonetError, reasonOf } from '../../protocol/errors.ts';
 import { type Environment, serviceConfigFile } from '../../protocol/paths.ts';
 import { type Mistake, mistakeAt } from '../../protocol/problem.ts';
-import { readFileText, type Values } from './file.ts';
+import type { PeerSection } from '../core/peer-settings.ts';
+import { type FileText, readFileText } from './file.ts';
 import { filesBeside } from './folder.ts';
 import { argument, type OptionRow, options } from './options.ts';
+import { mergePeers } from './peer-sections.ts';
 import { checkFlag, controlProgram } from './program.ts';
+import { asText } from './toml.ts';
 
 export interface Given {
   readonly text: string;
@@ -25,16 +28,17 @@ export interface Given {
 export interface Sources {
   /** The text that is given for an option, or its default. */
   given(row: OptionRow): Given | undefined;
+  /** Sections of peers, in the order of the files. */
+  readonly peers: readonly PeerSection[];
   /** Whether the ID stands behind `--`, so that it is no mistaken command. */
   readonly meant: boolean;
 }
 
 type Flags = Readonly<Record<string, string | string[] | boolean>>;
 
-interface File {
+interface File extends Pick<FileText, 'values' | 'peers'> {
   /** The path, with the variable that named it, for error messages. */
   readonly shown: string;
-  readonly values: Values;
 }
 
 /** The file that only is to be checked; undefined if a node is to run. Throws like `readSources`. */
@@ -63,7 +67,8 @@ export function readSources(argv: readonly string[], env: Environment): Sources 
       ? { text: id, source: '<ID>', rank: 0 }
       : (fromFlags(flags, flag) ?? fromVariables(env, flag));
   const files = readConfigFiles(typed(options.config));
-  return { meant, given: (row) => typed(row) ?? fromFiles(files, row) ?? fromTable(row) };
+  const peers = mergePeers(files.map((file) => file.peers));
+  return { meant, peers, given: (row) => typed(row) ?? fromFiles(files, row) ?? fromTable(row) };
 }
 
 function readCommandLine(argv: readonly string[]) {
@@ -108,10 +113,6 @@ function camelCase(flag: string): string {
   return flag.replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase());
 }
 
-export function asText(value: unknown): string {
-  return Array.isArray(value) ? value.join(',') : String(value);
-}
-
 /** Commander's message on one line, without the value of a misspelt option, which may be the token. */
 function withoutValue(message: string): string {
   return reasonOf(message.replace(/^error: /, '').replace(/'(--?[^'=]*)=.*'/s, "'$1'"));
@@ -124,7 +125,7 @@ function readConfigFiles(given: Given | undefined): File[] {
     readConfigFile(given),
     ...filesBeside(given.text).map(({ path, toml, trouble }) => {
       if (trouble !== undefined) throw new CryonetError('bad_config', mistakeAt(path, wholly(trouble)));
-      return { shown: path, values: valuesOf(toml, path) };
+      return { shown: path, ...contentOf(toml, path) };
     }),
   ];
 }
@@ -137,7 +138,7 @@ export function wholly(reason: string): Mistake {
 function readConfigFile({ text: path, source, rank }: Given): File {
   const from = rank === 0 ? '' : ` (from ${source})`;
   try {
-    return { shown: `${path}${from}`, values: valuesOf(readFileSync(path, 'utf8'), path, from) };
+    return { shown: `${path}${from}`, ...contentOf(readFileSync(path, 'utf8'), path, from) };
   } catch (cause) {
     if (cause instanceof CryonetError) throw cause;
     const named = rank === 0 ? `${source} ${path}` : `${path}, from ${source},`;
@@ -147,11 +148,11 @@ function readConfigFile({ text: path, source, rank }: Given): File {
   }
 }
 
-/** The values in a configuration file, by option. Throws `bad_config` for the first mistake; `from` stands behind its place. */
-export function valuesOf(toml: string, path: string, from = ''): Values {
-  const { values, mistakes } = readFileText(toml);
+/** What is in a configuration file. Throws `bad_config` for the first mistake; `from` stands behind its place. */
+export function contentOf(toml: string, path: string, from = ''): Pick<File, 'values' | 'peers'> {
+  const { values, peers, mistakes } = readFileText(toml);
   const [first] = mistakes;
-  if (first === undefined) return values;
+  if (first === undefined) return { values, peers };
   throw new CryonetError('bad_config', mistakeAt(path, first, from));
 }
 

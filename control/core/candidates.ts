@@ -1,6 +1,7 @@
 /** Candidates: ours are gathered and sent, those of the peer wait for the description that they belong to. */
 import { sendBody } from './flood.ts';
 import { type Attempt, isOpen, type Link } from './link.ts';
+import { mayTell, mayTry } from './path-wish.ts';
 import type { Turn } from './state.ts';
 
 /** Milliseconds for which candidates are gathered into one message. */
@@ -10,8 +11,9 @@ const candidateDelay = 15;
 const maxEarly = 64;
 
 export function ownCandidate(turn: Turn, peer: string, negotiation: string, candidate: string): void {
-  const attempt = turn.mesh.links.get(peer)?.attempts.get(negotiation);
-  if (attempt === undefined) return;
+  const link = turn.mesh.links.get(peer);
+  const attempt = link?.attempts.get(negotiation);
+  if (link === undefined || attempt === undefined || !mayTell(turn.mesh, link, candidate)) return;
   attempt.local.push(candidate);
   if (attempt.state.phase !== 'opening') attempt.flushAt ??= turn.env.now + candidateDelay;
 }
@@ -56,6 +58,7 @@ export function receiveCandidates(
     return;
   }
   for (const candidate of candidates) {
+    if (!mayTry(turn.mesh, link, candidate)) continue;
     turn.effects.push({ type: 'add-candidate', peer: link.peer, negotiation, candidate });
   }
 }

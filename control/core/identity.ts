@@ -159,7 +159,9 @@ function words({ mesh, env: { digest } }: Turn, id: string, key: string, by: str
   const has = pinOf(pins, id) ?? hex(members.get(id)?.record.key ?? new Uint8Array());
   const where = by === id ? '' : `, says ${by}`;
   const state = link !== undefined && isUp(link) ? '; the node that has it is linked' : '';
-  const remedy = named ? 'change --peer' : `echo '${id} ${theirs}' >> ${file} && ${reload}`;
+  const remedy = named
+    ? 'change what the configuration names for it'
+    : `echo '${id} ${theirs}' >> ${file} && ${reload}`;
   return `another key wants the ID "${id}"${where}: ${theirs}, and its key here is ${fingerprintOfPin(has, digest)}${state}; refused. If that node was installed again, accept its new key by: ${remedy}`;
 }
 

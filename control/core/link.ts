@@ -15,6 +15,7 @@ import type { LinkReport } from '../../protocol/dataplane.ts';
 import type { Description, Route } from '../../protocol/signaling.ts';
 import type { PeerStatus } from '../../protocol/status.ts';
 import { offers } from './offerer.ts';
+import type { PathWish } from './peer-settings.ts';
 import type { Reach } from './reach.ts';
 
 export interface Attempt {
@@ -68,6 +69,8 @@ interface Pace {
 export interface Link {
   readonly peer: string;
   readonly offerer: boolean;
+  /** Which paths the operator wants for it (`path-wish.ts`). */
+  path: PathWish;
   report: LinkReport | null;
   readonly attempts: Map<string, Attempt>;
   /** When the offerer may offer by the shared route, or the other side solicit; and how often that failed. */
@@ -103,10 +106,11 @@ export interface Link {
   early: { negotiation: string; candidates: string[] };
 }
 
-export function newLink(self: string, peer: string, now: number): Link {
+export function newLink(self: string, peer: string, now: number, path: PathWish = 'any'): Link {
   return {
     peer,
     offerer: offers(self, peer),
+    path,
     report: null,
     attempts: new Map(),
     shared: { failures: 0, retryAt: now },

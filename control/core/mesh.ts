@@ -19,6 +19,7 @@ import { acceptedBy, prove, settleIdentities } from './identity.ts';
 import { isOpen, isUp } from './link.ts';
 import { leave } from './membership.ts';
 import { describe, endAttempt, receiveBody, retryOutstanding, startOver, tend } from './negotiation.ts';
+import { takeWishes } from './path-wish.ts';
 import { settlePins } from './pins.ts';
 import { takeFigures } from './quality.ts';
 import { within } from './quotas.ts';
@@ -35,7 +36,7 @@ import {
   type Turn,
   takeConfig,
 } from './state.ts';
-import { receiveClaim, receiveRefusal, rejectStranger, takePins } from './strangers.ts';
+import { receiveClaim, receiveRefusal, rejectStranger, takeNamed, takePins } from './strangers.ts';
 import { endOverdue, tryDue } from './tries.ts';
 import { settleTwin } from './twin.ts';
 
@@ -88,6 +89,8 @@ function take(turn: Turn, event: MeshEvent): void {
       return;
     case 'config':
       takeConfig(turn, event.config);
+      takeNamed(turn);
+      takeWishes(turn);
       return;
     case 'neighbor-down':
       dropChannel(turn, event.channel);

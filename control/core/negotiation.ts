@@ -12,6 +12,7 @@ import { sendBody } from './flood.ts';
 import { refusedBy } from './identity.ts';
 import { type Attempt, advance, isOpen, isUp, type Link } from './link.ts';
 import { takeAnswer } from './offer-window.ts';
+import { offerRefusal } from './path-wish.ts';
 import { permits } from './policy.ts';
 import { within } from './quotas.ts';
 import { askingReach, type Reach, reachOf } from './reach.ts';
@@ -247,6 +248,9 @@ export function offer(turn: Turn, link: Link, route: Route): void {
   if (route === 'shared') {
     link.denied = false;
     link.relay.retryAt ??= env.now + relayDelay;
+  } else if (link.path === 'relay') {
+    link.denied = false;
+    link.relay.retryAt ??= env.now;
   }
   begin(turn, link, route);
 }
@@ -322,7 +326,7 @@ function fail(turn: Turn, link: Link, route: Route, reason: string): void {
       return;
     }
     link.reason = reason;
-  }
+  } else if (link.path === 'relay') link.reason = reason;
   const pace = link[route];
   pace.failures++;
   if (pace.retryAt !== null)
@@ -339,6 +343,12 @@ function receiveOffer(turn: Turn, link: Link, offer: Body & { kind: 'offer' }): 
   const known = link.attempts.get(negotiation);
   if (known !== undefined) {
     answerAgain(turn, link, known, reach);
+    return;
+  }
+  const unwanted = offerRefusal(link, route, env.now);
+  if (unwanted !== undefined) {
+    const refusal = { kind: 'reject', negotiation, reason: 'failed', detail: unwanted } as const;
+    if (mayAnswerAgain(turn, link)) sendBody(turn, link.peer, refusal, reach);
     return;
   }
   const replaces = replacedBy(link, offer);

@@ -111,6 +111,21 @@ export function replaceKept(pins: Pins, kept: ReadonlyMap<string, string>, diges
   return changed.map(([id]) => id);
 }
 
+/** Takes what the operator names now. Returns the IDs whose pin is another one now, or none. */
+export function replaceNamed(pins: Pins, named: ReadonlyMap<string, string>, digest: Digest): string[] {
+  const before = new Map([...pins.named.keys(), ...named.keys()].map((id) => [id, pinOf(pins, id)]));
+  pins.named.clear();
+  for (const [id, pin] of named) {
+    const had = before.get(id);
+    pins.named.set(id, had !== undefined && pin === fingerprintOfPin(had, digest) ? had : pin);
+  }
+  const also = replaceKept(pins, new Map(pins.kept), digest);
+  const changed = [...before].filter(([id, key]) => pinOf(pins, id) !== key);
+  for (const [id, key] of changed)
+    if (key !== undefined && pinOf(pins, id) !== undefined) pins.former.set(id, key);
+  return [...new Set([...changed.map(([id]) => id), ...also])];
+}
+
 /** The operator has replaced this key of `id` by the one that it has now. */
 export function isFormer({ former }: Pins, id: string, key: string): boolean {
   return former.get(id) === key;

@@ -7,6 +7,7 @@ import { attemptOn, hasShared, isOpen, isUp, type Link } from './link.ts';
 import { adopted, linkChanges } from './link-changes.ts';
 import { forget } from './membership.ts';
 import { newAttempt, retireDelay, retryNow, tend } from './negotiation.ts';
+import { keepToPath } from './path-wish.ts';
 import { permits } from './policy.ts';
 import { isRetired, renewPause } from './renewal.ts';
 import {
@@ -67,6 +68,11 @@ export function takeReport(turn: Turn, report: LinkReport, told?: readonly Untim
     if (open && !isOpen(attempt)) mesh.outcomes.opened++;
     if (open) attempt.state = { phase: 'open' };
     else if (isOpen(attempt)) attempt.state = { phase: 'connecting' };
+  }
+  if (!keepToPath(turn, link)) {
+    dropChannel(turn, `link:${report.peer}`);
+    if (mesh.links.get(report.peer) === link) show(turn, link);
+    return;
   }
   const channel = `link:${report.peer}`;
   if (report.state === 'up') {

@@ -15,7 +15,7 @@ import { type Membership, newMembership } from './membership.ts';
 import { newOfferWindow, type OfferWindow } from './offer-window.ts';
 import { newOutcomes, type Outcomes } from './outcomes.ts';
 import { newPins } from './pins.ts';
-import { permits } from './policy.ts';
+import { pathTo, permits } from './policy.ts';
 import type { Quotas } from './quotas.ts';
 import { newRecent, type Recent } from './recent.ts';
 import type { ReplayWindow } from './replay.ts';
@@ -165,8 +165,9 @@ function isNeighbor({ neighbors }: Mesh, id: string): boolean {
 export function ensureLink(turn: Turn, peer: string): Link | undefined {
   const known = turn.mesh.links.get(peer);
   if (known !== undefined) return known;
-  if (!permits(turn.mesh.config.policy, peer)) return undefined;
-  const link = newLink(turn.mesh.self.id, peer, turn.env.now);
+  const { policy } = turn.mesh.config;
+  if (!permits(policy, peer)) return undefined;
+  const link = newLink(turn.mesh.self.id, peer, turn.env.now, pathTo(policy, peer));
   turn.mesh.links.set(peer, link);
   return link;
 }

@@ -16,7 +16,7 @@ import { takeRecord } from './gossip.ts';
 import { dispute, exile, refusedBy, refuseSecond, settle } from './identity.ts';
 import { isUp } from './link.ts';
 import { holderOf, isSigned, otherOf, readRecord } from './membership.ts';
-import { pinOf, recognize, replaceKept } from './pins.ts';
+import { pinOf, recognize, replaceKept, replaceNamed } from './pins.ts';
 import { within } from './quotas.ts';
 import { removeLink, type Turn } from './state.ts';
 import { meetClone, meetTwin } from './twin.ts';
@@ -74,9 +74,20 @@ export function rejectStranger(turn: Turn, message: FloodMessage, teller: string
 /** The operator changed the file of keys. An accepted key counts at once: all that we have of the key before is dropped,
  *  and the record that was refused is taken in. */
 export function takePins(turn: Turn, kept: ReadonlyMap<string, string>): void {
+  settlePinned(turn, replaceKept(turn.mesh.membership.pins, kept, turn.env.digest));
+}
+
+/** The operator changed the configuration, which may name other keys. */
+export function takeNamed(turn: Turn): void {
+  const { mesh, env } = turn;
+  settlePinned(turn, replaceNamed(mesh.membership.pins, mesh.config.named, env.digest));
+}
+
+/** These IDs have another pin than before. */
+function settlePinned(turn: Turn, ids: readonly string[]): void {
   const { mesh, env } = turn;
   const { membership } = mesh;
-  for (const id of replaceKept(membership.pins, kept, env.digest)) {
+  for (const id of ids) {
     const member = membership.members.get(id);
     const disputed = mesh.disputes.get(id);
     for (const key of [member && hex(member.record.key), disputed?.key])

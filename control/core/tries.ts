@@ -14,6 +14,7 @@
 import { attemptOn, hasShared, isOpen, type Link } from './link.ts';
 import { giveUp, lifetimeOf, offer, solicit } from './negotiation.ts';
 import { awaitedUntil, maxOffers } from './offer-window.ts';
+import { mayTake, pathTrouble } from './path-wish.ts';
 import { latenessOf, type Mesh, show, type Turn } from './state.ts';
 
 /** Offers under way at a time that the dataplane has not described yet. */
@@ -142,13 +143,16 @@ function dueOf(mesh: Mesh, now: number): Try[] {
 /** When this kind of try is due for a link; infinite if the link does not need it. */
 function dueAt(mesh: Mesh, link: Link, what: What): number {
   if (link.offerer === (what === 'solicit')) return Number.POSITIVE_INFINITY;
+  if (what === 'solicit' && pathTrouble(mesh, link) !== '') return Number.POSITIVE_INFINITY;
+  if (what !== 'solicit' && !mayTake(link.path, what)) return Number.POSITIVE_INFINITY;
   if (what !== 'relay') {
     const has = link.attempts.size > 0 && (what === 'solicit' || attemptOn(link, what) !== undefined);
     if (has) return Number.POSITIVE_INFINITY;
     return link.shared.retryAt + (what === 'solicit' ? latenessOf(mesh) : 0);
   }
-  const { retryAt } = link.relay;
-  if (retryAt === null || !link.heard) return Number.POSITIVE_INFINITY;
+  const isOnly = link.path === 'relay';
+  const retryAt = link.relay.retryAt ?? (isOnly ? link.shared.retryAt : null);
+  if (retryAt === null || (!link.heard && !isOnly)) return Number.POSITIVE_INFINITY;
   if (hasShared(link) || attemptOn(link, 'relay') !== undefined) return Number.POSITIVE_INFINITY;
   if (!mesh.self.turn && mesh.membership.members.get(link.peer)?.record.turn !== true)
     return Number.POSITIVE_INFINITY;

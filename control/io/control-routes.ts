@@ -23,6 +23,7 @@ import {
 import { CryonetError } from '../../protocol/errors.ts';
 import { type EventId, eventIdOf, streamType } from '../../protocol/events.ts';
 import type { LogLevel } from '../../protocol/log-level.ts';
+import type { PolicyReport, PolicyVerdict } from '../../protocol/policy.ts';
 import { problemOf, problemType } from '../../protocol/problem.ts';
 import { check } from '../../protocol/schema.ts';
 import type { StatusReport } from '../../protocol/status.ts';
@@ -38,6 +39,8 @@ export interface Answering {
   status(): Promise<StatusReport>;
   /** Throws `unknown_peer`, and `unavailable` where the dataplane cannot be asked. */
   ping(peer: string): Promise<Pong>;
+  policy(): PolicyReport;
+  policyOn(peer: string): PolicyVerdict;
   /** Throws `bad_config`, like `wouldReload`; then nothing has changed. */
   reload(): Reloaded;
   wouldReload(): Reloaded;
@@ -116,6 +119,8 @@ function answersOf(node: Answering): Answers {
       return peer;
     },
     'POST /v1/peers/{id}/ping': ({ id }) => node.ping(id),
+    'GET /v1/policy': () => node.policy(),
+    'GET /v1/policy/{id}': ({ id }) => node.policyOn(id),
     'GET /v1/reload': () => node.wouldReload(),
     'POST /v1/reload': () => node.reload(),
     'GET /v1/log-level': () => node.logLevel(),

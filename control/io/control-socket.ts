@@ -66,6 +66,8 @@ export function refusing(error: CryonetError): Answering {
   return {
     status: async () => refuse(),
     ping: async () => refuse(),
+    policy: refuse,
+    policyOn: refuse,
     reload: refuse,
     wouldReload: refuse,
     logLevel: refuse,
