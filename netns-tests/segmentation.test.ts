@@ -6,7 +6,7 @@ import type { Lab } from './lab/lab.ts';
 import { CryonetNode } from './lab/node.ts';
 import { Routers } from './lab/routers.ts';
 import { story } from './lab/story.ts';
-import { timed, waitFor } from './lab/wait.ts';
+import { assertUnhindered, timed, waitFor } from './lab/wait.ts';
 
 /** A router that loses records of a which left together: in the lab they are one packet until they are received. */
 const losing = `table ip fault {
@@ -30,6 +30,9 @@ async function broken(lab: Lab, options: readonly string[] = []) {
   return { a, b, address, hostOfA, hostOfB, routers };
 }
 
+/** Bits per second: enough that records leave together, and what a machine with other work can carry. */
+const rate = '200M';
+
 const warned = async (node: CryonetNode) =>
   (await node.status()).warnings?.filter(({ subject }) => subject === 'segmentation').length ?? 0;
 
@@ -41,11 +44,11 @@ story(
   ['nft', 'iperf3'],
   async (lab) => {
     const { a, b, address, hostOfA, hostOfB, routers } = await broken(lab);
-    const first = await Flow.start(hostOfA, address, hostOfB, { seconds: 10 });
+    const first = await Flow.start(hostOfA, address, hostOfB, { seconds: 8, rate });
     const { milliseconds } = await timed(() =>
       waitFor(
         'the warning',
-        9_000,
+        30_000,
         () => warned(a),
         (count) => count === 1,
       ),
@@ -54,14 +57,15 @@ story(
     assert.match(await printedStatus(a), /segmentation.*UDP_SEGMENT/s);
     assert.equal(await warned(b), 0, 'the other direction is well');
     const lost = await routers.counted('lost');
-    const second = await Flow.start(hostOfA, address, hostOfB, { seconds: 3, port: 5202 });
+    const second = await Flow.start(hostOfA, address, hostOfB, { seconds: 2, rate, port: 5202 });
     const { bytes } = await second.end();
-    const megabits = Math.round((bytes * 8) / 3e6);
+    const megabits = Math.round((bytes * 8) / 2e6);
     lab.figures.push(
-      `known after ${milliseconds} ms, ${lost} lost; ${Math.round((before.bytes * 8) / 1e7)} Mbit/s in the first 10 s, then ${megabits}`,
+      `known after ${milliseconds} ms, ${lost} lost; ${Math.round((before.bytes * 8) / 8e6)} Mbit/s in the first 8 s, then ${megabits}`,
     );
     assert.equal(await routers.counted('lost'), lost, 'nothing is segmented any more');
-    assert.ok(lost >= 4 && megabits >= 100, lab.figures.at(-1));
+    assert.ok(lost >= 4, lab.figures.at(-1));
+    assertUnhindered(megabits >= 50, lab);
     assert.equal((await a.peer('b'))?.path, 'direct');
     assert.equal([...a.program.output.matchAll(/about=segmentation/g)].length, 1, 'one line in the log');
   },
@@ -69,10 +73,10 @@ story(
 
 story('with --segmentation off nothing is segmented from the beginning', ['nft', 'iperf3'], async (lab) => {
   const { a, address, hostOfA, hostOfB, routers } = await broken(lab, ['--segmentation', 'off']);
-  const flow = await Flow.start(hostOfA, address, hostOfB, { seconds: 3 });
+  const flow = await Flow.start(hostOfA, address, hostOfB, { seconds: 2, rate });
   const { bytes } = await flow.end();
-  lab.figures.push(`${Math.round((bytes * 8) / 3e6)} Mbit/s`);
+  lab.figures.push(`${Math.round((bytes * 8) / 2e6)} Mbit/s`);
   assert.equal(await routers.counted('lost'), 0);
-  assert.ok(bytes > 30_000_000, lab.figures.at(-1));
+  assertUnhindered(bytes > 10_000_000, lab);
   assert.equal(await warned(a), 0);
 });

@@ -17,7 +17,7 @@
 
 #define DEVICES 6
 #define ROUNDS 3
-#define PACKETS 4000u
+#define PACKETS 2000u
 #define SHORT 1500u
 #define LONGEST 65535u
 #define HEADER sizeof(struct virtio_net_hdr)
