@@ -6,6 +6,7 @@ import { ip } from './commands/ip.ts';
 import { join } from './commands/join.ts';
 import { logLevel } from './commands/log-level.ts';
 import { metrics } from './commands/metrics.ts';
+import { netcheck } from './commands/netcheck.ts';
 import { ping } from './commands/ping.ts';
 import { policy } from './commands/policy.ts';
 import { reload } from './commands/reload.ts';
@@ -21,6 +22,7 @@ export const commands: readonly AnyCommand[] = [
   ip,
   ping,
   doctor,
+  netcheck,
   watch,
   metrics,
   routingConfig,

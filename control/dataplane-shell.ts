@@ -11,10 +11,11 @@ import type {
   Params,
   Result,
 } from '../protocol/dataplane.ts';
-import { CryonetError, mayPass, reasonOf } from '../protocol/errors.ts';
+import { CryonetError, type ErrorCode, mayPass, reasonOf } from '../protocol/errors.ts';
 import { nameOwner } from '../protocol/interface-name.ts';
 import type { Log, LogLevel } from '../protocol/log.ts';
 import { encode } from '../protocol/msgpack.ts';
+import { maxNetcheckServers } from '../protocol/netcheck.ts';
 import { parse } from '../protocol/schema.ts';
 import { type NeighborMessage, neighborMessage } from '../protocol/signaling.ts';
 import type { StatusReport, Warning } from '../protocol/status.ts';
@@ -29,10 +30,18 @@ import type { Local } from './io/handshake.ts';
 const statsTimeout = 1000;
 /** The same for an answer to a question to a peer, which it waits three seconds for. */
 const pingTimeout = 4000;
+/** And to a check of the networks. */
+const netcheckTimeout = 12_000;
 /** Subject of the warning about a dataplane that is connected and does not answer. */
 const stalled = 'dataplane-stalled';
 
 const hangs = 'the dataplane does not answer: it hangs, or the machine is overloaded';
+
+/** Why it answers no question. */
+const lacking: Partial<Readonly<Record<ErrorCode, string>>> = {
+  connection_closed: 'the dataplane is not there',
+  unknown_method: 'the dataplane is older: start it again',
+};
 
 /** The effects that are for the dataplane. */
 export type DataplaneEffect = Extract<
@@ -144,22 +153,15 @@ export class DataplaneShell {
   }
 
   /** Asks the peer by its link. Rejects with `unavailable` where the dataplane is away, hangs, or is older. */
-  async ping(peer: string): Promise<Result<'ping'>> {
-    const { promise: late, reject } = Promise.withResolvers<never>();
-    const timer = setTimeout(() => reject(new CryonetError('unavailable', hangs)), pingTimeout);
-    try {
-      return await Promise.race([this.#connection.call('ping', { peer }), late]);
-    } catch (cause) {
-      const code = cause instanceof CryonetError ? cause.code : 'internal';
-      if (code !== 'connection_closed' && code !== 'unknown_method') throw cause;
-      const words =
-        code === 'connection_closed'
-          ? 'the dataplane is not there'
-          : 'the dataplane is older: start it again';
-      throw new CryonetError('unavailable', words, { cause });
-    } finally {
-      clearTimeout(timer);
-    }
+  ping(peer: string): Promise<Result<'ping'>> {
+    return this.#within(pingTimeout, 'ping', { peer });
+  }
+
+  /** The same of the machine's networks. Several servers of a host are one. */
+  netcheck(servers: readonly IceServer[]): Promise<Result<'netcheck'>> {
+    const places = new Map(servers.map(({ host, port }) => [`${host} ${port}`, { host, port }]));
+    const some = [...places.values()].slice(0, maxNetcheckServers);
+    return this.#within(netcheckTimeout, 'netcheck', { servers: some });
   }
 
   /** Whether it logs from this level on now; null: from that of its start. Never rejects. */
@@ -238,6 +240,19 @@ export class DataplaneShell {
       (reason) => take({ type: 'ended', peer, negotiation, reason }),
       (description) => take({ type: 'described', peer, negotiation, ...description }),
     );
+  }
+
+  async #within<M extends Method>(timeout: number, method: M, params: Params<M>): Promise<Result<M>> {
+    const { promise: late, reject } = Promise.withResolvers<never>();
+    const timer = setTimeout(() => reject(new CryonetError('unavailable', hangs)), timeout);
+    try {
+      return await Promise.race([this.#connection.call(method, params), late]);
+    } catch (cause) {
+      const words = cause instanceof CryonetError ? lacking[cause.code] : undefined;
+      throw words === undefined ? cause : new CryonetError('unavailable', words, { cause });
+    } finally {
+      clearTimeout(timer);
+    }
   }
 
   /** Calls the dataplane; its outcome becomes an event. Never throws. */

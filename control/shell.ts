@@ -11,6 +11,7 @@ import type { Result } from '../protocol/dataplane.ts';
 import { CryonetError, reasonOf } from '../protocol/errors.ts';
 import type { EventId } from '../protocol/events.ts';
 import type { Log, LogLevel } from '../protocol/log.ts';
+import type { Netcheck } from '../protocol/netcheck.ts';
 import { ownFigures } from '../protocol/own-figures.ts';
 import type { PolicyReport, PolicyVerdict } from '../protocol/policy.ts';
 import { Refusals } from '../protocol/refusals.ts';
@@ -21,7 +22,7 @@ import { AloneWarning } from './alone.ts';
 import { formatHostPort } from './config/address.ts';
 import { type ControlConfig, longestPause } from './config/config.ts';
 import { difference } from './config/difference.ts';
-import { hasTurn } from './config/ice-server.ts';
+import { hasTurn, stunServersOf } from './config/ice-server.ts';
 import { options } from './config/options.ts';
 import type { Tokens } from './config/token.ts';
 import type { MeshConfig } from './core/config.ts';
@@ -221,6 +222,13 @@ export class ControlShell {
   wouldReload(): Reloaded {
     const { live, atRestart } = difference(this.#config, this.#options.again());
     return { applied: [...live], needsRestart: [...atRestart] };
+  }
+
+  async netcheck(stun: readonly string[] | undefined): Promise<Netcheck> {
+    const servers = stun === undefined ? this.#config.iceServers : stunServersOf(stun);
+    if (servers.length === 0)
+      throw new CryonetError('bad_config', 'no STUN server is configured: name two, --stun host:port each');
+    return this.#dataplane.netcheck(servers);
   }
 
   logLevel(): LogLevelNow {

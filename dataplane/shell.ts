@@ -46,6 +46,7 @@ import { RecentHost } from './io/recent-host.ts';
 import type { TunFactory } from './io/tun.ts';
 import { TunWatch } from './io/tun-watch.ts';
 import type { CandidatePair } from './io/webrtc.ts';
+import { NetcheckShell } from './netcheck-shell.ts';
 import { ReportShell } from './report-shell.ts';
 
 /** Milliseconds between pings on a link's `wire` channel. */
@@ -86,6 +87,7 @@ export class DataplaneShell {
   readonly #tuns: TunFactory;
   readonly #pings = new Pings();
   readonly #reports: ReportShell;
+  readonly #netcheck: NetcheckShell;
   readonly #direct: DirectShell;
   readonly #iceServers: IceServerWatch;
   readonly #warnings: Warnings;
@@ -191,6 +193,11 @@ export class DataplaneShell {
       tooNarrow: (peer, known) => this.#warn('narrow-path', known ? tooNarrow : undefined, peer),
       drained: (peer, connection) => this.#interfaces.change(peer, (device) => device.drained(connection)),
     });
+    this.#netcheck = new NetcheckShell({
+      host,
+      engine: this.#engine,
+      mark: () => this.#config?.fwmark ?? 0,
+    });
     this.#reports = new ReportShell({
       links: () => this.#links,
       pings: this.#pings,
@@ -276,6 +283,8 @@ export class DataplaneShell {
         return { links: this.#reports.stats(), refused: this.#refused.list(), process: ownFigures() };
       case 'ping':
         return await this.#reports.ping((params as Params<'ping'>).peer);
+      case 'netcheck':
+        return await this.#netcheck.check(params as Params<'netcheck'>);
       case 'log-level':
         this.#logAt((params as Params<'log-level'>).level);
         return {};

@@ -1,10 +1,14 @@
 /** Direct paths through NATs, and none through a relay. */
 import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { type FamilyFound, netcheck } from '../protocol/netcheck.ts';
 import { behind, behindCarrier } from './lab/behind.ts';
 import { dropsOfPath, onPath } from './lab/direct.ts';
 import { farEnd, linked } from './lab/mesh.ts';
 import { coneNat, symmetricNat } from './lab/nat.ts';
+import type { CryonetNode } from './lab/node.ts';
 import { ping } from './lab/ping.ts';
+import { programs } from './lab/programs.ts';
 import { story } from './lab/story.ts';
 import { Train } from './lab/train.ts';
 import { assertSoon, timed } from './lab/wait.ts';
@@ -25,6 +29,13 @@ story(
     assert.equal(received, sent);
     const peer = (await left.peer(right.id))!;
     assert.deepEqual([peer.path, dropsOfPath(peer)], ['direct', {}]);
+    const [ours, theirs] = [await found(left), await found(right)];
+    assert.match(ours.servers[0]!.mapped!.address, /^203\.0\.113\./);
+    assert.deepEqual(
+      [ours.mapping, ours.filtering, ours.hairpin],
+      ['independent', 'address-and-port', false],
+    );
+    assert.deepEqual([theirs.mapping, theirs.filtering], ['independent', 'address']);
   },
 );
 
@@ -39,6 +50,8 @@ story('a relayed pair stays on its datachannel and says why', ['turnserver', 'nf
   await onPath('direct', [left, boot], 20_000);
   const { sent, received } = await ping(left.namespace, farEnd(link), { count: 100, interval: 0.02 });
   assert.equal(received, sent);
+  const { mapping, filtering } = await found(left);
+  assert.deepEqual([mapping, filtering], ['address-and-port', 'address-and-port']);
   for (const peer of [await left.peer(right.id), await right.peer(left.id)]) {
     assert.deepEqual(
       [peer?.path, peer?.relayed, peer?.direct],
@@ -90,3 +103,10 @@ story(
     assert.equal(received, sent);
   },
 );
+
+/** What `cryoc netcheck` says of IPv4 at a node. */
+async function found(node: CryonetNode): Promise<FamilyFound> {
+  const { stdout } = await node.namespace
+    .$`${join(programs, 'cryoc')} --runtime-dir ${node.runtimeDirectory} netcheck --json`;
+  return netcheck.parse(JSON.parse(stdout)).families[0]!;
+}

@@ -7,6 +7,7 @@ import type { ErrorCode } from './errors.ts';
 import { eventIdPattern, nodeEvent } from './events.ts';
 import { invitationIn, leastTtl, mostServers, mostTtl, mostUses, serverUrl } from './invitation.ts';
 import { logLevels } from './log-level.ts';
+import { maxNetcheckServers, netcheck } from './netcheck.ts';
 import { policyReport, policyVerdict } from './policy.ts';
 import { nodeId } from './schema.ts';
 import { peerIn, pongIn, reportIn, statusReport } from './status.ts';
@@ -92,6 +93,16 @@ export const routes = {
     summary: 'read the configuration and the known identities again, as SIGHUP does',
     reply: reloaded,
     problems: ['bad_config'],
+  },
+  'POST /v1/netcheck': {
+    summary:
+      'how networks here treat UDP, by the STUN servers of the configuration or by those named in the body; twelve seconds at most',
+    body: z.object({
+      /** As `host:port`. */
+      stun: z.optional(z.array(z.string().check(z.maxLength(300))).check(z.maxLength(maxNetcheckServers))),
+    }),
+    reply: netcheck,
+    problems: ['bad_config', 'unavailable'],
   },
   'GET /v1/log-level': {
     summary: 'the least level that control logs, and that of its configuration',

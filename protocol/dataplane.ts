@@ -12,6 +12,7 @@
 import * as z from 'zod/mini';
 import { answerKeys, offerKeys } from './keys.ts';
 import { logLevels } from './log-level.ts';
+import { maxNetcheckServers, netcheck } from './netcheck.ts';
 import { processFigures } from './process-figures.ts';
 import { bytes, candidateLine, epoch, mtu, negotiationId, nodeId, route, sdp } from './schema.ts';
 import {
@@ -170,6 +171,13 @@ export const requests = {
       path: z.nullable(z.enum(['direct', 'datachannel'])),
       pair: z.nullable(candidatePair),
     }),
+  },
+  /** Asks these STUN servers about the machine's networks: ten seconds at most. */
+  netcheck: {
+    params: z.object({
+      servers: z.array(z.object({ host: z.string(), port })).check(z.maxLength(maxNetcheckServers)),
+    }),
+    result: netcheck,
   },
   /** The least level that is logged from now on; null: as it was started with. */
   'log-level': { params: z.object({ level: z.nullable(z.enum(logLevels)) }), result: nothing },

@@ -14,6 +14,7 @@ import { methodAndPath, type Route, type RouteName, routes } from '../protocol/a
 import { CryonetError } from '../protocol/errors.ts';
 import type { InvitationStatus } from '../protocol/invitation.ts';
 import { ConfigError, problem, problemType } from '../protocol/problem.ts';
+import { calls } from './calls.ts';
 import { readExposition } from './exposition.ts';
 import { exampleFigures } from './figures-example.ts';
 import { temporaryFolder } from './socket-pair.ts';
@@ -38,6 +39,7 @@ const node: Answering = {
   }),
   reload: () => ({ applied: ['deny'], needsRestart: ['listen'] }),
   wouldReload: () => ({ applied: [], needsRestart: [] }),
+  netcheck: async () => calls.netcheck.result,
   logLevel: () => ({ level: 'warn', configured: 'info' }),
   logFrom: async (level) => ({ level, configured: 'info', dataplane: true }),
   watch: (response) => void response.end(),

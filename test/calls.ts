@@ -160,6 +160,31 @@ export const calls: { readonly [M in Method]: { readonly params: Params<M>; read
       },
     },
   },
+  netcheck: {
+    params: { servers: [{ host: 'stun.example', port: 3478 }] },
+    result: {
+      families: [
+        {
+          ...{ family: 'ipv4', address: '192.0.2.7', interface: 'eth0', mtu: 1500 },
+          servers: [
+            {
+              server: 'stun.example:3478',
+              at: { address: '198.51.100.1', port: 3478 },
+              mapped: { address: '203.0.113.7', port: 40_001 },
+            },
+          ],
+          ...{ mapping: 'independent', filtering: 'unknown', hairpin: false },
+        },
+        {
+          ...{ family: 'ipv6', address: null, interface: null, mtu: null, servers: [] },
+          ...{ mapping: 'unknown', filtering: 'unknown', hairpin: false },
+        },
+      ],
+      unresolved: [{ server: 'nowhere.example:3478', reason: 'its name does not resolve: ENOTFOUND' }],
+      candidates: ['host 192.0.2.7:2333', 'srflx 203.0.113.7:61021'],
+      udpPort: 2333,
+    },
+  },
   'log-level': { params: { level: 'debug' }, result: {} },
   shutdown: { params: {}, result: {} },
 };

@@ -103,7 +103,7 @@ suite('options', () => {
         (each) => `.It Cm ${each.name} Oo Fl -json Oc${Object.keys(each.arguments).map(taken).join('')}`,
       ),
     );
-    const described = /^\.It Fl (?:\w , Fl )?-[a-z-]+(?: Ar [A-Z]+)?$/gm;
+    const described = /^\.It Fl (?:\w , Fl )?-[a-z-]+(?: Ar [A-Z:]+)?$/gm;
     const section = read('man/cryoc.1').split('.Sh COMMANDS')[1]!.split('.Sh OPTIONS')[0]!;
     assert.deepEqual(
       section.match(described),

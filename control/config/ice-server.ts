@@ -1,6 +1,7 @@
 /** Parses the STUN and TURN servers of `--ice-servers`. */
 import type { IceServer } from '../../protocol/dataplane.ts';
 import { parseDuration } from '../../protocol/duration.ts';
+import { CryonetError } from '../../protocol/errors.ts';
 import { parseHostPort } from './address.ts';
 
 /** RFC 8489 section 18.6. */
@@ -30,6 +31,16 @@ export function parseIceServer(text: string): IceServer | undefined {
   return rest.length > 0 || credential.startsWith('secret:')
     ? undefined
     : { kind: 'turn', ...at, user, credential };
+}
+
+/** Those named as `host[:port]`. Throws `bad_config`. */
+export function stunServersOf(names: readonly string[]): IceServer[] {
+  return names.map((each) => {
+    const server = parseIceServer(`stun:${each}`);
+    if (server?.kind !== 'stun')
+      throw new CryonetError('bad_config', `a STUN server is host:port, not ${each}`);
+    return server;
+  });
 }
 
 /** Whether one of them makes relay candidates. */

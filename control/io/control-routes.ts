@@ -23,6 +23,7 @@ import {
 import { CryonetError } from '../../protocol/errors.ts';
 import { type EventId, eventIdOf, streamType } from '../../protocol/events.ts';
 import type { LogLevel } from '../../protocol/log-level.ts';
+import type { Netcheck } from '../../protocol/netcheck.ts';
 import type { PolicyReport, PolicyVerdict } from '../../protocol/policy.ts';
 import { problemOf, problemType } from '../../protocol/problem.ts';
 import { check } from '../../protocol/schema.ts';
@@ -44,6 +45,8 @@ export interface Answering {
   /** Throws `bad_config`, like `wouldReload`; then nothing has changed. */
   reload(): Reloaded;
   wouldReload(): Reloaded;
+  /** `stun`: servers as `host:port`. Throws `bad_config` and `unavailable`. */
+  netcheck(stun: readonly string[] | undefined): Promise<Netcheck>;
   logLevel(): LogLevelNow;
   /** Until the next reload or restart. */
   logFrom(level: LogLevel): Promise<LogLevelNow>;
@@ -123,6 +126,7 @@ function answersOf(node: Answering): Answers {
     'GET /v1/policy/{id}': ({ id }) => node.policyOn(id),
     'GET /v1/reload': () => node.wouldReload(),
     'POST /v1/reload': () => node.reload(),
+    'POST /v1/netcheck': ({ stun }) => node.netcheck(stun),
     'GET /v1/log-level': () => node.logLevel(),
     'PUT /v1/log-level/{level}': ({ level }) => node.logFrom(level),
     'GET /v1/invitations': () => ({ invitations: node.invitations.list() }),

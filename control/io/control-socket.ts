@@ -70,6 +70,7 @@ export function refusing(error: CryonetError): Answering {
     policyOn: refuse,
     reload: refuse,
     wouldReload: refuse,
+    netcheck: async () => refuse(),
     logLevel: refuse,
     logFrom: async () => refuse(),
     watch: refuse,

@@ -282,10 +282,10 @@ function networkTrouble(error: unknown): Trouble {
   return new Trouble(`it cannot be reached: ${code}`);
 }
 
-function codeOf(error: unknown): string {
+export function codeOf(error: unknown): string {
   return (error as NodeJS.ErrnoException).code ?? 'unknown';
 }
 
-async function lookupAll(name: string): Promise<string[]> {
+export async function lookupAll(name: string): Promise<string[]> {
   return (await lookupName(name, { all: true })).map(({ address }) => address);
 }

@@ -5,6 +5,7 @@
  *   2  u16 bytes of attributes             8  12 bytes of transaction       u16 type, u16 length, value, padding to 4
  */
 import { createHash, createHmac } from 'node:crypto';
+import type { Place } from '../../protocol/netcheck.ts';
 
 export const stunType = {
   bindingRequest: 0x0001,
@@ -15,6 +16,8 @@ export const stunType = {
 export const stunAttribute = {
   /** Of RFC 3489, by servers that are as old. */
   mappedAddress: 0x0001,
+  /** RFC 5780 7.2: asks the server to answer from another address. */
+  changeRequest: 0x0003,
   username: 0x0006,
   messageIntegrity: 0x0008,
   errorCode: 0x0009,
@@ -24,11 +27,14 @@ export const stunAttribute = {
   xorRelayedAddress: 0x0016,
   requestedTransport: 0x0019,
   xorMappedAddress: 0x0020,
+  /** RFC 5780 7.4: the server's other address. */
+  otherAddress: 0x802c,
 } as const;
 
 /** A server's answer, as far as it is understood. */
 export interface StunResponse {
   readonly type: number;
+  readonly transaction: Uint8Array;
   readonly attributes: ReadonlyMap<number, Buffer>;
   /** RFC 8489 14.8; undefined where it is no error. */
   readonly code: number | undefined;
@@ -85,11 +91,46 @@ export function readStunResponse(bytes: Buffer, transaction: Uint8Array): StunRe
     if (!attributes.has(name)) attributes.set(name, bytes.subarray(at + 4, end));
     at = end + ((4 - (length % 4)) % 4);
   }
-  if ((type & errorClass) !== errorClass) return { type, attributes, code: undefined };
+  if ((type & errorClass) !== errorClass) return { type, transaction, attributes, code: undefined };
   const error = attributes.get(stunAttribute.errorCode);
   if (error === undefined || error.length < 4) return undefined;
   const code = (error[2]! & 7) * 100 + error[3]!;
-  return code >= 300 && code <= 699 && error[3]! <= 99 ? { type, attributes, code } : undefined;
+  return code >= 300 && code <= 699 && error[3]! <= 99 ? { type, transaction, attributes, code } : undefined;
+}
+
+/** Where the server sees us; undefined where it does not say. RFC 8489 14.1, 14.2. */
+export function mappedAddress({ attributes, transaction }: StunResponse): Place | undefined {
+  const xored = attributes.get(stunAttribute.xorMappedAddress);
+  const plain = attributes.get(stunAttribute.mappedAddress);
+  if (xored !== undefined) return placeIn(xored, transaction);
+  return plain && placeIn(plain);
+}
+
+/** Where else the server answers from; undefined where it has no other address. */
+export function otherAddress({ attributes }: StunResponse): Place | undefined {
+  const other = attributes.get(stunAttribute.otherAddress);
+  return other && placeIn(other);
+}
+
+/** `transaction`: of an address that is hidden by it and the cookie. */
+function placeIn(value: Buffer, transaction?: Uint8Array): Place | undefined {
+  const bytes = Buffer.from(value);
+  const addressBytes = { 1: 4, 2: 16 }[bytes[1] ?? 0];
+  if (addressBytes === undefined || bytes.length !== 4 + addressBytes) return undefined;
+  if (transaction !== undefined) {
+    const mask = Buffer.alloc(16);
+    mask.writeUInt32BE(cookie);
+    mask.set(transaction, 4);
+    for (let i = 0; i < 2; i++) bytes[2 + i]! ^= mask[i]!;
+    for (let i = 0; i < addressBytes; i++) bytes[4 + i]! ^= mask[i]!;
+  }
+  const address = addressBytes === 4 ? [...bytes.subarray(4)].join('.') : ipv6Text(bytes.subarray(4));
+  return { address, port: bytes.readUInt16BE(2) };
+}
+
+function ipv6Text(bytes: Buffer): string {
+  const groups = Array.from({ length: 8 }, (_, i) => bytes.readUInt16BE(2 * i).toString(16));
+  return new URL(`http://[${groups.join(':')}]`).hostname.slice(1, -1);
 }
 
 function attributeOf(type: number, value: Uint8Array): Buffer {
