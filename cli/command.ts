@@ -2,6 +2,7 @@
 import type { Parameters, Reply, RouteName, StreamName } from '../protocol/api.ts';
 import type { NodeEvent } from '../protocol/events.ts';
 import type { Terminal } from './terminal.ts';
+import type { At } from './watching.ts';
 
 interface CommandLine {
   readonly name: string;
@@ -41,6 +42,12 @@ export interface OwnCommand extends CommandLine {
   run(given: Given, ask: Ask): Promise<Shown | number>;
 }
 
+/** A command that goes on until it is stopped. */
+export interface ServingCommand extends CommandLine {
+  /** Throws where it cannot begin. */
+  serve(given: Given, at: At): Promise<never>;
+}
+
 /** Asks the node that the command line names. Throws like `call` of `control-client.ts`; `timeout` in milliseconds. */
 export type Ask = <Name extends RouteName>(
   route: Name,
@@ -48,7 +55,7 @@ export type Ask = <Name extends RouteName>(
   timeout?: number,
 ) => Promise<Reply<Name>>;
 
-export type AnyCommand = Command | WatchCommand | OwnCommand;
+export type AnyCommand = Command | WatchCommand | OwnCommand | ServingCommand;
 
 interface CommandOption {
   /** As commander reads them: `--check`, `--peer <ID>`. */

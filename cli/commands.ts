@@ -1,6 +1,7 @@
 /** The commands of `cryoc`, one row each. Parsing, help and completions are made from this table. */
 import type { AnyCommand } from './command.ts';
 import { doctor } from './commands/doctor.ts';
+import { hooks } from './commands/hooks.ts';
 import { invite } from './commands/invite.ts';
 import { ip } from './commands/ip.ts';
 import { join } from './commands/join.ts';
@@ -26,6 +27,7 @@ export const commands: readonly AnyCommand[] = [
   watch,
   metrics,
   routingConfig,
+  hooks,
   reload,
   policy,
   logLevel,

@@ -15,7 +15,7 @@ const maxLine = 1_048_576;
 /** What a later version tells is passed on as it is. */
 const anyEvent = z.looseObject({ time: z.string(), event: z.string() });
 
-interface Message {
+export interface Message {
   /** Names the event that was told last, also where this message tells none. */
   readonly id: string | undefined;
   readonly event: NodeEvent | undefined;

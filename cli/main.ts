@@ -23,6 +23,7 @@ const program = cryocProgram(async (command, given, node) => {
     const { watchOn } = await import('./watching.ts');
     return watchOn(command, given, (ask) => atNode(node, ask));
   }
+  if ('serve' in command) return command.serve(given, (ask) => atNode(node, ask));
   if ('run' in command) {
     const done = await command.run(given, (route, parameters, timeout) =>
       atNode(node, (socketPath) => call(socketPath, route, timeout, parameters)),

@@ -85,22 +85,60 @@ machineStory('control is restarted and killed under a ping, and nothing is lost'
   assert.equal(await berlin.mainPid(dataplane), pid);
 });
 
-machineStory('a stop says goodbye, and a start brings the link back', [], async (lab) => {
-  const { berlin, osaka } = await mesh(lab);
-  const { milliseconds } = await timed(async () => {
-    await osaka.$`systemctl stop ${control}`;
-    await gone(berlin);
-  });
-  lab.figures.push(`the peer's interface is gone ${milliseconds} ms after the stop began`);
-  assertSoon(milliseconds, 2_000, lab);
-  for (const unit of [control, dataplane]) {
-    await osaka.unitIs(unit, 'inactive');
-    assert.equal((await osaka.show(unit, 'Result')).Result, 'success', unit);
-  }
-  assert.deepEqual(await interfacesOf(osaka), []);
-  await osaka.$`systemctl start ${control}`;
-  await linkedDirectly(berlin, osaka);
-});
+machineStory(
+  'a stop says goodbye, and a start brings the link back, each for a hook to see',
+  [],
+  async (lab) => {
+    const { berlin, osaka } = await mesh(lab);
+    const hooks = 'cryonet-hooks.service';
+    await berlin.unitIs(hooks, 'inactive');
+    await berlin.write(
+      '/etc/cryonet/hooks.d/hang',
+      '#!/bin/sh\nsleep 1000 & [ "$CRYONET_EVENT" != link.lost ] || wait\n',
+      '0755',
+    );
+    const note =
+      '#!/bin/sh\necho "$CRYONET_EVENT $CRYONET_PEER $CRYONET_INTERFACE" | tee -a /run/cryonet-hooks/seen\n';
+    await berlin.write('/etc/cryonet/hooks.d/note', note, '0755');
+    await berlin.write(
+      `/etc/systemd/system/${hooks}.d/short.conf`,
+      '[Service]\nExecStart=\nExecStart=/usr/bin/cryoc hooks --timeout 1s\n',
+    );
+    await berlin.$`systemctl daemon-reload && systemctl start ${hooks}`;
+    const sees = (words: string) =>
+      waitFor(
+        `a hook to see ${words}`,
+        30_000,
+        async () => (await berlin.$({ nothrow: true })`cat /run/cryonet-hooks/seen`).stdout,
+        (seen) => seen.includes(words),
+      );
+    await sees('hooks.started');
+    const { milliseconds } = await timed(async () => {
+      await osaka.$`systemctl stop ${control}`;
+      await gone(berlin);
+    });
+    lab.figures.push(`the peer's interface is gone ${milliseconds} ms after the stop began`);
+    assertSoon(milliseconds, 2_000, lab);
+    for (const unit of [control, dataplane]) {
+      await osaka.unitIs(unit, 'inactive');
+      assert.equal((await osaka.show(unit, 'Result')).Result, 'success', unit);
+    }
+    assert.deepEqual(await interfacesOf(osaka), []);
+    await sees('link.lost osaka cnosaka');
+    await osaka.$`systemctl start ${control}`;
+    await linkedDirectly(berlin, osaka);
+    await sees('link.up osaka cnosaka');
+    const journal = await berlin.journal(hooks);
+    assert.match(journal, /^hang was ended: it took longer than 1 s$/m);
+    assert.match(journal, /^note: link\.up osaka cnosaka$/m);
+    await waitFor(
+      'nothing that a hook has started to be left',
+      30_000,
+      () => berlin.$`cat /sys/fs/cgroup/cryonet.slice/${hooks}/cgroup.procs`,
+      ({ stdout }) => stdout.trim().split('\n').length === 1,
+    );
+  },
+);
 
 machineStory('after a reboot a node is who it was, and in its mesh', [], async (lab) => {
   const { berlin, osaka } = await mesh(lab);

@@ -139,6 +139,11 @@ function contents(format: Format, parts: Parts): Content[] {
       ...file(`${lib}/${name}`, 0o755),
       src: join(files, 'systemd', name),
     })),
+    ...folders(`${lib}/hooks`, '/etc/cryonet/hooks.d'),
+    ...['babeld', 'bird'].map((name) => ({
+      ...file(`${lib}/hooks/${name}`, 0o755),
+      src: join(files, 'hooks', name),
+    })),
     { ...file('/usr/lib/sysusers.d/cryonet.conf'), src: join(files, 'sysusers.conf') },
     { ...file('/usr/lib/modules-load.d/cryonet.conf'), src: join(files, 'modules-load.conf') },
     // Before other files by name, as the first that matches counts.
@@ -160,6 +165,7 @@ export const units = [
   'cryonet.service',
   'cryonet-dataplane.service',
   'cryonet-dataplane.socket',
+  'cryonet-hooks.service',
   'cryonet.slice',
 ];
 

@@ -7,8 +7,8 @@ const babeldSocket = '/run/babeld.sock';
 export function babeldConfig({ links, prefixes }: Plan): string {
   const all = [...prefixes.ipv4, ...prefixes.ipv6];
   return [
-    '# babeld has no patterns of interfaces: make this anew for new peers, or say by this socket',
-    '# interface cnNAME type wired rxcost COST',
+    '# babeld has no patterns of interfaces: make this anew for new peers, or have the hook',
+    '# /usr/lib/cryonet/hooks/babeld tell it of them by this socket.',
     `local-path-readwrite ${babeldSocket}`,
     '# The costs have the round trip in them: with type tunnel babeld would count it once more.',
     'default type wired',
