@@ -64,6 +64,18 @@ interface CommandOption {
   readonly repeatable?: true;
 }
 
+/** Options of commands that sign as an operator. */
+export const signing: readonly CommandOption[] = [
+  {
+    flags: '--key <FILE>',
+    help: 'operator key (default: cryonet/operator.pem in the configuration folder of the user)',
+  },
+  {
+    flags: '--passphrase-file <FILE>',
+    help: 'file with its passphrase; - for standard input, which is the default',
+  },
+];
+
 /** What follows the name of a command. */
 export interface Given {
   readonly args: readonly string[];

@@ -5,8 +5,8 @@ import { newPeerSections } from './core/peer-settings.ts';
 
 /** `identities`: the file of accepted keys. */
 export function meshConfigOf(config: ControlConfig, identities: string): MeshConfig {
-  const { allow, deny, checkInterval, checkTimeout, sendAliveInterval, peers, peerSections, service } =
-    config;
+  const { allow, deny, checkInterval, checkTimeout, sendAliveInterval, service } = config;
+  const { peers, peerSections, operators } = config;
   const fingerprints = peerSections.flatMap(({ pattern, settings: { fingerprint } }) =>
     fingerprint === undefined ? [] : [[pattern, fingerprint] as const],
   );
@@ -16,6 +16,7 @@ export function meshConfigOf(config: ControlConfig, identities: string): MeshCon
     forgetAfter: checkTimeout,
     aliveInterval: sendAliveInterval,
     named: new Map([...peers, ...fingerprints]),
+    operators,
     identities: {
       file: identities,
       reload: service ? 'systemctl reload cryonet' : `kill -HUP ${process.pid}`,

@@ -30,7 +30,7 @@ const probeTimeout = 1500;
 /** Refusals that are logged at debug only: they are usual, or there is a warning about them. */
 const quietly: ReadonlySet<string> = new Set([
   ...['connection_closed', 'bad_message', 'already_connected'],
-  ...['id_in_use', 'identity_mismatch', 'key_in_use'],
+  ...['id_in_use', 'identity_mismatch', 'key_in_use', 'denied'],
 ]);
 
 export interface NeighborShellOptions {
@@ -126,11 +126,16 @@ export class NeighborShell {
 
   /** Closes connections with nodes that are refused now, because the file of keys has changed, and tries others at once. */
   reload(): void {
+    this.refuse();
+    for (const client of this.#clients.values()) client.hurry();
+  }
+
+  /** Closes connections with nodes that are refused now. */
+  refuse(): void {
     for (const socket of [...this.#sockets.values()]) {
       const refusal = this.#options.judge(socket.peer);
       if (refusal !== undefined) socket.close(new CryonetError(refusal.code));
     }
-    for (const client of this.#clients.values()) client.hurry();
   }
 
   get bootstrap(): StatusReport['bootstrap'] {

@@ -34,6 +34,7 @@ import { judge } from './core/identity.ts';
 import { nextDeadline, step } from './core/mesh.ts';
 import { knownIds } from './core/pins.ts';
 import { type Mesh, newMesh } from './core/state.ts';
+import { signedStatements } from './core/statements.ts';
 import { DataplaneShell } from './dataplane-shell.ts';
 import { PatientControlSocket } from './io/control-socket.ts';
 import { sha256, signWith, type TokenKeys, tokenKeys, verifyWith } from './io/crypto.ts';
@@ -46,6 +47,7 @@ import { type KeptState, openStateDirectory } from './io/state-directory.ts';
 import { meshConfigOf } from './mesh-config.ts';
 import { NeighborShell } from './neighbor-shell.ts';
 import { policyReportOf, policyVerdictOn } from './policy-report.ts';
+import { type Saying, sayingTo } from './said.ts';
 import { idsOf, isRelayed, neighborStatuses, peerStatuses, stateAndReason, summaryOf } from './status.ts';
 import { warnOfTokens } from './token-warning.ts';
 
@@ -86,6 +88,7 @@ export class ControlShell {
   readonly #refused = new Refusals();
   readonly #events: NodeEvents;
   readonly invitations: Inviter;
+  readonly statements: Saying;
   readonly #metrics: MetricsServer | undefined;
   #reloaded = { ok: true, at: Date.now() };
   #alone: AloneWarning | undefined;
@@ -130,7 +133,9 @@ export class ControlShell {
       this.#meshConfig(),
       this.#kept.pins,
       this.#environment(),
+      this.#kept.statements,
     );
+    this.statements = sayingTo(this.#mesh, this.#environment(), (event) => this.#take(event));
     this.invitations = new Inviter({
       ...{ local: this.#local, invitations: this.#kept.invitations, log },
       given: () => this.#config,
@@ -421,6 +426,12 @@ export class ControlShell {
         return;
       case 'pin':
         this.#kept.pin(effect.id, effect.key);
+        return;
+      case 'statements':
+        this.#kept.keepStatements(signedStatements(this.#mesh.membership.statements));
+        return;
+      case 'refuse-neighbors':
+        this.#neighbors.refuse();
         return;
       case 'epoch':
         this.#local.epoch = effect.epoch;

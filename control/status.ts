@@ -14,6 +14,7 @@ import { settingOf } from './core/peer-settings.ts';
 import { pinOf } from './core/pins.ts';
 import { permits } from './core/policy.ts';
 import type { Mesh } from './core/state.ts';
+import { allStatements, verdictOn } from './core/statements.ts';
 
 export type LinkStats = z.infer<typeof linkStats>;
 
@@ -57,13 +58,34 @@ export function neighborStatuses(mesh: Mesh): StatusReport['neighbors'] {
 /** The IDs of all members, links and disputed nodes, sorted. */
 export function idsOf(mesh: Mesh): string[] {
   return [
-    ...new Set([...mesh.membership.members.keys(), ...mesh.links.keys(), ...mesh.disputes.keys()]),
+    ...new Set([
+      ...[...mesh.membership.members.keys(), ...mesh.links.keys(), ...mesh.disputes.keys()],
+      ...revokedIn(mesh),
+    ]),
   ].sort();
 }
 
 /** Whether the pair goes through a TURN server. */
 export function isRelayed(pair: PeerStatus['pair']): boolean {
   return pair?.local.type === 'relay' || pair?.remote.type === 'relay';
+}
+
+/** Those that were cut off, and all whose ID is revoked while their key is known. */
+function* revokedIn({ cutOff, membership }: Mesh): Generator<string> {
+  yield* cutOff;
+  for (const { statement } of allStatements(membership.statements)) {
+    const { kind, subject } = statement;
+    if (
+      kind === 'revoke' &&
+      pinOf(membership.pins, subject) !== undefined &&
+      isRevokedId(membership, subject)
+    )
+      yield subject;
+  }
+}
+
+function isRevokedId({ statements }: Mesh['membership'], id: string): boolean {
+  return verdictOn(statements, id)?.statement.kind === 'revoke';
 }
 
 function peerStatus(
@@ -113,6 +135,8 @@ function costOf(mesh: Mesh, id: string, measured: Measured): number | null {
 }
 
 export function stateAndReason(mesh: Mesh, id: string): Pick<PeerStatus, 'state' | 'reason'> {
+  if (mesh.cutOff.has(id) || isRevokedId(mesh.membership, id))
+    return { state: 'denied', reason: 'revoked by an operator' };
   const link = mesh.links.get(id);
   const up = link !== undefined && isUp(link);
   if (!up && mesh.disputes.has(id)) {

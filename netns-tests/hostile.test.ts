@@ -4,7 +4,9 @@
  */
 import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
+import { operatorIn } from '../protocol/statement.ts';
 import type { StatusReport } from '../protocol/status.ts';
 import { configuring } from '../test/admission-packets.ts';
 import { type Attack, countOf, type Site } from '../test/hostile/attacks/attack.ts';
@@ -18,6 +20,8 @@ import type { Lab } from './lab/lab.ts';
 import { farEnd, interfaces, linked, linkTo } from './lab/mesh.ts';
 import type { Namespace } from './lab/namespace.ts';
 import { CryonetNode } from './lab/node.ts';
+import { programs } from './lab/programs.ts';
+import { shell } from './lab/shell.ts';
 import { story } from './lab/story.ts';
 import { datagramsTo, resend } from './lab/stranger.ts';
 import type { Switch } from './lab/switch.ts';
@@ -58,7 +62,11 @@ async function attackedMesh(lab: Lab): Promise<Mesh> {
   const { wires, hosts } = await lan(lab, ['a', 'b', 'c', 'hostile'], 'ipv4');
   const [ofA, ofB, ofC, hostile] = hosts as [Namespace, Namespace, Namespace, Namespace];
   await hostile.configure('addr add 198.51.100.200/24 dev eth0');
-  const common = ['--log-level', 'info', '--enable-packet-information'];
+  const key = join(lab.directory, 'operator.pem');
+  const cryoc = (...words: readonly string[]) => shell`${join(programs, 'cryoc')} ${words}`;
+  const { stdout } = await cryoc('operator', 'generate', key, '--no-passphrase', '--json');
+  const { operator } = JSON.parse(stdout) as { operator: string };
+  const common = ['--log-level', 'info', '--enable-packet-information', '--operators', operator];
   const a = new CryonetNode(ofA, { listen: true, token, options: common });
   const both = `${a.url},ws://${hostile.address}:${fakePort}`;
   const often = ['--check-interval', '1s'];
@@ -66,7 +74,9 @@ async function attackedMesh(lab: Lab): Promise<Mesh> {
   const c = new CryonetNode(ofC, { id: twins[0], bootstrap: [a], token, options: common });
   const nodes = [a.start(), b.start(), c.start()];
   await onPath('direct', nodes, 60_000);
+  await cryoc('--socket', b.controlSocket, 'revoke', 'long-gone', '--key', key);
   const site = {
+    operator: Buffer.from(operatorIn(operator)!).toString('hex'),
     ...{ token, other: b.id, fakePort },
     victim: { id: a.id, host: a.namespace.address, port: 2333 },
     own: [hostile.address, '198.51.100.200'] as const,

@@ -1,12 +1,16 @@
 /** Who is let in, and what an onlooker learns. */
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { Capture } from './lab/capture.ts';
-import { linked, meshed } from './lab/mesh.ts';
+import { farEnd, linked, linkTo, meshed } from './lab/mesh.ts';
 import { CryonetNode } from './lab/node.ts';
+import { programs } from './lab/programs.ts';
+import { shell } from './lab/shell.ts';
 import { story } from './lab/story.ts';
 import { lan } from './lab/topology.ts';
-import { waitFor } from './lab/wait.ts';
+import { Train } from './lab/train.ts';
+import { timed, waitFor } from './lab/wait.ts';
 
 /*
  *   a  bootstrap, token one ──┬ capture
@@ -92,14 +96,21 @@ for (const [denier, side] of [
 
 /*
  *   a  bootstrap ───────────────┐
- *   b → a, --allow a ───────────┤ switch
+ *   b → a, --allow a ───────────┤ switch; all heed one operator, who works at b
  *   c → a ──────────────────────┘
  */
-story('whoever is not on a list of allowed peers is denied', [], async (lab) => {
+const title =
+  'whoever is not on a list of allowed peers is denied; an operator revokes a node under traffic, and accepts it anew, once for all';
+story(title, ['ping'], async (lab) => {
   const { hosts } = await lan(lab, ['a', 'b', 'c']);
-  const a = new CryonetNode(hosts[0]!, { listen: true }).start();
-  const b = new CryonetNode(hosts[1]!, { bootstrap: [a], options: ['--allow', 'a'] }).start();
-  const c = new CryonetNode(hosts[2]!, { bootstrap: [a] }).start();
+  const key = join(lab.directory, 'operator.pem');
+  const cryoc = async (...words: readonly string[]) =>
+    (await shell`${join(programs, 'cryoc')} ${words}`).stdout;
+  const made = JSON.parse(await cryoc('operator', 'generate', key, '--no-passphrase', '--json'));
+  const heeding = ['--operators', made.operator];
+  const a = new CryonetNode(hosts[0]!, { listen: true, options: heeding }).start();
+  const b = new CryonetNode(hosts[1]!, { bootstrap: [a], options: ['--allow', 'a', ...heeding] }).start();
+  const c = new CryonetNode(hosts[2]!, { bootstrap: [a], options: heeding }).start();
   await meshed([a, b]);
   await meshed([a, c]);
   await waitFor(
@@ -109,4 +120,43 @@ story('whoever is not on a list of allowed peers is denied', [], async (lab) => 
     (state) => state === 'denied',
   );
   assert.equal((await c.peer('b'))?.interface, null);
+
+  const train = Train.start(a.namespace, farEnd(linkTo(await a.status(), 'b')));
+  await train.arrives();
+  const say = (...words: readonly string[]) => cryoc('--socket', b.controlSocket, ...words, '--key', key);
+  const { milliseconds } = await timed(async () => {
+    await say('revoke', 'c');
+    await waitFor(
+      'a to have no interface to c',
+      30_000,
+      async () => (await a.namespace.ip<{ ifname: string }>('link')).map(({ ifname }) => ifname),
+      (names) => names.includes('cnb') && !names.includes('cnc'),
+    );
+  });
+  lab.figures.push(`cut off ${milliseconds} ms after cryoc revoke was started`);
+  assert.match(
+    await cryoc('--socket', a.controlSocket, 'status'),
+    /\bc\s+denied\b.*\n?.*revoked by an operator/,
+  );
+  await waitFor(
+    'c to say so',
+    30_000,
+    async () => (await c.status()).warnings?.map(({ message }) => message).join() ?? '',
+    (said) => /has revoked this (ID|node)/.test(said),
+  );
+
+  await c.stop();
+  rmSync(c.stateDirectory, { recursive: true });
+  c.start();
+  const { fingerprint } = (await c.ready()).node;
+  await say('accept', 'c', '--fingerprint', fingerprint!);
+  await meshed([a, c]);
+  const { lost, sent } = await train.stop();
+  assert.deepEqual(lost, []);
+  lab.figures.push(`the link of others: ${sent} pings, none lost`);
+  const { statements } = JSON.parse(await cryoc('--socket', a.controlSocket, 'statements', '--json'));
+  assert.deepEqual(
+    statements.map(({ kind, subject, fingerprint: of }: Record<string, string>) => [kind, subject, of]),
+    [['accept', 'c', fingerprint]],
+  );
 });

@@ -10,6 +10,7 @@ import { logLevels } from './log-level.ts';
 import { maxNetcheckServers, netcheck } from './netcheck.ts';
 import { policyReport, policyVerdict } from './policy.ts';
 import { nodeId } from './schema.ts';
+import { statementText } from './statement.ts';
 import { peerIn, pongIn, reportIn, statusReport } from './status.ts';
 import { v1 } from './units.ts';
 
@@ -46,6 +47,20 @@ const logLevelNow = z.object({
   configured: z.enum(logLevels),
   /** Whether the dataplane has been told the same; missing where nobody asked for it. */
   dataplane: z.optional(z.boolean()),
+});
+
+const said = z.object({
+  kind: z.enum(['accept', 'revoke', 'forget']),
+  /** An ID; of `revoke` also the fingerprint of a key. */
+  subject: z.string(),
+  /** Of `accept`: that of the key which speaks for the ID. */
+  fingerprint: z.optional(z.string()),
+  /** By the operator's clock. */
+  time: v1.time,
+  /** As it stands in the configuration. */
+  operator: z.string(),
+  /** False where a later statement has taken its place. */
+  counts: z.boolean(),
 });
 
 /** By method and path. */
@@ -139,6 +154,18 @@ export const routes = {
     parameters: z.object({ name: z.string().check(z.regex(/^[0-9a-f]{8}$/)) }),
     reply: invitation,
     problems: ['unknown_invitation', 'bad_config', 'unavailable'],
+  },
+  'GET /v1/statements': {
+    summary: 'the operator keys of the node, and what they have said of nodes and keys in the whole mesh',
+    reply: z.object({ operators: z.array(z.string()), statements: z.array(said) }),
+    problems: [],
+  },
+  'POST /v1/statements': {
+    summary:
+      'take in what an operator has signed, as cryoc accept, revoke and forget do, and pass it on to all nodes',
+    body: statementText,
+    reply: said,
+    problems: ['denied', 'unavailable'],
   },
   'GET /v1/events': {
     summary: 'what happens from now on, or after the event with that ID, as server-sent events',

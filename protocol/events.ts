@@ -31,6 +31,9 @@ export const eventMeanings = {
   'trust.pinned': 'the key of the peer is kept from now on',
   'trust.disputed': 'another key wants the ID of the peer',
   'trust.settled': 'that is over',
+  'trust.accepted': 'an operator has accepted a key for the ID, on all nodes',
+  'trust.revoked': 'an operator has revoked the ID, or the key: no link with it',
+  'trust.forgotten': 'an operator has the key of the ID forgotten: the next one is taken',
   'trust.refused': 'the peer refuses us for our ID or key',
   'token.changed': 'another list of tokens counts',
   'invitation.used': 'a machine that calls itself so was let in by an invitation',
@@ -64,6 +67,8 @@ const about = {
   /** Our link-local address; empty while there is none. */
   address: z.optional(z.string()),
   reason: z.optional(z.string().check(z.maxLength(maxReason))),
+  /** Of an identity key. */
+  fingerprint: z.optional(z.string()),
   /** Names of options. */
   applied: z.optional(optionNames),
   needsRestart: z.optional(optionNames),

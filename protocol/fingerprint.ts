@@ -4,7 +4,7 @@
 const prefix = 'SHA256:';
 
 /** The last character has four bits of the digest and two zeros (RFC 4648, section 3.5). */
-const fingerprintPattern = /^SHA256:[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]$/;
+export const fingerprintPattern = /^SHA256:[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]$/;
 
 export function isFingerprint(text: string): boolean {
   return fingerprintPattern.test(text);

@@ -53,6 +53,7 @@ export class ConfigError extends CryonetError {
 /** The HTTP status of each code that a request may meet. Every other one is a defect. */
 const statuses: Partial<Readonly<Record<ErrorCode, number>>> = {
   bad_message: 400,
+  denied: 403,
   unknown_method: 404,
   unknown_peer: 404,
   unknown_invitation: 404,

@@ -3,7 +3,8 @@
  *
  *   alive    "I am here, and this is the digest of the nodes I know". `ask` lists nodes that the sender has not heard of
  *            lately, and of which it wants to know more
- *   members  signed records of nodes, each with its age: milliseconds since somebody heard of that node
+ *   members  signed records of nodes, each with its age: milliseconds since somebody heard of that node; and statements of
+ *            operators (`statement.ts`)
  *   flood    a signed body on its way to one node, or to all (`to` is "*")
  *
  * The signature of a flood covers `domain.body` and the bytes of `body`. Fields are only added, and optional.
@@ -11,11 +12,13 @@
 import * as z from 'zod/mini';
 import { answerKeys, type LinkKeys, offerKeys } from './keys.ts';
 import { bytes, candidateLine, epoch, negotiationId, nodeId, route, sdp } from './schema.ts';
+import { signedStatement, statementDigests, statementsPerMessage } from './statement.ts';
 
 /** Signatures and MACs start with one of these, so that none can stand for another. */
 export const domain = {
   record: 'cryonet.2 record\0',
   body: 'cryonet.2 body\0',
+  statement: 'cryonet.2 statement\0',
   clientProof: 'cryonet.2 client\0',
   serverProof: 'cryonet.2 server\0',
   clientRefusal: 'cryonet.2 client refuses\0',
@@ -54,11 +57,15 @@ const aliveMessage = z.object({
   type: z.literal('alive'),
   digest: bytes(8, 8),
   ask: z.array(nodeId).check(z.maxLength(membersPerMessage)),
+  statementDigests: z.optional(statementDigests),
 });
 
 const membersMessage = z.object({
   type: z.literal('members'),
   entries: z.array(memberEntry).check(z.maxLength(membersPerMessage)),
+  /** In the first to a new neighbor. */
+  statementDigests: z.optional(statementDigests),
+  statements: z.optional(z.array(signedStatement).check(z.maxLength(statementsPerMessage))),
 });
 
 export const everyone = '*';

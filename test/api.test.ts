@@ -24,6 +24,11 @@ const invited: InvitationStatus = {
   ...{ name: '0123abcd', id: null, expires: 1_795_982_400_000, uses: 1, used: 0, state: 'open' },
 };
 
+const listed = {
+  ...({ kind: 'revoke', subject: 'rome', time: 1_764_446_400_000, counts: true } as const),
+  operator: 'ed25519:7OslUwsDVPAIhFXs5q5fGQEP5321HLaAcLwxtdDd--I',
+};
+
 const node: Answering = {
   status: async () => exampleReport,
   ping: async (peer) => {
@@ -42,6 +47,13 @@ const node: Answering = {
   netcheck: async () => calls.netcheck.result,
   logLevel: () => ({ level: 'warn', configured: 'info' }),
   logFrom: async (level) => ({ level, configured: 'info', dataplane: true }),
+  statements: {
+    list: () => ({ operators: [listed.operator], statements: [listed] }),
+    hear: ({ statement }) => {
+      if (statement.length < 9) throw new CryonetError('denied', 'this node has no such operator');
+      return listed;
+    },
+  },
   watch: (response) => void response.end(),
   isWatched: () => false,
   figures: async () => exampleFigures,
@@ -148,6 +160,40 @@ suite('invitations', () => {
       assert.deepEqual([answer.status, answer.body.code], [400, 'bad_message']);
     });
   }
+});
+
+suite('statements', () => {
+  const signature = 'A'.repeat(86);
+
+  test('one that is taken in is told with its time in RFC 3339, as the list has it', async () => {
+    const body = JSON.stringify({ statement: 'A'.repeat(40), signature });
+    const answer = await ask('POST', '/v1/statements', node, body);
+    assert.deepEqual([answer.status, answer.body.time], [200, '2025-11-29T20:00:00.000Z']);
+    const { statements } = (await ask('GET', '/v1/statements')).body;
+    assert.deepEqual(statements, [answer.body]);
+  });
+
+  test('one of nobody whom the node heeds is forbidden', async () => {
+    const answer = await ask(
+      'POST',
+      '/v1/statements',
+      node,
+      JSON.stringify({ statement: 'AAAA', signature }),
+    );
+    assert.deepEqual([answer.status, answer.body.code, answer.body.title], [403, 'denied', 'Forbidden']);
+  });
+
+  for (const body of [
+    '{',
+    '[]',
+    '{}',
+    JSON.stringify({ statement: 'A', signature: 'A' }),
+    JSON.stringify({ statement: 'A'.repeat(685), signature }),
+  ])
+    test(`none is ${body.slice(0, 30)}`, async () => {
+      const answer = await ask('POST', '/v1/statements', node, body);
+      assert.deepEqual([answer.status, answer.body.code], [400, 'bad_message']);
+    });
 });
 
 suite('problems', () => {

@@ -77,10 +77,10 @@ suite('bash', () => {
   });
 
   test('knows the command of cryoc, whatever stands before it', () => {
-    assert.deepEqual(offered('cryoc s'), ['status']);
+    assert.deepEqual(offered('cryoc s'), ['status', 'statements']);
     for (const before of ['', '--socket /a ', '--socket=/a ', '--runtime-dir=/a '])
       assert.deepEqual(offered(`cryoc ${before}status --j`), ['--json'], before);
-    assert.deepEqual(offered('cryoc --socket=/a st'), ['status']);
+    assert.deepEqual(offered('cryoc --socket=/a statu'), ['status']);
     assert.deepEqual(offered('cryoc wait --p'), ['--peers', '--peer']);
     assert.deepEqual(
       offered('cryoc help '),

@@ -10,6 +10,7 @@ import { welcomeMessage } from '../protocol/invitation.ts';
 import { decode, encode } from '../protocol/msgpack.ts';
 import { check, parse } from '../protocol/schema.ts';
 import { body, neighborMessage, nodeRecord } from '../protocol/signaling.ts';
+import { statement } from '../protocol/statement.ts';
 import { fullPacket, fullPacketNumber, wireMessage } from '../protocol/wire.ts';
 import { answeredKeys, candidates, offeredKeys, sdp } from './descriptions.ts';
 import { type Decoder, shaped, testDecoders } from './hostile/decoding.ts';
@@ -18,6 +19,9 @@ const key = new Uint8Array(32).fill(7);
 const signature = new Uint8Array(64).fill(9);
 const record = { id: 'node-1', key, epoch: 1_764_000_000_000, turn: true };
 const signedRecord = { record: encode(record), signature };
+const fingerprint = `SHA256:${'+/'.repeat(21)}A`;
+const revoked = { kind: 'revoke', subject: 'node-1', operator: key, time: 1_764_000_000_000 };
+const statementDigests = [{ operator: key.slice(0, 8), digest: key.slice(8, 16) }];
 const common = { from: 'a', to: 'b', epoch: 1_764_000_000_000, toEpoch: 5, counter: 3 };
 const attempt = { peer: 'b', negotiation: 'n-1' };
 const server = { kind: 'turn', host: 'h', port: 3478, user: 'u', credential: 'c' };
@@ -66,8 +70,9 @@ const decoders: Readonly<Record<string, Decoder>> = {
   ),
   'messages between neighbors': shaped(
     (input) => parse(neighborMessage, input),
-    { type: 'alive', digest: key.slice(0, 8), ask: ['a', 'b'] },
-    { type: 'members', entries: [{ ...signedRecord, age: 5 }] },
+    { type: 'alive', digest: key.slice(0, 8), ask: ['a', 'b'], statementDigests },
+    { type: 'members', entries: [{ ...signedRecord, age: 5 }], statementDigests },
+    { type: 'members', entries: [], statements: [{ statement: encode(revoked), signature }] },
     { type: 'flood', from: 'a', to: '*', ttl: 9, body: key, signature, sender: signedRecord },
   ),
   'bodies of floods': shaped(
@@ -78,6 +83,13 @@ const decoders: Readonly<Record<string, Decoder>> = {
     { ...common, kind: 'reject', reason: 'failed', detail: 'why' },
     { ...common, kind: 'solicit', wide: true },
     { ...common, kind: 'bye' },
+  ),
+  'statements of operators': shaped(
+    (input) => parse(statement, input),
+    { ...revoked, kind: 'accept', fingerprint },
+    revoked,
+    { ...revoked, subject: fingerprint },
+    { ...revoked, kind: 'forget' },
   ),
   'records of members': shaped((input) => parse(nodeRecord, input), record),
   'messages on wire': shaped(

@@ -13,6 +13,7 @@ import {
 import { meet, newPins } from '../control/core/pins.ts';
 import { newRecent, remember, remembers } from '../control/core/recent.ts';
 import { accept, newWindow } from '../control/core/replay.ts';
+import { newStatements } from '../control/core/statements.ts';
 import { encode } from '../protocol/msgpack.ts';
 import { domain, type NodeRecord, type SignedRecord } from '../protocol/signaling.ts';
 import { keyOf, testEnvironment } from './environment.ts';
@@ -33,6 +34,7 @@ function membershipOf(id: string, pins = new Map<string, string>()): Membership 
   return newMembership(
     recordOf(id, start),
     newPins(new Map(), pins),
+    newStatements([]),
     forgetAfter,
     testEnvironment(keyOf(id), start),
   );
@@ -179,6 +181,7 @@ test('two digests are equal exactly when both know the same nodes in the same ep
     const membership = newMembership(
       recordOf(self, 1),
       newPins(new Map(), new Map()),
+      newStatements([]),
       forgetAfter,
       testEnvironment(keyOf(self), start),
     );

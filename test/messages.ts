@@ -4,6 +4,7 @@ import { handshakeMessage } from '../protocol/handshake.ts';
 import { invitationPayload, welcomeMessage } from '../protocol/invitation.ts';
 import { ciphertextSize, encapsulationKeySize } from '../protocol/keys.ts';
 import { body, neighborMessage, nodeRecord } from '../protocol/signaling.ts';
+import { statement } from '../protocol/statement.ts';
 import { wireMessage } from '../protocol/wire.ts';
 
 export interface Example {
@@ -27,6 +28,9 @@ export const sdp = 'v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n';
 export const candidate = 'candidate:1 1 UDP 2122317823 192.0.2.7 2333 typ host';
 const record = bytesFrom(0x20, 40);
 const signed = { record, signature: bytesFrom(0x40, 64) };
+const digests = [{ operator: bytesFrom(0, 8), digest: bytesFrom(8, 8) }];
+const fingerprint = `SHA256:${'+/'.repeat(21)}A`;
+const said = { operator: bytesFrom(0, 32), time: epoch };
 const directed = { from: 'berlin', to: 'ams-1', epoch, toEpoch: later, counter: 7 };
 const keysOf = (index: number, kemSize: number) => ({
   index,
@@ -140,6 +144,37 @@ export const examples: readonly Example[] = [
       ],
     },
   },
+  {
+    name: 'neighbor alive with digests of operators',
+    schema: neighborMessage,
+    value: { type: 'alive', digest: bytesFrom(0, 8), ask: [], statementDigests: digests },
+    optional: ['statementDigests'],
+  },
+  {
+    name: 'neighbor members with statements of operators',
+    schema: neighborMessage,
+    value: {
+      ...{ type: 'members', entries: [], statementDigests: digests },
+      statements: [{ statement: bytesFrom(1, 50), signature: bytesFrom(0x40, 64) }],
+    },
+    optional: ['statementDigests', 'statements'],
+  },
+  {
+    name: 'statement accept',
+    schema: statement,
+    value: { ...said, kind: 'accept', subject: 'berlin', fingerprint },
+  },
+  {
+    name: 'statement revoke an ID',
+    schema: statement,
+    value: { ...said, kind: 'revoke', subject: 'berlin' },
+  },
+  {
+    name: 'statement revoke a key',
+    schema: statement,
+    value: { ...said, kind: 'revoke', subject: fingerprint },
+  },
+  { name: 'statement forget', schema: statement, value: { ...said, kind: 'forget', subject: 'berlin' } },
   {
     name: 'neighbor flood to one',
     schema: neighborMessage,

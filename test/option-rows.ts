@@ -14,6 +14,7 @@ export interface Row {
   readonly bad: readonly string[];
 }
 
+const operator = `ed25519:${'A'.repeat(43)}`;
 const fingerprint = `SHA256:${'+/'.repeat(21)}A`;
 
 const times = ['10', 'soon', '-1s', '9ms', '0s', '1.5s', '1h2', '10000000000w'];
@@ -204,6 +205,20 @@ export const rows: readonly Row[] = [
     initial: [],
     good: globs,
     bad: ['a b', 'ü', 'a.b', `a,${'x'.repeat(65)}`],
+  },
+  {
+    flag: 'operators',
+    field: 'operators',
+    initial: [],
+    good: [
+      [operator, ['00'.repeat(32)]],
+      [`${operator}, ed25519:${'_'.repeat(42)}8`, ['00'.repeat(32), 'ff'.repeat(32)]],
+      ['', []],
+    ],
+    bad: [
+      ...['x', 'A'.repeat(43), `${operator}=`, operator.slice(0, -1), `${operator.slice(0, -1)}B`],
+      new Array(9).fill(operator).join(),
+    ],
   },
   {
     flag: 'peer',

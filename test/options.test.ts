@@ -38,6 +38,7 @@ test('the options that a reload changes are those that the shell of control appl
     'allow',
     'deny',
     'peers',
+    'operators',
     'logLevel',
   ]);
   assert.ok(!live.some((field) => told.has(field)));

@@ -7,6 +7,7 @@ import type { Channel, Effect, MeshEvent } from '../control/core/events.ts';
 import { judge } from '../control/core/identity.ts';
 import { nextDeadline, step } from '../control/core/mesh.ts';
 import { type Mesh, newMesh } from '../control/core/state.ts';
+import { signedStatements } from '../control/core/statements.ts';
 import type { LinkReport } from '../protocol/dataplane.ts';
 import type { NeighborMessage } from '../protocol/signaling.ts';
 import { answeredKeys, offeredKeys } from './descriptions.ts';
@@ -15,8 +16,11 @@ import { EventQueue } from './event-queue.ts';
 import { freeze, sizeOf } from './simulated-message.ts';
 import {
   type Connection,
+  configOf,
   type Faults,
   type NodeOptions,
+  newNode,
+  type Own,
   reliable,
   type SimulatedNode,
 } from './simulated-node.ts';
@@ -62,23 +66,8 @@ export class Simulation {
 
   add(id: string, options: NodeOptions = {}): SimulatedNode {
     const key = keyOf(options.key ?? id);
-    const pins = new Map<string, string>();
-    const node: SimulatedNode = {
-      id,
-      key,
-      pins,
-      mesh: this.#newMesh(id, key, pins, options),
-      running: true,
-      deadline: 0,
-      connections: new Map(),
-      interfaces: new Set(),
-      sockets: new Map(),
-      sent: { alive: 0, members: 0, flood: 0 },
-      notices: [],
-      published: [],
-      warnings: new Map(),
-      keptEpoch: undefined,
-    };
+    const own = { id, key, pins: new Map<string, string>(), statements: [] };
+    const node = newNode({ ...own, mesh: this.#newMesh(own, options) });
     if (!options.apart) this.nodes.set(id, node);
     this.happen(node, { type: 'dataplane-up', links: [] });
     return node;
@@ -87,7 +76,7 @@ export class Simulation {
   /** Control stops without a word and starts again; the dataplane stays, WebSockets are dialed again. */
   restartControl(node: SimulatedNode, options: NodeOptions = {}): void {
     for (const channel of [...node.sockets.keys()]) this.disconnect(node, channel);
-    node.mesh = this.#newMesh(node.id, node.key, node.pins, options);
+    node.mesh = this.#newMesh(node, options);
     this.happen(node, {
       type: 'dataplane-up',
       links: [...node.connections.keys()].map((peer) => this.#reportOf(node, peer)),
@@ -243,22 +232,11 @@ export class Simulation {
     else this.happen(due!, { type: 'tick' });
   }
 
-  #newMesh(id: string, key: Uint8Array, pins: ReadonlyMap<string, string>, options: NodeOptions): Mesh {
+  #newMesh({ id, key, pins, statements }: Own, options: NodeOptions): Mesh {
     const epoch = options.epoch ?? Math.round(this.now) + ++this.#counter;
-    return newMesh(
-      { id, key, epoch, turn: options.turn ?? false },
-      {
-        policy: options.policy ?? { allow: [], deny: [] },
-        checkInterval: 10_000,
-        forgetAfter: 60_000,
-        aliveInterval: 20_000,
-        named: options.named ?? new Map(),
-        identities: { file: 'identities', reload: 'reload' },
-        relayLifetime: options.relayLifetime,
-      },
-      pins,
-      testEnvironment(key, this.now, () => this.random()),
-    );
+    const self = { id, key, epoch, turn: options.turn ?? false };
+    const env = testEnvironment(key, this.now, () => this.random());
+    return newMesh(self, configOf(options), pins, env, statements);
   }
 
   #run(node: SimulatedNode, effect: Effect): void {
@@ -311,8 +289,18 @@ export class Simulation {
         node.interfaces.delete(effect.peer);
         return;
       case 'pin':
-        node.pins.set(effect.id, effect.key);
+        if (effect.key === null) node.pins.delete(effect.id);
+        else node.pins.set(effect.id, effect.key);
         return;
+      case 'statements':
+        node.statements = signedStatements(node.mesh.membership.statements);
+        return;
+      case 'refuse-neighbors': {
+        const { digest } = this.environmentOf(node);
+        for (const [channel, other] of [...node.sockets])
+          if (judge(node.mesh, other.id, other.key, digest) !== undefined) this.disconnect(node, channel);
+        return;
+      }
       case 'epoch':
         node.keptEpoch = effect.epoch;
         return;

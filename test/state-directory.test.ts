@@ -337,3 +337,37 @@ test('a folder or a key that cannot be used is refused with bad_config, by name'
     message: /^--state-dir .* cannot be used: ENOTDIR/,
   });
 });
+
+test('a key that is forgotten stays so across starts, until another one is kept', (context) => {
+  const folder = folderOf(context);
+  const first = openStateDirectory(folder, 1);
+  first.pin('berlin', 'ab'.repeat(32));
+  first.pin('ams', 'ab'.repeat(32));
+  first.pin('berlin', null);
+  first.pin('unknown', null);
+  assert.deepEqual([...first.readPins()!.keys()], ['ams']);
+  const { tell, said } = newTell();
+  const second = openStateDirectory(folder, 2, tell);
+  assert.deepEqual([...second.pins.keys()], ['ams']);
+  assert.deepEqual([...said], [], 'the line is no mistake');
+  second.pin('berlin', 'cd'.repeat(32));
+  assert.equal(openStateDirectory(folder, 3).pins.get('berlin'), 'cd'.repeat(32));
+});
+
+test('what operators said is kept across starts, whole; lines that are none are passed over', (context) => {
+  const folder = folderOf(context);
+  const all = [1, 2].map((byte) => ({
+    statement: new Uint8Array(40).fill(byte),
+    signature: new Uint8Array(64).fill(byte),
+  }));
+  const first = openStateDirectory(folder, 1);
+  assert.deepEqual(first.statements, []);
+  first.keepStatements(all);
+  const path = join(folder, 'statements');
+  assert.equal(statSync(path).mode & 0o777, 0o600);
+  assert.deepEqual(openStateDirectory(folder, 2).statements, all);
+  writeFileSync(path, `${readFileSync(path, 'utf8').slice(0, -3)}\nx y\n\n`);
+  assert.deepEqual(openStateDirectory(folder, 3).statements, all.slice(0, 1));
+  first.keepStatements([]);
+  assert.deepEqual(openStateDirectory(folder, 4).statements, []);
+});

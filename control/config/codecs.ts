@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import type { IceServer } from '../../protocol/dataplane.ts';
 import { parseDuration } from '../../protocol/duration.ts';
 import { CryonetError } from '../../protocol/errors.ts';
+import { maxOperators, operatorIn } from '../../protocol/statement.ts';
 import { type HostPort, parseHostPort } from './address.ts';
 import { readCertificates } from './certificates.ts';
 import { parseIceServer, unservedIceServer } from './ice-server.ts';
@@ -188,6 +189,16 @@ export const identity: Codec<string> = {
   takes: 'the fingerprint that cryoc status shows, or a key',
   parse: pinIn,
 };
+
+/** Ed25519 public keys of operators, in hexadecimal. */
+export const operatorKeys: Codec<readonly string[]> = list(
+  `at most ${maxOperators} operator keys as cryoc operator generate prints them, comma separated`,
+  (text) => {
+    const key = operatorIn(text);
+    return key && Buffer.from(key).toString('hex');
+  },
+  maxOperators,
+);
 
 function within(value: number, min: number, max: number): number | undefined {
   return value >= min && value <= max ? value : undefined;

@@ -152,6 +152,9 @@ export const options = {
   peers: live('peer <ID=KEY>', codec.identities, {
     help: 'identity key of a peer or its fingerprint, known ahead: no other key counts for its ID; repeatable',
   }),
+  operators: live('operators <KEYS>', codec.operatorKeys, {
+    help: 'operator keys whose statements count: which nodes are accepted, revoked, forgotten in the whole mesh',
+  }),
   tlsCa: fixed('tls-ca <FILE>', codec.optional(codec.certificates), {
     help: 'CAs, instead of the system’s, that vouch for wss:// servers',
   }),

@@ -11,6 +11,8 @@ export interface MeshConfig {
   readonly aliveInterval: number;
   /** Keys that the operator named, in hexadecimal by ID. No other key counts for these IDs. */
   readonly named: ReadonlyMap<string, string>;
+  /** Keys whose statements count, in hexadecimal. */
+  readonly operators: readonly string[];
   /** How an operator accepts a key: the file of keys, and the command that makes the node read it again. */
   readonly identities: { readonly file: string; readonly reload: string };
   /** Milliseconds for which a relay of ours lasts; undefined: as long as its connection. */

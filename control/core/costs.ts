@@ -36,6 +36,8 @@ const budgets = {
   lists: { limit: 1, within: 10_000, isHostile: false },
   /** Lists sent to a neighbor that connects. */
   welcomes: { limit: 8, within: 20_000, isHostile: false },
+  /** What we have of operators, sent to a neighbor that has other things of them: half a megabyte for each at most. */
+  statements: { limit: 2, within: 10_000, isHostile: false },
   /** Candidates of one peer. One negotiation has at most 20. */
   candidates: { limit: 192, within: 60_000, isHostile: false },
   /** Answers to never linked peers, over all that a neighbor told of. Each takes the dataplane 10 ms. */
@@ -45,13 +47,14 @@ const budgets = {
 type Kind = keyof typeof budgets;
 
 /** And what is refused for another reason: a signature that does not hold, starts of one node that follow too soon, offers
- *  of one peer (`answers.ts`); a record of an ID that another key has, of a key that has another ID, of our own ID by
+ *  of one peer (`answers.ts`); a record or flood of a node that operators have revoked; a record of an ID that another key has, of a key that has another ID, of our own ID by
  *  another key, and of one node more than there is room for. The words are those of a handshake where that has one. */
 type Cause =
   | Kind
   | 'forged'
   | 'starts'
   | 'offers'
+  | 'revoked'
   | Extract<RefuseCode, 'identity_mismatch' | 'key_in_use' | 'id_in_use'>
   | 'nodes';
 

@@ -5,6 +5,7 @@ import type { Untimed } from '../../protocol/events.ts';
 import type { Refusal } from '../../protocol/handshake.ts';
 import type { LogLevel } from '../../protocol/log-level.ts';
 import type { Description, NeighborMessage, Route } from '../../protocol/signaling.ts';
+import type { SignedStatement } from '../../protocol/statement.ts';
 import type { MeshConfig } from './config.ts';
 
 /** A way to a neighbor: `ws:<number>` or `link:<peer>`. */
@@ -30,6 +31,8 @@ export type MeshEvent =
   | { readonly type: 'refused'; readonly by: string; readonly refusal: Refusal }
   /** The operator changed the kept keys: hexadecimal, by ID. */
   | { readonly type: 'pins'; readonly kept: ReadonlyMap<string, string> }
+  /** An operator says this, by way of the control socket. */
+  | { readonly type: 'statement'; readonly signed: SignedStatement }
   /** The operator changed the configuration. */
   | { readonly type: 'config'; readonly config: MeshConfig }
   | { readonly type: 'neighbor-down'; readonly channel: Channel }
@@ -97,8 +100,12 @@ export type Effect =
   | { readonly type: 'remove'; readonly peer: string }
   /** Ask the dataplane for the figures of its links. */
   | { readonly type: 'measure' }
-  /** Write to disk that `key`, in hexadecimal, speaks for `id`. */
-  | { readonly type: 'pin'; readonly id: string; readonly key: string }
+  /** Write to disk that `key`, in hexadecimal, speaks for `id`; null: none does any more. */
+  | { readonly type: 'pin'; readonly id: string; readonly key: string | null }
+  /** Write to disk what we have of operators. */
+  | { readonly type: 'statements' }
+  /** Close the WebSockets with nodes that are refused now. */
+  | { readonly type: 'refuse-neighbors' }
   /** Our epoch has changed: write it to disk and use it for new connections. */
   | { readonly type: 'epoch'; readonly epoch: number }
   /** A warning for the operator appears or changes; with null as its message it is over. */

@@ -9,6 +9,7 @@ import {
   type NeighborMessage,
   recordBytesPerMessage,
 } from '../../protocol/signaling.ts';
+import type { StatementDigests } from '../../protocol/statement.ts';
 import { refuse, spend } from './costs.ts';
 import { hex } from './environment.ts';
 import { climb, correct, hearSelf, passClone, passToNode } from './epoch.ts';
@@ -20,6 +21,7 @@ import { entryOf, learn, membersDigest, readRecord } from './membership.ts';
 import { isFormer, pinOf } from './pins.ts';
 import { within } from './quotas.ts';
 import { closeAttempt, crowdOf, ensureLink, notice, publish, type Turn } from './state.ts';
+import { digestsOf } from './statements.ts';
 import { meetTwin } from './twin.ts';
 
 /** Milliseconds for which news is gathered, because a mesh that forms brings many nodes at once. */
@@ -32,13 +34,20 @@ const startsWindow = 40_000;
 /** Tells a new neighbor of all nodes that we know. */
 export function welcome(turn: Turn, channel: Channel): void {
   const ids = [turn.mesh.self.id, ...turn.mesh.membership.members.keys()];
-  tell(turn, channel, ids);
+  tell(turn, channel, ids, ourDigests(turn));
+}
+
+/** What we have of our operators; nothing where we have none. */
+function ourDigests({ mesh, env }: Turn): { statementDigests?: StatementDigests } {
+  const { statements } = mesh.membership;
+  return statements.shelves.size === 0 ? {} : { statementDigests: digestsOf(statements, env.digest) };
 }
 
 /** Sends every neighbor a digest, and the IDs of nodes that we have not heard of for half an interval. */
 export function sayAlive(turn: Turn): void {
   const { mesh, env } = turn;
   const digest = membersDigest(mesh.membership, env);
+  const digests = ourDigests(turn);
   const channels = channelsByNeighbor(turn);
   const ask: string[] = [];
   for (const [id, member] of mesh.membership.members) {
@@ -48,7 +57,7 @@ export function sayAlive(turn: Turn): void {
     turn.effects.push({
       type: 'send',
       channel,
-      message: { type: 'alive', digest, ask: ask.slice(0, membersPerMessage) },
+      message: { type: 'alive', digest, ask: ask.slice(0, membersPerMessage), ...digests },
     });
   }
 }
@@ -142,6 +151,9 @@ export function takeRecord(turn: Turn, entry: MemberEntry, teller: string, chann
         takeRecord(turn, entry, teller, channel);
       } else tellOfOther(turn, entry, id, teller, payer);
       return;
+    case 'revoked':
+      refuse(mesh, payer, 'revoked', env.now);
+      return;
     case 'second':
       refuse(mesh, payer, 'key_in_use', env.now);
       refuseSecond(turn, id, teller);
@@ -192,10 +204,15 @@ export function flushNews(turn: Turn): void {
 }
 
 function spread(turn: Turn, id: string, teller: string): void {
-  const { mesh, env } = turn;
+  const { mesh } = turn;
   const knowers = mesh.news.get(id);
   if (knowers !== undefined) knowers.add(teller);
   else mesh.news.set(id, new Set([teller]));
+  tellSoon(turn);
+}
+
+/** Has what is gathered sent. */
+export function tellSoon({ mesh, env }: Turn): void {
   mesh.newsAt ??= env.now + newsDelay * (0.5 + env.random());
 }
 
@@ -204,14 +221,19 @@ function hasNewsOf(turn: Turn, id: string): boolean {
   return member !== undefined && turn.env.now - member.heardAt < turn.mesh.config.aliveInterval * 2;
 }
 
-function tell(turn: Turn, channel: Channel, ids: readonly string[]): void {
+/** `first`: what the first message says beside that. */
+function tell(turn: Turn, channel: Channel, ids: readonly string[], first = {}): void {
   const entries: MemberEntry[] = [];
   for (const id of ids) {
     const entry = entryOf(turn.mesh.membership, id, turn.env.now);
     if (entry !== undefined && entry.age < turn.mesh.config.forgetAfter) entries.push(entry);
   }
-  for (const part of partsOf(entries))
-    turn.effects.push({ type: 'send', channel, message: { type: 'members', entries: part } });
+  for (const [at, part] of partsOf(entries).entries())
+    turn.effects.push({
+      type: 'send',
+      channel,
+      message: { type: 'members', entries: part, ...(at === 0 ? first : {}) },
+    });
 }
 
 function partsOf(entries: readonly MemberEntry[]): MemberEntry[][] {

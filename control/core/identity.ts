@@ -13,7 +13,7 @@ import type { SignedRecord } from '../../protocol/signaling.ts';
 import { bytesOf, hex } from './environment.ts';
 import { type Digest, fingerprintOf, fingerprintOfPin } from './fingerprint.ts';
 import { isUp } from './link.ts';
-import { expel, otherOf } from './membership.ts';
+import { expel, isRevoked, otherOf } from './membership.ts';
 import { keep, meet, pinOf, recognize } from './pins.ts';
 import { within } from './quotas.ts';
 import { type Mesh, notice, publish, removeLink, type Turn } from './state.ts';
@@ -49,6 +49,7 @@ export function judge(
   digest: Digest,
 ): Refusal | undefined {
   if (id === self.id) return { code: 'id_in_use', key: self.key };
+  if (isRevoked(membership, { id, key }, digest)) return { code: 'denied' };
   recognize(membership.pins, id, hex(key), digest);
   const pinned = pinOf(membership.pins, id);
   if (pinned !== undefined && pinned !== hex(key)) {
@@ -77,13 +78,13 @@ export function prove(turn: Turn, id: string, key: Uint8Array, linked: boolean):
   return true;
 }
 
-/** Drops everything that we have of `id`, because its key is not the one of that ID any more. */
-export function exile(turn: Turn, id: string): void {
+/** Drops everything that we have of `id`, by default because its key is not the one of that ID any more. */
+export function exile(turn: Turn, id: string, reason = 'another key has its ID'): void {
   const { mesh } = turn;
   expel(mesh.membership, id);
   mesh.windows.delete(id);
   mesh.routes.delete(id);
-  removeLink(turn, id, 'another key has its ID');
+  removeLink(turn, id, reason);
 }
 
 /** Notes and warns that `key`, which signed for it, wants an ID that has another key. */
@@ -111,6 +112,11 @@ export function dispute(turn: Turn, id: string, key: string, by: string, signed?
 /** Logs that `id` was refused because another node has its key. */
 export function refuseSecond(turn: Turn, id: string, by: string): void {
   limitedNotice(turn, 'node refused: another node has its identity key', { peer: id, by });
+}
+
+/** Logs that a node was refused which operators have revoked. */
+export function refuseRevoked(turn: Turn, id: string): void {
+  limitedNotice(turn, 'node refused: an operator has revoked it', { peer: id });
 }
 
 /** A proven node refuses us. */
@@ -159,10 +165,14 @@ function words({ mesh, env: { digest } }: Turn, id: string, key: string, by: str
   const has = pinOf(pins, id) ?? hex(members.get(id)?.record.key ?? new Uint8Array());
   const where = by === id ? '' : `, says ${by}`;
   const state = link !== undefined && isUp(link) ? '; the node that has it is linked' : '';
-  const remedy = named
+  const here = named
     ? 'change what the configuration names for it'
     : `echo '${id} ${theirs}' >> ${file} && ${reload}`;
-  return `another key wants the ID "${id}"${where}: ${theirs}, and its key here is ${fingerprintOfPin(has, digest)}${state}; refused. If that node was installed again, accept its new key by: ${remedy}`;
+  const remedy =
+    mesh.config.operators.length > 0 && !named
+      ? `by: cryoc accept ${id} --fingerprint ${theirs} (once for all nodes; here alone: ${here})`
+      : `by: ${here}`;
+  return `another key wants the ID "${id}"${where}: ${theirs}, and its key here is ${fingerprintOfPin(has, digest)}${state}; refused. If that node was installed again, accept its new key ${remedy}`;
 }
 
 function sayRefusals({ mesh, env, effects }: Turn): void {
@@ -180,6 +190,8 @@ function refusalWords({ self, refusals }: Mesh, by: string, { code, key }: Refus
     return `${head}: a node of another ID has our key ${ours}; was the machine copied? Delete identity.pem in the copy`;
   if (key !== undefined && hex(key) === hex(self.key))
     return `${head}: another running node has this ID and our key ${ours}; is its state directory in use twice? Delete identity.pem in the copy`;
+  if (code === 'denied')
+    return `${head}: an operator of the mesh has revoked this ID or our key ${ours}; if that is over, have this node accepted by: cryoc accept ${self.id} --fingerprint ${ours}`;
   const what =
     code === 'id_in_use' ? 'another running node has this ID' : 'this ID belongs to another identity key';
   return `${head}: ${what}; our key is ${ours}${other}; give one of them another ID, or, if this node was installed again, add "${self.id} ${ours}" to the file identities there and reload`;

@@ -10,6 +10,7 @@
  *                                     │    ▼
  *                                     former: its last record is kept, to show it to a start of an earlier epoch
  */
+import { isFingerprint } from '../../protocol/fingerprint.ts';
 import { encode } from '../../protocol/msgpack.ts';
 import { lastEpoch, parse } from '../../protocol/schema.ts';
 import {
@@ -19,9 +20,10 @@ import {
   nodeRecord,
   type SignedRecord,
 } from '../../protocol/signaling.ts';
-import { type Environment, hex, prefixed } from './environment.ts';
+import { bytesOf, type Environment, hex, prefixed } from './environment.ts';
 import type { Digest } from './fingerprint.ts';
 import { type Pins, pinOf, recognize } from './pins.ts';
+import { revocationOf, type Statements } from './statements.ts';
 
 /** Members at most, beside this node. `hasRoom` says what happens to more. */
 const maxMembers = 4096;
@@ -58,6 +60,7 @@ export interface Membership {
   readonly byKey: Map<string, string>;
   readonly former: Map<string, Former>;
   readonly pins: Pins;
+  readonly statements: Statements;
   /** Milliseconds. */
   forgetAfter: number;
 }
@@ -78,12 +81,15 @@ export type Learned =
   | 'conflict'
   /** Its key is that of another node. */
   | 'second'
+  /** An operator has revoked its ID or its key. Its signature was not verified. */
+  | 'revoked'
   | 'forged'
   | 'full';
 
 export function newMembership(
   self: NodeRecord,
   pins: Pins,
+  statements: Statements,
   forgetAfter: number,
   env: Environment,
 ): Membership {
@@ -94,6 +100,7 @@ export function newMembership(
     byKey: new Map(),
     former: new Map(),
     pins,
+    statements,
     forgetAfter,
   };
 }
@@ -122,6 +129,7 @@ export function learn(
       ? { outcome: 'known', id }
       : ifSigned('ahead');
   }
+  if (isRevoked(membership, record, env.digest)) return { outcome: 'revoked', id };
   recognize(membership.pins, id, key, env.digest);
   const known = membership.members.get(id);
   const heardAt = env.now - age;
@@ -176,12 +184,34 @@ export function otherOf(membership: Membership, id: string, key: Uint8Array): st
   return told !== undefined && told !== id ? told : undefined;
 }
 
-/** Why this key may not speak for this ID: the ID has another key, or another node has the key. Undefined if it may. */
+/** Whether operators have put out the node of this ID and key. */
+export function isRevoked(
+  { statements }: Membership,
+  { id, key }: Pick<NodeRecord, 'id' | 'key'>,
+  digest: Digest,
+): boolean {
+  return revocationOf(statements, id, key, digest) !== undefined;
+}
+
+/** The same of the node that has this ID here, as far as its key is known. */
+export function isOut(membership: Membership, id: string, digest: Digest): boolean {
+  return revocationOf(membership.statements, id, keyHere(membership, id), digest) !== undefined;
+}
+
+function keyHere({ members, pins }: Membership, id: string): Uint8Array | undefined {
+  const pin = pinOf(pins, id);
+  return members.get(id)?.record.key ?? (pin === undefined || isFingerprint(pin) ? undefined : bytesOf(pin));
+}
+
+/** Why this key may not speak for this ID: operators have revoked either, the ID has another key, or another node has the
+ *  key. Undefined if it may. */
 export function mismatchOf(
   membership: Membership,
-  { id, key }: NodeRecord,
+  record: NodeRecord,
   digest: Digest,
-): 'identity_mismatch' | 'key_in_use' | undefined {
+): 'revoked' | 'identity_mismatch' | 'key_in_use' | undefined {
+  const { id, key } = record;
+  if (isRevoked(membership, record, digest)) return 'revoked';
   recognize(membership.pins, id, hex(key), digest);
   const holder = holderOf(membership, id);
   if (holder !== undefined && holder !== hex(key)) return 'identity_mismatch';

@@ -36,14 +36,20 @@ import {
   type Turn,
   takeConfig,
 } from './state.ts';
+import { compareStatements, flushStatements, hearStatement } from './statement-gossip.ts';
 import { receiveClaim, receiveRefusal, rejectStranger, takeNamed, takePins } from './strangers.ts';
 import { endOverdue, tryDue } from './tries.ts';
 import { settleTwin } from './twin.ts';
+import { takeOperators } from './verdicts.ts';
 
 export function step(mesh: Mesh, event: MeshEvent, env: Environment): Effect[] {
   const turn: Turn = { mesh, env, effects: [] };
   if (!mesh.stopped) take(turn, event);
   if (!mesh.stopped) tryDue(turn);
+  if (mesh.statementsChanged) {
+    mesh.statementsChanged = false;
+    turn.effects.push({ type: 'statements' });
+  }
   return turn.effects;
 }
 
@@ -91,6 +97,10 @@ function take(turn: Turn, event: MeshEvent): void {
       takeConfig(turn, event.config);
       takeNamed(turn);
       takeWishes(turn);
+      takeOperators(turn);
+      return;
+    case 'statement':
+      hearStatement(turn, event.signed, '');
       return;
     case 'neighbor-down':
       dropChannel(turn, event.channel);
@@ -156,9 +166,12 @@ function receive(plain: Turn, channel: Channel, message: NeighborMessage): void 
   switch (message.type) {
     case 'alive':
       receiveAlive(turn, channel, message);
+      compareStatements(turn, channel, message.statementDigests);
       break;
     case 'members':
       receiveMembers(turn, channel, message);
+      for (const signed of message.statements ?? []) hearStatement(turn, signed, neighbor.id);
+      compareStatements(turn, channel, message.statementDigests);
       if (mesh.self.epoch !== epoch) startOver(turn);
       break;
     case 'flood': {
@@ -191,7 +204,10 @@ function takeLeave(turn: Turn, peer: string, epoch: number | undefined): void {
 
 function tick(turn: Turn): void {
   const { mesh, env } = turn;
-  if (mesh.newsAt !== null && env.now >= mesh.newsAt) flushNews(turn);
+  if (mesh.newsAt !== null && env.now >= mesh.newsAt) {
+    flushNews(turn);
+    flushStatements(turn);
+  }
   if (env.now >= mesh.aliveAt) {
     mesh.aliveAt = env.now + mesh.config.aliveInterval * (1 - 0.1 * env.random());
     sayAlive(turn);

@@ -8,6 +8,7 @@
  *      ▲                               │ a day without a link, or others need the room
  *      └───────────────────────────────┘
  *     named    by the operator: no other key counts for that ID
+ *     accepted by a statement of an operator: nor for this one, unless it is named
  *
  * A key has one ID. It may take another one once the node of the first is gone: then the node was renamed.
  */
@@ -27,6 +28,7 @@ const metLifetime = 86_400_000;
 export interface Pins {
   /** Named by the operator. */
   readonly named: Map<string, string>;
+  readonly accepted: Map<string, string>;
   kept: Map<string, string>;
   readonly met: Map<string, { readonly key: string; readonly at: number }>;
   /** The ID of each of these keys. */
@@ -37,15 +39,16 @@ export interface Pins {
 
 export function newPins(named: ReadonlyMap<string, string>, kept: ReadonlyMap<string, string>): Pins {
   const pins: Pins = {
-    ...{ named: new Map(named), kept: new Map(), met: new Map(), ids: new Map(), former: new Map() },
+    ...{ named: new Map(named), accepted: new Map(), kept: new Map(), met: new Map() },
+    ...{ ids: new Map(), former: new Map() },
   };
   replaceKept(pins, kept);
   return pins;
 }
 
 /** The key pinned for `id`, or its fingerprint where the key was not seen yet. */
-export function pinOf({ named, kept, met }: Pins, id: string): string | undefined {
-  return named.get(id) ?? kept.get(id) ?? met.get(id)?.key;
+export function pinOf({ named, accepted, kept, met }: Pins, id: string): string | undefined {
+  return named.get(id) ?? accepted.get(id) ?? kept.get(id) ?? met.get(id)?.key;
 }
 
 /** IDs named by the operator, then kept ones in the order of their first links. */
@@ -56,7 +59,7 @@ export function* knownIds({ named, kept }: Pins): Generator<string> {
 
 /** Puts `key` in the place of its fingerprint, where the operator gave that alone for `id`. */
 export function recognize(pins: Pins, id: string, key: string, digest: Digest): void {
-  for (const given of [pins.named, pins.kept]) {
+  for (const given of [pins.named, pins.accepted, pins.kept]) {
     const pin = given.get(id);
     if (pin === undefined || !isFingerprint(pin) || pin !== fingerprintOfPin(key, digest)) continue;
     given.set(id, key);
@@ -70,7 +73,10 @@ export function meet(pins: Pins, id: string, key: string, now: number): void {
   const before = pins.ids.get(key);
   if (before !== undefined && before !== id) drop(pins, before);
   pins.met.delete(id);
-  if (pinOf(pins, id) !== undefined) return;
+  if (pinOf(pins, id) !== undefined) {
+    pins.ids.set(key, id);
+    return;
+  }
   pins.met.set(id, { key, at: now });
   pins.ids.set(key, id);
   const [oldest] = pins.met.keys();
@@ -79,7 +85,9 @@ export function meet(pins: Pins, id: string, key: string, now: number): void {
 
 /** Keeps the key of `id`. True if it was not kept before and so has to be written. Without room it stays met. */
 export function keep(pins: Pins, id: string, key: string): boolean {
-  if (pins.named.has(id) || pins.kept.has(id) || pins.kept.size >= maxKept) return false;
+  const before = pins.kept.get(id);
+  if (pins.named.has(id) || before === key) return false;
+  if (before === undefined ? pins.kept.size >= maxKept : pins.accepted.get(id) !== key) return false;
   pins.met.delete(id);
   pins.kept.set(id, key);
   pins.ids.set(key, id);
@@ -104,7 +112,7 @@ export function replaceKept(pins: Pins, kept: ReadonlyMap<string, string>, diges
     pins.kept.set(id, key);
     pins.ids.set(key, id);
   }
-  for (const [id, key] of pins.named) pins.ids.set(key, id);
+  for (const [id, key] of [...pins.accepted, ...pins.named]) pins.ids.set(key, id);
   const changed = [...before].filter(([id, key]) => pinOf(pins, id) !== key);
   for (const [id, key] of changed)
     if (key !== undefined && pinOf(pins, id) !== undefined) pins.former.set(id, key);
@@ -124,6 +132,36 @@ export function replaceNamed(pins: Pins, named: ReadonlyMap<string, string>, dig
   for (const [id, key] of changed)
     if (key !== undefined && pinOf(pins, id) !== undefined) pins.former.set(id, key);
   return [...new Set([...changed.map(([id]) => id), ...also])];
+}
+
+/** Operators have the key with this fingerprint speak for `id`, or no certain one any more. True if its pin is another one
+ *  now. */
+export function acceptKey(pins: Pins, id: string, fingerprint: string | undefined, digest: Digest): boolean {
+  const before = pinOf(pins, id);
+  const fits = (pin: string | undefined) =>
+    pin !== undefined && fingerprintOfPin(pin, digest) === fingerprint;
+  if (fingerprint === undefined) pins.accepted.delete(id);
+  else pins.accepted.set(id, [before, pins.kept.get(id)].find(fits) ?? fingerprint);
+  const met = pins.met.get(id)?.key;
+  if (fingerprint !== undefined && met !== undefined && !fits(met)) pins.met.delete(id);
+  const after = pinOf(pins, id);
+  if (after === before) return false;
+  if (before !== undefined && pins.ids.get(before) === id) pins.ids.delete(before);
+  if (after !== undefined) pins.ids.set(after, id);
+  if (before !== undefined && after !== undefined) pins.former.set(id, before);
+  return true;
+}
+
+/** Drops the key that was met or kept for `id`, but not one that operators have accepted. True if it was kept. */
+export function forgetKey(pins: Pins, id: string, digest: Digest): boolean {
+  const accepted = pins.accepted.get(id);
+  const kept = pins.kept.get(id);
+  const stays = (pin: string) =>
+    accepted !== undefined && fingerprintOfPin(pin, digest) === fingerprintOfPin(accepted, digest);
+  if (kept !== undefined && stays(kept)) return false;
+  drop(pins, id);
+  if (accepted !== undefined) pins.ids.set(accepted, id);
+  return kept !== undefined;
 }
 
 /** The operator has replaced this key of `id` by the one that it has now. */

@@ -3,6 +3,7 @@ import type { Untimed } from '../../protocol/events.ts';
 import type { Refusal } from '../../protocol/handshake.ts';
 import type { LogLevel } from '../../protocol/log-level.ts';
 import type { NodeRecord } from '../../protocol/signaling.ts';
+import type { SignedStatement } from '../../protocol/statement.ts';
 import type { MeshConfig } from './config.ts';
 import type { Account } from './costs.ts';
 import type { Environment } from './environment.ts';
@@ -11,14 +12,15 @@ import type { Channel, Effect } from './events.ts';
 import type { Dispute } from './identity.ts';
 import { type Attempt, isUp, type Link, newLink, stateOf } from './link.ts';
 import { linkChanges } from './link-changes.ts';
-import { type Membership, newMembership } from './membership.ts';
+import { isOut, type Membership, newMembership } from './membership.ts';
 import { newOfferWindow, type OfferWindow } from './offer-window.ts';
 import { newOutcomes, type Outcomes } from './outcomes.ts';
-import { newPins } from './pins.ts';
+import { acceptKey, newPins } from './pins.ts';
 import { pathTo, permits } from './policy.ts';
 import type { Quotas } from './quotas.ts';
 import { newRecent, type Recent } from './recent.ts';
 import type { ReplayWindow } from './replay.ts';
+import { acceptedFor, allStatements, assess, keepStatement, newStatements } from './statements.ts';
 
 export interface Mesh {
   self: NodeRecord;
@@ -60,6 +62,12 @@ export interface Mesh {
   /** IDs of nodes that neighbors will be told of, each with the neighbors that know already. */
   readonly news: Map<string, Set<string>>;
   newsAt: number | null;
+  /** Statements that neighbors will be told of, each with the neighbors that know already. */
+  readonly statementNews: Map<string, { readonly signed: SignedStatement; readonly knowers: Set<string> }>;
+  /** What is on disk of operators is not what we have. */
+  statementsChanged: boolean;
+  /** Nodes that were cut off because operators revoked them. */
+  readonly cutOff: Set<string>;
   stopped: boolean;
 }
 
@@ -79,7 +87,17 @@ export function newMesh(
   /** The keys in the state directory, in hexadecimal by ID. */
   kept: ReadonlyMap<string, string>,
   env: Environment,
+  /** What the state directory has of operators. */
+  said: readonly SignedStatement[] = [],
 ): Mesh {
+  const pins = newPins(config.named, kept);
+  const statements = newStatements(config.operators);
+  for (const signed of said) {
+    const { taken, statement } = assess(statements, signed, env);
+    if (taken === 'new') keepStatement(statements, statement!, signed);
+  }
+  for (const { statement } of allStatements(statements))
+    acceptKey(pins, statement.subject, acceptedFor(statements, statement.subject), env.digest);
   return {
     self,
     epochs: newEpochs(self.epoch),
@@ -89,7 +107,7 @@ export function newMesh(
     refusals: new Map(),
     quotas: new Map(),
     config,
-    membership: newMembership(self, newPins(config.named, kept), config.forgetAfter, env),
+    membership: newMembership(self, pins, statements, config.forgetAfter, env),
     neighbors: new Map(),
     accounts: new Map(),
     links: new Map(),
@@ -108,6 +126,9 @@ export function newMesh(
     aliveAt: env.now + config.aliveInterval * env.random(),
     news: new Map(),
     newsAt: null,
+    statementNews: new Map(),
+    statementsChanged: false,
+    cutOff: new Set(),
     stopped: false,
   };
 }
@@ -167,6 +188,7 @@ export function ensureLink(turn: Turn, peer: string): Link | undefined {
   if (known !== undefined) return known;
   const { policy } = turn.mesh.config;
   if (!permits(policy, peer)) return undefined;
+  if (isOut(turn.mesh.membership, peer, turn.env.digest)) return undefined;
   const link = newLink(turn.mesh.self.id, peer, turn.env.now, pathTo(policy, peer));
   turn.mesh.links.set(peer, link);
   return link;

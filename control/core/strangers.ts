@@ -13,9 +13,9 @@ import {
 import { bytesOf, hex, prefixed } from './environment.ts';
 import { learnRoute, sendBody } from './flood.ts';
 import { takeRecord } from './gossip.ts';
-import { dispute, exile, refusedBy, refuseSecond, settle } from './identity.ts';
+import { dispute, exile, refusedBy, refuseRevoked, refuseSecond, settle } from './identity.ts';
 import { isUp } from './link.ts';
-import { holderOf, isSigned, otherOf, readRecord } from './membership.ts';
+import { holderOf, isRevoked, isSigned, otherOf, readRecord } from './membership.ts';
 import { pinOf, recognize, replaceKept, replaceNamed } from './pins.ts';
 import { within } from './quotas.ts';
 import { removeLink, type Turn } from './state.ts';
@@ -27,9 +27,10 @@ const maxTold = 16;
 
 /** A node proved itself by a handshake, and we refused it. */
 export function receiveClaim(turn: Turn, id: string, key: Uint8Array): void {
-  const { mesh } = turn;
+  const { mesh, env } = turn;
   const pinned = pinOf(mesh.membership.pins, id);
   if (id === mesh.self.id) meetOther(turn, key);
+  else if (isRevoked(mesh.membership, { id, key }, env.digest)) refuseRevoked(turn, id);
   else if (pinned !== undefined && pinned !== hex(key)) dispute(turn, id, hex(key), id);
   else if (otherOf(mesh.membership, id, key) !== undefined) refuseSecond(turn, id, id);
 }
@@ -54,6 +55,7 @@ export function rejectStranger(turn: Turn, message: FloodMessage, teller: string
   if (sender === undefined || from === mesh.self.id) return;
   const record = readRecord(sender);
   if (record === undefined || record.id !== from) return;
+  if (isRevoked(mesh.membership, record, env.digest)) return;
   recognize(mesh.membership.pins, from, hex(record.key), env.digest);
   const holder = holderOf(mesh.membership, from);
   const isMistaken = holder !== undefined && holder !== hex(record.key);
@@ -85,26 +87,29 @@ export function takeNamed(turn: Turn): void {
 
 /** These IDs have another pin than before. */
 function settlePinned(turn: Turn, ids: readonly string[]): void {
+  for (const id of ids) repin(turn, id);
+}
+
+/** The pin of `id` is another one now, or none. */
+export function repin(turn: Turn, id: string): void {
   const { mesh, env } = turn;
   const { membership } = mesh;
-  for (const id of ids) {
-    const member = membership.members.get(id);
-    const disputed = mesh.disputes.get(id);
-    for (const key of [member && hex(member.record.key), disputed?.key])
-      if (key !== undefined) recognize(membership.pins, id, key, env.digest);
-    const pinned = pinOf(membership.pins, id);
-    const link = mesh.links.get(id);
-    const isLinked = link !== undefined && isUp(link);
-    // If no key is pinned any more, the linked one stays. Without a link the next key that comes is taken.
-    if (pinned === undefined ? !isLinked : member !== undefined && hex(member.record.key) !== pinned) {
-      exile(turn, id);
-    } else if (pinned !== undefined && member === undefined) removeLink(turn, id, 'its key counts no more');
-    if (disputed === undefined) continue;
-    settle(turn, id);
-    const { told } = disputed;
-    if (told === null || (pinned !== undefined && pinned !== disputed.key)) continue;
-    takeRecord(turn, { ...told.signed, age: Math.round(env.now - told.heardAt) }, id, '');
-  }
+  const member = membership.members.get(id);
+  const disputed = mesh.disputes.get(id);
+  for (const key of [member && hex(member.record.key), disputed?.key])
+    if (key !== undefined) recognize(membership.pins, id, key, env.digest);
+  const pinned = pinOf(membership.pins, id);
+  const link = mesh.links.get(id);
+  const isLinked = link !== undefined && isUp(link);
+  // If no key is pinned any more, the linked one stays. Without a link the next key that comes is taken.
+  if (pinned === undefined ? !isLinked : member !== undefined && hex(member.record.key) !== pinned) {
+    exile(turn, id);
+  } else if (pinned !== undefined && member === undefined) removeLink(turn, id, 'its key counts no more');
+  if (disputed === undefined) return;
+  settle(turn, id);
+  const { told } = disputed;
+  if (told === null || (pinned !== undefined && pinned !== disputed.key)) return;
+  takeRecord(turn, { ...told.signed, age: Math.round(env.now - told.heardAt) }, id, '');
 }
 
 /** The body of a flood if it is signed by this key, of this epoch, and to one of our epochs; else undefined. */

@@ -27,6 +27,7 @@ import type { Netcheck } from '../../protocol/netcheck.ts';
 import type { PolicyReport, PolicyVerdict } from '../../protocol/policy.ts';
 import { problemOf, problemType } from '../../protocol/problem.ts';
 import { check } from '../../protocol/schema.ts';
+import type { SignedStatement } from '../../protocol/statement.ts';
 import type { StatusReport } from '../../protocol/status.ts';
 import type { Inviter } from './inviter.ts';
 import type { Figures } from './metrics.ts';
@@ -50,6 +51,11 @@ export interface Answering {
   logLevel(): LogLevelNow;
   /** Until the next reload or restart. */
   logFrom(level: LogLevel): Promise<LogLevelNow>;
+  readonly statements: {
+    list(): Reply<'GET /v1/statements'>;
+    /** Throws `denied`, `unavailable` or `bad_message`. */
+    hear(signed: SignedStatement): Reply<'POST /v1/statements'>;
+  };
   /** Tells what comes from now on, or all after an event, until the connection closes. */
   watch(response: ServerResponse, after: EventId | undefined): void;
   isWatched(socket: Socket): boolean;
@@ -132,6 +138,9 @@ function answersOf(node: Answering): Answers {
     'GET /v1/invitations': () => ({ invitations: node.invitations.list() }),
     'POST /v1/invitations': (wish) => node.invitations.invite(wish),
     'DELETE /v1/invitations/{name}': ({ name }) => node.invitations.revoke(name),
+    'GET /v1/statements': () => node.statements.list(),
+    'POST /v1/statements': ({ statement, signature }) =>
+      node.statements.hear({ statement: bytesIn(statement), signature: bytesIn(signature) }),
     'GET /v1/openapi.json': () => openApi(),
     'GET /status': () => node.status(),
   };
@@ -145,6 +154,10 @@ async function jsonOf({ req }: Context): Promise<unknown> {
       ? new CryonetError('bad_message', 'the body is no JSON', { cause })
       : cause;
   }
+}
+
+function bytesIn(text: string): Uint8Array {
+  return new Uint8Array(Buffer.from(text, 'base64url'));
 }
 
 /** The events, as long as the connection is open. */

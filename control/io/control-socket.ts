@@ -76,6 +76,7 @@ export function refusing(error: CryonetError): Answering {
     watch: refuse,
     isWatched: () => false,
     figures: async () => refuse(),
+    statements: { list: refuse, hear: refuse },
     invitations: { list: refuse, invite: refuse, revoke: refuse },
   };
 }

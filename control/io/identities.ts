@@ -1,12 +1,15 @@
 /**
  * The file of known identities. A line is an ID, a space and a public key in base64url, or its fingerprint; of two lines
- * for one ID the last counts. The node only appends lines, and leaves unreadable ones alone. The operator accepts another
+ * for one ID the last counts, and `-` takes the key away. The node only appends lines, and leaves unreadable ones alone. The operator accepts another
  * key by adding or deleting a line.
  */
 import { reasonOf } from '../../protocol/errors.ts';
 import { pinIn } from '../config/pin.ts';
 import { appendLines, readIfThere } from './kept-files.ts';
 import type { KeptWrites, Tell } from './kept-writes.ts';
+
+/** In the place of a key: the ID has none, for it was forgotten. */
+const none = '-';
 
 export class Identities {
   /** Public keys in hexadecimal, or fingerprints, by ID: those in the file, and those that are still to be written. */
@@ -27,18 +30,19 @@ export class Identities {
     if (this.pins.size === 0) this.#write();
   }
 
-  /** Remembers a key at once, and writes it as soon as that is possible. */
-  pin(id: string, key: string): void {
-    if (this.pins.get(id) === key) return;
-    this.pins.set(id, key);
-    this.#waiting.set(id, key);
+  /** Remembers a key at once, or with null forgets it, and writes that as soon as it is possible. */
+  pin(id: string, key: string | null): void {
+    if ((this.pins.get(id) ?? null) === key) return;
+    if (key === null) this.pins.delete(id);
+    else this.pins.set(id, key);
+    this.#waiting.set(id, key ?? none);
     this.#write();
   }
 
   /** Reads the file again. Undefined, with a warning, if it cannot be read. */
   reread(): ReadonlyMap<string, string> | undefined {
     try {
-      this.pins = new Map([...this.#read(), ...this.#waiting]);
+      this.pins = new Map([...this.#read(), ...this.#waiting].filter(([, key]) => key !== none));
       return this.pins;
     } catch (cause) {
       this.#tell.set('identities', `${this.#path} cannot be read: ${reasonOf(cause)}; what it had counts`);
@@ -49,7 +53,7 @@ export class Identities {
   #write(): void {
     this.#writes.write('identities', () => {
       const lines = [...this.#waiting].map(
-        ([id, key]) => `${id} ${Buffer.from(key, 'hex').toString('base64url')}`,
+        ([id, key]) => `${id} ${key === none ? none : Buffer.from(key, 'hex').toString('base64url')}`,
       );
       appendLines(this.#path, lines);
       this.#waiting.clear();
@@ -62,6 +66,10 @@ export class Identities {
     for (const [index, line] of (readIfThere(this.#path) ?? '').split('\n').entries()) {
       const [id, key, ...rest] = line.trim().split(/\s+/);
       if (!id || id.startsWith('#')) continue;
+      if (key === none && rest.length === 0) {
+        pins.delete(id);
+        continue;
+      }
       const pin = key === undefined || rest.length > 0 ? undefined : pinIn(key);
       if (pin !== undefined) {
         pins.delete(id);

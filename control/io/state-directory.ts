@@ -6,6 +6,7 @@
  *   events         the last events: `event-ring.ts`
  *   identities     the key of each node that was ever linked: `identities.ts`
  *   invitations    who is invited: `invitations.ts`
+ *   statements     what operators have said of nodes: `statements-file.ts`
  *   pid            the process that has locked the folder: `state-lock.ts`
  */
 import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject } from 'node:crypto';
@@ -13,11 +14,13 @@ import { mkdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { denialOf } from '../../protocol/denial.ts';
 import { CryonetError, reasonOf, systemError } from '../../protocol/errors.ts';
+import type { SignedStatement } from '../../protocol/statement.ts';
 import { EventRing } from './event-ring.ts';
 import { Identities } from './identities.ts';
 import { Invitations } from './invitations.ts';
 import { createWhole, readIfThere, sweep, writeWhole } from './kept-files.ts';
 import { KeptWrites, type Tell } from './kept-writes.ts';
+import { readStatements, writeStatements } from './statements-file.ts';
 
 export interface Identity {
   readonly privateKey: KeyObject;
@@ -36,8 +39,12 @@ export interface KeptState {
   readonly invitations: Invitations;
   /** The keys in the file now, and those not written yet. Undefined, with a warning, if the file cannot be read. */
   readPins(): ReadonlyMap<string, string> | undefined;
-  /** Keeps a key, given in hexadecimal. A failed write is a warning and is repeated. Never throws. */
-  pin(id: string, key: string): void;
+  /** Keeps a key, given in hexadecimal, or none. A failed write is a warning and is repeated. Never throws. */
+  pin(id: string, key: string | null): void;
+  /** What operators had said, as the file had it at the start. Not verified. */
+  readonly statements: readonly SignedStatement[];
+  /** Keeps these in place of them. A failed write is a warning and is repeated. Never throws. */
+  keepStatements(all: readonly SignedStatement[]): void;
   /** Has the next start take a later epoch than this. A failed write is a warning and is repeated. Never throws. */
   keepEpoch(epoch: number): void;
   /** Tries once more to write what is not written yet. Idempotent, never throws. */
@@ -69,6 +76,7 @@ export function openStateDirectory(
     const epoch = nextEpoch(path, now);
     keepEpoch(epoch);
     const invitations = new Invitations(join(folder, 'invitations'), tell);
+    const said = join(folder, 'statements');
     const events = new EventRing({ path: join(folder, 'events'), epoch });
     return {
       identity,
@@ -77,6 +85,8 @@ export function openStateDirectory(
       identitiesPath: join(folder, 'identities'),
       readPins: () => identities.reread(),
       pin: (id, key) => identities.pin(id, key),
+      statements: readStatements(said),
+      keepStatements: (all) => writes.write('statements', () => writeStatements(said, all)),
       events,
       invitations,
       keepEpoch,

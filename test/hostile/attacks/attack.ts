@@ -8,6 +8,8 @@ export interface Site {
   readonly victim: { readonly id: string; readonly host: string; readonly port: number };
   /** Another node, which is linked with the victim. */
   readonly other: string;
+  /** An operator that all nodes heed: its public key in hexadecimal. It has said something of some node. */
+  readonly operator: string;
   /** Addresses to come from. */
   readonly own: readonly [string, string];
   /** A port that some node takes for that of a bootstrap server, at the first of these addresses. */

@@ -5,7 +5,9 @@ import { signWith } from '../../../control/io/crypto.ts';
 import { newOfferKeys } from '../../../dataplane/io/link-keys.ts';
 import type { Hello } from '../../../protocol/handshake.ts';
 import type { LinkKeys } from '../../../protocol/keys.ts';
+import { encode } from '../../../protocol/msgpack.ts';
 import { everyone, type NeighborMessage, type SignedRecord } from '../../../protocol/signaling.ts';
+import type { SignedStatement } from '../../../protocol/statement.ts';
 import { newIdentity } from '../../identity.ts';
 import { signedFlood, signedRecord } from '../forgery.ts';
 import { Member, type Way } from '../member.ts';
@@ -128,6 +130,27 @@ export const neighbors: readonly Attack[] = [
   byNeighbor('digests of other nodes', ['neighbors', 'alives'], async ({ way }) => {
     await way.pour(3000, () => ({ type: 'alive', digest: new Uint8Array(8), ask: [] }));
   }),
+  byNeighbor(
+    'statements that no operator signed, some of them in its name',
+    ['neighbors', 'forged'],
+    async ({ site, member, way }) => {
+      await way.pour(400, (count) => {
+        const operators = [Buffer.from(site.operator, 'hex'), member.key];
+        const statements = Array.from({ length: 32 }, (_, i) =>
+          revocation(site, operators[i % 2]!, 32 * count + i),
+        );
+        return { type: 'members', entries: [], statements };
+      });
+    },
+  ),
+  byNeighbor('digests of other statements', ['neighbors', 'statements'], async ({ site, way }) => {
+    const operator = new Uint8Array(Buffer.from(site.operator, 'hex').subarray(0, 8));
+    await way.pour(1000, (count) => ({
+      type: 'members',
+      entries: [],
+      statementDigests: [{ operator, digest: new Uint8Array(8).fill(count) }],
+    }));
+  }),
   byNeighbor('starts without end', ['neighbors', 'starts'], async ({ member, way }) => {
     await way.pour(2000, (count) => membersOf(member.record(member.id, member.epoch + count)));
   }),
@@ -172,6 +195,12 @@ function introduced(
   const offer = { kind: 'offer', negotiation: 'x', route: 'shared', ...description };
   const body = { epoch, toEpoch, counter: 1, ...offer };
   return [membersOf(sender), signedFlood({ from: id, to, sign, sender, body })];
+}
+
+/** Of the other node, by an operator who has not signed it. */
+function revocation({ other }: Site, operator: Uint8Array, count: number): SignedStatement {
+  const statement = encode({ kind: 'revoke', subject: other, time: Date.now() + count, operator });
+  return { statement, signature: new Uint8Array(randomBytes(64)) };
 }
 
 /** In the other node's name, to everyone. */
