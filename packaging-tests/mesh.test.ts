@@ -17,12 +17,17 @@ const plainNetwork = '[Match]\nName=*\n[Network]\nLinkLocalAddressing=ipv6\n';
 const keptNetwork = '[Match]\nName=eth0\n[Link]\nUnmanaged=yes\n';
 
 machineStory(
-  'two machines are linked directly and carry TCP, whatever networkd is told of all interfaces',
+  'two machines, one invited by the other, are linked directly and carry TCP, whatever networkd is told of all interfaces',
   ['iperf3'],
   async (lab) => {
-    const { berlin, osaka, osakaFromBerlin } = await mesh(lab);
+    const { berlin, osaka, osakaFromBerlin } = await mesh(lab, true);
     assert.deepEqual(await interfacesOf(berlin), ['cnosaka']);
     assert.deepEqual(await interfacesOf(osaka), ['cnberlin']);
+    const { stdout } =
+      await osaka.$`cd /etc/cryonet && stat -c '%a %U:%G %n' token config.d config.d/50-join.toml`;
+    assert.deepEqual(stdout.trim().split('\n'), [
+      ...['600 root:root token', '750 root:cryonet config.d', '640 root:cryonet config.d/50-join.toml'],
+    ]);
     await networkdLeavesAlone(berlin, 'cnosaka');
     const flow = await Flow.start(osaka.namespace, osakaFromBerlin, berlin.namespace, { seconds: 2 });
     const { bytes } = await flow.end();

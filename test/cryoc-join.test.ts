@@ -130,7 +130,9 @@ suite('cryoc join', () => {
     const config = readConfig(['--config', join(folder, 'config.toml')], {}, 0);
     assert.deepEqual([config.id, config.tokens], ['osaka', tokens]);
     assert.deepEqual(config.wsServers, [`${server.url}/`, 'wss://lima.example.net/']);
-    assert.deepEqual(Object.fromEntries(config.peers), { server: fingerprintText(invitation.fingerprint) });
+    assert.deepEqual(config.peerSections, [
+      { pattern: 'server', settings: { fingerprint: fingerprintText(invitation.fingerprint) } },
+    ]);
     assert.match(
       text(plain),
       /^wrote .*config.toml and .*token\nnext: cryonet --config .*config.toml, then cryoc wait\n$/,
@@ -144,14 +146,21 @@ suite('cryoc join', () => {
     const own = 'id = "berlin-2"\npeer = ["riga=SHA256:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"]\n';
     writeFileSync(join(folder, 'config.toml'), own);
     chmodSync(join(folder, 'config.toml'), 0o640);
-    const { text } = await joined(invitationText(server.invite()), folder);
+    await joined(invitationText(server.invite()), folder);
     assert.equal(readFileSync(join(folder, 'config.toml'), 'utf8'), own);
     const written = join(folder, 'config.d/50-join.toml');
     assert.equal(statSync(written).mode & 0o7777, 0o640);
-    assert.deepEqual(Object.keys(parseToml(readFileSync(written, 'utf8'))), ['token-file', 'ws-servers']);
-    assert.match(text(plain), /\n.*config.toml gives peer, so add there: "server=SHA256:.{43}"\n/);
+    assert.deepEqual(Object.keys(parseToml(readFileSync(written, 'utf8'))), [
+      'token-file',
+      'ws-servers',
+      'peer',
+    ]);
     const config = readConfig(['--config', join(folder, 'config.toml')], {}, 0);
     assert.deepEqual([config.id, config.tokens, config.wsServers.length], ['berlin-2', tokens, 2]);
+    assert.deepEqual(
+      [[...config.peers.keys()], config.peerSections.map(({ pattern }) => pattern)],
+      [['riga'], ['server']],
+    );
   });
 
   test('refuses where there is a token, unless it is forced; the file keeps its mode', async (context) => {

@@ -15,7 +15,7 @@ import type { InvitationPayload } from '../../protocol/invitation.ts';
 import { nodeId } from '../../protocol/schema.ts';
 import type { Given, Shown } from '../command.ts';
 import { printable } from '../printable.ts';
-import { type Place, pinText, placeIn, tryOut, write } from './join-plan.ts';
+import { fingerprintOf, type Place, placeIn, tryOut, write } from './join-plan.ts';
 import { redeem } from './redeem.ts';
 import { readSecret } from './secret.ts';
 
@@ -42,17 +42,17 @@ export async function joinCommand(
   const welcome = await redeem(invitation, id, outgoing);
   const servers = [...new Set([...invitation.servers, ...welcome.servers])];
   write(place, id, servers, welcome);
-  const pins = welcome.pins.map(pinText);
+  const pins = welcome.pins.map((pin) => ({ id: pin.id, fingerprint: fingerprintOf(pin) }));
   const { tokenFile, configFile } = place;
   const tags = await Promise.all(welcome.tokens.map(tokenTag));
   return {
     json: { id, tokenFile, configFile, tokens: tags, servers, pins },
-    text: () => `${told(place, pins).map(printable).join('\n')}\n`,
+    text: () => `${told(place).map(printable).join('\n')}\n`,
   };
 }
 
-function idFor({ id: invited }: InvitationPayload, { given }: Place, named: unknown): string {
-  const id = named ?? invited ?? given.id ?? idOfHost(hostname());
+function idFor({ id: invited }: InvitationPayload, { givenId }: Place, named: unknown): string {
+  const id = named ?? invited ?? givenId ?? idOfHost(hostname());
   if (!nodeId.safeParse(id).success)
     throw new CryonetError(
       'bad_config',
@@ -68,7 +68,7 @@ function plan(
   place: Place,
   id: string,
 ): string[] {
-  const { tokenFile, configFile, tokenRights, given } = place;
+  const { tokenFile, configFile, tokenRights } = place;
   return [
     `Join the mesh of ${inviter}, whose key is ${fingerprintText(fingerprint)}`,
     `  as     ${id}`,
@@ -76,7 +76,7 @@ function plan(
     `  until  ${new Date(expires).toISOString()}`,
     'and write',
     `  ${tokenFile}: the tokens of the mesh, ${tokenRights === undefined ? 'for this user alone' : 'in place of those there'}`,
-    `  ${configFile}: ID, servers${given.peersIn === undefined ? ` and the key of ${inviter}` : ''}`,
+    `  ${configFile}: ID, servers and the key of ${inviter}`,
   ];
 }
 
@@ -93,13 +93,9 @@ async function agreed(): Promise<void> {
   if (!/^y(es)?$/i.test(answer.trim())) throw new CryonetError('denied', 'nothing was done');
 }
 
-function told({ configFile, tokenFile, given, isService, folder }: Place, pins: readonly string[]): string[] {
-  const pinned =
-    given.peersIn === undefined
-      ? []
-      : [`${given.peersIn} gives peer, so add there: ${pins.map((pin) => JSON.stringify(pin)).join(', ')}`];
+function told({ configFile, tokenFile, isService, folder }: Place): string[] {
   const start = isService
     ? 'next: systemctl restart cryonet, then cryoc wait'
     : `next: cryonet --config ${folder}/config.toml, then cryoc wait`;
-  return [`wrote ${configFile} and ${tokenFile}`, ...pinned, start];
+  return [`wrote ${configFile} and ${tokenFile}`, start];
 }

@@ -29,8 +29,8 @@ export interface Place {
   readonly tokenRights: Rights | undefined;
   readonly configFile: string;
   readonly configRights: Rights;
-  /** What other files of the folder give, of what is written here. */
-  readonly given: { readonly id: string | undefined; readonly peersIn: string | undefined };
+  /** What other files of the folder give. */
+  readonly givenId: string | undefined;
   /** Whether the service looks for its token there by itself. */
   readonly isService: boolean;
 }
@@ -54,7 +54,7 @@ export function placeIn(named: string, force: boolean): Place {
     tokenRights: token.rights,
     configFile,
     configRights: rightsLike(main),
-    given: givenIn(files),
+    givenId: idIn(files),
     isService: join(folder, 'token') === serviceTokenFile(process.env),
   };
 }
@@ -98,38 +98,32 @@ function restore({ configFile, configRights }: Place, before: string | undefined
 }
 
 function configText(place: Place, id: string, servers: readonly string[], { pins }: Welcome): string {
-  const { given, isService, tokenFile } = place;
+  const { givenId, isService, tokenFile } = place;
   const list = (items: readonly string[]) => `[${items.map((item) => JSON.stringify(item)).join(', ')}]`;
   return [
     '# Written by cryoc join: how this node joins, and the key of the node that invited it.',
-    ...(given.id === id ? [] : [`id = ${JSON.stringify(id)}`]),
+    ...(givenId === id ? [] : [`id = ${JSON.stringify(id)}`]),
     ...(isService ? [] : [`token-file = ${JSON.stringify(tokenFile)}`]),
     `ws-servers = ${list(servers)}`,
-    ...(given.peersIn === undefined ? [`peer = ${list(pins.map(pinText))}`] : []),
+    ...pins.flatMap((pin) => ['', `[peer.${pin.id}]`, `fingerprint = ${JSON.stringify(fingerprintOf(pin))}`]),
     '',
   ].join('\n');
 }
 
-/** As `--peer` takes it. */
-export function pinText({ id, key }: Welcome['pins'][number]): string {
-  return `${id}=${fingerprintText(sha256(key))}`;
+export function fingerprintOf({ key }: Welcome['pins'][number]): string {
+  return fingerprintText(sha256(key));
 }
 
-/** A file that says nothing of it, or is no TOML, gives nothing: the node says what is wrong with it. */
-function givenIn(files: readonly string[]): Place['given'] {
-  let id: string | undefined;
-  let peersIn: string | undefined;
+/** A file that is no TOML gives nothing: the node says what is wrong with it. */
+function idIn(files: readonly string[]): string | undefined {
+  let found: string | undefined;
   for (const path of files) {
-    let values: Readonly<Record<string, unknown>>;
     try {
-      values = parseToml(readIfThere(path) ?? '');
-    } catch {
-      continue;
-    }
-    if (typeof values.id === 'string') id = values.id;
-    if (Object.hasOwn(values, 'peer')) peersIn = path;
+      const { id } = parseToml(readIfThere(path) ?? '');
+      if (typeof id === 'string') found = id;
+    } catch {}
   }
-  return { id, peersIn };
+  return found;
 }
 
 function tomlFilesIn(folder: string): string[] {

@@ -38,12 +38,12 @@ export interface Mesh {
 }
 
 /**
- * Two machines with the package, configured as README says, and linked directly.
+ * Two machines with the package, configured as README says, and linked directly. `isInvited`: osaka by an invitation.
  *
  *   berlin  bookworm, bootstrap ──┐ switch
  *   osaka   trixie → berlin ──────┘
  */
-export async function mesh(lab: Lab): Promise<Mesh> {
+export async function mesh(lab: Lab, isInvited = false): Promise<Mesh> {
   const { hosts } = await lan(lab, ['berlin', 'osaka'], 'ipv4');
   const [berlinHost, osakaHost] = hosts as [Namespace, Namespace];
   const [berlin, osaka] = await Promise.all([
@@ -53,11 +53,27 @@ export async function mesh(lab: Lab): Promise<Mesh> {
   await Promise.all([berlin, osaka].map((machine) => install(machine)));
   const [, listening, joining] = blocksBelow('## As a service') as [string, string, string];
   await configure(berlin, listening);
-  await configure(osaka, joining.replace('berlin.example.net', berlinHost.address));
-  await Promise.all([berlin, osaka].map((machine) => giveToken(machine)));
+  await giveToken(berlin);
+  if (isInvited) await invite(berlin, osaka);
+  else {
+    await configure(osaka, joining.replace('berlin.example.net', berlinHost.address));
+    await giveToken(osaka);
+  }
   const peer = await linkedDirectly(berlin, osaka);
   await linkedDirectly(osaka, berlin);
   return { berlin, osaka, osakaFromBerlin: `${peer.interface!.peerAddress}%${peer.interface!.name}` };
+}
+
+/** The invited service, which waits for its token, is not started by anybody. */
+async function invite(inviter: Machine, invitee: Machine): Promise<void> {
+  const url = `ws://${inviter.namespace.address}:2333`;
+  const { stdout } = await waitFor(
+    'the inviter to have its token',
+    30_000,
+    () => inviter.$({ nothrow: true })`cryoc invite --server ${url}`,
+    ({ exitCode }) => exitCode === 0,
+  );
+  await invitee.$`cryoc join --yes ${stdout.trim()}`;
 }
 
 /** Waits until `machine` says that its link to `other` is on the direct path. */
