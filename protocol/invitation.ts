@@ -14,6 +14,7 @@
  */
 import * as z from 'zod/mini';
 import { bytes, nodeId } from './schema.ts';
+import { maxOperators } from './statement.ts';
 import type { Milliseconds, milliseconds } from './units.ts';
 
 export const invitationPrefix = 'cryonet-join:v1:';
@@ -68,6 +69,8 @@ export const welcomeMessage = z.object({
   servers: z.array(serverUrl).check(z.maxLength(mostServers)),
   /** Nodes of which the key is known. */
   pins: z.array(z.object({ id: nodeId, key: bytes(32, 32) })).check(z.minLength(1), z.maxLength(mostPins)),
+  /** Public keys of operators, whose word counts in the mesh. */
+  operators: z.optional(z.array(bytes(32, 32)).check(z.maxLength(maxOperators))),
 });
 
 /** What an inviter tells of an invitation. */

@@ -15,7 +15,7 @@ import { Invitations } from '../control/io/invitations.ts';
 import { Inviter } from '../control/io/inviter.ts';
 import type { CryonetError } from '../protocol/errors.ts';
 import { fingerprintText } from '../protocol/fingerprint.ts';
-import { come, type Inviting, inviting, tokens, wish } from './inviting-lab.ts';
+import { come, type Inviting, inviting, operator, tokens, wish } from './inviting-lab.ts';
 import { newLogLines } from './log-lines.ts';
 import { temporaryFolder } from './socket-pair.ts';
 import { plain } from './status-example.ts';
@@ -37,7 +37,7 @@ suite('inviting', () => {
   test('names the address that the node listens on, where others reach it; else it is to be said', async (context) => {
     const server = await inviting(context);
     const at = (host: string, tls: null | { cert: string; key: string } = null) => {
-      const given = () => ({ tokens, wsServers: [], listen: { host, port: 2333 }, tls });
+      const given = () => ({ tokens, wsServers: [], operators: [], listen: { host, port: 2333 }, tls });
       const { local } = server;
       const invitations = new Invitations(join(temporaryFolder(context), 'i'), {
         set: assert.fail,
@@ -130,6 +130,7 @@ suite('cryoc join', () => {
     const config = readConfig(['--config', join(folder, 'config.toml')], {}, 0);
     assert.deepEqual([config.id, config.tokens], ['osaka', tokens]);
     assert.deepEqual(config.wsServers, [`${server.url}/`, 'wss://lima.example.net/']);
+    assert.deepEqual(config.operators, [operator]);
     assert.deepEqual(config.peerSections, [
       { pattern: 'server', settings: { fingerprint: fingerprintText(invitation.fingerprint) } },
     ]);
@@ -143,7 +144,8 @@ suite('cryoc join', () => {
   test('leaves the configuration that is there, and writes a file beside it with its mode', async (context) => {
     const server = await inviting(context);
     const folder = temporaryFolder(context);
-    const own = 'id = "berlin-2"\npeer = ["riga=SHA256:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"]\n';
+    const own =
+      'id = "berlin-2"\noperators = []\npeer = ["riga=SHA256:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"]\n';
     writeFileSync(join(folder, 'config.toml'), own);
     chmodSync(join(folder, 'config.toml'), 0o640);
     await joined(invitationText(server.invite()), folder);
@@ -156,6 +158,7 @@ suite('cryoc join', () => {
       'peer',
     ]);
     const config = readConfig(['--config', join(folder, 'config.toml')], {}, 0);
+    assert.deepEqual(config.operators, []);
     assert.deepEqual([config.id, config.tokens, config.wsServers.length], ['berlin-2', tokens, 2]);
     assert.deepEqual(
       [[...config.peers.keys()], config.peerSections.map(({ pattern }) => pattern)],

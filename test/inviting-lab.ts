@@ -17,6 +17,8 @@ import { temporaryFolder } from './socket-pair.ts';
 
 export const tokens: Tokens = ['the-token-from-now-on-4C', 'the-token-of-before-9B'];
 const plainly = new Outgoing({ mark: 0, unmarked: () => {}, trust: new Trust(null), proxies: noProxies });
+/** The public key of an operator, in hexadecimal. */
+export const operator = '5c'.repeat(32);
 export const wish = { token: tokens[0], uses: 1, ttl: 3_600_000 };
 
 export interface Inviting extends Served {
@@ -49,6 +51,7 @@ export async function inviting(context: TestContext): Promise<Inviting> {
       wsServers: ['wss://lima.example.net/', 'wss://user:password@riga.example.net/'],
       listen: { host: '127.0.0.1', port: served.port },
       tls: null,
+      operators: [operator],
     }),
     used: (id) => void used.push(id),
   });

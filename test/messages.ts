@@ -92,8 +92,9 @@ export const examples: readonly Example[] = [
     schema: welcomeMessage,
     value: {
       ...{ type: 'welcome', tokens: ['the next token', 'the last one'], servers: ['ws://lima:2333'] },
-      pins: [{ id: 'berlin', key: bytesFrom(0, 32) }],
+      ...{ pins: [{ id: 'berlin', key: bytesFrom(0, 32) }], operators: [bytesFrom(32, 32)] },
     },
+    optional: ['operators'],
   },
   {
     name: 'handshake refuse already_connected',

@@ -9,7 +9,7 @@ import { fingerprintText } from '../protocol/fingerprint.ts';
 import { subprotocol } from '../protocol/handshake.ts';
 import { encode } from '../protocol/msgpack.ts';
 import { newIdentity } from './identity.ts';
-import { come, inviting, tokens } from './inviting-lab.ts';
+import { come, inviting, operator, tokens } from './inviting-lab.ts';
 import { waitFor } from './native/wait.ts';
 
 suite('an invitation', () => {
@@ -19,6 +19,10 @@ suite('an invitation', () => {
     const welcome = await come(invitation);
     assert.deepEqual(welcome.tokens, tokens);
     assert.deepEqual(welcome.servers, ['wss://lima.example.net/']);
+    assert.deepEqual(
+      welcome.operators?.map((key) => Buffer.from(key).toString('hex')),
+      [operator],
+    );
     assert.deepEqual(
       welcome.pins.map(({ id, key }) => [id, fingerprintText(sha256(key))]),
       [['server', fingerprintText(invitation.fingerprint)]],
@@ -164,6 +168,11 @@ const welcomes: readonly (readonly [what: string, (pins: object[]) => Uint8Array
     /does not name it/,
   ],
   ['thousands of keys', (pins) => encode(good(Array(500).fill(pins[0]))), /pins: /],
+  [
+    'nine operators',
+    (pins) => encode({ ...good(pins), operators: Array(9).fill(new Uint8Array(32)) }),
+    /operators: /,
+  ],
   ['megabytes', () => new Uint8Array(4_000_000), /closed before its welcome/],
 ];
 suite('an inviter', () => {

@@ -51,8 +51,8 @@ export async function joinCommand(
   };
 }
 
-function idFor({ id: invited }: InvitationPayload, { givenId }: Place, named: unknown): string {
-  const id = named ?? invited ?? givenId ?? idOfHost(hostname());
+function idFor({ id: invited }: InvitationPayload, { given }: Place, named: unknown): string {
+  const id = named ?? invited ?? given.id ?? idOfHost(hostname());
   if (!nodeId.safeParse(id).success)
     throw new CryonetError(
       'bad_config',
@@ -68,7 +68,8 @@ function plan(
   place: Place,
   id: string,
 ): string[] {
-  const { tokenFile, configFile, tokenRights } = place;
+  const { tokenFile, configFile, tokenRights, given } = place;
+  const operators = given.hasOperators ? '' : ', and of operators whom it names';
   return [
     `Join the mesh of ${inviter}, whose key is ${fingerprintText(fingerprint)}`,
     `  as     ${id}`,
@@ -76,7 +77,7 @@ function plan(
     `  until  ${new Date(expires).toISOString()}`,
     'and write',
     `  ${tokenFile}: the tokens of the mesh, ${tokenRights === undefined ? 'for this user alone' : 'in place of those there'}`,
-    `  ${configFile}: ID, servers and the key of ${inviter}`,
+    `  ${configFile}: ID, servers and the key of ${inviter}${operators}`,
   ];
 }
 

@@ -15,6 +15,7 @@ import { CryonetError, reasonOf, systemError } from '../../protocol/errors.ts';
 import { fingerprintText } from '../../protocol/fingerprint.ts';
 import type { Welcome } from '../../protocol/invitation.ts';
 import { serviceTokenFile } from '../../protocol/paths.ts';
+import { operatorText } from '../../protocol/statement.ts';
 import { readTokenFile } from './token-file.ts';
 
 /** After what a package or an administrator has there, and before what is to win over it. */
@@ -30,7 +31,7 @@ export interface Place {
   readonly configFile: string;
   readonly configRights: Rights;
   /** What other files of the folder give. */
-  readonly givenId: string | undefined;
+  readonly given: { readonly id: string | undefined; readonly hasOperators: boolean };
   /** Whether the service looks for its token there by itself. */
   readonly isService: boolean;
 }
@@ -54,7 +55,7 @@ export function placeIn(named: string, force: boolean): Place {
     tokenRights: token.rights,
     configFile,
     configRights: rightsLike(main),
-    givenId: idIn(files),
+    given: givenIn(files),
     isService: join(folder, 'token') === serviceTokenFile(process.env),
   };
 }
@@ -97,14 +98,22 @@ function restore({ configFile, configRights }: Place, before: string | undefined
   }
 }
 
-function configText(place: Place, id: string, servers: readonly string[], { pins }: Welcome): string {
-  const { givenId, isService, tokenFile } = place;
+function configText(
+  place: Place,
+  id: string,
+  servers: readonly string[],
+  { pins, operators = [] }: Welcome,
+): string {
+  const { given, isService, tokenFile } = place;
+  // A list of operators that is there is the administrator's own word.
+  const takesOperators = operators.length > 0 && !given.hasOperators;
   const list = (items: readonly string[]) => `[${items.map((item) => JSON.stringify(item)).join(', ')}]`;
   return [
     '# Written by cryoc join: how this node joins, and the key of the node that invited it.',
-    ...(givenId === id ? [] : [`id = ${JSON.stringify(id)}`]),
+    ...(given.id === id ? [] : [`id = ${JSON.stringify(id)}`]),
     ...(isService ? [] : [`token-file = ${JSON.stringify(tokenFile)}`]),
     `ws-servers = ${list(servers)}`,
+    ...(takesOperators ? [`operators = ${list(operators.map(operatorText))}`] : []),
     ...pins.flatMap((pin) => ['', `[peer.${pin.id}]`, `fingerprint = ${JSON.stringify(fingerprintOf(pin))}`]),
     '',
   ].join('\n');
@@ -115,15 +124,16 @@ export function fingerprintOf({ key }: Welcome['pins'][number]): string {
 }
 
 /** A file that is no TOML gives nothing: the node says what is wrong with it. */
-function idIn(files: readonly string[]): string | undefined {
-  let found: string | undefined;
+function givenIn(files: readonly string[]): Place['given'] {
+  let given: Place['given'] = { id: undefined, hasOperators: false };
   for (const path of files) {
     try {
-      const { id } = parseToml(readIfThere(path) ?? '');
-      if (typeof id === 'string') found = id;
+      const values = parseToml(readIfThere(path) ?? '');
+      const id = typeof values.id === 'string' ? values.id : given.id;
+      given = { id, hasOperators: given.hasOperators || Object.hasOwn(values, 'operators') };
     } catch {}
   }
-  return found;
+  return given;
 }
 
 function tomlFilesIn(folder: string): string[] {

@@ -25,7 +25,7 @@ export interface InviterOptions {
   readonly invitations: Invitations;
   readonly log: Log;
   /** As they are now. */
-  readonly given: () => Pick<ControlConfig, 'tokens' | 'wsServers' | 'listen' | 'tls'>;
+  readonly given: () => Pick<ControlConfig, 'tokens' | 'wsServers' | 'operators' | 'listen' | 'tls'>;
   /** A machine that calls itself so was let in. */
   readonly used: (id: string) => void;
 }
@@ -107,12 +107,15 @@ export class Inviter {
 
   #welcome(): Welcome {
     const { local, given } = this.#options;
-    const { tokens, wsServers } = given();
+    const { tokens, wsServers, operators } = given();
     return {
       type: 'welcome',
       tokens: [...tokens],
       servers: wsServers.filter(isForAll).slice(0, mostServers),
       pins: [{ id: local.id, key: local.identity.publicKey }],
+      ...(operators.length === 0
+        ? {}
+        : { operators: operators.map((key) => new Uint8Array(Buffer.from(key, 'hex'))) }),
     };
   }
 }
