@@ -35,6 +35,7 @@ import { nextDeadline, step } from './core/mesh.ts';
 import { knownIds } from './core/pins.ts';
 import { type Mesh, newMesh } from './core/state.ts';
 import { signedStatements } from './core/statements.ts';
+import { summaryOf } from './core/summary.ts';
 import { DataplaneShell } from './dataplane-shell.ts';
 import { PatientControlSocket } from './io/control-socket.ts';
 import { sha256, signWith, type TokenKeys, tokenKeys, verifyWith } from './io/crypto.ts';
@@ -48,7 +49,7 @@ import { meshConfigOf } from './mesh-config.ts';
 import { NeighborShell } from './neighbor-shell.ts';
 import { policyReportOf, policyVerdictOn } from './policy-report.ts';
 import { type Saying, sayingTo } from './said.ts';
-import { idsOf, isRelayed, neighborStatuses, peerStatuses, stateAndReason, summaryOf } from './status.ts';
+import { idsOf, isRelayed, neighborStatuses, peerStatuses, stateAndReason } from './status.ts';
 import { warnOfTokens } from './token-warning.ts';
 
 /** Milliseconds. setTimeout takes any longer time as 1 ms. */
@@ -377,7 +378,7 @@ export class ControlShell {
   summary(): string {
     const [first] = this.#allWarnings();
     const trouble = first === undefined ? '' : `; ${first.subject}: ${first.message}`;
-    return `${summaryOf(this.#mesh)}${this.#dataplane.isUp ? '' : ', no dataplane'}${trouble}`;
+    return `${summaryOf(this.#mesh, idsOf(this.#mesh).length, this.#environment().now)}${this.#dataplane.isUp ? '' : ', no dataplane'}${trouble}`;
   }
 
   #allWarnings(): Warning[] {

@@ -29,13 +29,6 @@ export function peerStatuses(
   return idsOf(mesh).map((id) => peerStatus(mesh, id, statsByPeer.get(id), digest, clock));
 }
 
-/** One line for `systemctl status`. */
-export function summaryOf(mesh: Mesh): string {
-  const known = idsOf(mesh).length;
-  const up = [...mesh.links.values()].filter(isUp).length;
-  return known === 0 ? 'no peers yet' : `${up} of ${known} peers up`;
-}
-
 export function neighborStatuses(mesh: Mesh): StatusReport['neighbors'] {
   const via = new Map<string, Set<'websocket' | 'link'>>();
   for (const [channel, { id }] of mesh.neighbors) {

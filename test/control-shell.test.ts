@@ -343,7 +343,7 @@ test('a warning of the dataplane stands in the status until it is over, also for
   const expected = [['fwmark', 'packets are not marked: EPERM']];
   await waitFor('the warning', async () => (await warned()).length > 0);
   assert.deepEqual(await warned(), expected);
-  assert.match(n0.control!.summary(), /^1 of 1 peers up; fwmark: packets are not marked: EPERM$/);
+  assert.match(n0.control!.summary(), /^1 of 1 up; fwmark: packets are not marked: EPERM$/);
   assert.match(
     renderStatus(await n0.status(), plain),
     /^warning {4}fwmark: packets are not marked: EPERM \(\d+s\)$/m,

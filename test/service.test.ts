@@ -112,19 +112,19 @@ test('a node is ready when the mesh can reach it, and says how many of its peers
       'node',
     ],
   });
-  await waitFor('a peer that is up', () => service.manager.heard.includes('STATUS=1 of 1 peers up'), 15_000);
+  await waitFor('a peer that is up', () => service.manager.heard.includes('STATUS=1 of 1 up'), 15_000);
   assert.equal(service.manager.heard[0], 'READY=1 STATUS=no peers yet');
   await other.stopControl();
   other.dataplane.close();
   await waitFor(
     'the peer to be lost',
-    () => service.manager.heard.at(-1) === 'STATUS=0 of 1 peers up',
+    () => service.manager.heard.at(-1) === 'STATUS=0 of 1 up; other down',
     15_000,
   );
   node.dataplane.close();
   await waitFor(
     'the dataplane to be missed',
-    () => service.manager.heard.at(-1) === 'STATUS=0 of 1 peers up, no dataplane',
+    () => service.manager.heard.at(-1) === 'STATUS=0 of 1 up; other down, no dataplane',
     15_000,
   );
   service.child.kill('SIGTERM');
