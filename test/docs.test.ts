@@ -28,6 +28,7 @@ const pages = [
   'docs/decisions.md',
   'docs/measurements.md',
   'docs/routing.md',
+  'examples/README.md',
   'netns-tests/README.md',
 ];
 const decisionLines = 8;
