@@ -7,6 +7,7 @@ import { type LogLevel, type OpenLog, openLog } from '../protocol/log.ts';
 import { controlSocket } from '../protocol/paths.ts';
 import { eventually } from '../protocol/retry.ts';
 import { conceal } from '../service/conceal.ts';
+import { toJournal } from '../service/journal.ts';
 import { Notify } from '../service/notify.ts';
 import { filesOf, mistakesIn, readAgain } from './config/check.ts';
 import { type ControlConfig, longestPause, readConfig, TokenAwaited } from './config/config.ts';
@@ -204,5 +205,5 @@ async function serveWaiting(folder: string, waiting: string): Promise<{ close():
 /** Opens the log, and sets the process title: the command line, which `ps` showed until now, may have the token. */
 function introduce({ id, logLevel, logFormat }: TokenAwaited['config']): OpenLog {
   process.title = `cryonet ${id}`;
-  return openLog('cryonet', logLevel, logFormat);
+  return openLog('cryonet', logLevel, logFormat, toJournal());
 }

@@ -13,6 +13,7 @@ import { eventually } from '../protocol/retry.ts';
 import { RpcConnection } from '../protocol/rpc.ts';
 import type { WebrtcEngine } from '../protocol/webrtc-engine.ts';
 import { conceal } from '../service/conceal.ts';
+import { toJournal } from '../service/journal.ts';
 import { takeListenFds } from '../service/listen-fds.ts';
 import { Notify } from '../service/notify.ts';
 import type { EngineFactory } from './engine-shell.ts';
@@ -52,7 +53,7 @@ const notify = new Notify();
 const inherited = takeListenFds().get('dataplane');
 const options = readOptions();
 process.title = 'cryonet-dataplane';
-const log = openLog('cryonet-dataplane', options.logLevel, options.logFormat);
+const log = openLog('cryonet-dataplane', options.logLevel, options.logFormat, toJournal());
 
 const tuns = nativeTunsBy(options.tunDevice);
 

@@ -20,7 +20,9 @@ const optionTable: readonly Option[] = [
     'started by control: say so on descriptor 3, end when no control comes back',
   ).hideHelp(),
   new Option('--log-level <LEVEL>', 'least level that is logged').choices(logLevels).default('info'),
-  new Option('--log-format <FORMAT>', 'auto is json under systemd').choices(logFormats).default('auto'),
+  new Option('--log-format <FORMAT>', 'auto is entries of the journal, or json, under systemd')
+    .choices(logFormats)
+    .default('auto'),
 ];
 
 export function dataplaneProgram(): Command {

@@ -29,6 +29,13 @@ machineStory(
       ...['600 root:root token', '750 root:cryonet config.d', '640 root:cryonet config.d/50-join.toml'],
     ]);
     await networkdLeavesAlone(berlin, 'cnosaka');
+    const wanted = ['CRYONET_PEER=osaka', 'CRYONET_EVENT=link.up'];
+    const told = await berlin.$`journalctl --boot --catalog --unit=${control} ${wanted}`;
+    assert.match(
+      told.stdout,
+      /cryonet\[\d+\]: link up .*peer=osaka.*\n-- Subject: The link with osaka is up\n/,
+    );
+    assert.match(told.stdout, /^-- Packets pass by the interface cnosaka, which has carrier\.$/m);
     const flow = await Flow.start(osaka.namespace, osakaFromBerlin, berlin.namespace, { seconds: 2 });
     const { bytes } = await flow.end();
     lab.figures.push(`one TCP flow: ${Math.round((bytes * 8) / 2 / 1e6)} Mbit/s`);

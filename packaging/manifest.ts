@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
+import { journalCatalog } from '../protocol/journal.ts';
 import { type ProgramName, programNames, root } from './bundle.ts';
 import { completions } from './completions.ts';
 import { configToml, defaultFile } from './config-files.ts';
@@ -146,6 +147,7 @@ function contents(format: Format, parts: Parts): Content[] {
     })),
     { ...file('/usr/lib/sysusers.d/cryonet.conf'), src: join(files, 'sysusers.conf') },
     { ...file('/usr/lib/modules-load.d/cryonet.conf'), src: join(files, 'modules-load.conf') },
+    { ...file('/usr/lib/systemd/catalog/cryonet.catalog'), text: journalCatalog() },
     // Before other files by name, as the first that matches counts.
     { ...file('/usr/lib/systemd/network/05-cryonet.network'), src: join(files, 'networkd.network') },
     { ...file('/usr/lib/NetworkManager/conf.d/05-cryonet.conf'), src: join(files, 'networkmanager.conf') },
@@ -185,6 +187,7 @@ function redHat(doc: string): Content[] {
   return [
     // Nobody owns them where the programs are not installed.
     ...folders('/usr/lib/NetworkManager', '/usr/lib/NetworkManager/conf.d', '/usr/lib/systemd/network'),
+    ...folders('/usr/lib/systemd/catalog'),
     ...folders('/usr/share/bash-completion', '/usr/share/bash-completion/completions'),
     ...folders('/usr/share/zsh', '/usr/share/zsh/site-functions'),
     ...folders('/usr/share/fish', '/usr/share/fish/vendor_completions.d'),

@@ -1,10 +1,12 @@
 /**
- * Log lines on standard error: text on a terminal or in a file, NDJSON with the journal's level prefix under systemd. A
+ * Log lines on standard error: text on a terminal or in a file, entries of the journal or NDJSON with its level prefix under
+ * systemd. A
  * line is a constant message and fields, never a secret. Lines that come too often are left out (`log-quota.ts`), except
  * at level debug.
  */
 import { writeSync } from 'node:fs';
 import { steadyNow } from './clock.ts';
+import { journalEntry, longestEntry, priority } from './journal.ts';
 import { type LogLevel, logLevels } from './log-level.ts';
 import { type Line, LogQuota } from './log-quota.ts';
 
@@ -22,9 +24,6 @@ export interface Log {
   error(message: string, fields?: Fields): void;
 }
 
-/** Priorities of lines in the journal, sd-daemon(3). */
-const priority: Readonly<Record<LogLevel, number>> = { debug: 7, info: 6, warn: 4, error: 3 };
-
 /** Milliseconds between two checks for left-out lines that may be logged by now. */
 const lookInterval = 5000;
 
@@ -33,13 +32,22 @@ export interface OpenLog extends Log {
   level: LogLevel;
 }
 
-export function openLog(program: string, level: LogLevel, format: LogFormat): OpenLog {
+/** `toJournal` sends an entry to the journal that has standard error, and throws where it cannot. */
+export function openLog(
+  program: string,
+  level: LogLevel,
+  format: LogFormat,
+  toJournal?: (entry: string) => void,
+): OpenLog {
   const journal = process.env.JOURNAL_STREAM !== undefined;
   const json = format === 'json' || (format === 'auto' && journal);
   const quota = new LogQuota();
   let looks = false;
   const printAll = (lines: readonly Line[]) => {
-    for (const line of lines) print(json ? asJson(line, program, journal) : asText(line, program));
+    for (const line of lines) {
+      if (format === 'auto' && toJournal !== undefined && isTold(line, program, toJournal)) continue;
+      print(json ? asJson(line, program, journal) : asText(line, program));
+    }
   };
   const lookLater = () => {
     looks = true;
@@ -70,6 +78,18 @@ export function openLog(program: string, level: LogLevel, format: LogFormat): Op
     level,
   };
   return log;
+}
+
+/** Whether the journal has the line. Where its queue is full, standard error waits for it. */
+function isTold(line: Line, program: string, toJournal: (entry: string) => void): boolean {
+  const entry = journalEntry(line, program, `${line.message}${readable(line.fields)}`);
+  if (Buffer.byteLength(entry) > longestEntry) return false;
+  try {
+    toJournal(entry);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function asJson({ time, level, message, fields }: Line, program: string, journal: boolean): string {

@@ -4,7 +4,7 @@ import { openAddon } from './addon.ts';
 /** The exports of `service/native/addon.c`. A function that the kernel refuses throws an Error: its `code` is the name of
  *  the errno, its message the step that failed. */
 export interface ServiceAddon {
-  /** Sends `text`, at most 1023 bytes, to the datagram socket at `address`. '@' begins an abstract name. */
+  /** Sends `text`, at most 8191 bytes, to the datagram socket at `address`. '@' begins an abstract name. */
   notify(address: string, text: string): void;
   /** Descriptor of a new TCP socket with SO_MARK, not connected. `family` is 4 or 6. EPERM without CAP_NET_ADMIN. */
   markedSocket(family: number, mark: number): number;

@@ -194,7 +194,7 @@ export const options = {
   }),
   logFormat: fixed('log-format <FORMAT>', codec.oneOf(logFormats), {
     fallback: 'auto',
-    help: 'auto is json under systemd, text elsewhere',
+    help: 'auto is entries of the journal, or json, under systemd, text elsewhere',
   }),
 };
 

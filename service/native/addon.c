@@ -12,8 +12,8 @@
 #include "marked.h"
 #include "notify.h"
 
-/* Bytes of a text for the service manager, which is a few lines. */
-enum { longest_text = 1024 };
+/* Bytes of a text for the service manager, which is a few lines, or for the journal. */
+enum { longest_text = 8192 };
 
 /* notify(address, text) */
 static napi_value notify(napi_env env, napi_callback_info info) {
@@ -24,7 +24,7 @@ static napi_value notify(napi_env env, napi_callback_info info) {
       !binding_string(env, values[1], text, sizeof text)) {
     return NULL;
   }
-  return notify_send(address, text) ? NULL : binding_throw(env, "telling the service manager", errno);
+  return notify_send(address, text) ? NULL : binding_throw(env, "sending to a manager", errno);
 }
 
 /* The arguments of a function that takes two numbers. */
