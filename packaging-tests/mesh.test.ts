@@ -33,9 +33,9 @@ machineStory(
     const told = await berlin.$`journalctl --boot --catalog --unit=${control} ${wanted}`;
     assert.match(
       told.stdout,
-      /cryonet\[\d+\]: link up .*peer=osaka.*\n-- Subject: The link with osaka is up\n/,
+      /cryonet\[\d+\]: link up .*peer=osaka.*\n.*Subject: The link with osaka is up\n/,
     );
-    assert.match(told.stdout, /^-- Packets pass by the interface cnosaka, which has carrier\.$/m);
+    assert.match(told.stdout, /Packets pass by the interface cnosaka, which has carrier\.$/m);
     const flow = await Flow.start(osaka.namespace, osakaFromBerlin, berlin.namespace, { seconds: 2 });
     const { bytes } = await flow.end();
     lab.figures.push(`one TCP flow: ${Math.round((bytes * 8) / 2 / 1e6)} Mbit/s`);

@@ -109,9 +109,7 @@ suite('peers', () => {
     );
     assert.ok(written.length < 2 ** 20, `${written.length}`);
     const { user, system } = process.cpuUsage(before);
-    context.diagnostic(
-      `${written.length} bytes, ${Math.round((user + system) / 1000)} ms of a processor`,
-    );
+    context.diagnostic(`${written.length} bytes, ${Math.round((user + system) / 1000)} ms of a processor`);
   });
 });
 
