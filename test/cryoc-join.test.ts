@@ -13,7 +13,7 @@ import { readConfig } from '../control/config/config.ts';
 import { invitationText, inviteeOf, readInvitation } from '../control/io/invitation.ts';
 import { Invitations } from '../control/io/invitations.ts';
 import { Inviter } from '../control/io/inviter.ts';
-import type { CryonetError } from '../protocol/errors.ts';
+import { CryonetError } from '../protocol/errors.ts';
 import { fingerprintText } from '../protocol/fingerprint.ts';
 import { come, type Inviting, inviting, operator, tokens, wish } from './inviting-lab.ts';
 import { newLogLines } from './log-lines.ts';
@@ -103,6 +103,14 @@ suite('inviting', () => {
     for (const options of bad)
       await assert.rejects(run(options), { code: 'bad_config' }, JSON.stringify(options));
   });
+});
+
+test('who would invite where no node runs is told so, and not that there is no token', async () => {
+  const absent = new CryonetError('no_control', 'no cryonet runs here');
+  const ask = (async () => {
+    throw absent;
+  }) as unknown as Ask;
+  await assert.rejects(inviteCommand({ args: [], options: {} }, ask, assert.fail), absent);
 });
 
 const yes = { yes: true } as const;

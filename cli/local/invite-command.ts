@@ -14,7 +14,7 @@ import type { Ask, Given, Shown } from '../command.ts';
 import { aligned } from '../terminal.ts';
 import { readSecret } from './secret.ts';
 import { readTokenFile } from './token-file.ts';
-import { tokenPathOf } from './token-path.ts';
+import { tokenPathAt } from './token-path.ts';
 
 const usualTtl = 3_600_000;
 
@@ -74,7 +74,7 @@ function wishOf({ options }: Given) {
 async function tokenOf(named: unknown, ask: Ask): Promise<string> {
   if (named === '-') return readSecret('-', 'token');
   const path =
-    typeof named === 'string' ? named : await tokenPathOf(ask, '--token-file - reads it from standard input');
+    typeof named === 'string' ? named : await tokenPathAt(ask, '--token-file - reads it from standard input');
   const [first] = readTokenFile(path).tokens;
   if (first === undefined) throw new CryonetError('bad_config', `${path} has no token`);
   return first;

@@ -1,20 +1,23 @@
 /** Where the token of the mesh is on this machine. */
 import { CryonetError } from '../../protocol/errors.ts';
 import { serviceTokenFile } from '../../protocol/paths.ts';
-import type { StatusReport } from '../../protocol/status.ts';
 import type { Ask } from '../command.ts';
 import { isNobody } from '../control-client.ts';
 
-/** The file of the running node, else that of the service. Throws `bad_config` where the node has its token from no file, with
- *  `remedy`, and what `ask` throws. */
-export async function tokenPathOf(ask: Ask, remedy?: string): Promise<string> {
-  let tokens: StatusReport['tokens'];
+/** The file of the running node, else that of the service. Throws like `tokenPathAt`. */
+export async function tokenPathOf(ask: Ask): Promise<string> {
   try {
-    ({ tokens } = await ask('GET /v1/status'));
+    return await tokenPathAt(ask);
   } catch (error) {
     if (!isAbsent(error)) throw error;
     return serviceTokenFile(process.env);
   }
+}
+
+/** The file of the running node. Throws `bad_config` where that has its token from no file, with `remedy`, and what `ask`
+ *  throws. */
+export async function tokenPathAt(ask: Ask, remedy?: string): Promise<string> {
+  const { tokens } = await ask('GET /v1/status');
   if (tokens === undefined)
     throw new CryonetError('version_mismatch', 'the node does not say where its token is: name the file');
   if (tokens.file !== null) return tokens.file;
