@@ -19,6 +19,7 @@ import { routingConfig } from './commands/routing-config.ts';
 import { statements } from './commands/statements.ts';
 import { status } from './commands/status.ts';
 import { token } from './commands/token.ts';
+import { top } from './commands/top.ts';
 import { wait } from './commands/wait.ts';
 import { watch } from './commands/watch.ts';
 
@@ -29,6 +30,7 @@ export const commands: readonly AnyCommand[] = [
   ping,
   doctor,
   netcheck,
+  top,
   watch,
   metrics,
   routingConfig,

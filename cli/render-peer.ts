@@ -22,7 +22,7 @@ function factsOf(peer: PeerStatus, report: StatusReport, now: number): [name: st
   const via = report.neighbors.find(({ id }) => id === peer.id)?.via;
   const facts: [name: string, text: string][] = [
     ['peer', `${peer.id}  (${peer.fingerprint ?? peer.identity})`],
-    ['state', stateAndReason(peer, now)],
+    ['state', `${stateAndReason(peer, now)}${peer.degraded ? ', degraded' : ''}`],
     ...(farReason ? [['far end', `says: ${farReason}`] as [string, string]] : []),
     ['offers', peer.offerer === 'self' ? 'this node' : 'the peer'],
     ['signaled', via === undefined ? 'by way of others' : `by ${via.join(' and ')}`],

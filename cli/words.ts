@@ -1,4 +1,5 @@
 /** Numbers and states as words for people. */
+import type { NodeEvent } from '../protocol/events.ts';
 import type { PeerStatus } from '../protocol/status.ts';
 
 export function duration(milliseconds: number): string {
@@ -59,4 +60,23 @@ export function hostPort({
   port,
 }: Pick<NonNullable<PeerStatus['pair']>['local'], 'address' | 'port'>): string {
   return `${address.includes(':') ? `[${address}]` : address}:${port}`;
+}
+
+/** What an event says beside its name and the peer that it is about. */
+export function eventWords(event: NodeEvent): string {
+  const { interface: device, path, pathBefore, mtu, mtuBefore, address, reason, leftOut } = event;
+  const { applied = [], needsRestart = [], version } = event;
+  return [
+    device,
+    pathBefore === undefined ? path : `${pathBefore} → ${path}`,
+    mtuBefore === undefined ? mtu && `MTU ${mtu}` : `MTU ${mtuBefore} → ${mtu}`,
+    address,
+    version,
+    applied.length > 0 && `changed: ${applied.join(' ')}`,
+    needsRestart.length > 0 && `after a restart: ${needsRestart.join(' ')}`,
+    reason && `(${reason})`,
+    leftOut && `and ${leftOut} more like this`,
+  ]
+    .filter((part) => part)
+    .join(' ');
 }

@@ -110,6 +110,7 @@ function peerStatus(
     pair,
     ...figures,
     minRtt: measured?.minRtt ?? null,
+    degraded: link !== undefined && isUp(link) && link.degraded,
     pathMtu: measured?.pathMtu ?? null,
     cost: costOf(mesh, id, { state, relayed, ...figures }),
     interface: link?.report?.interface ?? null,

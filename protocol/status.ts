@@ -79,6 +79,8 @@ export function peerIn<T extends Milliseconds, D extends Milliseconds>(units: Un
     minRtt: z.optional(z.nullable(duration)),
     /** Null until measured. */
     loss: z.optional(z.nullable(lossShare)),
+    /** Whether the link is up and loses much or is slow (`link.degraded` of `events.ts`). */
+    degraded: z.optional(z.boolean()),
     /** Bytes of the largest IP packet between the two nodes that is known to arrive; null until measured. */
     pathMtu: z.optional(z.nullable(z.int())),
     /** For routing daemons (`link-cost.ts`); null while no packets pass. */

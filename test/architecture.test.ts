@@ -76,14 +76,32 @@ test('protocol imports nothing of the others; cryoc nothing but protocol, and in
   );
 });
 
-test('cryoc loads what works without a node only for the commands that do', () => {
-  const statically = /^import[^(]*?from\s*['"][^'"]*\/local\//m;
-  const others = sourceFiles('cli/**/*.ts').filter((file) => !file.startsWith('cli/local/'));
-  assert.ok(others.some((file) => importsOf(file).some((target) => target.startsWith('cli/local/'))));
-  assert.deepEqual(
-    others.filter((file) => statically.test(withoutComments(read(file)))),
-    [],
-  );
+for (const folder of ['local', 'top']) {
+  test(`cryoc loads what is in its ${folder}/ only for the commands that need it`, () => {
+    const statically = new RegExp(`^import[^(]*?from\\s*['"][^'"]*\\/${folder}\\/`, 'm');
+    const others = sourceFiles('cli/**/*.ts').filter((file) => !file.startsWith(`cli/${folder}/`));
+    assert.ok(others.some((file) => importsOf(file).some((target) => target.startsWith(`cli/${folder}/`))));
+    assert.deepEqual(
+      others.filter((file) => statically.test(withoutComments(read(file)))),
+      [],
+    );
+  });
+}
+
+test('what cryoc top knows and draws asks nobody: no clock, no terminal, no socket', () => {
+  for (const file of ['cli/top/model.ts', 'cli/top/frame.ts']) {
+    const reached = [...closureOf(file)];
+    assert.deepEqual(
+      reached.filter((target) => target.startsWith('node:') || /shell|screen|client/.test(target)),
+      [],
+      file,
+    );
+    const own = reached.filter((target) => target.startsWith('cli/top/'));
+    assert.deepEqual(
+      findings(own, /\b(Date\.now|new Date|performance|process|setTimeout|async|Promise)\b/),
+      [],
+    );
+  }
 });
 
 test('service imports nothing but protocol and Node; only mains and io use it', () => {

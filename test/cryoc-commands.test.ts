@@ -344,3 +344,37 @@ test('cryoc ping that is interrupted sums up', async (context) => {
   assert.deepEqual(await closed, [0, null]);
   assert.match(stdout, /^pong from osaka .*\n(?:pong .*\n)*(\d+) asked, \1 answered; .*\n$/);
 });
+
+test('cryoc top elsewhere than on a terminal is one line, and with --once what there is to see', async (context) => {
+  let asks = 0;
+  const socket = await answering(context, (_request, response) => {
+    const { counters } = osaka;
+    const rxBytes = counters!.rxBytes + 4096 * asks++;
+    response.end(written(reportOf(lima, { ...osaka, counters: { ...counters!, rxBytes } }, riga)));
+  });
+  const none = await cryoc(socket, 'top');
+  assert.deepEqual(none, {
+    ...{ code: 78, stdout: '' },
+    stderr: 'cryoc: top needs a terminal; what there is to see now: cryoc top --once\n',
+  });
+  const often = await cryoc(socket, 'top', '--once', '--interval', '1ms');
+  assert.deepEqual(
+    [often.code, often.stderr],
+    [78, 'cryoc: --interval takes a duration from 200ms to 1h, not 1ms\n'],
+  );
+  assert.equal(asks, 0);
+  const { code, stdout } = await cryoc(socket, 'top', '--once', '--interval', '200ms');
+  assert.equal(code, 0);
+  assert.match(
+    stdout,
+    /^ berlin {3}cryonet .*\npeers {6}3: 1 down, 1 relayed, 1 well\n[\s\S]*\n {2}✗ riga .*\n {2}~ lima .*\n {2}● osaka .* \d+\.\dKiB +0B\n$/,
+  );
+  const json = JSON.parse((await cryoc(socket, 'top', '--json', '--interval', '200ms')).stdout);
+  assert.equal(json.node, 'berlin');
+  const { rx, ...rest } = json.peers[2];
+  assert.deepEqual(rest, {
+    ...{ peer: 'osaka', trouble: 'none', state: 'up', reason: '', path: 'direct', relayed: false },
+    ...{ rtt: 0.2389, loss: 0, tx: 0 },
+  });
+  assert.ok(rx > 0, `${rx}`);
+});

@@ -8,6 +8,7 @@ import { parse as parseToml } from 'smol-toml';
 import { commands } from '../cli/commands.ts';
 import { renderPeer } from '../cli/render-peer.ts';
 import { renderStatus } from '../cli/render-status.ts';
+import { frame } from '../cli/top/frame.ts';
 import { optionTable } from '../control/config/options.ts';
 import { rowsOfPeers } from '../control/config/peer-options.ts';
 import { expectedDrawing } from '../netns-tests/lab/grid.ts';
@@ -16,6 +17,7 @@ import { environmentName } from '../protocol/command-line.ts';
 import { errorCodes, exitCode } from '../protocol/errors.ts';
 import { eventMeanings } from '../protocol/events.ts';
 import { exampleReport, exampleTime } from './status-example.ts';
+import { exampleModel } from './top-example.ts';
 
 const root = dirname(import.meta.dirname);
 const read = (path: string) => readFileSync(join(root, path), 'utf8');
@@ -210,6 +212,7 @@ suite('tables', () => {
     for (const shown of [
       renderStatus(exampleReport, terminal, exampleTime),
       renderPeer(exampleReport.peers[1]!, exampleReport, terminal, exampleTime),
+      `${frame(exampleModel({ columns: 80, rows: 11 }), false).join('\n')}\n`,
     ]) {
       assert.ok(readme.includes(`\n\`\`\`\n${shown}\`\`\`\n`), shown);
     }

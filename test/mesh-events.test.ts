@@ -2,6 +2,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { linkChanges } from '../control/core/link-changes.ts';
+import { sha256 } from '../control/io/crypto.ts';
+import { peerStatuses } from '../control/status.ts';
 import type { LinkReport } from '../protocol/dataplane.ts';
 import type { SimulatedNode } from './simulated-node.ts';
 import { Simulation } from './simulation.ts';
@@ -138,12 +140,15 @@ test('a link that loses much or is slow is told once, and once when it is good a
     simulation.happen(a, { type: 'figures', links: [{ peer: 'b', loss, rtt, minRtt: 20, probes }] });
     return a.published.splice(0).map((told) => [told.event, told.reason, told.loss, told.rtt]);
   };
+  const isDegraded = () => peerStatuses(a.mesh, [], sha256).find(({ id }) => id === 'b')!.degraded;
   assert.deepEqual(measured(0.09, 79), [], 'within the limits');
   assert.deepEqual(measured(0.5, 30, 19), [], 'of too few');
   assert.deepEqual(measured(0.12, 30), [['link.degraded', '12 % lost', 0.12, 0.03]]);
+  assert.equal(isDegraded(), true);
   assert.deepEqual(measured(0.4, 200), [], 'it was told');
   assert.deepEqual(measured(0.05, 30), [], 'not good enough yet');
   assert.deepEqual(measured(0.03, 30), [['link.recovered', undefined, 0.03, 0.03]]);
+  assert.equal(isDegraded(), false);
   assert.deepEqual(measured(0, 81.5), [['link.degraded', 'round trip 82 ms', 0, 0.0815]]);
   assert.deepEqual(measured(0, 40), [['link.recovered', undefined, 0, 0.04]]);
 });
