@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import type { Finding } from '../cli/local/checks/finding.ts';
 import { statusReport } from '../protocol/status.ts';
+import { readExposition } from '../test/exposition.ts';
 import { meshed } from './lab/mesh.ts';
 import { CryonetNode } from './lab/node.ts';
 import { programs } from './lab/programs.ts';
@@ -22,7 +23,8 @@ story(
   async (lab) => {
     const { hosts } = await lan(lab, ['a', 'b']);
     const a = new CryonetNode(hosts[0]!, { listen: true }).start();
-    const b = new CryonetNode(hosts[1]!, { bootstrap: [a] }).start();
+    const options = ['--metrics-listen', ':9342'];
+    const b = new CryonetNode(hosts[1]!, { bootstrap: [a], options }).start();
     await meshed([a, b]);
 
     const byCryoc = await shell`${cryoc} --runtime-dir ${b.runtimeDirectory} status --json`;
@@ -42,6 +44,15 @@ story(
       one?.neighbors.map(({ id, via }) => [id, ...via.toSorted()]),
       [['a', 'link', 'websocket']],
     );
+
+    const byTcp = await hosts[1]!.$`curl -sS --fail http://127.0.0.1:9342/metrics`;
+    const bySocket = await shell`${cryoc} --runtime-dir ${b.runtimeDirectory} metrics`;
+    for (const { stdout: text } of [byTcp, bySocket]) {
+      const families = readExposition(text);
+      const up = families.get('cryonet_peer_up')!.series.map(({ labels, value }) => [labels.peer, value]);
+      assert.deepEqual(up, [['a', 1]]);
+      assert.ok(families.get('cryonet_process_resident_memory_bytes')!.series.length === 2, text);
+    }
 
     const { stdout } = await shell`${cryoc} --runtime-dir ${b.runtimeDirectory} status`;
     assert.match(stdout, /\ba\b.*\bup\b.*\bcna\b|\ba\b.*\bcna\b.*\bup\b/, stdout);

@@ -1,12 +1,13 @@
 /** Routing daemons on the interfaces, as users run them. */
 import assert from 'node:assert/strict';
-import { writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Lab } from './lab/lab.ts';
 import { linked } from './lab/mesh.ts';
 import type { Namespace } from './lab/namespace.ts';
 import { CryonetNode } from './lab/node.ts';
 import { ping } from './lab/ping.ts';
+import { programs } from './lab/programs.ts';
 import { routingConfig } from './lab/routing.ts';
 import { story } from './lab/story.ts';
 import { lan } from './lab/topology.ts';
@@ -17,6 +18,7 @@ const overlay = (index: number) => `2001:db8:f::${index + 1}`;
 
 interface Row {
   readonly hosts: readonly [Namespace, Namespace, Namespace];
+  readonly middle: CryonetNode;
   /** What cryoc says for the nth host, of this daemon. */
   readonly configOf: (index: number, daemon: readonly string[]) => Promise<string>;
 }
@@ -34,7 +36,7 @@ async function row(lab: Lab): Promise<Row> {
   await middle.$`sysctl -qw net.ipv6.conf.all.forwarding=1`;
   const configOf = (index: number, daemon: readonly string[]) =>
     routingConfig([a, b, c][index]!, [...daemon, '--prefix', '2001:db8:f::/64']);
-  return { hosts: [left, middle, right], configOf };
+  return { hosts: [left, middle, right], middle: b, configOf };
 }
 
 async function reached(from: Namespace, address: string): Promise<void> {
@@ -55,6 +57,26 @@ async function reached(from: Namespace, address: string): Promise<void> {
   );
 }
 
+/** Runs the hook of the packages, which tells babeld of all interfaces, in a folder of this story. */
+async function toldByHook(host: Namespace, node: CryonetNode): Promise<void> {
+  const { directory } = host.lab;
+  const socket = join(directory, `${host.label}.babeld.conf.sock`);
+  const hook = readFileSync(join(import.meta.dirname, '../packaging/files/hooks/babeld'), 'utf8')
+    .replaceAll('/run/cryonet-hooks', directory)
+    .replaceAll('/run/babeld.sock', socket)
+    .replaceAll('/usr/lib/cryonet/bin/node', process.execPath);
+  const path = join(directory, 'babeld-hook');
+  writeFileSync(path, hook, { mode: 0o755 });
+  await waitFor(
+    'babeld to serve its socket',
+    10_000,
+    async () => existsSync(socket),
+    (isThere) => isThere,
+  );
+  const variables = [`CRYONET_SOCKET=${node.controlSocket}`, 'CRYONET_EVENT=hooks.started'];
+  await host.$`env ${variables} PATH=${programs}:/usr/bin:/bin ${path}`;
+}
+
 /*
  *   a ── b ── c      babeld as cryoc configures it; a and c may not be linked
  */
@@ -62,17 +84,19 @@ story(
   'Babel converges over the links and a route crosses the middle node',
   ['babeld', 'bird', 'vtysh', 'ping'],
   async (lab) => {
-    const { hosts, configOf } = await row(lab);
+    const { hosts, configOf, middle } = await row(lab);
     for (const [index, host] of hosts.entries()) {
       const [conf, state, pid] = ['conf', 'state', 'pid'].map((name) =>
         join(lab.directory, `${host.label}.babeld.${name}`),
       ) as [string, string, string];
       const config = await configOf(index, ['babeld']);
       assert.match(config, /^interface cn[abc] rxcost \d+$/m);
-      // Three on one machine, which have one /run.
-      writeFileSync(conf, config.replace('/run/babeld.sock', `${conf}.sock`));
+      // Three on one machine, which have one /run. That in the middle hears of one of its interfaces later.
+      const known = config.replace(/^interface cnc .*\n/m, '');
+      writeFileSync(conf, known.replace('/run/babeld.sock', `${conf}.sock`));
       host.start('babeld', ['babeld', '-h', '1', '-H', '1', '-c', conf, '-S', state, '-I', pid]);
     }
+    await toldByHook(hosts[1], middle);
     const [a, , c] = hosts;
     await reached(a, overlay(2));
     await reached(c, overlay(0));

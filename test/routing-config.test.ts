@@ -29,6 +29,11 @@ suite('a configuration', () => {
     assert.match(text, /^in ip fd20::\/16\nin deny$/m);
   });
 
+  test('of babeld has an interface where there is no link yet, without which it would not start', () => {
+    assert.match(config('babeld', {}, { ...report, peers: [] }), /^interface lo$/m);
+    assert.doesNotMatch(config('babeld'), /^interface lo$/m);
+  });
+
   test('of BIRD covers later peers by a pattern behind those that have a cost', () => {
     const [known, pattern] = [
       'interface "cnlima" { type wired; rxcost 894; };',

@@ -12,6 +12,9 @@ export function babeldConfig({ links, prefixes }: Plan): string {
     `local-path-readwrite ${babeldSocket}`,
     '# The costs have the round trip in them: with type tunnel babeld would count it once more.',
     'default type wired',
+    ...(links.length === 0
+      ? ['# There is no link yet, and babeld does not start without an interface.', 'interface lo']
+      : []),
     ...links.map((link) => `interface ${link.interface}${link.cost === null ? '' : ` rxcost ${link.cost}`}`),
     '# Without these babeld announces every address of the machine and takes every route, those',
     '# of the addresses that the links themselves run over included.',
