@@ -2,6 +2,7 @@
 import type { AnyCommand } from './command.ts';
 import { accept } from './commands/accept.ts';
 import { doctor } from './commands/doctor.ts';
+import { explain } from './commands/explain.ts';
 import { forget } from './commands/forget.ts';
 import { hooks } from './commands/hooks.ts';
 import { invite } from './commands/invite.ts';
@@ -28,6 +29,7 @@ export const commands: readonly AnyCommand[] = [
   wait,
   ip,
   ping,
+  explain,
   doctor,
   netcheck,
   top,

@@ -5,13 +5,12 @@
 
 import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import type { LogLevelNow, Pong, Reloaded } from '../protocol/api.ts';
+import type { LogLevelNow, Reloaded } from '../protocol/api.ts';
 import { byClock, steadyNow } from '../protocol/clock.ts';
 import type { Result } from '../protocol/dataplane.ts';
 import { CryonetError, reasonOf } from '../protocol/errors.ts';
 import type { EventId } from '../protocol/events.ts';
 import type { Log, LogLevel } from '../protocol/log.ts';
-import type { Netcheck } from '../protocol/netcheck.ts';
 import { ownFigures } from '../protocol/own-figures.ts';
 import type { PolicyReport, PolicyVerdict } from '../protocol/policy.ts';
 import { Refusals } from '../protocol/refusals.ts';
@@ -22,7 +21,7 @@ import { AloneWarning } from './alone.ts';
 import { formatHostPort } from './config/address.ts';
 import { type ControlConfig, longestPause } from './config/config.ts';
 import { difference } from './config/difference.ts';
-import { hasTurn, stunServersOf } from './config/ice-server.ts';
+import { hasTurn } from './config/ice-server.ts';
 import { options } from './config/options.ts';
 import type { Tokens } from './config/token.ts';
 import type { MeshConfig } from './core/config.ts';
@@ -37,6 +36,7 @@ import { type Mesh, newMesh } from './core/state.ts';
 import { signedStatements } from './core/statements.ts';
 import { summaryOf } from './core/summary.ts';
 import { DataplaneShell } from './dataplane-shell.ts';
+import { InquiryShell } from './inquiry-shell.ts';
 import { PatientControlSocket } from './io/control-socket.ts';
 import { sha256, signWith, type TokenKeys, tokenKeys, verifyWith } from './io/crypto.ts';
 import type { Local } from './io/handshake.ts';
@@ -49,7 +49,7 @@ import { meshConfigOf } from './mesh-config.ts';
 import { NeighborShell } from './neighbor-shell.ts';
 import { policyReportOf, policyVerdictOn } from './policy-report.ts';
 import { type Saying, sayingTo } from './said.ts';
-import { idsOf, isRelayed, neighborStatuses, peerStatuses, stateAndReason } from './status.ts';
+import { idsOf, neighborStatuses, peerStatuses } from './status.ts';
 import { warnOfTokens } from './token-warning.ts';
 
 /** Milliseconds. setTimeout takes any longer time as 1 ms. */
@@ -88,6 +88,7 @@ export class ControlShell {
   readonly #warnings: Warnings;
   readonly #refused = new Refusals();
   readonly #events: NodeEvents;
+  readonly inquiries: InquiryShell;
   readonly invitations: Inviter;
   readonly statements: Saying;
   readonly #metrics: MetricsServer | undefined;
@@ -116,6 +117,12 @@ export class ControlShell {
       take: (event) => this.#take(event),
       iceServers: () => this.#config.iceServers,
       known: () => knownIds(this.#mesh.membership.pins),
+    });
+    this.inquiries = new InquiryShell({
+      mesh: () => this.#mesh,
+      dataplane: this.#dataplane,
+      take: (event) => this.#take(event),
+      iceServers: () => this.#config.iceServers,
     });
     this.#controlSocket = new PatientControlSocket(config, this.#warnings, this);
     const { metricsListen: address } = config;
@@ -189,6 +196,7 @@ export class ControlShell {
     if (ours) await this.#dataplane.shutdown();
     this.#dataplane.close();
     this.#metrics?.close();
+    this.inquiries.close();
     this.#controlSocket.close();
     this.#events.close();
     this.#kept.close();
@@ -228,13 +236,6 @@ export class ControlShell {
   wouldReload(): Reloaded {
     const { live, atRestart } = difference(this.#config, this.#options.again());
     return { applied: [...live], needsRestart: [...atRestart] };
-  }
-
-  async netcheck(stun: readonly string[] | undefined): Promise<Netcheck> {
-    const servers = stun === undefined ? this.#config.iceServers : stunServersOf(stun);
-    if (servers.length === 0)
-      throw new CryonetError('bad_config', 'no STUN server is configured: name two, --stun host:port each');
-    return this.#dataplane.netcheck(servers);
   }
 
   logLevel(): LogLevelNow {
@@ -358,15 +359,6 @@ export class ControlShell {
     };
   }
 
-  async ping(peer: string): Promise<Pong> {
-    if (!idsOf(this.#mesh).includes(peer))
-      throw new CryonetError('unknown_peer', `no peer is called ${peer}`);
-    const { rtt, path, pair } = await this.#dataplane.ping(peer);
-    const { state, reason } = stateAndReason(this.#mesh, peer);
-    const why = path !== null ? 'no answer within 3 s' : reason || `the link is ${state}`;
-    return { peer, rtt, path, pair, relayed: isRelayed(pair), reason: rtt === null ? why : '' };
-  }
-
   policy(): PolicyReport {
     return policyReportOf(this.#config, sha256);
   }
@@ -441,6 +433,9 @@ export class ControlShell {
       case 'warning':
         if (effect.message === null) this.#warnings.clear(effect.subject, effect.about);
         else this.#warnings.set(effect.subject, effect.message, effect.about);
+        return;
+      case 'explained':
+        this.inquiries.farViews.answered(effect.peer, effect.number, effect.view);
         return;
       case 'publish':
         this.#events.publish(effect.event);

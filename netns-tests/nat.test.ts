@@ -78,5 +78,10 @@ story(
     assert.equal(outcome(peer), 'none');
     assert.notEqual(peer, undefined, 'it is known all the same');
     assert.equal(peer?.interface, null);
+    const { stdout } = await left.namespace
+      .$`${join(programs, 'cryoc')} --runtime-dir ${left.runtimeDirectory} explain ${right.id}`;
+    assert.match(stdout, /^n1 {9}both ends know public addresses/m);
+    assert.match(stdout, /^there {6}n1 says: /m);
+    assert.match(stdout, /^heard {6}.*srflx 203\.0\.113\./m);
   },
 );

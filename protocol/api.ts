@@ -6,6 +6,7 @@ import * as z from 'zod/mini';
 import type { ErrorCode } from './errors.ts';
 import { eventIdPattern, nodeEvent } from './events.ts';
 import { invitationIn, leastTtl, mostServers, mostTtl, mostUses, serverUrl } from './invitation.ts';
+import { explanation } from './link-view.ts';
 import { logLevels } from './log-level.ts';
 import { maxNetcheckServers, netcheck } from './netcheck.ts';
 import { policyReport, policyVerdict } from './policy.ts';
@@ -98,6 +99,12 @@ export const routes = {
     parameters: z.object({ id: nodeId }),
     reply: policyVerdict,
     problems: [],
+  },
+  'POST /v1/peers/{id}/explain': {
+    summary: 'what both ends see of the link with a peer, which is asked for it; three seconds at most',
+    parameters: z.object({ id: nodeId }),
+    reply: explanation,
+    problems: ['unknown_peer', 'unavailable'],
   },
   'GET /v1/reload': {
     summary: 'what a reload of the configuration would change; nothing changes',

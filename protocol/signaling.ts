@@ -11,6 +11,7 @@
  */
 import * as z from 'zod/mini';
 import { answerKeys, type LinkKeys, offerKeys } from './keys.ts';
+import { linkView } from './link-view.ts';
 import { bytes, candidateLine, epoch, negotiationId, nodeId, route, sdp } from './schema.ts';
 import { signedStatement, statementDigests, statementsPerMessage } from './statement.ts';
 
@@ -138,6 +139,15 @@ export const body = z.discriminatedUnion('kind', [
   /** "I have no link with you; offer one", from the side that does not offer. With `replaces`: "offer a connection that
    *  replaces this one". */
   z.object({ ...common, kind: z.literal('solicit'), replaces: z.optional(negotiationId), detail }),
+  /** "What do you see of our link?" Older nodes do not answer. */
+  z.object({ ...common, kind: z.literal('explain'), number: z.int().check(z.minimum(0)) }),
+  /** The answer, to be believed as far as its sender. */
+  z.object({
+    ...common,
+    kind: z.literal('explained'),
+    number: z.int().check(z.minimum(0)),
+    view: linkView,
+  }),
   /** "I am leaving." */
   z.object({ ...common, kind: z.literal('bye') }),
 ]);

@@ -17,6 +17,7 @@ import { ConfigError, problem, problemType } from '../protocol/problem.ts';
 import { calls } from './calls.ts';
 import { readExposition } from './exposition.ts';
 import { exampleFigures } from './figures-example.ts';
+import { linkViewExample } from './messages.ts';
 import { temporaryFolder } from './socket-pair.ts';
 import { exampleReport } from './status-example.ts';
 
@@ -31,11 +32,19 @@ const listed = {
 
 const node: Answering = {
   status: async () => exampleReport,
-  ping: async (peer) => {
-    const known = exampleReport.peers.find(({ id }) => id === peer);
-    if (known === undefined) throw new CryonetError('unknown_peer', `no peer is called ${peer}`);
-    const { rtt, path, relayed, pair } = known;
-    return { peer, rtt, path, relayed, pair, reason: rtt === null ? 'the peer does not answer' : '' };
+  inquiries: {
+    explain: async (peer) => {
+      if (!exampleReport.peers.some(({ id }) => id === peer))
+        throw new CryonetError('unknown_peer', `no peer is called ${peer}`);
+      return { peer, ours: linkViewExample, theirs: null };
+    },
+    ping: async (peer) => {
+      const known = exampleReport.peers.find(({ id }) => id === peer);
+      if (known === undefined) throw new CryonetError('unknown_peer', `no peer is called ${peer}`);
+      const { rtt, path, relayed, pair } = known;
+      return { peer, rtt, path, relayed, pair, reason: rtt === null ? 'the peer does not answer' : '' };
+    },
+    netcheck: async () => calls.netcheck.result,
   },
   policy: () => ({ allow: [], deny: ['x*'], sections: [{ peer: 'e*', settings: { path: 'relay' } }] }),
   policyOn: (peer) => ({
@@ -44,7 +53,6 @@ const node: Answering = {
   }),
   reload: () => ({ applied: ['deny'], needsRestart: ['listen'] }),
   wouldReload: () => ({ applied: [], needsRestart: [] }),
-  netcheck: async () => calls.netcheck.result,
   logLevel: () => ({ level: 'warn', configured: 'info' }),
   logFrom: async (level) => ({ level, configured: 'info', dataplane: true }),
   statements: {

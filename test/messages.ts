@@ -3,9 +3,22 @@ import type * as z from 'zod/mini';
 import { handshakeMessage } from '../protocol/handshake.ts';
 import { invitationPayload, welcomeMessage } from '../protocol/invitation.ts';
 import { ciphertextSize, encapsulationKeySize } from '../protocol/keys.ts';
+import type { LinkView } from '../protocol/link-view.ts';
 import { body, neighborMessage, nodeRecord } from '../protocol/signaling.ts';
 import { statement } from '../protocol/statement.ts';
 import { wireMessage } from '../protocol/wire.ts';
+
+/** What an end sees of a link. */
+export const linkViewExample: LinkView = {
+  ...{ state: 'up', reason: '', path: 'datachannel', notDirect: 'the peer does not answer probes' },
+  pair: {
+    local: { type: 'host', address: '192.0.2.7', port: 2333 },
+    remote: { type: 'srflx', address: '2001:db8::7', port: 61_234 },
+  },
+  told: ['host 192.0.2.7:2333'],
+  heard: ['host 10.0.0.7:2333', 'srflx [2001:db8::7]:61234'],
+  turn: false,
+};
 
 export interface Example {
   readonly name: string;
@@ -273,6 +286,12 @@ export const examples: readonly Example[] = [
     schema: body,
     value: { kind: 'solicit', ...directed, replaces: 'mid0a1-0' },
     optional: ['replaces'],
+  },
+  { name: 'body explain', schema: body, value: { kind: 'explain', number: 7, ...directed } },
+  {
+    name: 'body explained',
+    schema: body,
+    value: { kind: 'explained', number: 7, view: linkViewExample, ...directed },
   },
   { name: 'body bye', schema: body, value: { kind: 'bye', ...directed, to: '*', toEpoch: 0 } },
   {

@@ -1,6 +1,7 @@
 /** Candidates: ours are gathered and sent, those of the peer wait for the description that they belong to. */
 import { sendBody } from './flood.ts';
 import { type Attempt, isOpen, type Link } from './link.ts';
+import { noteCandidate } from './link-view.ts';
 import { mayTell, mayTry } from './path-wish.ts';
 import type { Turn } from './state.ts';
 
@@ -14,6 +15,7 @@ export function ownCandidate(turn: Turn, peer: string, negotiation: string, cand
   const link = turn.mesh.links.get(peer);
   const attempt = link?.attempts.get(negotiation);
   if (link === undefined || attempt === undefined || !mayTell(turn.mesh, link, candidate)) return;
+  noteCandidate(link.toldCandidates, candidate);
   attempt.local.push(candidate);
   if (attempt.state.phase !== 'opening') attempt.flushAt ??= turn.env.now + candidateDelay;
 }
@@ -46,6 +48,7 @@ export function receiveCandidates(
   negotiation: string,
   candidates: readonly string[],
 ): void {
+  for (const candidate of candidates) noteCandidate(link.heardCandidates, candidate);
   const attempt = link.attempts.get(negotiation);
   if (attempt === undefined) {
     if (link.early.negotiation !== negotiation) link.early = { negotiation, candidates: [] };

@@ -3,6 +3,7 @@
 import type { LinkReport, Result } from '../../protocol/dataplane.ts';
 import type { Untimed } from '../../protocol/events.ts';
 import type { Refusal } from '../../protocol/handshake.ts';
+import type { LinkView } from '../../protocol/link-view.ts';
 import type { LogLevel } from '../../protocol/log-level.ts';
 import type { Description, NeighborMessage, Route } from '../../protocol/signaling.ts';
 import type { SignedStatement } from '../../protocol/statement.ts';
@@ -52,6 +53,8 @@ export type MeshEvent =
   /** What `measure` asked for. */
   | { readonly type: 'figures'; readonly links: readonly LinkFigures[] }
   | { readonly type: 'ended'; readonly peer: string; readonly negotiation: string; readonly reason: string }
+  /** The operator asks for what the peer sees of the link; `wide`: by all ways. */
+  | { readonly type: 'explain'; readonly peer: string; readonly number: number; readonly wide: boolean }
   /** The peer's dataplane says that its node stops. */
   | { readonly type: 'bye'; readonly peer: string }
   | { readonly type: 'tick' }
@@ -116,6 +119,8 @@ export type Effect =
       readonly about: string | null;
       readonly message: string | null;
     }
+  /** The peer has said what it sees of the link. */
+  | { readonly type: 'explained'; readonly peer: string; readonly number: number; readonly view: LinkView }
   /** Tell those who watch the node. */
   | { readonly type: 'publish'; readonly event: Untimed }
   | {

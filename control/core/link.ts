@@ -104,6 +104,9 @@ export interface Link {
   shown: PeerStatus['state'];
   /** Candidates for a negotiation whose offer has not arrived yet. */
   early: { negotiation: string; candidates: string[] };
+  /** Candidates of late, as `link-view.ts` has them: ours that the peer was told, and its own. */
+  readonly toldCandidates: string[];
+  readonly heardCandidates: string[];
 }
 
 export function newLink(self: string, peer: string, now: number, path: PathWish = 'any'): Link {
@@ -129,6 +132,8 @@ export function newLink(self: string, peer: string, now: number, path: PathWish 
     downSince: now,
     shown: 'idle',
     early: { negotiation: '', candidates: [] },
+    toldCandidates: [],
+    heardCandidates: [],
   };
 }
 

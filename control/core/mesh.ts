@@ -17,6 +17,7 @@ import { arrive, sendBody } from './flood.ts';
 import { flushNews, receiveAlive, receiveMembers, sayAlive, takeRecord, welcome } from './gossip.ts';
 import { acceptedBy, prove, settleIdentities } from './identity.ts';
 import { isOpen, isUp } from './link.ts';
+import { answerView, askView } from './link-view.ts';
 import { leave } from './membership.ts';
 import { describe, endAttempt, receiveBody, retryOutstanding, startOver, tend } from './negotiation.ts';
 import { takeWishes } from './path-wish.ts';
@@ -134,6 +135,9 @@ function take(turn: Turn, event: MeshEvent): void {
     case 'ended':
       endAttempt(turn, event.peer, event.negotiation, event.reason);
       return;
+    case 'explain':
+      askView(turn, event.peer, event.number, event.wide);
+      return;
     case 'bye':
       takeLeave(turn, event.peer, mesh.membership.members.get(event.peer)?.record.epoch);
       return;
@@ -188,6 +192,11 @@ function receive(plain: Turn, channel: Channel, message: NeighborMessage): void 
       if (!mesh.membership.members.has(body.from)) return;
       if (body.kind === 'bye') {
         takeLeave(turn, body.from, body.epoch);
+      } else if (body.kind === 'explain') {
+        answerView(turn, body);
+      } else if (body.kind === 'explained') {
+        const { from: peer, number, view } = body;
+        if (body.to === mesh.self.id) turn.effects.push({ type: 'explained', peer, number, view });
       } else {
         receiveBody(turn, body);
       }

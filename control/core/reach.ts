@@ -40,7 +40,7 @@ export function askingReach(turn: Turn, { heard, shared }: Link): Reach {
 }
 
 /** `wanted`, or less where the last wide body of ours was not long ago. */
-function asFar({ mesh, env }: Turn, wanted: Reach): Reach {
+export function asFar({ mesh, env }: Turn, wanted: Reach): Reach {
   if (wanted !== 'wide') return wanted;
   if (env.now < mesh.wideAt) return 'near';
   mesh.wideAt = env.now + Math.min(longestPause, perMessage * mesh.neighbors.size ** 2);

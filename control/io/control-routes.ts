@@ -22,6 +22,7 @@ import {
 } from '../../protocol/api.ts';
 import { CryonetError } from '../../protocol/errors.ts';
 import { type EventId, eventIdOf, streamType } from '../../protocol/events.ts';
+import type { Explanation } from '../../protocol/link-view.ts';
 import type { LogLevel } from '../../protocol/log-level.ts';
 import type { Netcheck } from '../../protocol/netcheck.ts';
 import type { PolicyReport, PolicyVerdict } from '../../protocol/policy.ts';
@@ -36,18 +37,25 @@ import { openApi } from './openapi.ts';
 /** Bytes of the largest request body. */
 const maxBody = 65_536;
 
+/** What is found out of peers and networks; nothing changes by it. */
+export interface Inquiries {
+  /** Throws `unknown_peer`, and `unavailable` where the dataplane cannot be asked. */
+  ping(peer: string): Promise<Pong>;
+  /** Throws `unknown_peer`, and `unavailable` where too many ask. */
+  explain(peer: string): Promise<Explanation>;
+  /** `stun`: servers as `host:port`. Throws `bad_config` and `unavailable`. */
+  netcheck(stun: readonly string[] | undefined): Promise<Netcheck>;
+}
+
 /** What the API asks of its node. */
 export interface Answering {
   status(): Promise<StatusReport>;
-  /** Throws `unknown_peer`, and `unavailable` where the dataplane cannot be asked. */
-  ping(peer: string): Promise<Pong>;
+  readonly inquiries: Inquiries;
   policy(): PolicyReport;
   policyOn(peer: string): PolicyVerdict;
   /** Throws `bad_config`, like `wouldReload`; then nothing has changed. */
   reload(): Reloaded;
   wouldReload(): Reloaded;
-  /** `stun`: servers as `host:port`. Throws `bad_config` and `unavailable`. */
-  netcheck(stun: readonly string[] | undefined): Promise<Netcheck>;
   logLevel(): LogLevelNow;
   /** Until the next reload or restart. */
   logFrom(level: LogLevel): Promise<LogLevelNow>;
@@ -127,12 +135,13 @@ function answersOf(node: Answering): Answers {
       if (peer === undefined) throw new CryonetError('unknown_peer', `no peer is called ${id}`);
       return peer;
     },
-    'POST /v1/peers/{id}/ping': ({ id }) => node.ping(id),
+    'POST /v1/peers/{id}/explain': ({ id }) => node.inquiries.explain(id),
+    'POST /v1/peers/{id}/ping': ({ id }) => node.inquiries.ping(id),
     'GET /v1/policy': () => node.policy(),
     'GET /v1/policy/{id}': ({ id }) => node.policyOn(id),
     'GET /v1/reload': () => node.wouldReload(),
     'POST /v1/reload': () => node.reload(),
-    'POST /v1/netcheck': ({ stun }) => node.netcheck(stun),
+    'POST /v1/netcheck': ({ stun }) => node.inquiries.netcheck(stun),
     'GET /v1/log-level': () => node.logLevel(),
     'PUT /v1/log-level/{level}': ({ level }) => node.logFrom(level),
     'GET /v1/invitations': () => ({ invitations: node.invitations.list() }),

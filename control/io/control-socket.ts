@@ -65,12 +65,15 @@ export function refusing(error: CryonetError): Answering {
   };
   return {
     status: async () => refuse(),
-    ping: async () => refuse(),
+    inquiries: {
+      ping: async () => refuse(),
+      explain: async () => refuse(),
+      netcheck: async () => refuse(),
+    },
     policy: refuse,
     policyOn: refuse,
     reload: refuse,
     wouldReload: refuse,
-    netcheck: async () => refuse(),
     logLevel: refuse,
     logFrom: async () => refuse(),
     watch: refuse,

@@ -28,7 +28,7 @@ const peers: Check = ({ report }) => {
   const { peers } = report;
   const down = peers.filter(({ state }) => state !== 'up' && state !== 'denied');
   if (down.length > 0)
-    return down.map(({ id }) => wrong('peer', `${id} is down: cryoc status ${id} says why`));
+    return down.map(({ id }) => wrong('peer', `${id} is down: cryoc explain ${id} says why`));
   return [ok('peers', `${peers.filter(({ state }) => state === 'up').length} of ${peers.length} up`)];
 };
 
