@@ -5,6 +5,7 @@
 import { byClock, bySteady } from '../protocol/clock.ts';
 import type {
   IceServer,
+  LinkSettings,
   Method,
   Notification,
   NotificationParams,
@@ -25,6 +26,7 @@ import type { Channel, Effect, MeshEvent } from './core/events.ts';
 import { DataplaneConnection } from './io/dataplane-connection.ts';
 import { socketOf } from './io/dataplane-process.ts';
 import type { Local } from './io/handshake.ts';
+import { ToldSettings } from './link-settings.ts';
 
 /** Milliseconds to wait for the dataplane's figures. `cryoc` waits two seconds for the whole status. */
 const statsTimeout = 1000;
@@ -42,6 +44,8 @@ const lacking: Partial<Readonly<Record<ErrorCode, string>>> = {
   connection_closed: 'the dataplane is not there',
   unknown_method: 'the dataplane is older: start it again',
 };
+/** Subject of the warning about one that cannot do what the configuration wants. */
+const outdated = 'dataplane-version';
 
 /** The effects that are for the dataplane. */
 export type DataplaneEffect = Extract<
@@ -58,6 +62,7 @@ export interface DataplaneShellOptions {
   readonly take: (event: MeshEvent) => void;
   /** For connections that are made from now on. */
   readonly iceServers: () => readonly IceServer[];
+  readonly settings: (peer: string) => LinkSettings;
   /** All peers that were ever linked, in the order of their first links. */
   readonly known: () => Iterable<string>;
   /** Whether a message of so many bytes may be decoded. */
@@ -72,6 +77,7 @@ export class DataplaneShell {
   readonly #connection: DataplaneConnection;
   /** The dataplane's warnings as it last told them; `since` is by our steady clock. */
   #warnings: readonly Warning[] = [];
+  readonly #told = new ToldSettings();
 
   constructor(options: DataplaneShellOptions) {
     this.#options = options;
@@ -88,7 +94,11 @@ export class DataplaneShell {
         up: (hello) => {
           this.#takeWarnings(hello.warnings);
           warnings.clear('dataplane');
+          warnings.clear(outdated);
+          this.#told.begin(hello.links.map(({ peer }) => peer));
           take({ type: 'dataplane-up', links: hello.links });
+          // Of those that are left.
+          this.adjust(this.#told.untold);
         },
         down: () => {
           this.#takeWarnings();
@@ -176,8 +186,28 @@ export class DataplaneShell {
     this.#connection.notify('signal', { peer, frame: encode(message) });
   }
 
+  /** Tells what is wanted of these links, where that is another than before. */
+  adjust(peers: Iterable<string>): void {
+    if (!this.isUp) return;
+    for (const peer of peers) {
+      const settings = this.#options.settings(peer);
+      if (!this.#told.isNews(peer, settings)) continue;
+      this.#connection.call('adjust', { peer, settings }).catch((error: unknown) => {
+        const isUnknown = error instanceof CryonetError && error.code === 'unknown_method';
+        if (!isUnknown || Object.keys(settings).length === 0) return;
+        const words =
+          'it is of an earlier version, which gives interfaces no names and addresses of the configuration';
+        this.#options.warnings.set(
+          outdated,
+          `${words}: systemctl restart cryonet-dataplane, which interrupts the links`,
+        );
+      });
+    }
+  }
+
   run(effect: DataplaneEffect): void {
     const iceServers = [...this.#options.iceServers()];
+    if (effect.type === 'offer' || effect.type === 'answer') this.adjust([effect.peer]);
     switch (effect.type) {
       case 'offer':
         this.#negotiate('offer', { ...this.#attemptOf(effect), iceServers });
@@ -201,6 +231,7 @@ export class DataplaneShell {
         this.#ask('close', { peer: effect.peer, negotiation: effect.negotiation });
         return;
       case 'remove':
+        this.#told.forget(effect.peer);
         this.#ask('remove', { peer: effect.peer });
         return;
       case 'measure':

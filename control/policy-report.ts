@@ -36,6 +36,10 @@ export function policyVerdictOn(mesh: Mesh, peer: string, digest: Digest): Polic
 
 /** Keys as people compare them. */
 function shown(settings: PeerSettings, digest: Digest): PolicyVerdict['settings'] {
-  const { fingerprint, ...rest } = settings;
-  return fingerprint === undefined ? rest : { ...rest, fingerprint: fingerprintOfPin(fingerprint, digest) };
+  const { fingerprint, addresses, ...rest } = settings;
+  return {
+    ...rest,
+    ...(addresses && { addresses: [...addresses] }),
+    ...(fingerprint && { fingerprint: fingerprintOfPin(fingerprint, digest) }),
+  };
 }

@@ -45,6 +45,7 @@ import type { Figures } from './io/metrics.ts';
 import { MetricsServer } from './io/metrics-server.ts';
 import { NodeEvents } from './io/node-events.ts';
 import { type KeptState, openStateDirectory } from './io/state-directory.ts';
+import { linkSettingsOf } from './link-settings.ts';
 import { meshConfigOf } from './mesh-config.ts';
 import { NeighborShell } from './neighbor-shell.ts';
 import { policyReportOf, policyVerdictOn } from './policy-report.ts';
@@ -116,6 +117,7 @@ export class ControlShell {
       admit: (channel, bytes) => this.#admit(channel, bytes),
       take: (event) => this.#take(event),
       iceServers: () => this.#config.iceServers,
+      settings: (peer) => linkSettingsOf(this.#config, this.#mesh.config.policy.peers, peer),
       known: () => knownIds(this.#mesh.membership.pins),
     });
     this.inquiries = new InquiryShell({
@@ -294,6 +296,7 @@ export class ControlShell {
       this.#events.publish({ event: 'token.changed' });
     }
     this.#take({ type: 'config', config: this.#meshConfig() });
+    this.#dataplane.adjust(this.#mesh.links.keys());
     this.#neighbors.joinThrough(taken.wsServers);
     this.#alone?.close();
     this.#watchForOthers();

@@ -13,7 +13,7 @@ import type {
 } from '../protocol/dataplane.ts';
 import { dataplaneVersion } from '../protocol/dataplane.ts';
 import { CryonetError } from '../protocol/errors.ts';
-import type { Log, LogLevel } from '../protocol/log.ts';
+import type { Log } from '../protocol/log.ts';
 import { ownFigures } from '../protocol/own-figures.ts';
 import { Refusals } from '../protocol/refusals.ts';
 import { Warnings } from '../protocol/warnings.ts';
@@ -33,11 +33,11 @@ import {
 } from './core/link.ts';
 import { isRelayed, pairOf } from './core/report.ts';
 import { DirectShell } from './direct-shell.ts';
-import { type EngineFactory, EngineShell, longestRecord } from './engine-shell.ts';
+import { EngineShell, longestRecord } from './engine-shell.ts';
 import { Alarm } from './io/alarm.ts';
 import { CandidateFilter } from './io/candidate-filter.ts';
 import { Detours } from './io/detours.ts';
-import { type IceServerCheck, iceServerCheck } from './io/ice-server-check.ts';
+import { iceServerCheck } from './io/ice-server-check.ts';
 import { IceServerWatch } from './io/ice-server-watch.ts';
 import { Interfaces } from './io/interfaces.ts';
 import type { LiveConnection } from './io/live-connection.ts';
@@ -48,6 +48,7 @@ import { TunWatch } from './io/tun-watch.ts';
 import type { CandidatePair } from './io/webrtc.ts';
 import { NetcheckShell } from './netcheck-shell.ts';
 import { ReportShell } from './report-shell.ts';
+import type { ControlSide, DataplaneShellOptions } from './shell-options.ts';
 
 /** Milliseconds between pings on a link's `wire` channel. */
 const pingInterval = 2000;
@@ -57,25 +58,6 @@ const longestWhole = 1376;
 
 /** Milliseconds for a goodbye to leave before the connections close. */
 const goodbyeDelay = 100;
-
-interface ControlSide {
-  notify<N extends Notification>(name: N, params: NotificationParams<N>): void;
-  /** Bytes that it has not read. */
-  readonly backlog?: number;
-}
-
-export interface DataplaneShellOptions {
-  readonly log: Log;
-  readonly tuns: TunFactory;
-  readonly openEngine: EngineFactory;
-  readonly child: boolean;
-  /** Whether a STUN or TURN server works; by default it is asked. */
-  readonly checkIceServer?: IceServerCheck;
-  /** Called with the least level to log from now on; null: that of the start. */
-  readonly logAt?: (level: LogLevel | null) => void;
-  /** Told after each change of the warnings. */
-  readonly changed?: () => void;
-}
 
 export class DataplaneShell {
   readonly #log: Log;
@@ -279,6 +261,12 @@ export class DataplaneShell {
         this.#forget(peer);
         return {};
       }
+      case 'adjust': {
+        const { peer, settings } = params as Params<'adjust'>;
+        this.#interfaces.adjust(peer, settings);
+        if (this.#interfaces.statusOf(peer) !== null) this.#tell(peer);
+        return {};
+      }
       case 'stats':
         return { links: this.#reports.stats(), refused: this.#refused.list(), process: ownFigures() };
       case 'ping':
@@ -298,7 +286,7 @@ export class DataplaneShell {
     this.#connections.forget(peer);
     this.#warnings.forget(peer);
     this.#direct.forget(peer);
-    this.#interfaces.close(peer);
+    this.#interfaces.forget(peer);
   }
 
   #prepare({ peer, displaced }: Params<'offer'>): void {
@@ -325,6 +313,7 @@ export class DataplaneShell {
   async #hello({ config }: Params<'hello'>): Promise<HelloReply> {
     const same = this.#engine.engine !== undefined && JSON.stringify(config) === JSON.stringify(this.#config);
     if (!same) await this.#configure(config);
+    this.#interfaces.forgetSettings();
     this.#logAt(null);
     this.look();
     const { name, udpPort } = this.#engine.engine!;

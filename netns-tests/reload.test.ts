@@ -98,6 +98,27 @@ story(
     );
     configure('');
     await meshed([a, b, c]);
+
+    const addresses = async () => {
+      const shown = await hosts[0]!.ip<{ ifname: string; addr_info: { local: string; prefixlen: number }[] }>(
+        'address',
+      );
+      const own = shown.find(({ ifname }) => ifname === 'cnc')?.addr_info ?? [];
+      return own
+        .map(({ local, prefixlen }) => `${local}/${prefixlen}`)
+        .filter((each) => !each.startsWith('fe80'));
+    };
+    const has = (what: string, ...expected: readonly string[]) =>
+      waitFor(what, 30_000, addresses, (is) => is.toSorted().join() === expected.toSorted().join());
+    configure('addresses = ["10.20.2.1/32"]\n[peer.c]\naddresses = ["10.20.2.9/32", "fd20:2::9/128"]\n');
+    await has('the addresses of the section', '10.20.2.9/32', 'fd20:2::9/128');
+    await hosts[0]!.$`ip address del 10.20.2.9/32 dev cnc`;
+    await hosts[0]!.$`ip address add 192.0.2.9/32 dev cnc`;
+    await has('what was taken away', '10.20.2.9/32', 'fd20:2::9/128', '192.0.2.9/32');
+    configure('addresses = ["10.20.2.1/32"]\n');
+    await has('those of all interfaces', '10.20.2.1/32', '192.0.2.9/32');
+    configure('');
+    await has('what others gave', '192.0.2.9/32');
     const { lost, sent } = await train.stop();
     assert.deepEqual(lost, []);
     assert.ok(sent > 100, `${sent} packets`);
@@ -117,6 +138,7 @@ story(
       'done',
       'permitted',
       'done',
+      ...['done', 'done', 'done'],
     ]);
     const after = await a.status();
     assert.equal(interfaces(after).b, interfaces(before!).b);

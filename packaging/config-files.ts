@@ -22,6 +22,7 @@ const examples: Readonly<Record<string, string | number | readonly string[]>> = 
   deny: ['guest-*'],
   peer: ['berlin=7tY5hgqrMC2CXBxt1a-q-eO3sFdkBsZ0ldaN94X0WWM'],
   operators: ['ed25519:7OslUwsDVPAIhFXs5q5fGQEP5321HLaAcLwxtdDd--I'],
+  addresses: ['10.20.2.1/32', 'fd20:2::1/128'],
   interfaces: ['eth*', 'wl*'],
   'exclude-interfaces': ['docker*', 'virbr*'],
   'tls-ca': '/etc/cryonet/ca.pem',

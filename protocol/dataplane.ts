@@ -124,6 +124,14 @@ const helloReply = z.object({
   warnings: z.optional(z.array(warning)),
 });
 
+/** What the operator wants of the link with a peer; missing: as the configuration has it for all. */
+const linkSettings = z.object({
+  /** Of its interface, `address/length`, beside the link-local one. */
+  addresses: z.optional(z.array(z.string().check(z.maxLength(64))).check(z.maxLength(64))),
+  /** Name of the next interface, before the names that it has otherwise. */
+  interface: z.optional(z.string().check(z.minLength(1), z.maxLength(15))),
+});
+
 const attempt = { peer: nodeId, negotiation: negotiationId };
 /** What a new connection needs. `identity` is the peer's public key. */
 const beginning = {
@@ -155,6 +163,10 @@ export const requests = {
   close: { params: z.object(attempt), result: nothing },
   /** Closes the link and its interface. */
   remove: { params: z.object({ peer: nodeId }), result: nothing },
+  /** Says what is wanted of a link from now on, also one that there is not yet, in place of what was said before: it counts
+   *  at once, and until the link is removed. Without it nothing is wanted. Dataplanes of before do not know it, and a
+   *  control that wants nothing of them does not ask. */
+  adjust: { params: z.object({ peer: nodeId, settings: linkSettings }), result: nothing },
   stats: {
     params: nothing,
     result: z.object({
@@ -207,6 +219,7 @@ export type Result<M extends Method> = z.infer<(typeof requests)[M]['result']>;
 export type Notification = keyof typeof notifications;
 export type NotificationParams<N extends Notification> = z.infer<(typeof notifications)[N]>;
 export type DataplaneConfig = z.infer<typeof dataplaneConfig>;
+export type LinkSettings = z.infer<typeof linkSettings>;
 export type LinkReport = z.infer<typeof linkReport>;
 export type HelloReply = z.infer<typeof helloReply>;
 export type IceServer = z.infer<typeof iceServer>;

@@ -66,6 +66,8 @@ const about = {
   loss: z.optional(z.number()),
   /** Our link-local address; empty while there is none. */
   address: z.optional(z.string()),
+  /** Those of the configuration that are there as well, with their prefix lengths. */
+  addresses: z.optional(z.array(z.string())),
   reason: z.optional(z.string().check(z.maxLength(maxReason))),
   /** Of an identity key. */
   fingerprint: z.optional(z.string()),

@@ -10,6 +10,8 @@ const settings = z.object({
   allow: z.optional(z.boolean()),
   deny: z.optional(z.boolean()),
   path: z.optional(z.enum(pathWishes)),
+  interface: z.optional(z.string()),
+  addresses: z.optional(z.array(z.string())),
   fingerprint: z.optional(z.string()),
   cost: z.optional(z.int()),
 });

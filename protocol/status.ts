@@ -25,6 +25,8 @@ export const interfaceStatus = z.object({
   carrier: z.boolean(),
   /** Our IPv6 link-local address on it; empty while IPv6 is switched off or somebody has removed it. */
   address: z.string(),
+  /** Our other addresses on it that the configuration wants, those of them that are there. */
+  addresses: z.optional(z.array(z.string())),
   /** The peer's link-local address, which follows from the IDs. */
   peerAddress: z.string(),
 });

@@ -116,6 +116,13 @@ export const calls: { readonly [M in Method]: { readonly params: Params<M>; read
   accept: { params: { ...attempt, sdp, keys: answered, epochs }, result: {} },
   close: { params: attempt, result: {} },
   remove: { params: { peer: 'ams-1' }, result: {} },
+  adjust: {
+    params: {
+      peer: 'ams-1',
+      settings: { addresses: ['10.20.2.1/32', 'fd20:2::1/128'], interface: 'to-ams' },
+    },
+    result: {},
+  },
   stats: {
     params: {},
     result: {
@@ -212,6 +219,7 @@ const measurements = [
 /** What there is to say of the fields of some of these, by the names of the vectors. */
 export const peculiar: Readonly<Record<string, Pick<Example, 'optional' | 'records'>>> = {
   'request hello': { optional: ['config.dscp'] },
+  'request adjust': { optional: ['settings.addresses', 'settings.interface'] },
   'reply hello': { optional: ['links.0.direct', 'warnings'] },
   'reply stats': { optional: measurements.map((name) => `links.0.${name}`), records: ['links.0.dropped'] },
   'notification link': { optional: ['direct'] },

@@ -107,6 +107,38 @@ const kinds: readonly [what: string, toml: string, lines: readonly (string | Reg
     ['2:1: fingerprint is that of one peer: give it in the section of an ID, not of a glob'],
   ],
   [
+    'names of interfaces',
+    '[peer.c]\ninterface = "c/d"\n[peer."d*"]\ninterface = "tod"\n[peer.e]\ninterface = "all"\n',
+    [
+      '2:1: interface takes a name of at most 15 letters, digits and _.-, not "c/d"',
+      '4:1: interface is that of one peer: give it in the section of an ID, not of a glob',
+      '6:1: interface takes a name of at most 15 letters, digits and _.-, not "all"',
+    ],
+  ],
+  [
+    'a name that another peer could choose its ID for',
+    '[peer.rome]\ninterface = "cnrome"\n[peer.oslo]\ninterface = "cnrome2"\n',
+    ['4:1: interface begins with cn, and may be that of another peer: choose another name'],
+  ],
+  [
+    'the same with names of the kernel',
+    'auto-interface-name = true\n[peer.rome]\ninterface = "cnrome"\n[peer.oslo]\ninterface = "tun3"\n',
+    ['5:1: interface is as the kernel names them, and may be that of another peer: choose another name'],
+  ],
+  [
+    'one name for two peers',
+    '[peer.rome]\ninterface = "it"\n[peer.oslo]\ncost = 1\ninterface = "it"\n',
+    ['5:1: interface is that of rome already'],
+  ],
+  [
+    'addresses',
+    'addresses = ["10.0.0.1"]\n[peer.a]\naddresses = ["10.0.0.1/32", "fd00::1/200"]\n',
+    [
+      /^1:1: addresses takes at most 64 addresses with their/,
+      /^3:1: addresses takes .*not "10.0.0.1\/32,fd00::1\/200"$/,
+    ],
+  ],
+  [
     'no key',
     '[peer.a]\nfingerprint = "SHA256:x"\n',
     ['2:1: fingerprint takes the fingerprint that cryoc status shows, or a key, not "SHA256:x"'],

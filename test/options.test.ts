@@ -35,6 +35,7 @@ test('the options that a reload changes are those that the shell of control appl
     'token',
     'iceServers',
     ...intervals,
+    'addresses',
     'allow',
     'deny',
     'peers',

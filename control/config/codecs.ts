@@ -4,7 +4,7 @@ import type { IceServer } from '../../protocol/dataplane.ts';
 import { parseDuration } from '../../protocol/duration.ts';
 import { CryonetError } from '../../protocol/errors.ts';
 import { maxOperators, operatorIn } from '../../protocol/statement.ts';
-import { type HostPort, parseHostPort } from './address.ts';
+import { addressWithLength, type HostPort, parseHostPort } from './address.ts';
 import { readCertificates } from './certificates.ts';
 import { parseIceServer, unservedIceServer } from './ice-server.ts';
 import { pinIn } from './pin.ts';
@@ -183,6 +183,19 @@ export const identities: Codec<ReadonlyMap<string, string>> = {
   },
   absent: new Map(),
 };
+
+/** A name that the kernel takes (dev_valid_name in Linux), and that is no word of its sysctls. */
+export const interfaceName: Codec<string> = {
+  takes: 'a name of at most 15 letters, digits and _.-',
+  parse: (text) => (/^(?!(\.{1,2}|all|default)$)[A-Za-z0-9_.-]{1,15}$/.test(text) ? text : undefined),
+};
+
+/** Addresses of interfaces, as the kernel writes them. */
+export const addresses = list(
+  'at most 64 addresses with their prefix lengths, such as 10.20.2.1/32 and fd20:2::1/128',
+  addressWithLength,
+  64,
+);
 
 /** A key in hexadecimal, or its fingerprint. */
 export const identity: Codec<string> = {

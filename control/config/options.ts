@@ -117,6 +117,9 @@ export const options = {
     fallback: '0',
     help: 'DSCP of the packets of the direct path: a number, or copy for that of each packet inside',
   }),
+  addresses: live('addresses <ADDRESSES>', codec.addresses, {
+    help: 'addresses of this node on every interface of a peer, such as 10.20.2.1/32',
+  }),
   interfaces: fixed('interfaces <GLOBS>', codec.interfaceGlobs, {
     help: 'network interfaces by which peers may reach this node (default: all; tunnels and bridges last)',
   }),

@@ -27,6 +27,13 @@ const peerOptions: { readonly [Name in keyof PeerSettings]-?: PeerOptionRow<Peer
   path: row('path', codec.oneOf(pathWishes), {
     help: 'by which paths: direct ones, which take no TURN server, or relayed ones alone',
   }),
+  interface: row('interface', codec.interfaceName, {
+    help: 'name of its interface, not one that begins as those of other peers do',
+    ofOne: true,
+  }),
+  addresses: row('addresses', codec.addresses, {
+    help: 'of this node on its interface, in place of those that all interfaces have',
+  }),
   fingerprint: row('fingerprint', codec.identity, {
     help: 'of the key that alone may speak for the ID, or the key itself',
     ofOne: true,

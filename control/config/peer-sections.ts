@@ -1,5 +1,6 @@
 /** Sections of peers in a configuration file: `[peer.ID]` and `[peer."GLOB"]`. */
 import { reasonOf } from '../../protocol/errors.ts';
+import { interfaceName } from '../../protocol/interface-name.ts';
 import { sectionName } from '../../protocol/policy.ts';
 import type { Mistake } from '../../protocol/problem.ts';
 import { isGlob, type PeerSection, type PeerSettings } from '../core/peer-settings.ts';
@@ -81,7 +82,36 @@ interface ContradictingPeer {
 /** The first setting that does not go with those of other peers, or with an option. */
 export function contradictingPeer(
   peers: readonly PeerSection[],
-  { peers: named }: Pick<OptionValues, 'peers'>,
+  options: Pick<OptionValues, 'peers' | 'interfacePrefix' | 'autoInterfaceName'>,
+): ContradictingPeer | undefined {
+  return contradictingKey(peers, options.peers) ?? contradictingName(peers, options);
+}
+
+/** A name that the interface of another peer may get, whose ID somebody has chosen for that. */
+function contradictingName(
+  peers: readonly PeerSection[],
+  { interfacePrefix, autoInterfaceName }: Pick<OptionValues, 'interfacePrefix' | 'autoInterfaceName'>,
+): ContradictingPeer | undefined {
+  const owners = new Map<string, string>();
+  for (const { pattern, settings } of peers) {
+    const name = settings.interface;
+    if (name === undefined) continue;
+    const blame = (reason: string) => ({ pattern, name: 'interface' as const, reason });
+    const other = owners.get(name);
+    if (other !== undefined) return blame(`interface is that of ${other} already`);
+    owners.set(name, pattern);
+    const isTaken = autoInterfaceName
+      ? /^tun\d+$/.test(name)
+      : name.startsWith(interfacePrefix) && name !== interfaceName(interfacePrefix, pattern);
+    const how = autoInterfaceName ? 'is as the kernel names them' : `begins with ${interfacePrefix}`;
+    if (isTaken) return blame(`interface ${how}, and may be that of another peer: choose another name`);
+  }
+  return undefined;
+}
+
+function contradictingKey(
+  peers: readonly PeerSection[],
+  named: OptionValues['peers'],
 ): ContradictingPeer | undefined {
   const ids = new Map([...named].map(([id, pin]) => [pin, id]));
   for (const { pattern, settings } of peers) {

@@ -18,7 +18,7 @@ export function linkChanges(
   const changes: Untimed[] = [];
   if (!isUp && wasUp) changes.push({ event: 'link.lost', ...on, reason: after?.reason || reason });
   if (isGone) changes.push({ event: 'interface.removed', peer, ...interfaceOf(old) });
-  if (isNew) changes.push({ event: 'interface.added', ...on, mtu: device.mtu, address: device.address });
+  if (isNew) changes.push({ event: 'interface.added', ...on, mtu: device.mtu, ...addressesOf(device) });
   if (isUp && !wasUp) changes.push({ event: 'link.up', ...on, ...pathOf(after) });
   if (isUp && wasUp && pathOf(before).path !== pathOf(after).path) {
     const { path: pathBefore } = pathOf(before);
@@ -27,8 +27,9 @@ export function linkChanges(
   if (device === null || old === null || isNew) return changes;
   if (device.mtu !== old.mtu)
     changes.push({ event: 'mtu.changed', ...on, mtu: device.mtu, mtuBefore: old.mtu });
-  if (device.address !== old.address)
-    changes.push({ event: 'interface.address', ...on, address: device.address });
+  const hadAddresses = Object.values(addressesOf(old)).flat().join(' ');
+  if (hadAddresses !== Object.values(addressesOf(device)).flat().join(' '))
+    changes.push({ event: 'interface.address', ...on, ...addressesOf(device) });
   return changes;
 }
 
@@ -36,6 +37,10 @@ export function linkChanges(
 export function adopted(report: LinkReport): Untimed[] {
   if (report.state !== 'up') return [];
   return [{ event: 'link.adopted', peer: report.peer, ...interfaceOf(report.interface), ...pathOf(report) }];
+}
+
+function addressesOf({ address, addresses }: NonNullable<LinkReport['interface']>) {
+  return { address, ...(addresses && { addresses }) };
 }
 
 function interfaceOf(device: LinkReport['interface']): Pick<NodeEvent, 'interface'> {

@@ -9,6 +9,7 @@
  */
 import { everyone, type NeighborMessage } from '../../protocol/signaling.ts';
 import { ownCandidate } from './candidates.ts';
+import type { MeshConfig } from './config.ts';
 import { settleAccounts, spend } from './costs.ts';
 import type { Environment } from './environment.ts';
 import { correct, settleEpochs } from './epoch.ts';
@@ -20,7 +21,7 @@ import { isOpen, isUp } from './link.ts';
 import { answerView, askView } from './link-view.ts';
 import { leave } from './membership.ts';
 import { describe, endAttempt, receiveBody, retryOutstanding, startOver, tend } from './negotiation.ts';
-import { takeWishes } from './path-wish.ts';
+import { takeNames, takeWishes } from './path-wish.ts';
 import { settlePins } from './pins.ts';
 import { takeFigures } from './quality.ts';
 import { within } from './quotas.ts';
@@ -95,10 +96,7 @@ function take(turn: Turn, event: MeshEvent): void {
       takePins(turn, event.kept);
       return;
     case 'config':
-      takeConfig(turn, event.config);
-      takeNamed(turn);
-      takeWishes(turn);
-      takeOperators(turn);
+      changeConfig(turn, event.config);
       return;
     case 'statement':
       hearStatement(turn, event.signed, '');
@@ -148,6 +146,15 @@ function take(turn: Turn, event: MeshEvent): void {
       sendBody(turn, everyone, { kind: 'bye' });
       mesh.stopped = true;
   }
+}
+
+function changeConfig(turn: Turn, config: MeshConfig): void {
+  const { policy } = turn.mesh.config;
+  takeConfig(turn, config);
+  takeNamed(turn);
+  takeWishes(turn);
+  takeNames(turn, policy);
+  takeOperators(turn);
 }
 
 /** A new neighbor is a reason to try again what could not be signaled before. Another channel to a known neighbor is not,

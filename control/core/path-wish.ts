@@ -10,8 +10,8 @@
 import type { Route } from '../../protocol/signaling.ts';
 import type { CandidatePair } from '../../protocol/status.ts';
 import { isUp, type Link } from './link.ts';
-import type { PathWish } from './peer-settings.ts';
-import { pathTo } from './policy.ts';
+import { type PathWish, settingOf } from './peer-settings.ts';
+import { type Policy, pathTo } from './policy.ts';
 import { closeAttempt, ensureLink, type Mesh, removeLink, type Turn } from './state.ts';
 
 /** What we tell a peer whose offer is refused. */
@@ -74,6 +74,19 @@ export function takeWishes(turn: Turn): void {
       link.relay.retryAt = null;
     }
     keepToPath(turn, link);
+  }
+}
+
+/** A link whose interface is to have another name is made anew. */
+export function takeNames(turn: Turn, before: Policy): void {
+  const { links, config } = turn.mesh;
+  for (const [peer, { report }] of [...links]) {
+    const wanted = settingOf(config.policy.peers, peer, 'interface');
+    const has = report?.interface?.name;
+    if (has === undefined || wanted === settingOf(before.peers, peer, 'interface') || wanted === has)
+      continue;
+    removeLink(turn, peer, 'its interface gets another name');
+    ensureLink(turn, peer);
   }
 }
 

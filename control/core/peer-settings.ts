@@ -14,6 +14,10 @@ export interface PeerSettings {
   readonly path?: PathWish;
   /** Of the key that alone may speak for the ID, or that key in hexadecimal. Not of globs. */
   readonly fingerprint?: string;
+  /** Name of its interface. Not of globs. */
+  readonly interface?: string;
+  /** Of its interface, `address/length`, in place of those that all have. */
+  readonly addresses?: readonly string[];
   /** Of the link, for routing daemons. */
   readonly cost?: number;
 }

@@ -1,11 +1,12 @@
 /** The interfaces of this node's links, by peer. */
-import type { DataplaneConfig, LinkReport, Result } from '../../protocol/dataplane.ts';
+import type { DataplaneConfig, LinkReport, LinkSettings, Result } from '../../protocol/dataplane.ts';
 import { CryonetError, reasonOf } from '../../protocol/errors.ts';
 import { interfaceNames } from '../../protocol/interface-name.ts';
 import type { Log } from '../../protocol/log.ts';
 import type { Warnings } from '../../protocol/warnings.ts';
 import { Device } from './device.ts';
 import { type DirectLink, sumCounters } from './direct.ts';
+import { GivenAddresses } from './given-addresses.ts';
 import { linkLocal } from './link-local.ts';
 import type { RecordSink, Tun, TunFactory, TunOptions } from './tun.ts';
 import { type Seen, Upkeep } from './upkeep.ts';
@@ -34,6 +35,9 @@ export class Interfaces {
   readonly #devices = new Map<string, Device>();
   /** Of each of them. */
   readonly #upkeep = new Map<string, Upkeep>();
+  readonly #given = new Map<string, GivenAddresses>();
+  /** What control wants, by peer, where that is anything. */
+  readonly #settings = new Map<string, LinkSettings>();
   /** Whose a name is or was, oldest first: whoever chooses an ID for the name of another does not get that while the
    *  other is away. */
   readonly #owners = new Map<string, string>();
@@ -57,10 +61,13 @@ export class Interfaces {
   /** Opens the interface of the link with `peer`. */
   open(peer: string, mtu: number, config: DataplaneConfig): void {
     const own = linkLocal(config.node, peer);
-    const wanted = config.autoInterfaceName ? [''] : interfaceNames(config.interfacePrefix, peer);
-    const isDisplaced = this.#displaced.has(peer) && wanted.length > 1;
+    const usual = config.autoInterfaceName ? [''] : interfaceNames(config.interfacePrefix, peer);
+    const isDisplaced = this.#displaced.has(peer) && usual.length > 1;
     if (isDisplaced) this.#refused('name');
-    const names = isDisplaced ? wanted.slice(1) : wanted;
+    const { interface: wanted, addresses = [] } = this.#settings.get(peer) ?? {};
+    // Who is given a name by the operator has it before who had it by chance.
+    if (wanted !== undefined) this.#owners.delete(wanted);
+    const names = [...(wanted === undefined ? [] : [wanted]), ...(isDisplaced ? usual.slice(1) : usual)];
     const options = {
       alias: peer,
       mtu,
@@ -75,6 +82,7 @@ export class Interfaces {
       });
       this.#devices.set(peer, device);
       this.#upkeep.set(peer, new Upkeep(device.tun, performance.now()));
+      this.#given.set(peer, new GivenAddresses(device.tun));
       this.names.add(device.tun.name);
       this.#log.info('interface opened', { peer, interface: device.tun.name, mtu });
       this.#warnings.clear('interface', peer);
@@ -82,6 +90,7 @@ export class Interfaces {
       this.#warnings.set('interface', `the interface does not open: ${reasonOf(error)}`, peer);
       this.#lost(peer, reasonOf(error));
     }
+    this.change(peer, () => this.#given.get(peer)?.want(addresses));
   }
 
   /** By the first of these names that is free. */
@@ -111,6 +120,19 @@ export class Interfaces {
     if (this.#owners.size > maxRemembered && oldest !== undefined) this.#owners.delete(oldest);
   }
 
+  /** What control wants of the interface of `peer`, now and later. */
+  adjust(peer: string, settings: LinkSettings): void {
+    if (Object.keys(settings).length === 0) this.#settings.delete(peer);
+    else this.#settings.set(peer, settings);
+    this.change(peer, () => this.#given.get(peer)?.want(settings.addresses ?? []));
+    this.#warnOfAddresses(peer);
+  }
+
+  /** A control that has just come says all that it wants. */
+  forgetSettings(): void {
+    for (const peer of [...this.#settings.keys()]) if (!this.#devices.has(peer)) this.#settings.delete(peer);
+  }
+
   /** A record of the peer's. */
   receive(peer: string, record: Uint8Array): void {
     this.#devices.get(peer)?.receive(record);
@@ -138,18 +160,52 @@ export class Interfaces {
   /** Looks after what others change about the interfaces. Returns the peers whose interface's status is another one now. */
   look(now: number): string[] {
     if (this.#devices.size === 0) return [];
-    const addresses = new Set(this.#tuns.addresses().map(({ index, address }) => `${index} ${address}`));
+    const seen = this.#tuns.addresses();
+    const addresses = new Set(seen.map(({ index, address }) => `${index} ${address}`));
+    const byIndex = Map.groupBy(seen, ({ index }) => index);
     const filters = new Map(this.#tuns.links().map(({ index, rpFilter }) => [index, rpFilter]));
     this.#warnOfFilter('all', this.#tuns.rpFilterOfAll());
     return [...this.#devices.keys()].filter((peer) => {
-      const before = this.#upkeep.get(peer)?.hasAddress;
+      const before = this.#addressesOf(peer);
       this.change(peer, (device) => {
         const { tun, linkLocal } = device;
         const hasAddress = addresses.has(`${tun.ifindex} ${linkLocal}`);
         this.#lookAt(peer, device, { hasAddress, rpFilter: filters.get(tun.ifindex) ?? 0 }, now);
+        const there = byIndex.get(tun.ifindex) ?? [];
+        this.#lookAtGiven(
+          peer,
+          tun,
+          new Set(there.map((each) => `${each.address}/${each.prefixLength}`)),
+          now,
+        );
       });
-      return this.#upkeep.get(peer)?.hasAddress !== before;
+      return this.#addressesOf(peer) !== before;
     });
+  }
+
+  #addressesOf(peer: string): string {
+    const { there = [] } = this.#given.get(peer) ?? {};
+    return [this.#upkeep.get(peer)?.hasAddress, ...there].join(' ');
+  }
+
+  #lookAtGiven(peer: string, { name }: Tun, seen: ReadonlySet<string>, now: number): void {
+    for (const address of this.#given.get(peer)!.look(seen, now))
+      this.#log.info('address put back', { peer, interface: name, address });
+    this.#warnOfAddresses(peer);
+  }
+
+  #warnOfAddresses(peer: string): void {
+    const given = this.#given.get(peer);
+    const name = this.#devices.get(peer)?.tun.name;
+    const [refused] = given?.refused ?? [];
+    const [contested] = given?.contested ?? [];
+    if (refused !== undefined) {
+      const words = `${name} does not take the address ${refused[0]}: ${refused[1]}`;
+      this.#warnings.set('addresses', `${words}; change addresses in the configuration, or mend it`, peer);
+    } else if (contested !== undefined) {
+      const words = `${contested} is taken off ${name} again and again, and put back less and less often`;
+      this.#warnings.set('addresses', `${words}: find out by whom, or leave it`, peer);
+    } else this.#warnings.clear('addresses', peer);
   }
 
   #lookAt(peer: string, { tun, linkLocal }: Device, seen: Seen, now: number): void {
@@ -173,12 +229,19 @@ export class Interfaces {
     this.#warnings.set('rp_filter', `${setting} is ${mode}, so that ${effect}: sysctl -w ${setting}=0`, peer);
   }
 
+  /** The link is removed, and what was wanted of it. */
+  forget(peer: string): void {
+    this.#settings.delete(peer);
+    this.close(peer);
+  }
+
   close(peer: string): void {
     this.#displaced.delete(peer);
     const device = this.#devices.get(peer);
     if (device === undefined) return;
     this.#devices.delete(peer);
     this.#upkeep.delete(peer);
+    this.#given.delete(peer);
     this.names.delete(device.tun.name);
     device.close();
   }
@@ -186,12 +249,14 @@ export class Interfaces {
   statusOf(peer: string): LinkReport['interface'] {
     const device = this.#devices.get(peer);
     if (device === undefined) return null;
+    const { there = [] } = this.#given.get(peer) ?? {};
     return {
       name: device.tun.name,
       index: device.tun.ifindex,
       mtu: device.mtu,
       carrier: device.carrier,
       address: this.#upkeep.get(peer)?.hasAddress === true ? device.linkLocal : '',
+      ...(there.length === 0 ? {} : { addresses: [...there] }),
       peerAddress: device.peerLinkLocal,
     };
   }

@@ -9,7 +9,14 @@ import type { DirectEvents, DirectLink, DirectOptions } from './direct.ts';
 import type { Forbidden, HostAddress, HostLink, Route } from './host.ts';
 import { type MemoryDirect, MemoryDirectNetwork } from './memory-direct.ts';
 import { MemoryDirectLink } from './memory-direct-link.ts';
-import { packetInformationSize, type RecordSink, type Tun, type TunFactory, type TunOptions } from './tun.ts';
+import {
+  type Given,
+  packetInformationSize,
+  type RecordSink,
+  type Tun,
+  type TunFactory,
+  type TunOptions,
+} from './tun.ts';
 
 const batchPackets = 128;
 const queueLength = 500;
@@ -100,6 +107,12 @@ export class MemoryTunFactory implements TunFactory {
         ...{ index: ifindex, address: options.linkLocal, flags: 0 },
         ...{ prefixLength: 64, scope: scopeLink },
       })),
+      ...[...this.devices.values()].flatMap(({ ifindex, given }) =>
+        [...given].map((each) => {
+          const [address = '', length] = each.split('/');
+          return { index: ifindex, address, flags: 0, prefixLength: Number(length), scope: 0 };
+        }),
+      ),
     ];
   }
 
@@ -153,6 +166,8 @@ export class MemoryTun implements Tun {
   /** Copies of the packets that the kernel took, oldest first. */
   readonly written: Uint8Array[] = [];
   hasAddress = false;
+  /** Addresses beside the link-local one, each with its length; a test may change them as other programs do. */
+  readonly given = new Set<string>();
   /** Mode of reverse path filtering, which a test may set as udev does. */
   rpFilter = 0;
   readonly #header: number;
@@ -191,9 +206,23 @@ export class MemoryTun implements Tun {
     this.rpFilter = 0;
   }
 
+  giveAddress(address: string): Given {
+    const isKept =
+      this.#closed || (address.includes(':') && !(this.#owner.hasIpv6() && this.#mtu >= ipv6MinimumMtu));
+    if (isKept) return { refused: 'EACCES' };
+    if (this.given.has(address)) return 'there';
+    this.given.add(address);
+    return 'given';
+  }
+
+  takeAddress(address: string): void {
+    this.given.delete(address);
+  }
+
   /** The kernel takes the link-local address away, as it does where the interface is set down. */
   loseAddress(): void {
     this.hasAddress = false;
+    for (const address of this.given) if (address.includes(':')) this.given.delete(address);
   }
 
   get carrier(): boolean {

@@ -11,7 +11,7 @@ import type { DirectEvents, DirectLink } from './direct.ts';
 import { loadAddon, type NativeAddon } from './native.ts';
 import { directLink, emitDirectEvents } from './native-direct.ts';
 import { nativeHost } from './native-host.ts';
-import type { RecordSink, Tun, TunFactory, TunOptions } from './tun.ts';
+import type { Given, RecordSink, Tun, TunFactory, TunOptions } from './tun.ts';
 import { tunRefusal } from './tun-refusal.ts';
 
 /** Packets per batch: what a sink that needs 5 µs for each works off in less than a millisecond. */
@@ -200,6 +200,28 @@ class NativeTun implements Tun {
     }
   }
 
+  giveAddress(address: string): Given {
+    if (this.#closed) return { refused: 'closed' };
+    try {
+      this.#addon.giveAddress(this.#device, ...parts(address));
+      return 'given';
+    } catch (thrown) {
+      const errno = errnoOf(thrown);
+      if (errno === 'ENODEV') throw tunRefusal(this.#path, this.name, thrown);
+      return errno === 'EEXIST' ? 'there' : { refused: errno ?? reasonOf(thrown) };
+    }
+  }
+
+  takeAddress(address: string): void {
+    if (this.#closed) return;
+    try {
+      this.#addon.takeAddress(this.#device, ...parts(address));
+    } catch (thrown) {
+      if (errnoOf(thrown) === 'ENODEV') throw tunRefusal(this.#path, this.name, thrown);
+      // Whoever looks at the interface sees what it has.
+    }
+  }
+
   stopRpFilter(): void {
     try {
       if (!this.#closed) this.#addon.setRpFilter(this.#device, 0);
@@ -267,6 +289,11 @@ class NativeTun implements Tun {
       throw tunRefusal(this.#path, this.name, thrown);
     }
   }
+}
+
+function parts(address: string): [address: string, prefixLength: number] {
+  const [text = '', length] = address.split('/');
+  return [text, Number(length)];
 }
 
 /** The sealed packets of a batch, as views of it. */

@@ -31,6 +31,10 @@ export interface NativeAddon {
   setAddress(device: number, ipv6: string, prefixLength: number): void;
   /** The same, and leaves the others there. */
   addAddress(device: number, ipv6: string, prefixLength: number): void;
+  /** Of either family. Throws EEXIST where it is there. */
+  giveAddress(device: number, address: string, prefixLength: number): void;
+  /** Also one that is not there. */
+  takeAddress(device: number, address: string, prefixLength: number): void;
   /** Reverse path filter of IPv4: 0 none. */
   setRpFilter(device: number, mode: number): void;
   /** At most so many sealed packets, each a u32 of length in host order, the record, and padding to 4 bytes. */

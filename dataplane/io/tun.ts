@@ -22,6 +22,9 @@ export interface TunOptions {
   readonly linkLocal: string;
 }
 
+/** What came of giving an address: `there` where the interface had it; else why the kernel refused it. */
+export type Given = 'given' | 'there' | { readonly refused: string };
+
 export interface Tun {
   readonly name: string;
   readonly ifindex: number;
@@ -32,6 +35,10 @@ export interface Tun {
   readonly hasAddress: boolean;
   /** Sets the link-local address again, beside others that are there by now. */
   putAddress(): void;
+  /** Adds an address as `address/length`, where the interface has it not. */
+  giveAddress(address: string): Given;
+  /** Removes it, where it is there. */
+  takeAddress(address: string): void;
   /** Takes reverse path filtering of IPv4 off the interface, as a new one has none. */
   stopRpFilter(): void;
   /** Stop and start reading; while stopped the kernel's queue fills and then drops. */

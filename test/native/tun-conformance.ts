@@ -251,6 +251,35 @@ export function tunConformance(kind: string, open: () => Promise<TunLab> | TunLa
     assert.deepEqual(addresses(), ['fe80::abc']);
   });
 
+  spec('addresses of both families are given, kept beside others, and taken away again', (lab, device) => {
+    const { tun } = device({ linkLocal: 'fe80::abc' });
+    const addresses = () =>
+      lab.factory
+        .addresses()
+        .flatMap(({ index, address, prefixLength }) =>
+          index === tun.ifindex ? `${address}/${prefixLength}` : [],
+        )
+        .sort();
+    assert.equal(tun.giveAddress('10.20.2.1/32'), 'given');
+    assert.equal(tun.giveAddress('10.20.3.1/24'), 'given');
+    assert.equal(tun.giveAddress('fd20:2::1/128'), 'given');
+    assert.equal(tun.giveAddress('fd20:2::1/128'), 'there');
+    const all = ['10.20.2.1/32', '10.20.3.1/24', 'fd20:2::1/128', 'fe80::abc/64'];
+    assert.deepEqual(addresses(), all);
+    tun.putAddress();
+    assert.deepEqual(addresses(), all);
+    lab.toggle(tun);
+    assert.deepEqual(addresses(), ['10.20.2.1/32', '10.20.3.1/24'], 'those of IPv6 go with it');
+    assert.equal(tun.giveAddress('10.20.2.1/32'), 'there');
+    tun.takeAddress('10.20.2.1/32');
+    tun.takeAddress('10.20.2.1/32');
+    tun.takeAddress('fd20:2::1/128');
+    assert.deepEqual(addresses(), ['10.20.3.1/24']);
+    tun.close();
+    assert.notEqual(tun.giveAddress('10.20.2.1/32'), 'given');
+    tun.takeAddress('10.20.3.1/24');
+  });
+
   spec(
     'a device is a TUN among the interfaces, without a filter, which is taken off again',
     (lab, device) => {

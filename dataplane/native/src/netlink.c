@@ -142,19 +142,30 @@ int netlink_set_up(unsigned ifindex) {
   return ask(&request, ignore, NULL);
 }
 
-static int change_address(uint16_t type, uint16_t flags, unsigned ifindex, const struct in6_addr *address,
+static int change_address(uint16_t type, uint16_t flags, unsigned ifindex, int family, const void *address,
                           uint8_t prefix_length) {
+  size_t length = family == AF_INET ? sizeof(struct in_addr) : sizeof(struct in6_addr);
   struct ifaddrmsg message = {
-      .ifa_family = AF_INET6, .ifa_prefixlen = prefix_length, .ifa_flags = IFA_F_NODAD, .ifa_index = ifindex};
+      .ifa_family = (unsigned char)family, .ifa_prefixlen = prefix_length, .ifa_index = ifindex};
+  if (family == AF_INET6) message.ifa_flags = IFA_F_NODAD;
   struct request request;
   start(&request, type, NLM_F_ACK | flags, &message, sizeof message);
-  append(&request, IFA_LOCAL, address, sizeof *address);
-  append(&request, IFA_ADDRESS, address, sizeof *address);
+  append(&request, IFA_LOCAL, address, length);
+  append(&request, IFA_ADDRESS, address, length);
   return ask(&request, ignore, NULL);
 }
 
 int netlink_add_address(unsigned ifindex, const struct in6_addr *address, uint8_t prefix_length) {
-  return change_address(RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE, ifindex, address, prefix_length);
+  return change_address(RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE, ifindex, AF_INET6, address, prefix_length);
+}
+
+int netlink_give_address(unsigned ifindex, int family, const void *address, uint8_t prefix_length) {
+  return change_address(RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, ifindex, family, address, prefix_length);
+}
+
+int netlink_take_address(unsigned ifindex, int family, const void *address, uint8_t prefix_length) {
+  int error = change_address(RTM_DELADDR, 0, ifindex, family, address, prefix_length);
+  return error == EADDRNOTAVAIL ? 0 : error;
 }
 
 struct stray {
@@ -188,7 +199,7 @@ int netlink_remove_other_addresses(unsigned ifindex, const struct in6_addr *kept
     struct stray stray = {.ifindex = ifindex, .kept = kept};
     int error = ask(&request, find_stray, &stray);
     if (error != 0 || !stray.found) return error;
-    error = change_address(RTM_DELADDR, 0, ifindex, &stray.address, stray.prefix_length);
+    error = change_address(RTM_DELADDR, 0, ifindex, AF_INET6, &stray.address, stray.prefix_length);
     if (error != 0 && error != EADDRNOTAVAIL) return error;
   }
 }

@@ -24,6 +24,11 @@ int netlink_dropped(unsigned ifindex, uint64_t *packets);
 int netlink_set_up(unsigned ifindex);
 /* Adds, or keeps, an IPv6 address without duplicate address detection. */
 int netlink_add_address(unsigned ifindex, const struct in6_addr *address, uint8_t prefix_length);
+/* Adds an address (in_addr or in6_addr, by `family`), IPv6 without duplicate address detection: EEXIST where the interface
+ * has it. */
+int netlink_give_address(unsigned ifindex, int family, const void *address, uint8_t prefix_length);
+/* Removes it, where it is there. */
+int netlink_take_address(unsigned ifindex, int family, const void *address, uint8_t prefix_length);
 /* Removes every IPv6 address of the interface but one. */
 int netlink_remove_other_addresses(unsigned ifindex, const struct in6_addr *kept);
 /* Reverse path filter of IPv4 (IPV4_DEVCONF_RP_FILTER): 0 none, 1 strict, 2 loose (RFC 3704). */

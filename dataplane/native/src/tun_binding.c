@@ -299,6 +299,35 @@ static napi_value set_address(napi_env env, napi_callback_info info) { return pu
 /* addAddress(device, ipv6, prefixLength): beside those that are there. */
 static napi_value add_address(napi_env env, napi_callback_info info) { return put_address(env, info, false); }
 
+typedef int (*address_change)(unsigned ifindex, int family, const void *address, uint8_t prefix_length);
+
+static napi_value change_given(napi_env env, napi_callback_info info, const char *step, address_change change) {
+  napi_value values[3];
+  struct tuns *tuns;
+  char text[INET6_ADDRSTRLEN];
+  unsigned char address[sizeof(struct in6_addr)];
+  uint32_t prefix_length;
+  struct tun *tun = tun_arguments(env, info, 3, values, &tuns);
+  if (tun == NULL || !binding_string(env, values[1], text, sizeof text) ||
+      !binding_u32(env, values[2], &prefix_length)) {
+    return NULL;
+  }
+  int family = strchr(text, ':') == NULL ? AF_INET : AF_INET6;
+  uint32_t longest = family == AF_INET ? 32 : 128;
+  if (inet_pton(family, text, address) != 1 || prefix_length > longest) return binding_throw(env, step, EINVAL);
+  return done(env, step, change(tun->ifindex, family, address, (uint8_t)prefix_length));
+}
+
+/* giveAddress(device, address, prefixLength): throws EEXIST where it is there. */
+static napi_value give_address(napi_env env, napi_callback_info info) {
+  return change_given(env, info, "adding an address", netlink_give_address);
+}
+
+/* takeAddress(device, address, prefixLength) */
+static napi_value take_address(napi_env env, napi_callback_info info) {
+  return change_given(env, info, "removing an address", netlink_take_address);
+}
+
 /* setRpFilter(device, mode) */
 static napi_value set_rp_filter(napi_env env, napi_callback_info info) {
   napi_value values[2];
@@ -376,6 +405,8 @@ struct tuns *tun_binding_register(napi_env env, napi_value exports) {
   binding_function(env, exports, "stopAddressGeneration", stop_address_generation, tuns);
   binding_function(env, exports, "setAddress", set_address, tuns);
   binding_function(env, exports, "addAddress", add_address, tuns);
+  binding_function(env, exports, "giveAddress", give_address, tuns);
+  binding_function(env, exports, "takeAddress", take_address, tuns);
   binding_function(env, exports, "setRpFilter", set_rp_filter, tuns);
   binding_function(env, exports, "take", take_packets, tuns);
   binding_function(env, exports, "pause", pause_tun, tuns);
