@@ -6,7 +6,8 @@ import { digestsOf } from '../control/core/statements.ts';
 import { peerStatuses } from '../control/status.ts';
 import type { NeighborMessage } from '../protocol/signaling.ts';
 import type { SignedStatement } from '../protocol/statement.ts';
-import { fingerprintOf, keyOf } from './environment.ts';
+import { fingerprintOf, keyOf, testEnvironment } from './environment.ts';
+import { signedFlood } from './hostile/forgery.ts';
 import { Hostile } from './hostile/gossip.ts';
 import { isFullMesh, linked, missing, negotiations, nodeOf } from './mesh-view.ts';
 import { accept, type Draft, forget, operatorKeys, revoke, said } from './operators.ts';
@@ -140,6 +141,28 @@ suite('revoked', () => {
     say(simulation, nodeOf(simulation, 'n2'), revoke('n3', time - 1));
     simulation.pass(minute);
     assert.ok(isFullMesh(simulation), 'an earlier one changes nothing');
+  });
+
+  test('what a node said before it was revoked is not taken again, once it is accepted', () => {
+    const simulation = governed(110, 4);
+    const [node, gone] = [nodeOf(simulation, 'n3'), nodeOf(simulation, 'n1')];
+    const asking = signedFlood({
+      ...{ from: 'n1', to: 'n3', sign: testEnvironment(gone.key, 0).sign },
+      body: { kind: 'solicit', counter: 300, epoch: gone.mesh.self.epoch, toEpoch: node.mesh.self.epoch },
+    });
+    const brought = () => {
+      const [channel] = [...node.mesh.neighbors].find(([, { id }]) => id === 'n0')!;
+      return simulation.deliver(node, channel, asking).length;
+    };
+    assert.ok(brought() > 0, 'the first time it does something');
+    assert.ok(simulation.until(() => isFullMesh(simulation), minute) < minute);
+    const time = simulation.now;
+    say(simulation, node, revoke('n1', time));
+    simulation.pass(5000);
+    say(simulation, node, accept('n1', 'n1', time + 1));
+    assert.ok(simulation.until(() => isFullMesh(simulation), 3 * minute) < 2 * minute);
+    simulation.pass(1000);
+    assert.equal(brought(), 0);
   });
 
   test('nodes that have no such operator go on as before, and pass nothing on', () => {

@@ -78,13 +78,13 @@ export function prove(turn: Turn, id: string, key: Uint8Array, linked: boolean):
   return true;
 }
 
-/** Drops everything that we have of `id`, by default because its key is not the one of that ID any more. */
-export function exile(turn: Turn, id: string, reason = 'another key has its ID'): void {
+/** Drops everything that we have of `id`, because its key is not the one of that ID any more. */
+export function exile(turn: Turn, id: string): void {
   const { mesh } = turn;
   expel(mesh.membership, id);
   mesh.windows.delete(id);
   mesh.routes.delete(id);
-  removeLink(turn, id, reason);
+  removeLink(turn, id, 'another key has its ID');
 }
 
 /** Notes and warns that `key`, which signed for it, wants an ID that has another key. */

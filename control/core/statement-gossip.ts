@@ -33,8 +33,8 @@ export function compareStatements(turn: Turn, channel: Channel, theirs: Statemen
   const neighbor = mesh.neighbors.get(channel)?.id;
   if (theirs === undefined || neighbor === undefined) return;
   const operators = differing(statements, theirs, env.digest);
+  if (operators.length === 0 || !spend(mesh, neighbor, 'statements', env.now)) return;
   const all = operators.flatMap((operator) => statementsOf(statements, operator));
-  if (all.length === 0 || !spend(mesh, neighbor, 'statements', env.now)) return;
   send(
     turn,
     channel,

@@ -10,10 +10,10 @@ import {
   shortOperator,
 } from '../../protocol/statement.ts';
 import { fingerprintOf } from './fingerprint.ts';
-import { acceptedBy, exile, settle } from './identity.ts';
-import { isOut } from './membership.ts';
+import { acceptedBy, settle } from './identity.ts';
+import { forget, isOut } from './membership.ts';
 import { acceptKey, forgetKey } from './pins.ts';
-import { dropChannel, type Mesh, notice, publish, type Turn } from './state.ts';
+import { dropChannel, type Mesh, notice, publish, removeLink, type Turn } from './state.ts';
 import {
   acceptedFor,
   assess,
@@ -76,7 +76,10 @@ function cutOff(turn: Turn, id: string): void {
   const { mesh } = turn;
   settle(turn, id);
   acceptedBy(turn, id);
-  exile(turn, id, 'revoked by an operator');
+  // What it has said before stays known, so that nothing of it can be repeated once it is accepted again.
+  forget(mesh.membership, id);
+  mesh.routes.delete(id);
+  removeLink(turn, id, 'revoked by an operator');
   for (const [channel, neighbor] of [...mesh.neighbors]) if (neighbor.id === id) dropChannel(turn, channel);
   if (mesh.cutOff.size < maxCutOff) mesh.cutOff.add(id);
   turn.effects.push({ type: 'refuse-neighbors' });
