@@ -1,7 +1,9 @@
 /** `cryoc invite` and `cryoc join`: what they ask, write and say. */
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { chmodSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { suite, test } from 'node:test';
@@ -246,6 +248,26 @@ suite('cryoc join', () => {
     });
     assert.deepEqual(server.used, []);
     assert.deepEqual(filesIn(folder), ['etc/config.d', 'etc/config.toml', 'file']);
+  });
+
+  test('leaves nothing behind where it is stopped while it waits for the inviter', async (context) => {
+    const folder = temporaryFolder(context);
+    const silent = createServer();
+    const arrived = once(silent, 'connection');
+    await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
+    context.after(() => silent.close());
+    const { port } = silent.address() as AddressInfo;
+    const server = await inviting(context);
+    const text = invitationText(server.invite({ servers: [`ws://127.0.0.1:${port}`] }));
+    const main = join(import.meta.dirname, '../cli/main.ts');
+    const child = spawn(process.execPath, [main, 'join', '--yes', '--config-dir', folder, text], {
+      timeout: 60_000,
+    });
+    const ended = once(child, 'exit');
+    const [socket] = (await arrived) as [Socket];
+    context.after(() => socket.destroy());
+    child.kill('SIGINT');
+    assert.deepEqual([await ended, filesIn(folder)], [[null, 'SIGINT'], []]);
   });
 
   test('on a full disk leaves nothing behind, and the invitation good', async (context) => {
