@@ -6,12 +6,69 @@ import { statusReport } from '../protocol/status.ts';
 import { readExposition } from '../test/exposition.ts';
 import { meshed } from './lab/mesh.ts';
 import { CryonetNode } from './lab/node.ts';
+import { Pane } from './lab/pane.ts';
 import { programs } from './lab/programs.ts';
 import { shell } from './lab/shell.ts';
 import { story } from './lab/story.ts';
 import { lan } from './lab/topology.ts';
+import { assertSoon } from './lab/wait.ts';
 
 const cryoc = join(programs, 'cryoc');
+const small = { columns: 80, rows: 24 };
+const large = { columns: 200, rows: 60 };
+
+/** A terminal in which `cryoc top` shows the node, which has a peer `a`, and has shown a restart of its control. */
+async function looksAtTop(node: CryonetNode): Promise<Pane> {
+  const pane = await Pane.open(node.namespace, small);
+  await pane.type(`echo before-0; ${cryoc} --socket ${node.controlSocket} top`);
+  const shown = (await pane.shows(/^▸ ● a +direct .* \d+\.\dms +0% .*[▁-█] +\d\S+B +\d\S+B$/m)).split('\n');
+  assert.equal(shown.length, small.rows);
+  assert.match(shown[0]!, new RegExp(`^ ${node.id} {3}cryonet .* in \\S+B/s, out \\S+B/s$`));
+  assert.match(shown.at(-1)!, /^ ↑↓ choose .* q quit +by trouble$/);
+
+  await pane.resize(large);
+  const wide = (await pane.shows(/ RX\/s +TX\/s INTERFACE +MTU THERE/)).split('\n');
+  assert.equal(wide.length, large.rows);
+  assert.match(wide.find((row) => row.includes('● a'))!, /B cna +1\d\d\d \S+:2333$/);
+  assert.match((await pane.shows(/q quit +by trouble$/)).split('\n').at(-1)!, /q quit {100,}by trouble$/);
+  await pane.resize(small);
+
+  await pane.press('Enter');
+  await pane.shows(/^peer {7}a {2}\(SHA256:.*\nstate {6}up \d+s$[\s\S]*^trips {6}.*[▁-█][\s\S]*^lately {5}/m);
+  await pane.press('Escape');
+  await pane.shows(/^▸ ● a /m);
+
+  await node.killControl();
+  await pane.shows(/^ NOT CONNECTED, what stands here is \d+s old: no cryonet runs here:[\s\S]*^▸ ● a /m);
+  node.start();
+  await pane.shows(/^ b [\s\S]*\npeers {6}1: 1 well\n[\s\S]*^▸ ● a /m);
+  return pane;
+}
+
+/** However the program ends, the shell has its terminal again. */
+async function leavesAsItWas(pane: Pane, node: CryonetNode): Promise<void> {
+  const ways: readonly (readonly [end: () => Promise<unknown>, says: RegExp])[] = [
+    [() => pane.press('q'), /^/],
+    [async () => process.kill(await pane.running(), 'SIGTERM'), /^/],
+    [() => pane.press('C-c'), /^/],
+    [async () => process.kill(await pane.running(), 'SIGUSR2'), /Error: a defect/],
+  ];
+  const defect = 'data:text/javascript,process.on(%22SIGUSR2%22,()=>{throw(Error(%22a%20defect%22))})';
+  for (const [i, [end, says]] of ways.entries()) {
+    await pane.shows(/q quit +by trouble$/);
+    assert.equal(await pane.is('#{alternate_on} #{cursor_flag} #{wrap_flag}'), '1 0 0');
+    await end();
+    // What the shell has shown before is there again; from then on it hears what is typed.
+    await pane.shows(new RegExp(`^before-${i}$`, 'm'));
+    await pane.type(`echo "after-${i} $(stty -a | grep -c ' icanon .* echo ')"`);
+    const shell = await pane.shows(new RegExp(`^after-${i} 1$`, 'm'));
+    assert.match(shell, says);
+    assert.doesNotMatch(shell, /ROUND TRIPS/);
+    assert.equal(await pane.is('#{alternate_on} #{cursor_flag} #{wrap_flag}'), '0 1 1');
+    const again = `echo before-${i + 1}; NODE_OPTIONS=--import='${defect}' ${cryoc} --socket ${node.controlSocket} top`;
+    if (i + 1 < ways.length) await pane.type(again);
+  }
+}
 
 /*
  *   a  bootstrap ──┐ switch; a dies at the end
@@ -19,7 +76,7 @@ const cryoc = join(programs, 'cryoc');
  */
 story(
   'cryoc and curl tell the same of a running node, and of its link that is lost',
-  ['curl', 'ping', 'nft'],
+  ['curl', 'ping', 'nft', 'tmux'],
   async (lab) => {
     const { hosts } = await lan(lab, ['a', 'b']);
     const a = new CryonetNode(hosts[0]!, { listen: true }).start();
@@ -95,7 +152,10 @@ story(
     const there = (await shell`${cryoc} --socket ${b.controlSocket} ip a`).stdout.trim();
     hosts[1]!.start('pinging', ['ping', '-q', '-i', '0.1', there]);
     await watching.says(/"event":"link.up","peer":"a","interface":"cna"/);
+    const pane = await looksAtTop(b);
     await a.kill();
+    await pane.shows(/^▸ ✗ a .*\d+s {2}/m);
+    const seen = Date.now();
     // Either may come first.
     await watching.says(/cna: .*NO-CARRIER.*\n/);
     const lines = (await watching.says(/"event":"link.lost".*\n/)).split('\n');
@@ -106,6 +166,9 @@ story(
     assert.match(reason, /\w/);
     assert.ok(Math.abs(Date.parse(time) - Date.now()) < 60_000, time);
     const late = Math.round(1000 * (at(/"link.lost"/) - at(/cna: .*NO-CARRIER/)));
+    await leavesAsItWas(pane, b);
+    lab.figures.push(`cryoc top shows the lost link ${seen - Date.parse(time)} ms after it was lost`);
+    assertSoon(seen - Date.parse(time), 5000, lab);
     lab.figures.push(`"${reason}" stands there ${late} ms after the carrier was lost`);
     const { stdout: stream } =
       await shell`curl -sS --max-time 1 --unix-socket ${b.controlSocket} -H ${'Last-Event-ID: 0-0'} http://cryonet/v1/events || true`;

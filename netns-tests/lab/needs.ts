@@ -20,6 +20,7 @@ export const tools = [
   'bird',
   'vtysh',
   'curl',
+  'tmux',
   'cc',
   'git',
   'setpriv',
