@@ -6,6 +6,7 @@ import type { Lab } from './lab/lab.ts';
 import { linked } from './lab/mesh.ts';
 import type { Namespace } from './lab/namespace.ts';
 import { CryonetNode } from './lab/node.ts';
+import { startFrr } from './lab/ospf.ts';
 import { ping } from './lab/ping.ts';
 import { programs } from './lab/programs.ts';
 import { routingConfig } from './lab/routing.ts';
@@ -112,14 +113,14 @@ story(
 );
 
 /*
- *   a ── b ── c      BIRD as cryoc configures it; a and c may not be linked
+ *   a ── b ── c      BIRD, at c FRR, as cryoc configures them; a and c may not be linked
  */
 story(
   'OSPFv3 converges over the links and a route crosses the middle node',
-  ['bird', 'ping'],
+  ['bird', 'vtysh', 'ping'],
   async (lab) => {
     const { hosts, configOf } = await row(lab);
-    for (const [index, host] of hosts.entries()) {
+    for (const [index, host] of hosts.slice(0, 2).entries()) {
       const files = ['conf', 'ctl', 'pid'].map((name) => join(lab.directory, `${host.label}.bird.${name}`));
       const config = await configOf(index, ['bird', '--protocol', 'ospf']);
       assert.match(config, /interface "cn[abc]" { type ptp; cost \d+; };/);
@@ -127,6 +128,9 @@ story(
       host.start('bird', ['bird', '-f', '-c', files[0]!, '-s', files[1]!, '-P', files[2]!]);
     }
     const [a, , c] = hosts;
+    const short =
+      ' ipv6 ospf6 network point-to-point\n ipv6 ospf6 hello-interval 1\n ipv6 ospf6 dead-interval 4';
+    await startFrr(c, (await configOf(2, ['frr'])).replaceAll(' ipv6 ospf6 network point-to-point', short));
     await reached(a, overlay(2));
     await reached(c, overlay(0));
   },

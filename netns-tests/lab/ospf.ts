@@ -3,6 +3,7 @@ import { chmodSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Namespace } from './namespace.ts';
+import { waitFor } from './wait.ts';
 
 interface Ospf {
   /** The state of the only neighbor, of OSPFv2 and OSPFv3; as the daemon writes it, `none` where there is none. */
@@ -84,3 +85,30 @@ export const frr: OspfDaemon = async (host, device, index) => {
     ],
   };
 };
+
+/** Starts zebra and ospf6d, and has them read a configuration for all of FRR, as `vtysh -b` does at boot. */
+export async function startFrr(host: Namespace, configuration: string): Promise<void> {
+  const home = join(tmpdir(), `${host.name}-frr`);
+  host.lab.defer(() => rmSync(home, { recursive: true, force: true }));
+  mkdirSync(home);
+  chmodSync(home, 0o777);
+  for (const name of ['zebra', 'ospf6d']) {
+    const file = join(home, `${name}.conf`);
+    writeFileSync(file, 'log stdout\n');
+    host.start(name, [
+      join(frrPrograms, name),
+      ...['-f', file, '-i', join(home, `${name}.pid`), '-z', join(home, 'zserv.api')],
+      ...['--vty_socket', home, '-u', 'frr', '-g', 'frr', '-P', '0'],
+    ]);
+  }
+  const all = join(home, 'frr.conf');
+  writeFileSync(all, configuration);
+  const vtysh = ['vtysh', '--vty_socket', home];
+  await waitFor(
+    `FRR of ${host.label} to be there`,
+    20_000,
+    async () => (await host.$({ nothrow: true })`${vtysh} -c ${'show daemons'}`).stdout,
+    (daemons) => daemons.includes('zebra') && daemons.includes('ospf6d'),
+  );
+  await host.$`${vtysh} -f ${all}`;
+}
