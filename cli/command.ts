@@ -39,7 +39,7 @@ export interface WatchCommand extends CommandLine {
  *  `local/`, and loaded only then. */
 export interface OwnCommand extends CommandLine {
   /** Resolves with the exit code where it has printed everything itself. Throws like `Command.show`, and what `ask` throws. */
-  run(given: Given, ask: Ask): Promise<Shown | number>;
+  run(given: Given, ask: Ask, at?: At): Promise<Shown | number>;
 }
 
 /** A command that goes on until it is stopped. */

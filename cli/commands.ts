@@ -1,6 +1,7 @@
 /** The commands of `cryoc`, one row each. Parsing, help and completions are made from this table. */
 import type { AnyCommand } from './command.ts';
 import { accept } from './commands/accept.ts';
+import { bugreport } from './commands/bugreport.ts';
 import { doctor } from './commands/doctor.ts';
 import { explain } from './commands/explain.ts';
 import { forget } from './commands/forget.ts';
@@ -31,6 +32,7 @@ export const commands: readonly AnyCommand[] = [
   ping,
   explain,
   doctor,
+  bugreport,
   netcheck,
   top,
   watch,

@@ -25,8 +25,11 @@ const program = cryocProgram(async (command, given, node) => {
   }
   if ('serve' in command) return command.serve(given, (ask) => atNode(node, ask));
   if ('run' in command) {
-    const done = await command.run(given, (route, parameters, timeout) =>
-      atNode(node, (socketPath) => call(socketPath, route, timeout, parameters)),
+    const done = await command.run(
+      given,
+      (route, parameters, timeout) =>
+        atNode(node, (socketPath) => call(socketPath, route, timeout, parameters)),
+      (ask) => atNode(node, ask),
     );
     // A question that is still open must not hold the process.
     if (typeof done === 'number') process.exit(done);
