@@ -74,7 +74,7 @@ const librariesBeside: Plugin = {
 const ownAsNeeded: Plugin = {
   name: 'own-as-needed',
   setup: ({ onLoad, onResolve }) => {
-    onResolve({ filter: /^(node:)?(http[2s]?|crypto|tls|zlib)$/ }, ({ path, kind }) =>
+    onResolve({ filter: /^(node:)?(http[2s]?|crypto|readline(\/promises)?|tls|zlib)$/ }, ({ path, kind }) =>
       kind === 'import-statement' ? { path, namespace: 'own' } : undefined,
     );
     onLoad({ filter: /./, namespace: 'own' }, ({ path }) => ({
