@@ -42,8 +42,9 @@ export function lossWords({ loss }: PeerStatus): string {
   return loss == null ? '-' : `${Math.round(loss * 100)}%`;
 }
 
-/** Why packets go by datachannel and not by direct path. Empty for a relayed link, which has no direct path. */
+/** Why packets go by datachannel or WebSocket and not by direct path. Empty for a relayed link, which has no direct path. */
 export function whyNotDirect({ path, relayed, direct }: PeerStatus): string {
+  if (path === 'websocket') return 'no UDP passes between the two nodes';
   return path === 'datachannel' && !relayed ? (direct?.reason ?? '') : '';
 }
 

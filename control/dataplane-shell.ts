@@ -2,6 +2,7 @@
  * The part of control's shell that talks to the dataplane: it runs effects that are for the dataplane, makes events of
  * what the dataplane says, and keeps its warnings.
  */
+import type { Carried } from '../protocol/carried.ts';
 import { byClock, bySteady } from '../protocol/clock.ts';
 import type {
   IceServer,
@@ -34,6 +35,8 @@ const statsTimeout = 1000;
 const pingTimeout = 4000;
 /** And to a check of the networks. */
 const netcheckTimeout = 12_000;
+/** Bytes that the dataplane has not read above which packets by a WebSocket are lost. */
+const maxUnsentPackets = 1_048_576;
 /** Subject of the warning about a dataplane that is connected and does not answer. */
 const stalled = 'dataplane-stalled';
 
@@ -67,6 +70,10 @@ export interface DataplaneShellOptions {
   readonly known: () => Iterable<string>;
   /** Whether a message of so many bytes may be decoded. */
   readonly admit: (channel: Channel, bytes: number) => boolean;
+  /** Sends a message by the WebSocket that we have with the peer. */
+  readonly carry: (peer: string, carried: Carried) => void;
+  /** Bits of packets in a second by such a connection. */
+  readonly carriedLimit: () => number;
   readonly warnings: Warnings;
   /** Called when the dataplane's own warnings have changed. */
   readonly changed: () => void;
@@ -181,6 +188,12 @@ export class DataplaneShell {
     return Promise.race([told.catch(() => false), late]);
   }
 
+  /** What came by the WebSocket of a peer, for a connection that goes by it. */
+  carried(peer: string, { negotiation, channel, record }: Carried): void {
+    const isNeeded = channel !== 'data' || this.#connection.backlog < maxUnsentPackets;
+    if (isNeeded) this.#connection.notify('carried', { peer, negotiation, channel, record });
+  }
+
   /** Sends a message to the peer at the other end of a link. */
   signal(peer: string, message: NeighborMessage): void {
     this.#connection.notify('signal', { peer, frame: encode(message) });
@@ -257,6 +270,7 @@ export class DataplaneShell {
     const displaced = nameOwner(config.interfacePrefix, peer, known()) !== peer;
     return {
       ...{ peer, identity, negotiation, route },
+      ...(route === 'websocket' ? { limit: this.#options.carriedLimit() } : {}),
       ...(replaces === null ? {} : { replaces }),
       ...(displaced ? { displaced } : {}),
     };
@@ -314,6 +328,11 @@ export class DataplaneShell {
       case 'link':
         take({ type: 'link', report: params as NotificationParams<'link'> });
         return;
+      case 'carried': {
+        const { peer, ...carried } = params as NotificationParams<'carried'>;
+        this.#options.carry(peer, carried);
+        return;
+      }
       case 'signal':
         this.#signalled(params as NotificationParams<'signal'>);
         return;

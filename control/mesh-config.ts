@@ -15,6 +15,7 @@ export function meshConfigOf(config: ControlConfig, identities: string): MeshCon
     checkInterval,
     forgetAfter: checkTimeout,
     aliveInterval: sendAliveInterval,
+    webSocketPaths: config.webSocketPathLimit > 0,
     named: new Map([...peers, ...fingerprints]),
     operators,
     identities: {

@@ -3,6 +3,8 @@
  * channel `ws:<number>` for each connection of either.
  */
 import type { WebSocket } from 'ws';
+import { type Bucket, newBucket, take } from '../protocol/bucket.ts';
+import { type Carried, decodeCarried, encodeCarried, leastCarried } from '../protocol/carried.ts';
 import { CryonetError } from '../protocol/errors.ts';
 import type { Hello, Refusal } from '../protocol/handshake.ts';
 import type { Log } from '../protocol/log.ts';
@@ -42,6 +44,8 @@ export interface NeighborShellOptions {
   readonly take: (event: MeshEvent) => void;
   /** Whether a message of so many bytes may be decoded. */
   readonly admit: (channel: Channel, bytes: number) => boolean;
+  /** A message of a connection that goes by a neighbor's WebSocket, or is said to. */
+  readonly carried: (peer: string, carried: Carried) => void;
   /** Somebody who is no neighbor was refused; the cause is one of few words. */
   readonly refused: (cause: string) => void;
   readonly warnings: Warnings;
@@ -146,6 +150,21 @@ export class NeighborShell {
     this.#sockets.get(channel)?.send(message);
   }
 
+  /** Sends a message of a connection by a WebSocket that we have with the peer. One of packets is lost where much is unsent:
+   *  signaling goes first. */
+  carry(peer: string, carried: Carried): void {
+    const socket = [...this.#sockets.values()].find((each) => each.peer.id === peer);
+    socket?.carry(encodeCarried(carried), carried.channel !== 'data');
+  }
+
+  #carried(peer: string, frame: Uint8Array, budget: Bucket): boolean {
+    const admitted = take(budget, Math.max(frame.length, leastCarried), performance.now());
+    const carried = admitted ? decodeCarried(frame) : undefined;
+    if (carried === undefined) this.#options.refused('carried');
+    else this.#options.carried(peer, carried);
+    return admitted;
+  }
+
   /** Decides why a proven client is refused. One WebSocket that a node opened is enough; another is taken only if the first
    *  does not answer. */
   async #admit(client: Hello): Promise<Refusal | undefined> {
@@ -185,8 +204,10 @@ export class NeighborShell {
   #neighborUp(socket: WebSocket, proven: Proven, client: BootstrapClient | undefined): void {
     const channel = `ws:${++this.#socketCounter}`;
     const { id } = proven.peer;
+    const budget = newCarriedBudget(this.#options.config.webSocketPathLimit);
     const events: SocketEvents = {
       admits: (bytes) => this.#options.admit(channel, bytes),
+      carried: (frame) => this.#carried(id, frame, budget),
       message: (message) => {
         neighbor.epoch = latestEpoch(neighbor, message);
         this.#options.take({ type: 'message', channel, message });
@@ -242,6 +263,11 @@ export class NeighborShell {
     const client = new BootstrapClient(target, this.#options.local, checkInterval, events, this.#outgoing);
     return client;
   }
+}
+
+/** Bytes that a neighbor may send of links' packets: twice as many as we send ourselves, and what comes late comes at once. */
+function newCarriedBudget(megabits: number): Bucket {
+  return newBucket(4_194_304, (megabits * 2_000_000) / 8);
 }
 
 /** What the other side of a handshake is refused for; undefined where it only went away, or refused us as nodes do. */

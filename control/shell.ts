@@ -35,6 +35,7 @@ import { knownIds } from './core/pins.ts';
 import { type Mesh, newMesh } from './core/state.ts';
 import { signedStatements } from './core/statements.ts';
 import { summaryOf } from './core/summary.ts';
+import { isCarriedBy } from './core/websocket-route.ts';
 import { DataplaneShell } from './dataplane-shell.ts';
 import { InquiryShell } from './inquiry-shell.ts';
 import { PatientControlSocket } from './io/control-socket.ts';
@@ -116,6 +117,8 @@ export class ControlShell {
       ...{ config, local: this.#local, log, early, changed, warnings: this.#warnings },
       admit: (channel, bytes) => this.#admit(channel, bytes),
       take: (event) => this.#take(event),
+      carry: (peer, carried) => this.#neighbors.carry(peer, carried),
+      carriedLimit: () => Math.max(1, this.#config.webSocketPathLimit) * 1_000_000,
       iceServers: () => this.#config.iceServers,
       settings: (peer) => linkSettingsOf(this.#config, this.#mesh.config.policy.peers, peer),
       known: () => knownIds(this.#mesh.membership.pins),
@@ -156,6 +159,9 @@ export class ControlShell {
       local: this.#local,
       log,
       admit: (channel, bytes) => this.#admit(channel, bytes),
+      carried: (peer, carried) => {
+        if (isCarriedBy(this.#mesh, peer, carried.negotiation)) this.#dataplane.carried(peer, carried);
+      },
       judge: ({ id, key }) => judge(this.#mesh, id, key, sha256),
       take: (event) => this.#take(event),
       refused: (cause) => this.#refused.count(cause),

@@ -112,7 +112,7 @@ function peerStatus(
     minRtt: measured?.minRtt ?? null,
     degraded: link !== undefined && isUp(link) && link.degraded,
     pathMtu: measured?.pathMtu ?? null,
-    cost: costOf(mesh, id, { state, relayed, ...figures }),
+    cost: costOf(mesh, id, { state, relayed, path: link?.report?.path ?? null, ...figures }),
     interface: link?.report?.interface ?? null,
     counters: stats?.counters ?? null,
     dropped: stats?.dropped ?? null,

@@ -15,13 +15,27 @@ import type { DirectShell } from './direct-shell.ts';
 import { Agreement, type AgreementParties } from './io/agreement.ts';
 import type { CandidateFilter } from './io/candidate-filter.ts';
 import { isFullPacket, type Said } from './io/channel-records.ts';
+import { CarriedConnection, type Carry } from './io/engine/carried.ts';
 import { fingerprintOf } from './io/engine/sdp.ts';
 import type { IceServerWatch } from './io/ice-server-watch.ts';
 import { LiveConnection, LiveConnections, placeOf, readWire } from './io/live-connection.ts';
 import type { Pings } from './io/pings.ts';
 import { SeenAddresses } from './io/seen-addresses.ts';
-import type { Connection, ConnectionState, Engine, IceServer, Misuse } from './io/webrtc.ts';
+import type {
+  Connection,
+  ConnectionEvents,
+  ConnectionState,
+  Engine,
+  IceServer,
+  Misuse,
+} from './io/webrtc.ts';
 import { type UpkeepOptions, UpkeepShell } from './upkeep-shell.ts';
+
+/** Bits of packets in a second by a WebSocket, where control, which is older, says nothing. */
+const defaultLimit = 10_000_000;
+
+/** Bytes that wait for control above which packets by a WebSocket are lost: a control that hangs must not be cut off for them. */
+const maxForControl = 1_048_576;
 
 /** Bytes unsent to a peer that does not read, by channel; what `wire` says is short and seldom. */
 const maxUnsent = { signal: 4_194_304, wire: 65_536 } as const;
@@ -181,6 +195,12 @@ export class ConnectionShell {
     if (live.addCandidate(candidate) && live === this.active(peer)) explained(peer);
   }
 
+  /** What came by the bootstrap WebSocket of a peer. */
+  carried({ peer, negotiation, channel, record }: NotificationParams<'carried'>): void {
+    const connection = this.#live.get(peer, negotiation)?.connection;
+    if (connection instanceof CarriedConnection) connection.receive(channel, record);
+  }
+
   /** One interval is over. */
   ping(peers: readonly string[]): void {
     for (const peer of peers) {
@@ -220,10 +240,10 @@ export class ConnectionShell {
   }
 
   #connect(
-    { peer, negotiation, route, replaces, iceServers: given }: Params<'offer'>,
+    { peer, negotiation, route, replaces, limit, iceServers: given }: Params<'offer'>,
     agreement: Agreement,
   ): LiveConnection {
-    const { filter, log, take, notify, opened, iceServers } = this.#options;
+    const { filter, log, take, notify, opened, iceServers, waiting } = this.#options;
     const engine = this.#options.engine();
     if (engine === undefined) throw new CryonetError('bad_message', 'hello comes first');
     if (this.#live.get(peer, negotiation) !== undefined)
@@ -235,43 +255,47 @@ export class ConnectionShell {
     if (otherPort) log.debug('by another UDP port: the one before leads nowhere', at);
     const narrow = this.upkeep.isNarrow(peer);
     const servers = iceServers.use(given);
-    const connection = engine.connect(
-      { route, iceServers: servers, narrow, otherPort },
-      {
-        candidate: (candidate) => {
-          if (route === 'relay') opened();
-          const told = filter.mayTell(candidate);
-          log.debug('candidate', { ...at, candidate, told });
-          if (!told) return;
-          live.tell(candidate);
-          notify('candidate', { ...at, candidate });
-        },
-        state: (state) => this.#connectionState(peer, negotiation, state),
-        paired: () => this.#options.paired(peer, negotiation, live),
-        open: (channel) => {
-          // All channels go one way, which each ping looks at again.
-          if (!live.opened) live.look();
-          const detour = live.opened ? undefined : filter.detour(live.ends);
-          live.channels.add(channel);
-          this.#conclude(peer, live);
-          if (detour !== undefined) this.#drop(peer, negotiation, detour);
-          else take({ type: 'open', ...at, channel, relayed: live.ends?.local.type === 'relay' });
-        },
-        message: (channel, bytes) => {
-          if (channel === 'data' && !isFullPacket(bytes)) this.#options.record(peer, bytes);
-          // A full packet is answered on `wire`, and counts as what it asks for.
-          else if (!spend(budget, channel === 'signal' ? 'signal' : 'wire', bytes.length, performance.now()))
-            this.#cut(peer, negotiation, channel === 'signal' ? 'signal' : 'wire');
-          else this.#said(peer, negotiation, channel === 'data' ? 'full' : channel, bytes);
-        },
-        drain: () => this.#options.drained(peer, connection),
-        unserved: (kind) => {
-          log.debug('no candidate from a server', { ...at, kind });
-          iceServers.suspect(kind);
-        },
-        misused: (how) => this.#cut(peer, negotiation, how),
+    const events: ConnectionEvents = {
+      candidate: (candidate) => {
+        if (route === 'relay') opened();
+        const told = filter.mayTell(candidate);
+        log.debug('candidate', { ...at, candidate, told });
+        if (!told) return;
+        live.tell(candidate);
+        notify('candidate', { ...at, candidate });
       },
-    );
+      state: (state) => this.#connectionState(peer, negotiation, state),
+      paired: () => this.#options.paired(peer, negotiation, live),
+      open: (channel) => {
+        // All channels go one way, which each ping looks at again.
+        if (!live.opened) live.look();
+        const detour = live.opened ? undefined : filter.detour(live.ends);
+        live.channels.add(channel);
+        this.#conclude(peer, live);
+        if (detour !== undefined) this.#drop(peer, negotiation, detour);
+        else take({ type: 'open', ...at, channel, relayed: live.ends?.local.type === 'relay' });
+      },
+      message: (channel, bytes) => {
+        if (channel === 'data' && !isFullPacket(bytes)) this.#options.record(peer, bytes);
+        // A full packet is answered on `wire`, and counts as what it asks for.
+        else if (!spend(budget, channel === 'signal' ? 'signal' : 'wire', bytes.length, performance.now()))
+          this.#cut(peer, negotiation, channel === 'signal' ? 'signal' : 'wire');
+        else this.#said(peer, negotiation, channel === 'data' ? 'full' : channel, bytes);
+      },
+      drain: () => this.#options.drained(peer, connection),
+      unserved: (kind) => {
+        log.debug('no candidate from a server', { ...at, kind });
+        iceServers.suspect(kind);
+      },
+      misused: (how) => this.#cut(peer, negotiation, how),
+    };
+    const carry: Carry = (channel, record) => {
+      if (channel !== 'data' || waiting() < maxForControl) notify('carried', { ...at, channel, record });
+    };
+    const connection: Connection =
+      route === 'websocket'
+        ? new CarriedConnection(carry, limit ?? defaultLimit, events)
+        : engine.connect({ route, iceServers: servers, narrow, otherPort }, events);
     const asked = route === 'relay' ? servers.filter((server) => server.kind === 'turn') : [];
     const about = { route, agreement, narrow, asked, iceServers: servers };
     const live = new LiveConnection(connection, about);

@@ -213,6 +213,7 @@ export class DataplaneShell {
 
   notification<N extends Notification>(name: N, params: NotificationParams<N>): void {
     if (name === 'candidate') this.#connections.addCandidate(params as NotificationParams<'candidate'>);
+    if (name === 'carried') this.#connections.carried(params as NotificationParams<'carried'>);
     if (name === 'signal') {
       const { peer, frame } = params as NotificationParams<'signal'>;
       this.#connections.signal(peer, frame);
@@ -419,8 +420,7 @@ export class DataplaneShell {
   #carryBy(link: Link, live: LiveConnection): void {
     this.#direct.activate(link.peer, link.active!);
     const pair = pairOf(link, live.connection.pair());
-    if (live.route !== 'shared' || pair === null) return;
-    if (isRelayed(pair)) return;
+    if (live.route !== 'shared' || pair === null || isRelayed(pair)) return;
     const obstacle = this.#obstacle(live, pair);
     if (obstacle === undefined) this.#direct.begin(link.peer, link.active!, pair);
     else this.#direct.rest(link.peer, obstacle);

@@ -14,11 +14,16 @@ import {
   type Seen,
   surprises,
 } from './lab/grid.ts';
-import { bootNode, kindNames, kinds, makeWorld, nodeAt } from './lab/kinds.ts';
+import { bootNode, type KindName, kindNames, kinds, makeWorld, nodeAt } from './lab/kinds.ts';
+import { farEnd, linked, outcome } from './lab/mesh.ts';
 import type { CryonetNode } from './lab/node.ts';
+import { ping } from './lab/ping.ts';
 import type { Program } from './lab/program.ts';
 import { story } from './lab/story.ts';
 import { waitFor } from './lab/wait.ts';
+
+/** Kinds of places that have no UDP at all: their nodes are linked with their bootstrap node, by its WebSocket. */
+const confined: readonly KindName[] = ['no-udp', 'proxy'];
 
 /** Milliseconds until every link is there that is to be there, on a machine that has other work as well. */
 const bound = 180_000;
@@ -33,14 +38,18 @@ story(
   ['turnserver', 'tinyproxy', 'tayga', 'nft', 'ping'],
   async (lab) => {
     const world = await makeWorld(lab);
-    const boot = bootNode(world, ['--deny', '*']).start();
+    const boot = bootNode(
+      world,
+      confined.flatMap((kind) => ['--allow', `${kind}-1`]),
+    ).start();
     const nodes = new Map<string, CryonetNode>();
     await Promise.all(
       kindNames.map(async (kind) => {
         const labels = [`${kind}-1`, `${kind}-2`] as const;
         const [first, second] = await kinds[kind].settle(world, labels);
         const allow = (...globs: readonly string[]) => globs.flatMap((glob) => ['--allow', glob]);
-        nodes.set(labels[0], nodeAt(world, kind, first!, allow('*-1', labels[1])));
+        const ofBoot = confined.includes(kind) ? ['boot'] : [];
+        nodes.set(labels[0], nodeAt(world, kind, first!, allow('*-1', labels[1], ...ofBoot)));
         nodes.set(labels[1], nodeAt(world, kind, second!, allow(labels[0])));
       }),
     );
@@ -52,6 +61,10 @@ story(
     lab.figures.push(`\n${drawing(seen)}\n`, firstPackets(seen));
     keep(seen, lab.programs);
     assert.deepEqual(surprises(seen), []);
+    await carried(
+      boot,
+      confined.map((kind) => nodes.get(`${kind}-1`)!),
+    );
   },
   300_000,
 );
@@ -82,6 +95,19 @@ async function settled(grid: readonly Cell[], nodes: readonly CryonetNode[]): Pr
     reports,
     (node, peer) => times.get(node)?.get(peer) ?? { learned: undefined, up: undefined },
   );
+}
+
+async function carried(boot: CryonetNode, nodes: readonly CryonetNode[]): Promise<void> {
+  for (const node of nodes) {
+    const link = await linked(node, boot, 60_000);
+    assert.deepEqual([outcome(link), outcome(await boot.peer(node.id))], ['websocket', 'websocket']);
+    const { sent, received } = await ping(node.namespace, farEnd(link), {
+      count: 20,
+      interval: 0.02,
+      size: 1000,
+    });
+    assert.equal(received, sent);
+  }
 }
 
 /** By peer, from a node's log. */

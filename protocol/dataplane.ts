@@ -10,11 +10,12 @@
  * dataplane serves one control at a time: a new one replaces the old one.
  */
 import * as z from 'zod/mini';
+import { carriedChannels } from './carried.ts';
 import { answerKeys, offerKeys } from './keys.ts';
 import { logLevels } from './log-level.ts';
 import { maxNetcheckServers, netcheck } from './netcheck.ts';
 import { processFigures } from './process-figures.ts';
-import { bytes, candidateLine, epoch, mtu, negotiationId, nodeId, route, sdp } from './schema.ts';
+import { bytes, candidateLine, epoch, linkPath, mtu, negotiationId, nodeId, route, sdp } from './schema.ts';
 import {
   candidatePair,
   counters,
@@ -90,7 +91,7 @@ const linkReport = z.object({
   active: z.nullable(negotiationId),
   /** All connections, including the active one. */
   connections: z.array(z.object({ negotiation: negotiationId, route, open: z.boolean() })),
-  path: z.nullable(z.enum(['direct', 'datachannel'])),
+  path: z.nullable(linkPath),
   direct: z.optional(directStatus),
   pair: z.nullable(candidatePair),
   interface: z.nullable(interfaceStatus),
@@ -139,6 +140,8 @@ const beginning = {
   identity,
   route,
   iceServers: z.array(iceServer),
+  /** Of the route `websocket`: bits of packets in a second. */
+  limit: z.optional(z.int().check(z.minimum(1))),
   /** The relayed connection that this one will replace. It stays open until control closes it. */
   replaces: z.optional(negotiationId),
   /** The peer's interface gets its second name, because an earlier peer has the first. */
@@ -180,7 +183,7 @@ export const requests = {
     params: z.object({ peer: nodeId }),
     result: z.object({
       rtt: z.nullable(z.number()),
-      path: z.nullable(z.enum(['direct', 'datachannel'])),
+      path: z.nullable(linkPath),
       pair: z.nullable(candidatePair),
     }),
   },
@@ -203,6 +206,12 @@ export const notifications = {
   candidate: z.object({ ...attempt, candidate: candidateLine }),
   /** Both ways: a frame received from, or to be sent on, a link's `signal` datachannel. */
   signal: z.object({ peer: nodeId, frame: z.custom<Uint8Array>((value) => value instanceof Uint8Array) }),
+  /** Both ways: a message of a connection by the bootstrap WebSocket, to be sent or received. */
+  carried: z.object({
+    ...attempt,
+    channel: z.enum(carriedChannels),
+    record: z.custom<Uint8Array>((value) => value instanceof Uint8Array),
+  }),
   /** A link changed. */
   link: linkReport,
   /** A connection ended, whether or not it was ever open. */

@@ -49,7 +49,7 @@ type EventName = keyof typeof eventMeanings;
 /** Characters of the longest reason. */
 const maxReason = 512;
 
-const path = z.enum(['direct', 'datachannel', 'relayed']);
+const path = z.enum(['direct', 'datachannel', 'relayed', 'websocket']);
 const optionNames = z.array(z.string());
 
 /** What an event is about. Which of these there are depends on the event; more are added in later versions. */

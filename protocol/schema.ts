@@ -27,7 +27,8 @@ export const sdp = z.string().check(z.minLength(1), z.maxLength(16_384));
 export const candidateLine = z.string().check(z.minLength(1), z.maxLength(512));
 
 /** Names one negotiation. The offerer makes it; it is unique between the two nodes. */
-export const negotiationId = z.string().check(z.regex(/^[a-z0-9-]{1,32}$/));
+export const negotiationPattern = /^[a-z0-9-]{1,32}$/;
+export const negotiationId = z.string().check(z.regex(negotiationPattern));
 
 /** MTU of an interface in bytes. */
 export const mtu = z.int().check(z.minimum(leastMtu), z.maximum(greatestMtu));
@@ -36,8 +37,12 @@ export const mtu = z.int().check(z.minimum(leastMtu), z.maximum(greatestMtu));
  *  `shared`: the node's one UDP port, or another where that leads nowhere, host and server-reflexive candidates, no TURN
  *  (see ARCHITECTURE).
  *  `relay`: a port of its own; through a TURN server where this node has one that gives a candidate, else any
- *  candidate. */
-export const route = z.enum(['shared', 'relay']);
+ *  candidate.
+ *  `websocket`: the bootstrap WebSocket of these two nodes (`carried.ts`). */
+export const route = z.enum(['shared', 'relay', 'websocket']);
+
+/** What carries a link's packets. */
+export const linkPath = z.enum(['direct', 'datachannel', 'websocket']);
 
 /** Decodes MessagePack and checks its shape. Throws `bad_frame` or `bad_message`. */
 export function parse<T extends z.ZodMiniType>(schema: T, frame: Uint8Array): z.infer<T> {

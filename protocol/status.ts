@@ -5,7 +5,7 @@
  * `GET /status` writes them so; `/v1` as `units.ts` has it.
  */
 import * as z from 'zod/mini';
-import { nodeId } from './schema.ts';
+import { linkPath, nodeId } from './schema.ts';
 import { type Milliseconds, milliseconds, type Units } from './units.ts';
 
 const candidateEnd = z.object({
@@ -69,7 +69,7 @@ export function peerIn<T extends Milliseconds, D extends Milliseconds>(units: Un
     reason: z.string(),
     /** Why the link is down in the peer's last words; empty if it said nothing. */
     farReason: z.optional(z.string()),
-    path: z.nullable(z.enum(['direct', 'datachannel'])),
+    path: z.nullable(linkPath),
     /** Null while the dataplane has not reported it. */
     direct: z.optional(z.nullable(directStatus)),
     /** Whether the selected pair goes through a TURN server. */
@@ -106,7 +106,7 @@ export function pongIn<T extends Milliseconds, D extends Milliseconds>({ duratio
     /** Null where no answer came. */
     rtt: z.nullable(duration),
     /** The path that was asked by; null where there is none. */
-    path: z.nullable(z.enum(['direct', 'datachannel'])),
+    path: z.nullable(linkPath),
     relayed: z.boolean(),
     pair: z.nullable(candidatePair),
     /** Why there is no answer; empty where there is one. */

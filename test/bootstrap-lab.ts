@@ -63,6 +63,7 @@ export async function serve(
       const ends: (CryonetError | undefined)[] = [];
       const neighbor = new NeighborSocket(socket, proven, {
         admits: () => true,
+        carried: () => true,
         message: (message) => void messages.push(message),
         closed: (cause) => void ends.push(cause),
       });

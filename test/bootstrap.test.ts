@@ -57,6 +57,7 @@ test('a client and a server with the same token are neighbors, and messages cros
   const heard: NeighborMessage[] = [];
   const client = new NeighborSocket(socket, proven, {
     admits: () => true,
+    carried: () => true,
     message: (message) => void heard.push(message),
     closed: () => {},
   });

@@ -199,6 +199,7 @@ export const calls: { readonly [M in Method]: { readonly params: Params<M>; read
 export const notices: { readonly [N in Notification]: NotificationParams<N> } = {
   candidate: { ...attempt, candidate },
   signal: { peer: 'ams-1', frame: bytesFrom(0, 5) },
+  carried: { ...attempt, channel: 'data', record: bytesFrom(0, 5) },
   link: linkReport,
   ended: { ...attempt, route: 'shared', reason: 'no path' },
   bye: { peer: 'ams-1' },

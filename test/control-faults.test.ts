@@ -65,7 +65,7 @@ test('a second node of an ID is told so, with both keys, and goes on trying; the
   const before = [n0.tun('n1'), n1.tun('n0')];
   const twin = await lab.add('n1', [n0]);
   const words = await waitFor('the twin to know', () => warningOf(twin, 'id'));
-  const [ours, theirs] = [(await twin.status()).node.identity, (await n1.status()).node.identity];
+  const [ours, theirs] = [(await twin.status()).node.fingerprint, (await n1.status()).node.fingerprint];
   assert.match(words, /^node ID "n1" is not taken by n0: this ID belongs to another identity key/);
   assert.ok(words.includes(`our key is ${ours}, that of the other ${theirs}; give one of them`), words);
   assert.deepEqual([n0.tun('n1'), n1.tun('n0')], before);
@@ -78,7 +78,7 @@ test('a node with the ID of its own bootstrap server is told so', async (context
   const lab = new Lab(context);
   const n0 = await lab.add('n0');
   const twin = await lab.add('n0', [n0]);
-  const keys = await Promise.all([n0, twin].map(async (node) => (await node.status()).node.identity));
+  const keys = await Promise.all([n0, twin].map(async (node) => (await node.status()).node.fingerprint!));
   for (const node of [n0, twin]) {
     const words = await waitFor('both to know', () => warningOf(node, 'id-elsewhere'));
     assert.match(words, /^another node has the ID "n0": our key is /);

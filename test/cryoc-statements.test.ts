@@ -37,6 +37,7 @@ function nodeOf(operators: readonly string[], ahead = 0) {
         checkInterval: 10_000,
         forgetAfter: 60_000,
         aliveInterval: 20_000,
+        webSocketPaths: false,
       },
       ...{ named: new Map(), identities: { file: '', reload: '' } },
       operators: operators.map((line) => hex(operatorIn(line)!)),

@@ -53,6 +53,7 @@ test('a neighbor may be late for a ping, and is gone when it has answered none o
   const proven = { peer: { epoch: 1 } } as Proven;
   new NeighborSocket(socket as unknown as WebSocket, proven, {
     admits: () => true,
+    carried: () => true,
     message: () => {},
     closed: (cause) => void ends.push(cause?.message),
   });

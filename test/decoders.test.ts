@@ -3,6 +3,7 @@ import type { Writable } from 'node:stream';
 import * as ws from 'ws';
 import { FrameCipher } from '../control/io/crypto.ts';
 import { readInvitation, sealedText } from '../control/io/invitation.ts';
+import { carriedChannels, decodeCarried, encodeCarried } from '../protocol/carried.ts';
 import { notifications, requests } from '../protocol/dataplane.ts';
 import { FrameReader, frame } from '../protocol/frame.ts';
 import { handshakeMessage } from '../protocol/handshake.ts';
@@ -134,6 +135,12 @@ const decoders: Readonly<Record<string, Decoder>> = {
       receiver.write(Buffer.from(input));
       return receiver.errored === null ? taken : undefined;
     },
+  },
+  'messages of links by a WebSocket': {
+    seeds: carriedChannels.map((channel) =>
+      encodeCarried({ negotiation: 'n-1', channel, record: channel === 'end' ? new Uint8Array() : key }),
+    ),
+    take: decodeCarried,
   },
   'sealed frames': {
     seeds: [new FrameCipher(key).seal(encode(record))],

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { linkCost, type Measured } from '../protocol/link-cost.ts';
 
-const up: Measured = { state: 'up', rtt: null, loss: null, relayed: false };
+const up: Measured = { state: 'up', rtt: null, loss: null, relayed: false, path: 'direct' };
 
 const costs: readonly [what: string, link: Partial<Measured>, cost: number | null][] = [
   ['nothing measured yet', {}, 96],
@@ -14,6 +14,7 @@ const costs: readonly [what: string, link: Partial<Measured>, cost: number | nul
   ['half of it lost', { rtt: 15, loss: 0.5 }, 458],
   ['a relay', { rtt: 15, loss: 0, relayed: true }, 234],
   ['everything lost, for a minute, by a relay', { rtt: 60_000, loss: 1, relayed: true }, 65_535],
+  ['a WebSocket', { rtt: 15, loss: 0, path: 'websocket' }, 894],
   ['no link', { state: 'lost', rtt: 15 }, null],
 ];
 
@@ -26,6 +27,7 @@ test('a cost fits the fields of Babel and OSPF, and is never less for more round
     rtt: fc.double({ min: 0, max: 1e6, noNaN: true }),
     loss: fc.double({ min: 0, max: 1, noNaN: true }),
     relayed: fc.boolean(),
+    path: fc.constant('datachannel' as const),
   });
   fc.assert(
     fc.property(measured, measured, (one, other) => {

@@ -66,6 +66,17 @@ export const rows: readonly Row[] = [
     bad: ['s', 'stun:', 'turn:t', 'turn:t|u', 'stun:s,turn:t|u'],
   },
   {
+    flag: 'websocket-path-limit',
+    field: 'webSocketPathLimit',
+    initial: 10,
+    good: [
+      ['0', 0],
+      ['25', 25],
+      ['1000', 1000],
+    ],
+    bad: ['-1', '1001', '1.5', 'x'],
+  },
+  {
     flag: 'check-interval',
     field: 'checkInterval',
     initial: 10_000,

@@ -20,6 +20,8 @@ export const reliable: Faults = { loss: 0, repeat: 0, delay: 20 };
 export interface NodeOptions {
   readonly policy?: Policy;
   readonly turn?: boolean;
+  /** Its links may go by WebSockets. */
+  readonly webSocketPaths?: boolean;
   /** Milliseconds that its relays last. */
   readonly relayLifetime?: number;
   /** Whose identity key; its own by default. */
@@ -40,6 +42,7 @@ export function configOf(options: NodeOptions): MeshConfig {
     checkInterval: 10_000,
     forgetAfter: 60_000,
     aliveInterval: 20_000,
+    webSocketPaths: options.webSocketPaths ?? false,
     named: options.named ?? new Map(),
     operators: options.operators ?? [],
     identities: { file: 'identities', reload: 'reload' },

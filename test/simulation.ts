@@ -345,6 +345,7 @@ export class Simulation {
     const theirs = this.#find(other, node.id, negotiation);
     if (ours?.remote !== true || theirs?.remote !== true) return;
     if (ours.route === 'shared' && this.unreachable.has(pairOf(node.id, peer))) return;
+    if (ours.route === 'websocket' && ![...node.sockets.values()].includes(other)) return;
     this.at(this.takes.open(), () => {
       if (!this.#of(node, peer).includes(ours) || !this.#of(other, node.id).includes(theirs)) return;
       if (!ours.alive || !theirs.alive || ours.open) return;
@@ -416,7 +417,7 @@ export class Simulation {
       reason: '',
       active: active?.negotiation ?? null,
       connections: this.#of(node, peer).map(({ negotiation, route, open }) => ({ negotiation, route, open })),
-      path: direct ? 'direct' : active === undefined ? null : 'datachannel',
+      path: direct ? 'direct' : pathOf(active),
       pair: null,
       interface: null,
     };
@@ -425,7 +426,7 @@ export class Simulation {
   /** The connection that carries a link's packets. */
   #active(node: SimulatedNode, peer: string): Connection | undefined {
     const open = this.#of(node, peer).filter((c) => c.open);
-    return open.find((c) => c.route === 'shared') ?? open.at(-1);
+    return open.find((c) => c.route === 'shared') ?? open.find((c) => c.route === 'relay') ?? open.at(-1);
   }
 
   #find(node: SimulatedNode, peer: string, negotiation: string): Connection | undefined {
@@ -440,6 +441,11 @@ export class Simulation {
     }
     return list;
   }
+}
+
+function pathOf(active: Connection | undefined): LinkReport['path'] {
+  if (active === undefined) return null;
+  return active.route === 'websocket' ? 'websocket' : 'datachannel';
 }
 
 export function pairOf(a: string, b: string): string {

@@ -37,6 +37,7 @@ function nodeWith(
         checkInterval: 10_000,
         forgetAfter: 60_000,
         aliveInterval: 20_000,
+        webSocketPaths: false,
       },
       ...{ named: new Map(), operators: operatorKeys(...operators), identities: { file: '', reload: '' } },
     },

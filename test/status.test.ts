@@ -22,7 +22,13 @@ function meshWith(report: Partial<LinkReport>): Mesh {
     { id: 'a', key: new Uint8Array(32), epoch: 1, turn: false },
     {
       ...{ policy: { allow: [], deny: [] }, checkInterval: 10_000, forgetAfter: 60_000 },
-      ...{ aliveInterval: 20_000, named: new Map(), operators: [], identities: { file: '', reload: '' } },
+      ...{
+        aliveInterval: 20_000,
+        webSocketPaths: true,
+        named: new Map(),
+        operators: [],
+        identities: { file: '', reload: '' },
+      },
     },
     new Map(),
     {

@@ -80,6 +80,10 @@ export const options = {
     fallback: '20s',
     help: 'pause between membership announcements',
   }),
+  webSocketPathLimit: fixed('websocket-path-limit <MBIT>', codec.integer('a number of Mbit/s', 0, 1000), {
+    fallback: '10',
+    help: 'most that a link carries by the bootstrap WebSocket, in Mbit/s, where there is no UDP; 0: no link goes that way',
+  }),
   interfacePrefix: fixed(
     'interface-prefix <PREFIX>',
     codec.matching(/^[A-Za-z0-9_-]{1,8}$/, '1 to 8 letters, digits, - or _'),

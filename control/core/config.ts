@@ -9,6 +9,8 @@ export interface MeshConfig {
   /** A peer that was not heard of for this long is forgotten. */
   readonly forgetAfter: number;
   readonly aliveInterval: number;
+  /** Whether links may go by WebSockets. */
+  readonly webSocketPaths: boolean;
   /** Keys that the operator named, in hexadecimal by ID. No other key counts for these IDs. */
   readonly named: ReadonlyMap<string, string>;
   /** Keys whose statements count, in hexadecimal. */

@@ -77,6 +77,8 @@ export interface Link {
   readonly shared: Pace & { retryAt: number };
   /** The relay route is tried in an outage only, while the shared one is not open. */
   readonly relay: Pace;
+  /** Tried last, and only where the two nodes have a WebSocket (`websocket-route.ts`). */
+  readonly websocket: Pace;
   /** How often an offer was not answered in its time, since the link was last up: the next hop may lead nowhere. */
   unanswered: number;
   /** The peer has sent us a signed body, so it exists. */
@@ -118,6 +120,7 @@ export function newLink(self: string, peer: string, now: number, path: PathWish 
     attempts: new Map(),
     shared: { failures: 0, retryAt: now },
     relay: { failures: 0, retryAt: null },
+    websocket: { failures: 0, retryAt: null },
     unanswered: 0,
     heard: false,
     introducer: '',

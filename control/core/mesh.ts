@@ -43,6 +43,7 @@ import { receiveClaim, receiveRefusal, rejectStranger, takeNamed, takePins } fro
 import { endOverdue, tryDue } from './tries.ts';
 import { settleTwin } from './twin.ts';
 import { takeOperators } from './verdicts.ts';
+import { stranded, waitForWebSocket } from './websocket-route.ts';
 
 export function step(mesh: Mesh, event: MeshEvent, env: Environment): Effect[] {
   const turn: Turn = { mesh, env, effects: [] };
@@ -102,7 +103,7 @@ function take(turn: Turn, event: MeshEvent): void {
       hearStatement(turn, event.signed, '');
       return;
     case 'neighbor-down':
-      dropChannel(turn, event.channel);
+      neighborGone(turn, event.channel);
       return;
     case 'message':
       receive(turn, event.channel, event.message);
@@ -163,7 +164,20 @@ function addNeighbor(turn: Turn, channel: Channel, id: string): void {
   const { mesh, env } = turn;
   const isNew = addChannel(turn, channel, id);
   if (spend(mesh, id, 'welcomes', env.now)) welcome(turn, channel);
+  const link = mesh.links.get(id);
+  if (link !== undefined) waitForWebSocket(turn, link);
   if (isNew && within(mesh.quotas, 'new neighbors', 4, 10_000, env.now)) retryOutstanding(turn);
+}
+
+function neighborGone(turn: Turn, channel: Channel): void {
+  const { mesh } = turn;
+  const peer = mesh.neighbors.get(channel)?.id;
+  dropChannel(turn, channel);
+  if (peer === undefined) return;
+  for (const { negotiation } of stranded(mesh, peer)) {
+    turn.effects.push({ type: 'close', peer, negotiation });
+    endAttempt(turn, peer, negotiation, 'the WebSocket between the two nodes is gone');
+  }
 }
 
 function receive(plain: Turn, channel: Channel, message: NeighborMessage): void {

@@ -29,6 +29,7 @@ import {
   show,
   type Turn,
 } from './state.ts';
+import { waitForWebSocket, webSocketRefusal } from './websocket-route.ts';
 
 /** Milliseconds after which an offer without an answer may be lost, and is sent again. */
 const offerLifetime = 1000;
@@ -181,8 +182,10 @@ export function endAttempt(turn: Turn, peer: string, negotiation: string, reason
   const attempt = link?.attempts.get(negotiation);
   if (link === undefined || attempt === undefined) return;
   link.attempts.delete(negotiation);
-  if (isOpen(attempt)) retryNow(turn, link, attempt.route);
-  else {
+  if (isOpen(attempt)) {
+    if (attempt.route === 'websocket') waitForWebSocket(turn, link);
+    retryNow(turn, link, attempt.route);
+  } else {
     turn.mesh.outcomes.failed++;
     fail(turn, link, attempt.route, reason);
   }
@@ -248,6 +251,7 @@ export function offer(turn: Turn, link: Link, route: Route): void {
   if (route === 'shared') {
     link.denied = false;
     link.relay.retryAt ??= env.now + relayDelay;
+    waitForWebSocket(turn, link);
   } else if (link.path === 'relay') {
     link.denied = false;
     link.relay.retryAt ??= env.now;
@@ -319,15 +323,13 @@ export function newAttempt(
 
 function fail(turn: Turn, link: Link, route: Route, reason: string): void {
   const { mesh, env } = turn;
-  if (route === 'shared') {
-    // A link that has another connection can wait. One that only its direct path holds up cannot.
-    if (isUp(link) && [...link.attempts.values()].some(isOpen)) {
-      link.shared.retryAt = env.now + upgradeInterval * (1 - env.random() / 2);
-      return;
-    }
-    link.reason = reason;
-  } else if (link.path === 'relay') link.reason = reason;
   const pace = link[route];
+  // A link that has another connection can wait. One that only its direct path holds up cannot.
+  if (isUp(link) && [...link.attempts.values()].some(isOpen)) {
+    pace.retryAt = env.now + upgradeInterval * (1 - env.random() / 2);
+    return;
+  }
+  if (route === 'shared' || link.path === 'relay') link.reason = reason;
   pace.failures++;
   if (pace.retryAt !== null)
     pace.retryAt = env.now + backoff(pace.failures, mesh.config.checkInterval, env.random());
@@ -345,7 +347,9 @@ function receiveOffer(turn: Turn, link: Link, offer: Body & { kind: 'offer' }): 
     answerAgain(turn, link, known, reach);
     return;
   }
-  const unwanted = offerRefusal(link, route, env.now);
+  const unwanted =
+    offerRefusal(link, route, env.now) ??
+    (route === 'websocket' ? webSocketRefusal(mesh, link.peer) : undefined);
   if (unwanted !== undefined) {
     const refusal = { kind: 'reject', negotiation, reason: 'failed', detail: unwanted } as const;
     if (mayAnswerAgain(turn, link)) sendBody(turn, link.peer, refusal, reach);

@@ -26,7 +26,7 @@ const ours: typeof words = {
 };
 
 export function mayTake(path: PathWish, route: Route): boolean {
-  return path === 'any' || (route === 'relay') === (path === 'relay');
+  return path === 'any' || route === (path === 'relay' ? 'relay' : 'shared');
 }
 
 /** Why an offer is refused, for the peer; undefined where it is not. */

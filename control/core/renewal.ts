@@ -35,8 +35,12 @@ export function isBeingReplaced(link: Link, { negotiation }: Attempt): boolean {
   return [...link.attempts.values()].some(({ replaces }) => replaces === negotiation);
 }
 
-/** Whether a relayed connection is not needed any more: the shared route is open, or so is a replacement. */
+/** Whether a connection is not needed any more: of a relayed one the shared route is open, or a replacement; of one by a
+ *  WebSocket any other is. */
 export function isRetired(link: Link, attempt: Attempt): boolean {
+  if (attempt.route === 'websocket') {
+    return [...link.attempts.values()].some((other) => isOpen(other) && other.route !== 'websocket');
+  }
   if (attempt.route !== 'relay') return false;
   if (hasShared(link)) return true;
   return [...link.attempts.values()].some((other) => isOpen(other) && other.replaces === attempt.negotiation);

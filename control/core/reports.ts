@@ -33,7 +33,8 @@ export function adopt(turn: Turn, report: LinkReport): void {
   link.everUp = true;
   for (const { negotiation, route, open } of report.connections) {
     const older = attemptOn(link, route)?.negotiation ?? null;
-    if (!open) {
+    // The WebSocket was that of the control before.
+    if (!open || route === 'websocket') {
       turn.effects.push({ type: 'close', peer: report.peer, negotiation });
       continue;
     }
@@ -84,8 +85,9 @@ export function takeReport(turn: Turn, report: LinkReport, told?: readonly Untim
     if (identity !== null) prove(turn, report.peer, identity, true);
     acceptedBy(turn, report.peer);
     // A link that only its direct path holds up has no connection yet, so its failures still count.
-    if (report.active !== null) link.shared.failures = link.relay.failures = 0;
+    if (report.active !== null) link.shared.failures = link.relay.failures = link.websocket.failures = 0;
     if (hasShared(link)) link.relay.retryAt = null;
+    if (report.active !== null) link.websocket.retryAt = null;
     if ([...link.attempts.values()].some((attempt) => isRetired(link, attempt)))
       link.retireAt ??= env.now + retireDelay;
     // The direct path alone carries no signaling.

@@ -16,6 +16,7 @@ import { giveUp, lifetimeOf, offer, solicit } from './negotiation.ts';
 import { awaitedUntil, maxOffers } from './offer-window.ts';
 import { mayTake, pathTrouble } from './path-wish.ts';
 import { latenessOf, type Mesh, show, type Turn } from './state.ts';
+import { webSocketDueAt } from './websocket-route.ts';
 
 /** Offers under way at a time that the dataplane has not described yet. */
 const maxOpening = 4;
@@ -36,7 +37,7 @@ const maxUnheard = 16;
 /** Milliseconds for which a solicit counts as under way: as long as an offer does. */
 const askLifetime = 10_000;
 
-const kinds = ['solicit', 'shared', 'relay'] as const;
+const kinds = ['solicit', 'shared', 'relay', 'websocket'] as const;
 type What = (typeof kinds)[number];
 
 interface Try {
@@ -145,6 +146,7 @@ function dueAt(mesh: Mesh, link: Link, what: What): number {
   if (link.offerer === (what === 'solicit')) return Number.POSITIVE_INFINITY;
   if (what === 'solicit' && pathTrouble(mesh, link) !== '') return Number.POSITIVE_INFINITY;
   if (what !== 'solicit' && !mayTake(link.path, what)) return Number.POSITIVE_INFINITY;
+  if (what === 'websocket') return webSocketDueAt(link);
   if (what !== 'relay') {
     const has = link.attempts.size > 0 && (what === 'solicit' || attemptOn(link, what) !== undefined);
     if (has) return Number.POSITIVE_INFINITY;

@@ -59,6 +59,11 @@ export class DataplaneConnection {
     this.#events = events;
   }
 
+  /** Bytes that the dataplane has not read. */
+  get backlog(): number {
+    return this.#connection?.backlog ?? 0;
+  }
+
   get isUp(): boolean {
     return this.#connection !== undefined;
   }

@@ -68,7 +68,7 @@ export const metrics: readonly Metric[] = [
   ofPeers('peer_up', 'Whether packets pass.', ({ state }) => Number(state === 'up')),
   gauge(
     'peer_path',
-    'The path in use, direct, datachannel or relayed; 1.',
+    'The path in use, direct, datachannel, relayed or websocket; 1.',
     ['peer', 'path'],
     (_figures, peers) =>
       peers.flatMap(({ id, path, relayed }) => (path === null ? [] : [[1, id, relayed ? 'relayed' : path]])),

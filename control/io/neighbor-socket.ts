@@ -1,5 +1,6 @@
 /** A WebSocket to a neighbor: first the handshake, then sealed frames, each of which has one message. */
 import type { WebSocket } from 'ws';
+import { isCarried } from '../../protocol/carried.ts';
 import { CryonetError, reasonOf } from '../../protocol/errors.ts';
 import type { Hello, Refusal } from '../../protocol/handshake.ts';
 import { encode } from '../../protocol/msgpack.ts';
@@ -16,6 +17,9 @@ const unansweredPings = 2;
 
 /** Milliseconds for which nothing is read from a neighbor that sends too much. */
 const restTime = 100;
+
+/** Unsent bytes above which packets of a link are lost, so that they keep signaling waiting for a moment at most. */
+const maxUnsentPackets = 262_144;
 
 /** Unsent bytes after which a neighbor counts as gone. */
 const maxBacklog = 8_388_608;
@@ -36,6 +40,9 @@ export interface SocketEvents {
   /** Whether a message of so many bytes may be decoded. If not, it is dropped, and nothing is read for a moment. */
   admits(bytes: number): boolean;
   message(message: NeighborMessage): void;
+  /** One of a connection that goes by this WebSocket (`protocol/carried.ts`). False: it sends more than it may, and nothing is
+   *  read for a moment. */
+  carried(frame: Uint8Array): boolean;
   /** Last event. `cause` is undefined where the other side closed in order. */
   closed(cause: CryonetError | undefined): void;
 }
@@ -158,9 +165,20 @@ export class NeighborSocket {
 
   send(message: NeighborMessage): void {
     if (this.#closed || this.#socket.readyState !== this.#socket.OPEN) return;
-    this.#socket.send(this.#proven.outgoing.seal(encode(message)));
+    this.#send(encode(message));
+  }
+
+  #send(frame: Uint8Array): void {
+    this.#socket.send(this.#proven.outgoing.seal(frame));
     if (this.#socket.bufferedAmount > maxBacklog)
       this.close(new CryonetError('connection_closed', 'the neighbor does not read'));
+  }
+
+  /** Sends a message of a connection that goes by this WebSocket. `needed`: also where much is unsent. */
+  carry(frame: Uint8Array, needed: boolean): void {
+    const { readyState, OPEN, bufferedAmount } = this.#socket;
+    if (this.#closed || readyState !== OPEN || (!needed && bufferedAmount > maxUnsentPackets)) return;
+    this.#send(frame);
   }
 
   /** Whether the other side answers a ping within `timeout` milliseconds. */
@@ -207,6 +225,10 @@ export class NeighborSocket {
       const frame = this.#proven.incoming.open(received);
       if (frame === undefined)
         throw new CryonetError('bad_frame', 'a frame that was not sealed by the neighbor');
+      if (isCarried(frame)) {
+        if (!this.#events.carried(frame)) this.#rest();
+        return;
+      }
       if (!this.#events.admits(frame.length)) {
         this.#rest();
         return;

@@ -8,7 +8,7 @@
  * while the link is up, and goes with the link. A link is up at neither end before both interfaces are open, which `ready`
  * says, or an answer to a probe: an end that cannot open its own would else have the other one come up and begin anew, over
  * and over. Without a connection it does not come up before packets of its MTU pass: the longer ones would be lost. Of
- * several open connections the shared one carries the packets, then the newest.
+ * several open connections the shared one carries the packets, then the newest relayed one, then that by the WebSocket.
  */
 import type { Route } from '../../protocol/signaling.ts';
 import { type ChannelName, type WireMessage, wireVersion } from '../../protocol/wire.ts';
@@ -397,6 +397,13 @@ function openInterface(link: Link, peerMtu: number, effects: LinkEffect[]): void
   effects.push({ type: 'open-interface', peer: link.peer, mtu: link.mtu.mtu });
 }
 
+/** The best route that there is. */
+function bestOf(open: readonly LinkConnection[]): Route | undefined {
+  return (['shared', 'relay', 'websocket'] as const).find((wanted) =>
+    open.some(({ route }) => route === wanted),
+  );
+}
+
 /** Picks the connection that carries the packets, after what `change` does, and lets the interface follow. */
 function settle(link: Link, now: number, effects: LinkEffect[], change?: () => void): void {
   const wasUp = isUp(link);
@@ -404,7 +411,7 @@ function settle(link: Link, now: number, effects: LinkEffect[], change?: () => v
   change?.();
   for (const connection of link.connections.values()) prepare(link, connection, effects);
   const open = [...link.connections.values()].filter(isOpen);
-  const best = open.find(({ route }) => route === 'shared') ?? open.at(-1);
+  const best = open.findLast(({ route }) => route === bestOf(open));
   link.active = best?.negotiation ?? null;
   // With no connection left, what both ends agreed on last stays.
   if (best !== undefined && link.active !== before)

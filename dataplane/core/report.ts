@@ -17,7 +17,8 @@ export function pairOf(link: Link, selected: LinkReport['pair'] | undefined): Li
 /** What carries its packets; null while it is not up. */
 export function pathOf(link: Link): LinkReport['path'] {
   if (!isUp(link)) return null;
-  return link.direct ? 'direct' : 'datachannel';
+  if (link.direct) return 'direct';
+  return link.connections.get(link.active ?? '')?.route === 'websocket' ? 'websocket' : 'datachannel';
 }
 
 export function reportOf(link: Link, seen: Pick<LinkReport, 'direct' | 'pair' | 'interface'>): LinkReport {

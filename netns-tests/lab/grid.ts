@@ -105,7 +105,7 @@ export function quantile(seen: readonly Seen[], wanted: Outcome, share: number):
   return times[Math.ceil(share * times.length) - 1];
 }
 
-const marks: Readonly<Record<Outcome, string>> = { direct: 'D', relayed: 'r', none: '·' };
+const marks: Readonly<Record<Outcome, string>> = { direct: 'D', relayed: 'r', websocket: 'w', none: '·' };
 
 /** The grid if all is as expected. */
 export function expectedDrawing(): string {

@@ -7,7 +7,7 @@ import { waitFor } from './wait.ts';
 export type UpPeer = PeerStatus & { interface: NonNullable<PeerStatus['interface']> };
 
 /** How a pair of nodes reaches each other. */
-export type Outcome = 'direct' | 'relayed' | 'none';
+export type Outcome = 'direct' | 'relayed' | 'websocket' | 'none';
 
 /** Waits until each node has an up link, with carrier, to each other node, and resolves with their reports. */
 export async function meshed(nodes: readonly CryonetNode[], bound = 60_000): Promise<StatusReport[]> {
@@ -93,5 +93,6 @@ export function interfaces({ peers }: StatusReport): Record<string, string> {
 /** Classifies a link by what one end reports. */
 export function outcome(peer: PeerStatus | undefined): Outcome {
   if (peer?.state !== 'up') return 'none';
+  if (peer.path === 'websocket') return 'websocket';
   return peer.relayed ? 'relayed' : 'direct';
 }

@@ -153,6 +153,7 @@ export class Way {
     this.#socket = socket;
     this.#neighbor = open({
       admits: () => true,
+      carried: () => true,
       message: (message) => this.#hear(message),
       closed: () => {
         this.#isOver = true;
@@ -177,11 +178,21 @@ export class Way {
     this.#neighbor.send(message);
   }
 
+  /** A frame that is no message. */
+  carry(frame: Uint8Array): void {
+    this.#neighbor.carry(frame, true);
+  }
+
   /** Says so many messages, as fast as the node reads; some seconds at most, since it may read as slowly as it likes. */
-  async pour(messages: number, next: (count: number) => NeighborMessage): Promise<void> {
+  pour(messages: number, next: (count: number) => NeighborMessage): Promise<void> {
+    return this.repeat(messages, (count) => this.say(next(count)));
+  }
+
+  /** The same of whatever is to be sent. */
+  async repeat(messages: number, send: (count: number) => void): Promise<void> {
     const end = performance.now() + pourTimeout;
     for (let count = 0; count < messages && performance.now() < end && !this.#isOver; count++) {
-      this.say(next(count));
+      send(count);
       if (count % 16 === 0) await turn();
       while (this.#socket.bufferedAmount > highWater && performance.now() < end) await pause(1);
     }

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import { signWith } from '../../../control/io/crypto.ts';
 import { newOfferKeys } from '../../../dataplane/io/link-keys.ts';
+import { encodeCarried } from '../../../protocol/carried.ts';
 import type { Hello } from '../../../protocol/handshake.ts';
 import type { LinkKeys } from '../../../protocol/keys.ts';
 import { encode } from '../../../protocol/msgpack.ts';
@@ -126,6 +127,13 @@ export const neighbors: readonly Attack[] = [
   byNeighbor('long floods by all ways', ['neighbors', 'copies'], async ({ member, way }) => {
     const more = 'm'.repeat(longest);
     await way.pour(400, () => member.flood(everyone, 0, { kind: 'solicit', wide: true, more }));
+  }),
+  byNeighbor('packets of links that are not there', ['refused', 'carried'], async ({ way }) => {
+    const record = randomBytes(8192);
+    await way.repeat(3000, (count) =>
+      way.carry(encodeCarried({ negotiation: `made-up-${count % 7}`, channel: 'data', record })),
+    );
+    await way.repeat(500, () => way.carry(Uint8Array.of(0xc1, 9, 200, 1)));
   }),
   byNeighbor('digests of other nodes', ['neighbors', 'alives'], async ({ way }) => {
     await way.pour(3000, () => ({ type: 'alive', digest: new Uint8Array(8), ask: [] }));
