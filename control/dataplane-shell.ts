@@ -72,8 +72,6 @@ export interface DataplaneShellOptions {
   readonly admit: (channel: Channel, bytes: number) => boolean;
   /** Sends a message by the WebSocket that we have with the peer. */
   readonly carry: (peer: string, carried: Carried) => void;
-  /** Bits of packets in a second by such a connection. */
-  readonly carriedLimit: () => number;
   readonly warnings: Warnings;
   /** Called when the dataplane's own warnings have changed. */
   readonly changed: () => void;
@@ -270,7 +268,7 @@ export class DataplaneShell {
     const displaced = nameOwner(config.interfacePrefix, peer, known()) !== peer;
     return {
       ...{ peer, identity, negotiation, route },
-      ...(route === 'websocket' ? { limit: this.#options.carriedLimit() } : {}),
+      ...(route === 'websocket' ? { limit: Math.max(1, config.webSocketPathLimit) * 1_000_000 } : {}),
       ...(replaces === null ? {} : { replaces }),
       ...(displaced ? { displaced } : {}),
     };

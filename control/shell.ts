@@ -118,7 +118,6 @@ export class ControlShell {
       admit: (channel, bytes) => this.#admit(channel, bytes),
       take: (event) => this.#take(event),
       carry: (peer, carried) => this.#neighbors.carry(peer, carried),
-      carriedLimit: () => Math.max(1, this.#config.webSocketPathLimit) * 1_000_000,
       iceServers: () => this.#config.iceServers,
       settings: (peer) => linkSettingsOf(this.#config, this.#mesh.config.policy.peers, peer),
       known: () => knownIds(this.#mesh.membership.pins),
@@ -137,12 +136,7 @@ export class ControlShell {
         figures: () => this.figures(),
       });
     this.#mesh = newMesh(
-      {
-        id: config.id,
-        key: identity.publicKey,
-        epoch,
-        turn: hasTurn(config),
-      },
+      { id: config.id, key: identity.publicKey, epoch, turn: hasTurn(config) },
       this.#meshConfig(),
       this.#kept.pins,
       this.#environment(),
