@@ -39,6 +39,11 @@ function pathReasons(status: PeerStatus, ours: LinkView, theirs: LinkView | null
       'packets go by a TURN server, as no pair without one has worked',
       ...candidateReasons(status.id, ours, theirs, undefined),
     ];
+  if (status.path === 'websocket')
+    return [
+      'packets go by the bootstrap WebSocket, at a limited rate, as no UDP passes between the two nodes',
+      ...candidateReasons(status.id, ours, theirs, undefined),
+    ];
   const why = ours.notDirect || 'nothing has been said of it yet';
   const far = theirs === null || theirs.notDirect === '' ? '' : `; ${status.id} says: ${theirs.notDirect}`;
   return [`packets go by datachannel, which is slower, and not by direct path: ${why}${far}`];

@@ -4,7 +4,7 @@
  */
 import type { WebSocket } from 'ws';
 import { type Bucket, newBucket, take } from '../protocol/bucket.ts';
-import { type Carried, decodeCarried, encodeCarried, leastCarried } from '../protocol/carried.ts';
+import { type Carried, encodeCarried, leastCarried } from '../protocol/carried.ts';
 import { CryonetError } from '../protocol/errors.ts';
 import type { Hello, Refusal } from '../protocol/handshake.ts';
 import type { Log } from '../protocol/log.ts';
@@ -157,11 +157,10 @@ export class NeighborShell {
     socket?.carry(encodeCarried(carried), carried.channel !== 'data');
   }
 
-  #carried(peer: string, frame: Uint8Array, budget: Bucket): boolean {
-    const admitted = take(budget, Math.max(frame.length, leastCarried), performance.now());
-    const carried = admitted ? decodeCarried(frame) : undefined;
-    if (carried === undefined) this.#options.refused('carried');
-    else this.#options.carried(peer, carried);
+  #carried(peer: string, carried: Carried, bytes: number, budget: Bucket): boolean {
+    const admitted = take(budget, Math.max(bytes, leastCarried), performance.now());
+    if (admitted) this.#options.carried(peer, carried);
+    else this.#options.refused('carried');
     return admitted;
   }
 
@@ -207,7 +206,7 @@ export class NeighborShell {
     const budget = newCarriedBudget(this.#options.config.webSocketPathLimit);
     const events: SocketEvents = {
       admits: (bytes) => this.#options.admit(channel, bytes),
-      carried: (frame) => this.#carried(id, frame, budget),
+      carried: (carried, bytes) => this.#carried(id, carried, bytes, budget),
       message: (message) => {
         neighbor.epoch = latestEpoch(neighbor, message);
         this.#options.take({ type: 'message', channel, message });

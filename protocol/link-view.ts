@@ -1,5 +1,6 @@
 /** What one end of a link sees of it. The other end asks for it, so each text has a bound. */
 import * as z from 'zod/mini';
+import { linkPath } from './schema.ts';
 import { candidatePair } from './status.ts';
 
 /** Characters. */
@@ -13,7 +14,7 @@ export const linkView = z.object({
   state: z.string().check(z.maxLength(16)),
   /** Why it is in this state. */
   reason: z.string().check(z.maxLength(maxViewText)),
-  path: z.nullable(z.enum(['direct', 'datachannel'])),
+  path: z.nullable(linkPath),
   /** Why packets do not go by direct path. */
   notDirect: z.string().check(z.maxLength(maxViewText)),
   pair: z.nullable(candidatePair),

@@ -19,7 +19,7 @@ const refusals = {
 } as const;
 
 /** Whether the two nodes have a WebSocket with each other. */
-export function hasWebSocket({ neighbors }: Mesh, peer: string): boolean {
+function hasWebSocket({ neighbors }: Mesh, peer: string): boolean {
   for (const [channel, { id }] of neighbors) if (id === peer && channel.startsWith('ws:')) return true;
   return false;
 }

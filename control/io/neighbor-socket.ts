@@ -1,6 +1,6 @@
 /** A WebSocket to a neighbor: first the handshake, then sealed frames, each of which has one message. */
 import type { WebSocket } from 'ws';
-import { isCarried } from '../../protocol/carried.ts';
+import { type Carried, decodeCarried, isCarried } from '../../protocol/carried.ts';
 import { CryonetError, reasonOf } from '../../protocol/errors.ts';
 import type { Hello, Refusal } from '../../protocol/handshake.ts';
 import { encode } from '../../protocol/msgpack.ts';
@@ -42,7 +42,7 @@ export interface SocketEvents {
   message(message: NeighborMessage): void;
   /** One of a connection that goes by this WebSocket (`protocol/carried.ts`). False: it sends more than it may, and nothing is
    *  read for a moment. */
-  carried(frame: Uint8Array): boolean;
+  carried(message: Carried, bytes: number): boolean;
   /** Last event. `cause` is undefined where the other side closed in order. */
   closed(cause: CryonetError | undefined): void;
 }
@@ -226,7 +226,9 @@ export class NeighborSocket {
       if (frame === undefined)
         throw new CryonetError('bad_frame', 'a frame that was not sealed by the neighbor');
       if (isCarried(frame)) {
-        if (!this.#events.carried(frame)) this.#rest();
+        const carried = decodeCarried(frame);
+        if (carried === undefined) throw new CryonetError('bad_frame', 'no message of a link');
+        if (!this.#events.carried(carried, frame.length)) this.#rest();
         return;
       }
       if (!this.#events.admits(frame.length)) {

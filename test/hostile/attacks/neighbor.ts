@@ -133,7 +133,6 @@ export const neighbors: readonly Attack[] = [
     await way.repeat(3000, (count) =>
       way.carry(encodeCarried({ negotiation: `made-up-${count % 7}`, channel: 'data', record })),
     );
-    await way.repeat(500, () => way.carry(Uint8Array.of(0xc1, 9, 200, 1)));
   }),
   byNeighbor('digests of other nodes', ['neighbors', 'alives'], async ({ way }) => {
     await way.pour(3000, () => ({ type: 'alive', digest: new Uint8Array(8), ask: [] }));
