@@ -31,9 +31,11 @@ async function looksAtTop(node: CryonetNode): Promise<Pane> {
   assert.equal(wide.length, large.rows);
   assert.match(wide.find((row) => row.includes('● a'))!, /B cna +1\d\d\d \S+:2333$/);
   assert.match((await pane.shows(/q quit +by trouble$/)).split('\n').at(-1)!, /q quit {100,}by trouble$/);
-  await pane.resize(small);
-
   await pane.press('Enter');
+  await pane.shows(
+    /^lately {5}[\s\S]*^why {8}packets take the direct path[\s\S]*^there {6}a says: up by direct/m,
+  );
+  await pane.resize(small);
   await pane.shows(/^peer {7}a {2}\(SHA256:.*\nstate {6}up \d+s$[\s\S]*^trips {6}.*[▁-█][\s\S]*^lately {5}/m);
   await pane.press('Escape');
   await pane.shows(/^▸ ● a /m);

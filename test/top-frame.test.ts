@@ -259,6 +259,25 @@ test('whatever a node says, at any size and after any keys: as many rows as ther
   );
 });
 
+test('the page of a peer has what both ends say of the link, and what an evil one says is text', () => {
+  const view = {
+    ...{ state: 'negotiating', reason: 'no\u001b[2J path', path: null, notDirect: '', pair: null },
+    ...{ told: ['host 192.0.2.7:2333'], heard: [], turn: false },
+  };
+  const explained: Event = {
+    ...{ type: 'explained', explanation: { peer: 'riga', ours: view, theirs: view } },
+  };
+  const open = after(exampleModel(wide), press('open'));
+  assert.match(
+    drawn(after(open, explained)),
+    /^why {8}\w.*\n[\s\S]*^there {6}riga says: negotiating: no\?\[2J path *$/m,
+  );
+  // Another peer's, or one that comes late, is shown nowhere.
+  for (const model of [after(open, press('back'), press('down'), press('open')), exampleModel(wide)])
+    assert.equal(drawn(after(model, explained)), drawn(model));
+  assert.doesNotMatch(drawn(after(open, explained, press('back'), press('open'))), /^why /m);
+});
+
 test('the state of a link that is down, and why, stand in its row', () => {
   const why = { ...riga, reason: '', farReason: 'the key of this node is another one' };
   const model = after(opened(screen, 1000), {

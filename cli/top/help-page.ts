@@ -6,7 +6,7 @@ const keys: readonly (readonly [keys: string, meaning: string])[] = [
   ['↑ ↓  k j', 'choose a peer, or scroll'],
   ['PgUp PgDn', 'the same, a screen at a time'],
   ['Home End  g G', 'the first; the last'],
-  ['Enter', 'all about the peer, as cryoc status PEER prints it'],
+  ['Enter', 'all about the peer, as by cryoc status and cryoc explain'],
   ['Esc', 'back to all peers'],
   ['s', 'sort: trouble, then traffic; traffic; round trip; name'],
   ['?', 'this page'],

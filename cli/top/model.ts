@@ -4,6 +4,7 @@
  *     no report ── report ──► connected ── unreachable ──► not connected ── report ──► connected
  */
 import type { NodeEvent } from '../../protocol/events.ts';
+import type { Explanation } from '../../protocol/link-view.ts';
 import type { PeerStatus, StatusReport } from '../../protocol/status.ts';
 import { title } from './head.ts';
 import { nextOrder, type Order, ordered } from './order.ts';
@@ -37,6 +38,8 @@ export interface Model {
   readonly tracks: ReadonlyMap<string, Track>;
   /** The last events of each peer, the newest last. */
   readonly happened: ReadonlyMap<string, readonly NodeEvent[]>;
+  /** What both ends see of the link with the peer that is open; undefined until it is known. */
+  readonly explanation: Explanation | undefined;
   readonly order: Order;
   /** Undefined: whoever stands first. */
   readonly selected: { readonly id: string; readonly row: number } | undefined;
@@ -72,6 +75,7 @@ export type Event =
   | { readonly type: 'report'; readonly report: StatusReport; readonly at: number; readonly time: number }
   | { readonly type: 'unreachable'; readonly reason: string; readonly at: number }
   | { readonly type: 'event'; readonly event: NodeEvent }
+  | { readonly type: 'explained'; readonly explanation: Explanation }
   | { readonly type: 'key'; readonly key: Key }
   | { readonly type: 'resize'; readonly size: Size }
   | { readonly type: 'tick'; readonly at: number };
@@ -80,7 +84,7 @@ export type Event =
 export function opened(size: Size, interval: number): Model {
   return {
     ...{ size, interval, now: 0, last: undefined, silence: undefined },
-    ...{ tracks: new Map(), happened: new Map() },
+    ...{ tracks: new Map(), happened: new Map(), explanation: undefined },
     ...{ order: 'trouble', selected: undefined, view: { name: 'peers' }, isOver: false },
   };
 }
@@ -93,6 +97,8 @@ export function step(model: Model, event: Event): Model {
       return { ...model, now: event.at, silence: event.reason };
     case 'event':
       return happened(model, event.event);
+    case 'explained':
+      return openOf(model) === event.explanation.peer ? { ...model, explanation: event.explanation } : model;
     case 'key':
       return pressed(model, event.key);
     case 'resize':
@@ -100,6 +106,11 @@ export function step(model: Model, event: Event): Model {
     case 'tick':
       return { ...model, now: event.at };
   }
+}
+
+/** The peer that is open. */
+export function openOf({ view }: Model): string | undefined {
+  return view.name === 'peer' ? view.id : undefined;
 }
 
 /** The peers in the order of the table. */
@@ -159,7 +170,8 @@ function pressed(model: Model, key: Key): Model {
   const row = selectedRow(model, rows);
   const peer = rows[key === 'open' ? row : moved(row, key, model.size.rows - otherRows, rows.length)];
   if (peer === undefined) return model;
-  if (key === 'open') return { ...model, view: { name: 'peer', id: peer.id, scroll: 0 } };
+  if (key === 'open')
+    return { ...model, view: { name: 'peer', id: peer.id, scroll: 0 }, explanation: undefined };
   // Whoever goes to the first row wants to see who stands first, whoever that is.
   return { ...model, selected: key === 'first' ? undefined : { id: peer.id, row: rows.indexOf(peer) } };
 }

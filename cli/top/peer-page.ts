@@ -1,7 +1,10 @@
-/** All about one peer: what `cryoc status PEER` prints, and what only watching tells. */
+/** All about one peer: what `cryoc status PEER` and `cryoc explain` print, and what only watching tells. */
 import type { NodeEvent } from '../../protocol/events.ts';
-import type { StatusReport } from '../../protocol/status.ts';
+import type { Explanation } from '../../protocol/link-view.ts';
+import type { PeerStatus, StatusReport } from '../../protocol/status.ts';
+import { detailsOf, reasonsFor } from '../explanation.ts';
 import { renderPeer } from '../render-peer.ts';
+import { labelled } from '../render-status.ts';
 import { duration, eventWords } from '../words.ts';
 import type { Model } from './model.ts';
 import { type Line, line, piece, type Style } from './paint.ts';
@@ -23,16 +26,29 @@ export function peerPage(model: Model, id: string): Line[] {
     ...facts(last.report, peer, size.columns, last.time),
     ...trends(model.tracks.get(id), size.columns - labelWidth),
     ...past(model.happened.get(id) ?? [], last.time),
+    ...why(model.explanation, peer, last.report, size.columns),
   ];
 }
 
-/** The state stands out. */
-function facts(
-  report: StatusReport,
-  peer: StatusReport['peers'][number],
+/** What `cryoc explain` says, once both ends have been asked. */
+function why(
+  explanation: Explanation | undefined,
+  peer: PeerStatus,
+  { dataplane }: StatusReport,
   width: number,
-  time: number,
 ): Line[] {
+  if (explanation?.peer !== peer.id) return [];
+  const reasons = reasonsFor(explanation, peer, dataplane.udpPort);
+  const said: [name: string, text: string][] = [
+    ...reasons.map((reason, i): [string, string] => [i === 0 ? 'why' : '', reason]),
+    ...detailsOf(explanation),
+  ];
+  const lines = said.flatMap(([name, text]) => labelled(name, text, width));
+  return [line(), ...lines.map((each) => fact(each.slice(0, labelWidth), each.slice(labelWidth)))];
+}
+
+/** The state stands out. */
+function facts(report: StatusReport, peer: PeerStatus, width: number, time: number): Line[] {
   const text = renderPeer(peer, report, { color: false, width }, time).trimEnd();
   return text.split('\n').map((each) => {
     const label = each.slice(0, labelWidth);

@@ -5,7 +5,7 @@ import type { NodeEvent } from '../../protocol/events.ts';
 import { call } from '../control-client.ts';
 import { follow } from '../event-stream.ts';
 import { frame } from './frame.ts';
-import { type Event, nextLook, opened, step } from './model.ts';
+import { type Event, nextLook, opened, openOf, step } from './model.ts';
 import { Screen } from './screen.ts';
 
 /** Milliseconds between an event and the question what has become of it: others mostly come with it. */
@@ -18,6 +18,8 @@ const longestRest = 10_000;
 /** Milliseconds between two frames that only count seconds. */
 const tickInterval = 1000;
 
+/** Milliseconds: the node waits three seconds for the peer. */
+const explainTimeout = 6000;
 /** Milliseconds from what happens to the frame that shows it: much may happen at once. */
 const frameInterval = 16;
 
@@ -46,8 +48,13 @@ export async function watch(socketPath: string, { interval, color }: Options): P
       screen.draw(frame(model, color));
     }, frameInterval);
   };
+  /** The open peer, of which both ends are asked once. */
+  let explained: string | undefined;
   const take = (event: Event) => {
     model = step(model, event);
+    const opens = openOf(model);
+    if (opens !== undefined && opens !== explained) void explain(socketPath, opens).then(take, () => {});
+    explained = opens;
     if (model.isOver) finish();
     else show();
   };
@@ -68,6 +75,12 @@ export async function watch(socketPath: string, { interval, color }: Options): P
     clearTimeout(drawing);
     screen.close();
   }
+}
+
+/** Asks both ends of a link what they see of it. Rejects where there is no answer: the page does without. */
+async function explain(socketPath: string, id: string): Promise<Event> {
+  const route = 'POST /v1/peers/{id}/explain';
+  return { type: 'explained', explanation: await call(socketPath, route, explainTimeout, { id }) };
 }
 
 /** Asks for a report each interval, and sooner where something has happened. */
