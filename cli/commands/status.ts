@@ -9,13 +9,17 @@ import type { Terminal } from '../terminal.ts';
 export const status: Command<'GET /v1/status'> = {
   name: 'status',
   arguments: { '[PEER]': 'ID of a peer' },
-  options: [{ flags: '--check', help: `end with ${exitCode.down} where a peer, or the one named, is down` }],
+  options: [
+    { flags: '--check', help: `end with ${exitCode.down} where a peer, or the one named, is down` },
+    { flags: '--wide', help: 'every column, however wide the terminal is' },
+  ],
   help: 'the node, its neighbors, and every peer with its path; or all about one peer',
   route: 'GET /v1/status',
   show(report, { args: [id], options }) {
     const codeFor = (down: boolean) => (options.check && down ? exitCode.down : exitCode.ok);
     if (id === undefined) {
-      const text = (terminal: Terminal) => renderStatus(report, terminal);
+      const text = (terminal: Terminal) =>
+        renderStatus(report, options.wide ? { ...terminal, width: Number.POSITIVE_INFINITY } : terminal);
       return { json: report, text, exitCode: codeFor(report.peers.some(isDown)) };
     }
     const peer = peerCalled(id, report);
