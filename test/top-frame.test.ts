@@ -278,6 +278,12 @@ test('the page of a peer has what both ends say of the link, and what an evil on
   assert.doesNotMatch(drawn(after(open, explained, press('back'), press('open'))), /^why /m);
 });
 
+test('a slow round trip keeps its unit', () => {
+  const report = { ...exampleReport, peers: [{ ...osaka, rtt: 9999.9 }] };
+  const model = after(opened(screen, 1000), { type: 'report', at: 0, time: exampleTime, report });
+  assert.match(drawn(model), / 9999\.9ms {3}0% /);
+});
+
 test('the state of a link that is down, and why, stand in its row', () => {
   const why = { ...riga, reason: '', farReason: 'the key of this node is another one' };
   const model = after(opened(screen, 1000), {

@@ -35,7 +35,7 @@ const age: Column = {
   ...{ title: 'FOR', width: 6, side: 'left' },
   text: (peer, _, time) => downOrUp(peer, time),
 };
-const rtt: Column = { title: 'RTT', width: 7, side: 'right', text: rttWords, style: strained };
+const rtt: Column = { title: 'RTT', width: 8, side: 'right', text: rttWords, style: strained };
 const loss: Column = { title: 'LOSS', width: 4, side: 'right', text: lossWords, style: strained };
 const rx: Column = { title: 'RX/s', width: 9, side: 'right', text: (_, track) => rateWords(track?.rx) };
 const tx: Column = { title: 'TX/s', width: 9, side: 'right', text: (_, track) => rateWords(track?.tx) };
