@@ -308,6 +308,12 @@ suite('the machine', () => {
     });
   }
 
+  test('a program that is not there holds nothing up', async () => {
+    const before = process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length;
+    assert.equal(await thisMachine.run('cryonet-no-such-program', []), 'missing');
+    assert.equal(process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length, before);
+  });
+
   test('this one is looked at as it is, whatever is wrong with it', async () => {
     const findings = await lookedAt(nobody, thisMachine);
     for (const subject of [

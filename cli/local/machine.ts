@@ -72,9 +72,11 @@ export const thisMachine: Machine = {
 
   async run(program, args) {
     const env = { ...process.env, LC_ALL: 'C', PATH: `${process.env.PATH ?? ''}:/usr/sbin:/sbin` };
-    const child = spawn(program, args, { env, stdio: ['ignore', 'pipe', 'pipe'], timeout: runTimeout });
+    // The timer of `timeout` would hold this process where there is no such program.
+    const signal = AbortSignal.timeout(runTimeout);
+    const child = spawn(program, args, { env, stdio: ['ignore', 'pipe', 'pipe'], signal });
     const ended = new Promise<number | null | 'missing'>((resolve) => {
-      child.on('error', () => resolve('missing'));
+      child.on('error', ({ name }) => resolve(name === 'AbortError' ? null : 'missing'));
       child.on('close', resolve);
     });
     const [code, out, complaint] = await Promise.all([ended, text(child.stdout), text(child.stderr)]).catch(
