@@ -347,3 +347,8 @@ function anchors(markdown: string): string[] {
 test('the grid on the proving ground’s page is the one that its story asserts', () => {
   assert.ok(read('netns-tests/README.md').includes(expectedDrawing()), expectedDrawing());
 });
+
+test('no page has a mark of a merge that was not finished', () => {
+  const marked = [...pages, ...manuals].filter((path) => /^(<<<<<<<|=======|>>>>>>>)/m.test(read(path)));
+  assert.deepEqual(marked, []);
+});
