@@ -73,6 +73,8 @@ for (const options of [{}, { ...container, tunMode: '0666' }] as const) {
       const machine = await Machine.boot(await lab.namespace('berlin'), 'bookworm', options);
       await install(machine);
       await machine.$`systemctl disable --now ${control}`;
+      // It ends by itself as well, some time later, and with it its folder in /dev.
+      await machine.$`systemctl stop cryonet-dataplane.socket cryonet-dataplane.service`;
       await machine.write('/usr/lib/cryonet/container-entry', readFileSync(entry, 'utf8'), '0755');
       const environment = {
         TOKEN: 'packaging-tests',
