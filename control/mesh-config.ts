@@ -15,7 +15,7 @@ export function meshConfigOf(config: ControlConfig, identities: string): MeshCon
     checkInterval,
     forgetAfter: checkTimeout,
     aliveInterval: sendAliveInterval,
-    webSocketPaths: config.webSocketPathLimit > 0,
+    webSocketPaths: mayGoByWebSocket(config),
     named: new Map([...peers, ...fingerprints]),
     operators,
     identities: {
@@ -24,6 +24,11 @@ export function meshConfigOf(config: ControlConfig, identities: string): MeshCon
     },
     relayLifetime: relayLifetime(config),
   };
+}
+
+/** A WebSocket may leave by an interface that links are to keep off. */
+function mayGoByWebSocket({ webSocketPathLimit, interfaces, excludeInterfaces }: ControlConfig): boolean {
+  return webSocketPathLimit > 0 && interfaces.length === 0 && excludeInterfaces.length === 0;
 }
 
 /** The shortest lifetime, in milliseconds, of credentials that are made of TURN servers' secrets; undefined if there are

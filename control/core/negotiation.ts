@@ -324,15 +324,19 @@ export function newAttempt(
 function fail(turn: Turn, link: Link, route: Route, reason: string): void {
   const { mesh, env } = turn;
   const pace = link[route];
-  // A link that has another connection can wait. One that only its direct path holds up cannot.
-  if (isUp(link) && [...link.attempts.values()].some(isOpen)) {
+  const open = isUp(link) ? [...link.attempts.values()].filter(isOpen) : [];
+  // A link that has another connection can wait. One that only its direct path holds up cannot, and a WebSocket is so much
+  // less than any other that the pauses grow first.
+  if (open.some((other) => other.route !== 'websocket')) {
     pace.retryAt = env.now + upgradeInterval * (1 - env.random() / 2);
     return;
   }
   if (route === 'shared' || link.path === 'relay') link.reason = reason;
   pace.failures++;
   if (pace.retryAt !== null)
-    pace.retryAt = env.now + backoff(pace.failures, mesh.config.checkInterval, env.random());
+    pace.retryAt =
+      env.now +
+      backoff(pace.failures, open.length > 0 ? upgradeInterval : mesh.config.checkInterval, env.random());
 }
 
 function receiveOffer(turn: Turn, link: Link, offer: Body & { kind: 'offer' }): void {

@@ -84,10 +84,13 @@ export function takeReport(turn: Turn, report: LinkReport, told?: readonly Untim
     const identity = link.attempts.get(report.active ?? '')?.identity ?? null;
     if (identity !== null) prove(turn, report.peer, identity, true);
     acceptedBy(turn, report.peer);
-    // A link that only its direct path holds up has no connection yet, so its failures still count.
-    if (report.active !== null) link.shared.failures = link.relay.failures = link.websocket.failures = 0;
+    // A link that only its direct path holds up has no connection yet, so its failures still count; so do those of better
+    // routes than a WebSocket.
+    const route = link.attempts.get(report.active ?? '')?.route;
+    if (report.active !== null && route !== 'websocket') link.shared.failures = link.relay.failures = 0;
     if (hasShared(link)) link.relay.retryAt = null;
     if (report.active !== null) link.websocket.retryAt = null;
+    if (route === 'websocket') link.websocket.failures = 0;
     if ([...link.attempts.values()].some((attempt) => isRetired(link, attempt)))
       link.retireAt ??= env.now + retireDelay;
     // The direct path alone carries no signaling.
