@@ -25,7 +25,7 @@ story(
     const { left, right } = await behind(lab, [coneNat(), coneNat('address-dependent')], ['stun']);
     const link = await onPath('direct', [left, right], 40_000);
     assert.match(link.pair?.remote.address ?? '', /^203\.0\.113\./);
-    const { sent, received } = await ping(left.namespace, farEnd(link), { count: 200, interval: 0.01 });
+    const { sent, received } = await ping(left.namespace, farEnd(link), { count: 200, interval: 0.012 });
     assert.equal(received, sent);
     const peer = (await left.peer(right.id))!;
     assert.deepEqual([peer.path, dropsOfPath(peer)], ['direct', {}]);
@@ -99,7 +99,7 @@ story(
     const { pair } = await onPath('direct', [right, left], 1_000);
     assert.match(pair?.remote.address ?? '', /^203\.0\.113\./);
     assert.equal(link.pair?.remote.address, pair?.remote.address, 'either is at the carrier’s address');
-    const { sent, received } = await ping(left.namespace, farEnd(link), { count: 200, interval: 0.01 });
+    const { sent, received } = await ping(left.namespace, farEnd(link), { count: 200, interval: 0.012 });
     assert.equal(received, sent);
   },
 );

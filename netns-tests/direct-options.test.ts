@@ -63,7 +63,7 @@ story('every packet of the port carries the mark', ['nft', 'ping'], async (lab) 
   const a = new CryonetNode(hosts[0]!, { listen: true }).start();
   const b = new CryonetNode(hosts[1]!, { bootstrap: [a], options: ['--fwmark', '42'] }).start();
   await onPath('direct', [a, b], 30_000);
-  assert.deepEqual(losses(await pingMesh([a, b], { count: 50, interval: 0.01 })), []);
+  assert.deepEqual(losses(await pingMesh([a, b], { count: 50, interval: 0.012 })), []);
   const { marked, unmarked } = await counts();
   lab.figures.push(`${marked} marked, ${unmarked} not`);
   assert.ok(marked! > 100, lab.figures.at(-1));

@@ -34,7 +34,7 @@ story(
   async (lab) => {
     const { a, b, m, there } = await withStranger(lab);
     const capture = await Capture.start(b.namespace, 'eth0', 'udp port 2333');
-    const { received } = await ping(a.namespace, there, { count: 110, interval: 0.01, size: 200 });
+    const { received } = await ping(a.namespace, there, { count: 110, interval: 0.012, size: 200 });
     assert.equal(received, 110);
     const end = Buffer.from('ff the last to be captured');
     const port = [b.namespace.address, 2333] as const;

@@ -159,7 +159,7 @@ for (const [whose, copied] of [
     const b = new CryonetNode(hosts[1]!, { bootstrap: [a] }).start();
     const [before] = await meshed([a, b]);
     const target = linkTo(before!, 'b');
-    const traffic = startPing(a.namespace, farEnd(target), { count: 400, interval: 0.01 });
+    const traffic = startPing(a.namespace, farEnd(target), { count: 400, interval: 0.012 });
 
     const second = new CryonetNode(hosts[2]!, { id: 'b', bootstrap: [a] });
     if (copied) cpSync(b.stateDirectory, second.stateDirectory, { recursive: true });

@@ -62,7 +62,7 @@ story('control dies under traffic on both sides and not a packet is lost', ['pin
   const a = new CryonetNode(hosts[0]!, { listen: true }).start();
   const b = new CryonetNode(hosts[1]!, { bootstrap: [a] }).start();
   const before = await meshed([a, b]);
-  const traffic = startPing(hosts[0]!, farEnd(linkTo(before[0]!, 'b')), { count: 800, interval: 0.01 });
+  const traffic = startPing(hosts[0]!, farEnd(linkTo(before[0]!, 'b')), { count: 800, interval: 0.012 });
   const since = Date.now();
 
   await Promise.all([a.killControl(), b.killControl()]);

@@ -8,6 +8,10 @@ export interface PingResult {
   readonly average: number;
 }
 
+/** Seconds between packets, and about the shortest between which ping sleeps: for 10 ms and less it looks again and again,
+ *  which takes a processor that others need. */
+export const restingInterval = 0.012;
+
 export interface PingOptions {
   readonly count?: number;
   /** Seconds between packets. */

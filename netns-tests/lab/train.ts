@@ -1,5 +1,6 @@
 /** Pings at a steady pace from one moment to another, and which of them were answered when. */
 import type { Namespace } from './namespace.ts';
+import { restingInterval } from './ping.ts';
 import type { Program } from './program.ts';
 import { waitFor } from './wait.ts';
 
@@ -33,9 +34,9 @@ export class Train {
     this.#program = program;
   }
 
-  /** More than a hundred a second, unless told otherwise. Does not wait for an answer. */
+  /** Some eighty a second, unless told otherwise. Does not wait for an answer. */
   static start(from: Namespace, target: string, options: TrainOptions = {}): Train {
-    const { interval = 0.008, size = 56, afterCarrier } = options;
+    const { interval = restingInterval, size = 56, afterCarrier } = options;
     const carrier = `{ read -r up </sys/class/net/${afterCarrier}/carrier; } 2>/dev/null && [ "$up" = 1 ]`;
     const wait = afterCarrier === undefined ? '' : `until ${carrier}; do sleep 0.002; done;`;
     const command = `${wait} exec ping -n -D -i ${interval} -s ${size} ${target}`;
