@@ -195,6 +195,26 @@ const draft = fc.record({
   time: fc.integer({ min: 1, max: 6 }),
 });
 
+test('a key that was accepted, forgotten at the same time, and revoked is forgotten, in whatever order that is heard', () => {
+  const all = [
+    said('one', accept('a', 'a', 1)),
+    said('one', forget('a', 1)),
+    said('one', revoke('a', 2)),
+  ] as const;
+  for (const order of [
+    [0, 1, 2],
+    [0, 2, 1],
+    [1, 0, 2],
+    [1, 2, 0],
+    [2, 0, 1],
+    [2, 1, 0],
+  ] as const) {
+    const mesh = nodeWith({ a: 'a' }, ['one']);
+    hear(mesh, ...order.map((at) => all[at]));
+    assert.equal(pinned(mesh, 'a', 'a'), undefined, order.join());
+  }
+});
+
 test('the same statements have the same outcome in whatever order, and however often, they come', () => {
   const outcome = (all: readonly SignedStatement[]) => {
     const mesh = nodeWith({ a: 'a', b: 'b' }, ['one', 'two']);

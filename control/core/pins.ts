@@ -152,16 +152,14 @@ export function acceptKey(pins: Pins, id: string, fingerprint: string | undefine
   return true;
 }
 
-/** Drops the key that was met or kept for `id`, but not one that operators have accepted. True if it was kept. */
-export function forgetKey(pins: Pins, id: string, digest: Digest): boolean {
+/** Drops the key that was met or kept for `id`. One that operators have accepted counts on, and is kept again once it is
+ *  linked: so it does not matter whether that was heard before. True if it was kept. */
+export function forgetKey(pins: Pins, id: string): boolean {
   const accepted = pins.accepted.get(id);
-  const kept = pins.kept.get(id);
-  const stays = (pin: string) =>
-    accepted !== undefined && fingerprintOfPin(pin, digest) === fingerprintOfPin(accepted, digest);
-  if (kept !== undefined && stays(kept)) return false;
+  const wasKept = pins.kept.has(id);
   drop(pins, id);
   if (accepted !== undefined) pins.ids.set(accepted, id);
-  return kept !== undefined;
+  return wasKept;
 }
 
 /** The operator has replaced this key of `id` by the one that it has now. */

@@ -91,7 +91,7 @@ function forgetSubject(turn: Turn, { subject }: Statement): void {
   const { pins, statements } = mesh.membership;
   if (subject === mesh.self.id) return;
   acceptKey(pins, subject, acceptedFor(statements, subject), env.digest);
-  if (forgetKey(pins, subject, env.digest)) effects.push({ type: 'pin', id: subject, key: null });
+  if (forgetKey(pins, subject)) effects.push({ type: 'pin', id: subject, key: null });
   repin(turn, subject);
 }
 
