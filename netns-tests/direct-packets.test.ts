@@ -94,6 +94,8 @@ story('ten peers send to one at once', ['iperf3'], async (lab) => {
   for (const spoke of spokes) await onPath('direct', [hub, spoke], 40_000);
   const flows = await Promise.all(
     spokes.map(async ({ namespace }, n) => {
+      // BBR, which some kernels have by default, takes busy processors for a slow path.
+      await namespace.$`sysctl -qw net.ipv4.tcp_congestion_control=reno`;
       const [, inner] = await addressLink([hub.namespace, `cn${namespace.label}`], [namespace, 'cnhub'], n);
       return Flow.start(namespace, inner, hub.namespace, { seconds: 3, rate: '20M', port: 5201 + n });
     }),
@@ -101,9 +103,8 @@ story('ten peers send to one at once', ['iperf3'], async (lab) => {
   const results = await Promise.all(flows.map((flow) => flow.end()));
   const megabits = results.map(({ bytes }) => Math.round((bytes * 8) / 3e6));
   lab.figures.push(`${megabits} Mbit/s of 20 each`);
-  // BBR, which some kernels have by default, begins with a few Mbit/s where processors are busy.
   assertUnhindered(
-    megabits.every((each) => each >= 1),
+    megabits.every((each) => each >= 10),
     lab,
   );
   const { peers } = await hub.status();
