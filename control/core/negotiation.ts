@@ -182,10 +182,8 @@ export function endAttempt(turn: Turn, peer: string, negotiation: string, reason
   const attempt = link?.attempts.get(negotiation);
   if (link === undefined || attempt === undefined) return;
   link.attempts.delete(negotiation);
-  if (isOpen(attempt)) {
-    if (attempt.route === 'websocket') waitForWebSocket(turn, link);
-    retryNow(turn, link, attempt.route);
-  } else {
+  if (isOpen(attempt)) retryNow(turn, link, attempt.route);
+  else {
     turn.mesh.outcomes.failed++;
     fail(turn, link, attempt.route, reason);
   }
